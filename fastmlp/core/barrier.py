@@ -1,0 +1,102 @@
+"""The meeting point of the threads of one step: LLVM atomics on an int64 array (floor 0).
+
+``team[ARRIVED]`` counts arrivals and never goes back, so a meeting needs no reset.
+"""
+
+from __future__ import annotations
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastmlp.core import processor
+from fastmlp.core.kernel import kernel
+
+ARRIVED = 0
+TEAM_SIZE = 8  # a cache line of its own
+SPINS = 2000  # some microseconds: longer than a balanced share's delay, shorter than a time slice
+
+
+def new_team() -> np.ndarray:
+    """Return the meeting point of a new team: nobody has arrived."""
+    return np.zeros(TEAM_SIZE, np.int64)
+
+
+def _address(context, builder, array_type, array, index):
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [index])
+
+
+@intrinsic
+def _add(typing_context, array, index, amount):
+    """``array[index] += amount`` as one indivisible act, which also publishes earlier writes."""
+
+    def write(context, builder, signature, values):
+        address = _address(context, builder, signature.args[0], values[0], values[1])
+        return builder.atomic_rmw("add", address, values[2], "acq_rel")
+
+    return types.int64(array, types.intp, types.int64), write
+
+
+@intrinsic
+def _read(typing_context, array, index):
+    """``array[index]``, read anew, after which the writes published with it are seen."""
+
+    def write(context, builder, signature, values):
+        address = _address(context, builder, signature.args[0], values[0], values[1])
+        return builder.load_atomic(address, "acquire", 8)
+
+    return types.int64(array, types.intp), write
+
+
+@intrinsic
+def _pause(typing_context):
+    """Tell the processor that this loop waits (nothing where it has no such hint)."""
+
+    def write(context, builder, signature, values):
+        if processor.PAUSE:
+            hint = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, hint, processor.PAUSE), [])
+        return context.get_dummy_value()
+
+    return types.void(), write
+
+
+@intrinsic
+def _yield(typing_context):
+    """Hand the processor to another thread (nothing where the system has no such call)."""
+
+    def write(context, builder, signature, values):
+        if llvm.address_of_symbol(processor.YIELD):
+            call = ir.FunctionType(ir.IntType(32), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, call, processor.YIELD), [])
+        return context.get_dummy_value()
+
+    return types.void(), write
+
+
+@kernel
+def meet(team, n_threads, meetings):
+    """Wait until every thread has come to this meeting; what they wrote before is then visible.
+
+    Parameters
+    ----------
+    team : int64 array of `TEAM_SIZE`
+        Changed: one more arrival.
+    n_threads : int
+    meetings : int
+        How many meetings this team will have had, this one included: 1, 2, 3, ...
+    """
+    if n_threads == 1:
+        return
+    _add(team, ARRIVED, 1)
+    spins = 0
+    while _read(team, ARRIVED) < n_threads * meetings:
+        spins += 1
+        if spins < SPINS:
+            _pause()
+        else:
+            _yield()

@@ -1,0 +1,97 @@
+"""Forward: the activations of every layer from those of the layer before it (floor 2)."""
+
+from __future__ import annotations
+
+from fastmlp.core.activations import RELU
+from fastmlp.core.kernel import kernel
+from fastmlp.core.product import (
+    PAIR,
+    ROW,
+    ROW_SINGLE,
+    SINGLE,
+    WIDE,
+    add_listed,
+    add_product,
+)
+from fastmlp.core.tile import columns, rectify, repeat_row, rows, store
+
+
+@kernel(inline=True)
+def forward(layer, parameters, activations, first, last):
+    """``a_out[i] = f(W a_in[i] + b)`` for the rows first to last of the minibatch.
+
+    Parameters
+    ----------
+    layer : record of `storage.LAYER`
+    parameters : flat array
+        Every layer's weights and biases; read.
+    activations : flat array
+        The layer's inputs are read, its outputs overwritten, to whole tiles of rows.
+    first, last : int
+    """
+    j = _forward_columns(WIDE, 0, layer, parameters, activations, first, last)
+    j = _forward_columns(PAIR, j, layer, parameters, activations, first, last)
+    _forward_columns(SINGLE, j, layer, parameters, activations, first, last)
+
+
+@kernel
+def _forward_columns(shape, j, layer, parameters, activations, first, last):
+    """Compute the outputs from j on in tiles of `shape`; return where less than one is left."""
+    width = columns(shape, parameters)
+    while j + width <= layer.padded_out:
+        for i in range(first, last, rows(shape)):
+            z = repeat_row(shape, parameters, layer.biases_at + j)
+            z = add_product(
+                z, layer.n_in,
+                activations, layer.input_at + i * layer.stride_in, layer.stride_in, 1,
+                parameters, layer.weights_at + j, layer.stride_out,
+            )  # fmt: skip
+            a = rectify(z) if layer.activation == RELU else z
+            store(a, activations, layer.output_at + i * layer.stride_out + j, layer.stride_out)
+        j += width
+    return j
+
+
+@kernel(inline=True)
+def forward_sample(layer, parameters, activations, listed):
+    """``a_out = f(W a_in + b)`` for row 0 alone, passing over inputs that are zero.
+
+    A zero adds nothing to a sum, so the result is `forward`'s. Where one row is the whole
+    minibatch the time goes into reading weights: each one not read is a gain.
+
+    Parameters
+    ----------
+    layer, parameters, activations
+        As in `forward`.
+    listed : int64 array of more than `n_in`
+        Overwritten: the inputs that are not zero, behind them how many in the last place.
+    """
+    listed[-1] = _list_nonzero(activations[layer.input_at : layer.input_at + layer.n_in], listed)
+    j = _forward_listed(ROW, 0, layer, parameters, activations, listed)
+    _forward_listed(ROW_SINGLE, j, layer, parameters, activations, listed)
+
+
+@kernel
+def _list_nonzero(x, listed):
+    """Write into `listed` where x is not zero, without a branch; return how many there are."""
+    n_listed = 0
+    for k in range(len(x)):
+        listed[n_listed] = k
+        n_listed += x[k] != 0
+    return n_listed
+
+
+@kernel
+def _forward_listed(shape, j, layer, parameters, activations, listed):
+    width = columns(shape, parameters)
+    while j + width <= layer.padded_out:
+        z = repeat_row(shape, parameters, layer.biases_at + j)
+        z = add_listed(
+            z, listed, listed[-1],
+            activations, layer.input_at,
+            parameters, layer.weights_at + j, layer.stride_out,
+        )  # fmt: skip
+        a = rectify(z) if layer.activation == RELU else z
+        store(a, activations, layer.output_at + j, layer.stride_out)
+        j += width
+    return j

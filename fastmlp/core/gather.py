@@ -1,0 +1,42 @@
+"""Gather: a minibatch's rows of X into the first layer's inputs (floor 2)."""
+
+from __future__ import annotations
+
+from fastmlp.core.kernel import kernel
+
+
+@kernel
+def gather(layer, X, order, start, activations, first, last):
+    """``a_in[i] = X[order[start + i]]`` for the rows first to last of the minibatch.
+
+    Parameters
+    ----------
+    layer : record of `storage.LAYER`
+        The first layer.
+    X : flat array of rows of n_in
+    order : int64 array
+    start : int
+        Where in `order` this minibatch begins.
+    activations : flat array
+        The layer's inputs are overwritten.
+    first, last : int
+
+    Returns
+    -------
+    int
+        1 + the row of X in which NaN or infinity was found, 0 where all is finite.
+    """
+    n = layer.n_in
+    refused = 0
+    for i in range(first, last):
+        row = order[start + i]
+        at = layer.input_at + i * layer.stride_in
+        x = X[row * n : (row + 1) * n]
+        a = activations[at : at + n]
+        broken = False
+        for k in range(n):
+            a[k] = x[k]
+            broken |= x[k] - x[k] != 0  # NaN and infinity alone
+        if broken:
+            refused = row + 1
+    return refused

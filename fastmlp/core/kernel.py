@@ -1,0 +1,112 @@
+"""The decorator of every compiled function, and its cache on disk (floor 0)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import njit
+from numba.core.caching import FunctionCache
+from numba.core.serialize import dumps
+
+from fastmlp.core import processor
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _sources() -> str:
+    """Return a digest of the core's source files: what is inlined into an entry point."""
+    folder = Path(__file__).parent
+    return _digest(*((path.name, path.read_bytes()) for path in sorted(folder.glob("*.py"))))
+
+
+class _Entries:
+    """One file for each compiled signature, named after all that its machine code depends on.
+
+    Numba's own index file maps keys to numbered files, and two processes that write it at
+    once can exchange their numbers; a file named by its key has no such race.
+    """
+
+    def __init__(self, folder: str, name: str):
+        self.folder = Path(folder)
+        self.prefix = f"{name}.{_sources()}."
+
+    def _path(self, key: Any) -> Path:
+        build = (numba.__version__, processor.LANES, processor.REGISTERS, processor.FUSED)
+        return self.folder / f"{self.prefix}{_digest(key, build)}.nbc"
+
+    def load(self, key: Any) -> Any:
+        """Return what was saved under `key`, None where there is nothing that can be read."""
+        try:
+            return pickle.loads(self._path(key).read_bytes())
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return None
+
+    def save(self, key: Any, data: Any) -> None:
+        """Write `data` under `key`, whole or not at all; a full disk only costs the next start."""
+        try:
+            handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=self.prefix)
+            with os.fdopen(handle, "wb") as file:
+                file.write(dumps(data))
+            os.replace(temporary, self._path(key))
+        except OSError:
+            return
+
+    def flush(self) -> None:
+        """Remove every entry of these sources."""
+        for path in self.folder.glob(f"{self.prefix}*"):
+            path.unlink(missing_ok=True)
+
+
+class _Cache(FunctionCache):
+    """Numba's function cache, with files that also depend on the sources of every callee."""
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        self._cache_file = _Entries(self._cache_path, self._impl.filename_base)
+
+
+def kernel(function: Callable | None = None, *, entry: bool = False, inline: bool = False) -> Any:
+    """Compile `function` with Numba at its first call, without the GIL.
+
+    Parameters
+    ----------
+    function : callable
+        The Python source of the kernel.
+    entry : bool
+        True for a kernel that Python calls. Only these are kept on disk: what they call is
+        compiled into them. Set ``NUMBA_CACHE_DIR`` to choose the folder.
+    inline : bool
+        True for a kernel that only joins others: written into its caller before LLVM sees it,
+        which halves the time to compile. Where loops do the work it would lengthen it.
+
+    Returns
+    -------
+    numba.core.dispatcher.Dispatcher
+
+    Notes
+    -----
+    Division by zero gives infinity as in NumPy. Sums keep their order: no ``fastmath``.
+    """
+    if function is None:
+        return lambda function: kernel(function, entry=entry, inline=inline)
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    if not entry:
+        options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    if inline:
+        options |= {"inline": "always"}
+    dispatcher = njit(**options)(function)
+    if entry:
+        try:
+            dispatcher._cache = _Cache(function)
+        except RuntimeError:  # no folder can be written: compile in every process
+            pass
+    return dispatcher

@@ -1,0 +1,81 @@
+"""What this processor offers: vector lanes, registers, fused multiply-add, threads (floor 0).
+
+Everything that differs between platforms is decided here, once, with a fallback.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+import llvmlite.binding as llvm
+from numba.core import config
+
+LANES_VARIABLE = "FASTMLP_LANES"
+CACHE_LINE = 64  # bytes
+
+
+def _features() -> frozenset[str]:
+    """Return the processor features that Numba compiles for, as LLVM names them."""
+    if config.CPU_FEATURES is not None:
+        return frozenset(f[1:] for f in config.CPU_FEATURES.split(",") if f.startswith("+"))
+    if config.CPU_NAME == "generic":
+        return frozenset()
+    return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
+
+
+def _lanes(widest: int) -> int:
+    """Return the float32 lanes of a vector: the widest here, or what ``FASTMLP_LANES`` asks for."""
+    forced = os.environ.get(LANES_VARIABLE, "").strip()
+    if not forced:
+        return widest
+    if forced not in ("4", "8", "16"):
+        raise ValueError(f"{LANES_VARIABLE} is {forced!r}; accepted are 4, 8 and 16")
+    return int(forced)
+
+
+def _quota() -> float:
+    """Return how many processors the control group grants (Linux), infinity where none is set."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]
+    except (OSError, ValueError):
+        try:
+            folder = Path("/sys/fs/cgroup/cpu")
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        except OSError:
+            return float("inf")
+    try:
+        granted = int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):  # "max"
+        return float("inf")
+    return granted if granted > 0 else float("inf")
+
+
+def usable_threads() -> int:
+    """Return how many threads this process may really run at once.
+
+    The smallest of the processors it is bound to, its control group's quota and
+    ``NUMBA_NUM_THREADS``; at least 1.
+    """
+    if hasattr(os, "process_cpu_count"):  # Python 3.13
+        processors = os.process_cpu_count() or 1
+    elif hasattr(os, "sched_getaffinity"):
+        processors = len(os.sched_getaffinity(0))
+    else:
+        processors = os.cpu_count() or 1
+    return max(1, int(min(processors, _quota(), config.NUMBA_NUM_THREADS)))
+
+
+FEATURES = _features()
+X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
+ARM64 = platform.machine().lower() in ("arm64", "aarch64")
+FUSED = "fma" in FEATURES if X86 else ARM64
+REGISTERS = 32 if ARM64 or "avx512f" in FEATURES else 16
+LANES = _lanes(16 if "avx512f" in FEATURES else 8 if "avx2" in FEATURES else 4)
+
+# The hint that a loop spins, and the call that hands the processor to another thread.
+PAUSE = "llvm.x86.sse2.pause" if X86 else None
+YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"

@@ -1,0 +1,187 @@
+"""From Python into the kernels and back: threads, and runs short enough to interrupt (floor 3)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from fastmlp.core import processor
+from fastmlp.core.barrier import new_team
+from fastmlp.core.step import Rule, Samples, predict_rows, train_steps
+from fastmlp.core.storage import Workspace, new_workspace
+
+RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
+START_RATE = 1e10  # multiply-adds a second, of a slow core: the guess for the first run
+# A worker gains where its share of a step takes well over the microsecond that two meetings
+# take, and its share of the whole call well over the tenth of a millisecond that a start takes.
+STEP_SHARE = 1e5  # multiply-adds
+CALL_SHARE = 2e7
+PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the nearest cache
+
+
+class NotFinite(Exception):
+    """A row of X holds NaN or infinity; `row` tells which."""
+
+    def __init__(self, row: int):
+        super().__init__(row)
+        self.row = row
+
+
+def multiply_adds(sizes: list[int]) -> int:
+    """Return the multiply-adds of a sample's training: forward, weight gradients, deltas."""
+    products = [n_in * n_out for n_in, n_out in zip(sizes[:-1], sizes[1:])]
+    return 3 * sum(products) - products[0]
+
+
+def workers_for(n_threads: int | None, sizes: list[int], batch_size: int, n_samples: int) -> int:
+    """Return how many workers train: n_threads, or as many as gain where it is None."""
+    if batch_size == 1:  # one row, and its few weights, are one worker's share
+        return 1
+    if n_threads is not None:
+        return n_threads
+    work = multiply_adds(sizes)
+    gaining = min(work * batch_size // STEP_SHARE, work * n_samples // CALL_SHARE)
+    return max(1, int(min(processor.usable_threads(), gaining)))
+
+
+def _together(n_workers: int, task: Callable[[int], float]) -> list[float]:
+    """Return ``[task(0), task(1), ...]``, each called in a thread of its own at the same time.
+
+    One worker is called in this thread. Many are all others' threads, and none begins before all
+    have started: so neither a thread that cannot be started nor an interrupt, which comes to
+    this thread, leaves one of them waiting for another.
+    """
+    if n_workers == 1:
+        return [task(0)]
+    results = [0.0] * n_workers
+    gate, all_started = threading.Event(), False
+
+    def work(worker: int) -> None:
+        gate.wait()
+        if all_started:
+            results[worker] = task(worker)
+
+    threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in range(n_workers)]
+    try:
+        for thread in threads:
+            thread.start()
+        all_started = True
+    finally:
+        _open_and_join(gate, threads)
+    return results
+
+
+def _open_and_join(gate: threading.Event, threads: list[threading.Thread]) -> None:
+    """Open the gate, wait for every started thread, and only then let an interrupt through."""
+    interrupt = None
+    for thread in threads:
+        while not gate.is_set() or thread.is_alive():
+            try:
+                gate.set()
+                if thread.ident is not None:
+                    thread.join()
+            except BaseException as error:
+                interrupt = error
+    if interrupt is not None:
+        raise interrupt
+
+
+def train_epoch(
+    parameters: np.ndarray,
+    rule: Rule,
+    samples: Samples,
+    work: Workspace,
+    report: Callable[[int, float], None] | None = None,
+) -> float:
+    """Train on every minibatch of ``samples.order`` once, in runs of about `RUN_SECONDS`.
+
+    Parameters
+    ----------
+    parameters : flat array
+        Every layer's weights and biases; changed.
+    rule : Rule
+    samples : Samples
+    work : Workspace
+        Overwritten. It has room for one minibatch and as many workers as train.
+    report : callable, optional
+        Called after each run with the samples done so far and the sum of their losses.
+
+    Returns
+    -------
+    float
+        The mean cross-entropy of the samples, each by the weights of its step.
+
+    Raises
+    ------
+    NotFinite
+        Where a row of X holds NaN or infinity; the steps before it have changed the parameters.
+    KeyboardInterrupt
+        After the run in which it came; its steps are finished.
+    """
+    n_workers, n_samples = len(work.refused), len(samples.order)
+    layers = work.layers
+    sizes = [int(layers[0]["n_in"]), *(int(layer["n_out"]) for layer in layers)]
+    n_steps = -(-n_samples // samples.batch_size)
+    at_once = max(1, int(RUN_SECONDS * START_RATE / (multiply_adds(sizes) * samples.batch_size)))
+    # Compiled here, before threads wait for one another.
+    train_steps(0, 1, new_team(), parameters, rule, samples, work, 0, 0, 0.0)
+    step, loss = 0, 0.0
+    while step < n_steps:
+        last = min(step + at_once, n_steps)
+        team, began = new_team(), time.perf_counter()
+
+        def task(worker: int, first: int = step, last: int = last, loss: float = loss) -> float:
+            return train_steps(
+                worker, n_workers, team, parameters, rule, samples, work, first, last, loss
+            )
+
+        loss = _together(n_workers, task)[0]
+        if work.refused.any():
+            raise NotFinite(int(work.refused.max()) - 1)
+        seconds = max(time.perf_counter() - began, 1e-9)
+        at_once = max(1, int((last - step) * min(8.0, RUN_SECONDS / seconds)))
+        step = last
+        if report is not None:
+            report(min(step * samples.batch_size, n_samples), loss)
+    return loss / n_samples
+
+
+def predict(
+    parameters: np.ndarray,
+    X: np.ndarray,
+    sizes: list[int],
+    output_activation: int,
+    n_threads: int | None,
+) -> np.ndarray:
+    """Return the softmax of the last activation of every row of X, an array (n_samples, n_out).
+
+    Raises
+    ------
+    NotFinite
+        Where a row of X holds NaN or infinity.
+    """
+    n = len(X)
+    probabilities = np.empty((n, sizes[-1]), parameters.dtype)
+    order = np.arange(n, dtype=np.int64)
+    n_workers = min(workers_for(n_threads, sizes, n + 1, n), -(-n // PREDICTED_TOGETHER))
+    at_once = max(1, int(RUN_SECONDS * START_RATE / multiply_adds(sizes))) * n_workers
+    works = [
+        new_workspace(sizes, output_activation, parameters.dtype, min(n, PREDICTED_TOGETHER), 1)
+        for _ in range(n_workers)
+    ]
+    flat = X.reshape(-1)
+    for start in range(0, n, at_once):
+        stop = min(start + at_once, n)
+        shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
+
+        def task(worker: int, shares: list[int] = shares) -> float:
+            first, last = shares[worker], shares[worker + 1]
+            return predict_rows(parameters, flat, order, works[worker], probabilities, first, last)
+
+        refused = max(_together(n_workers, task))
+        if refused:
+            raise NotFinite(int(refused) - 1)
+    return probabilities

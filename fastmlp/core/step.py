@@ -1,0 +1,190 @@
+"""The two-phase step over a run of minibatches, and prediction over a run of rows (floor 3)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmlp.core.barrier import meet
+from fastmlp.core.forward import forward, forward_sample
+from fastmlp.core.gather import gather
+from fastmlp.core.kernel import kernel
+from fastmlp.core.losses import output_delta, softmax
+from fastmlp.core.product import MOST_ROWS
+from fastmlp.core.propagate import propagate
+from fastmlp.core.update import update, update_biases, update_sample
+
+
+class Samples(NamedTuple):
+    """What is trained on, and in which order."""
+
+    X: np.ndarray  # flat: rows of n_in numbers
+    labels: np.ndarray  # int64: the class of each row
+    order: np.ndarray  # int64: rows of X, minibatch after minibatch
+    batch_size: int
+
+
+class Rule(NamedTuple):
+    """How a gradient changes a weight."""
+
+    learning_rate: float
+    reg_lambda: float
+
+
+@kernel(inline=True)
+def _share(n, worker, n_workers):
+    """Return where this worker's share of n rows begins and ends: whole blocks of `MOST_ROWS`."""
+    blocks = (n + MOST_ROWS - 1) // MOST_ROWS
+    first = worker * blocks // n_workers * MOST_ROWS
+    last = (worker + 1) * blocks // n_workers * MOST_ROWS
+    return first, min(last, n)
+
+
+@kernel(entry=True)
+def train_steps(
+    worker, n_workers, team, parameters, rule, samples, work, first_step, last_step, loss
+):
+    """Train on minibatches first_step to last_step, as one of n_workers that all do so.
+
+    Every step has two phases. **Rows**: of the minibatch's rows each worker takes a share, and
+    computes their activations, loss and deltas through all layers, from the old weights.
+    **Weights**: of every layer's weights each worker takes a share, and changes it by the sum of
+    the gradient over all rows. No two workers write one place and every sum has one order, so
+    the result has the same bits for any n_workers.
+
+    Parameters
+    ----------
+    worker, n_workers : int
+    team : int64 array
+        Where the workers meet, of `barrier.new_team`; changed.
+    parameters : flat array
+        Every layer's weights and biases; changed.
+    rule : Rule
+    samples : Samples
+        Read.
+    work : Workspace
+        Overwritten. ``work.refused`` tells of rows of X that are not finite: then the step that
+        found one, and those after it, change no parameter.
+    first_step, last_step : int
+    loss : float
+        The sum of the cross-entropies before the first step.
+
+    Returns
+    -------
+    float
+        To worker 0 `loss` plus the cross-entropies of the samples, each by the weights of its
+        step; to the others `loss`.
+    """
+    meetings = 1
+    meet(team, n_workers, meetings)
+    for step in range(first_step, last_step):
+        start = step * samples.batch_size
+        n_rows = min(samples.batch_size, len(samples.order) - start)
+        first, last = _share(n_rows, worker, n_workers)
+        if first < last:
+            _rows_phase(worker, parameters, samples, work, start, n_rows, first, last)
+        meetings += 1
+        meet(team, n_workers, meetings)
+        for w in range(n_workers):
+            if work.refused[w] != 0:
+                return loss
+        if worker == 0:
+            for i in range(n_rows):
+                loss += work.losses[i]
+        _weights_phase(worker, n_workers, parameters, rule, work, n_rows)
+        meetings += 1
+        meet(team, n_workers, meetings)
+    return loss
+
+
+@kernel(inline=True)
+def _rows_phase(worker, parameters, samples, work, start, n_rows, first, last):
+    layers, activations, deltas = work.layers, work.activations, work.deltas
+    n_layers = len(layers)
+    work.refused[worker] = gather(
+        layers[0], samples.X, samples.order, start, activations, first, last
+    )
+    for i in range(first, last):
+        work.labels[i] = samples.labels[samples.order[start + i]]
+    for l in range(n_layers):
+        if n_rows == 1:
+            forward_sample(layers[l], parameters, activations, _listed(layers[l], work.listed))
+        else:
+            forward(layers[l], parameters, activations, first, last)
+    output_delta(
+        layers[n_layers - 1], activations, deltas, work.labels, work.losses, first, last, 1 / n_rows
+    )
+    panel = len(work.panels) // len(work.refused)
+    for l in range(n_layers - 1, 0, -1):
+        propagate(
+            layers[l], layers[l - 1], parameters, activations, deltas,
+            work.panels[worker * panel : (worker + 1) * panel], first, last,
+        )  # fmt: skip
+
+
+@kernel(inline=True)
+def _weights_phase(worker, n_workers, parameters, rule, work, n_rows):
+    for l in range(len(work.layers)):
+        layer = work.layers[l]
+        if n_rows == 1 and rule.reg_lambda == 0:
+            if worker == 0:
+                listed = _listed(layer, work.listed)
+                update_sample(layer, parameters, work.activations, work.deltas, rule, listed)
+        else:
+            first, last = _share(layer.n_in, worker, n_workers)
+            update(layer, parameters, work.activations, work.deltas, n_rows, rule, first, last)
+        if worker == 0:
+            update_biases(layer, parameters, work.deltas, n_rows, rule)
+
+
+@kernel(inline=True)
+def _listed(layer, listed):
+    """Return the layer's own part of the lists of inputs that are not zero."""
+    return listed[layer.listed_at : layer.listed_at + layer.padded_in + 1]
+
+
+@kernel(entry=True)
+def predict_rows(parameters, X, order, work, probabilities, first, last):
+    """``probabilities[i] = softmax(a_last)`` of the rows first to last of X.
+
+    Parameters
+    ----------
+    parameters : flat array
+        Read.
+    X : flat array of rows of n_in
+    order : int64 array
+        0, 1, 2, ...
+    work : Workspace
+        Overwritten; its capacity is how many rows go through the layers together.
+    probabilities : array (n_samples, n_out)
+        Rows first to last are overwritten.
+    first, last : int
+
+    Returns
+    -------
+    int
+        1 + a row of X that holds NaN or infinity, 0 where all is finite.
+    """
+    layers = work.layers
+    output = layers[len(layers) - 1]
+    capacity = len(work.losses)
+    for start in range(first, last, capacity):
+        n_rows = min(capacity, last - start)
+        refused = gather(layers[0], X, order, start, work.activations, 0, n_rows)
+        if refused != 0:
+            return refused
+        for l in range(len(layers)):
+            if n_rows == 1:
+                listed = _listed(layers[l], work.listed)
+                forward_sample(layers[l], parameters, work.activations, listed)
+            else:
+                forward(layers[l], parameters, work.activations, 0, n_rows)
+        for i in range(n_rows):
+            at = output.output_at + i * output.stride_out
+            a = work.activations[at : at + output.padded_out]
+            p = work.deltas[: output.padded_out]
+            softmax(a, output.n_out, p)
+            for j in range(output.n_out):
+                probabilities[start + i, j] = p[j]
+    return 0

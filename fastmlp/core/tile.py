@@ -1,0 +1,358 @@
+"""The register tile: ``rows x (vectors * lanes)`` numbers of a result, held in registers (floor 0).
+
+A tile is an ordinary value in compiled code. Each operation below is written out by LLVM's
+builder for the tile's shape; the loops over tiles are plain Python in the floors above.
+Arrays are one-dimensional and contiguous, positions and strides count elements, and nothing
+is bounds-checked: the storage pads every buffer to whole tiles.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.imputils import lower_constant
+from numba.extending import intrinsic, models, register_model, typeof_impl
+
+from fastmlp.core import processor
+
+
+class Shape:
+    """How many rows and vectors a tile has; the lanes follow from the element type."""
+
+    def __init__(self, rows: int, vectors: int):
+        self.rows, self.vectors = rows, vectors
+
+
+class ShapeType(types.Opaque):
+    """The Numba type of a `Shape`: all of it is known when a kernel is compiled."""
+
+    def __init__(self, rows: int, vectors: int):
+        self.rows, self.vectors = rows, vectors
+        super().__init__(name=f"Shape({rows}, {vectors})")
+
+
+class TileType(types.Type):
+    """The Numba type of a tile of float32 or float64."""
+
+    def __init__(self, dtype: types.Float, rows: int, vectors: int):
+        self.dtype, self.rows, self.vectors = dtype, rows, vectors
+        self.lanes = processor.LANES * 32 // dtype.bitwidth
+        super().__init__(name=f"Tile({dtype}, {rows}, {vectors}, {self.lanes})")
+
+    @property
+    def element(self) -> ir.Type:
+        """The LLVM type of one number."""
+        return ir.FloatType() if self.dtype == types.float32 else ir.DoubleType()
+
+    @property
+    def vector(self) -> ir.VectorType:
+        """The LLVM type of one register."""
+        return ir.VectorType(self.element, self.lanes)
+
+    @property
+    def registers(self) -> ir.ArrayType:
+        """The LLVM type of the whole tile."""
+        return ir.ArrayType(self.vector, self.rows * self.vectors)
+
+
+@typeof_impl.register(Shape)
+def _typeof_shape(shape, context):
+    return ShapeType(shape.rows, shape.vectors)
+
+
+@lower_constant(ShapeType)
+def _constant_shape(context, builder, shape, value):
+    return context.get_dummy_value()
+
+
+register_model(ShapeType)(models.OpaqueModel)
+
+
+@register_model(TileType)
+class _TileModel(models.PrimitiveModel):
+    def __init__(self, manager, tile):
+        super().__init__(manager, tile, tile.registers)
+
+
+# How an operation is written ------------------------------------------------------------------
+
+
+class _Writer:
+    """LLVM's builder with the words that the operations below need."""
+
+    def __init__(self, context, builder, signature, values):
+        self.context, self.builder = context, builder
+        self.signature, self.values = signature, values
+
+    def constant(self, value: int):
+        return ir.Constant(ir.IntType(64), value)
+
+    def pointer(self, argument: int, position, vector=None):
+        """Return the address of element `position` of the array passed as `argument`."""
+        array_type, array = self.signature.args[argument], self.values[argument]
+        data = self.context.make_array(array_type)(self.context, self.builder, array).data
+        address = self.builder.gep(data, [position])
+        return self.builder.bitcast(address, vector.as_pointer()) if vector else address
+
+    def at(self, position, row: int, stride, column: int = 0):
+        """Return ``position + row * stride + column``."""
+        row_start = self.builder.add(position, self.builder.mul(stride, self.constant(row)))
+        return self.builder.add(row_start, self.constant(column))
+
+    def load(self, tile, argument: int, position):
+        address = self.pointer(argument, position, tile.vector)
+        return self.builder.load(address, align=tile.dtype.bitwidth // 8)
+
+    def load_row(self, tile, argument: int, position):
+        """Return the vectors of one row of a tile."""
+        starts = [self.constant(c * tile.lanes) for c in range(tile.vectors)]
+        return [self.load(tile, argument, self.builder.add(position, c)) for c in starts]
+
+    def store(self, tile, value, argument: int, position):
+        address = self.pointer(argument, position, tile.vector)
+        self.builder.store(value, address, align=tile.dtype.bitwidth // 8)
+
+    def spread(self, tile, number):
+        """Return a vector with `number` in every lane."""
+        empty = ir.Constant(tile.vector, ir.Undefined)
+        first = self.builder.insert_element(empty, number, ir.Constant(ir.IntType(32), 0))
+        return self.builder.shuffle_vector(first, empty, self.mask([0] * tile.lanes))
+
+    def mask(self, lanes):
+        lanes = list(lanes)
+        return ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+
+    def multiply_add(self, tile, x, y, z):
+        """Return ``x * y + z``, rounded once where the processor can."""
+        if not processor.FUSED:  # LLVM would call the C library for each lane
+            return self.builder.fadd(self.builder.fmul(x, y), z)
+        name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
+        signature = ir.FunctionType(tile.vector, [tile.vector] * 3)
+        fma = cgutils.get_or_insert_function(self.builder.module, signature, name)
+        return self.builder.call(fma, [x, y, z])
+
+    def rows(self, tile, value):
+        """Return the registers of a tile, a list of vectors for each row."""
+        n = tile.vectors
+        return [
+            [self.builder.extract_value(value, r * n + c) for c in range(n)]
+            for r in range(tile.rows)
+        ]
+
+    def tile(self, tile, rows):
+        """Return the tile made of `rows` of vectors."""
+        value = ir.Constant(tile.registers, ir.Undefined)
+        for r, row in enumerate(rows):
+            for c, vector in enumerate(row):
+                value = self.builder.insert_value(value, vector, r * tile.vectors + c)
+        return value
+
+
+def _tile_of(shape: ShapeType, array: types.Array) -> TileType:
+    return TileType(array.dtype, shape.rows, shape.vectors)
+
+
+# The operations -------------------------------------------------------------------------------
+
+
+@intrinsic
+def rows(typing_context, shape):
+    """``rows(shape)``: the rows of a tile."""
+
+    def write(context, builder, signature, values):
+        return context.get_constant(types.intp, shape.rows)
+
+    return types.intp(shape), write
+
+
+@intrinsic
+def lanes_of(typing_context, array):
+    """``lanes_of(array)``: how many of the array's elements fill a vector."""
+    lanes = processor.LANES * 32 // array.dtype.bitwidth
+
+    def write(context, builder, signature, values):
+        return context.get_constant(types.intp, lanes)
+
+    return types.intp(array), write
+
+
+@intrinsic
+def columns(typing_context, shape, array):
+    """``columns(shape, array)``: the columns of a tile of the array's element type."""
+    tile = _tile_of(shape, array)
+
+    def write(context, builder, signature, values):
+        return context.get_constant(types.intp, tile.vectors * tile.lanes)
+
+    return types.intp(shape, array), write
+
+
+@intrinsic
+def zeros(typing_context, shape, array):
+    """``zeros(shape, array)``: a tile of zeros of the array's element type."""
+    tile = _tile_of(shape, array)
+
+    def write(context, builder, signature, values):
+        return ir.Constant(tile.registers, None)
+
+    return tile(shape, array), write
+
+
+@intrinsic
+def repeat_row(typing_context, shape, array, position):
+    """``repeat_row(shape, array, position)``: every row is ``array[position:]``."""
+    tile = _tile_of(shape, array)
+
+    def write(context, builder, signature, values):
+        w = _Writer(context, builder, signature, values)
+        row = w.load_row(tile, 1, values[2])
+        return w.tile(tile, [row] * tile.rows)
+
+    return tile(shape, array, types.intp), write
+
+
+@intrinsic
+def add_outer(typing_context, tile, x, x_at, x_stride, y, y_at):
+    """``add_outer(tile, x, x_at, x_stride, y, y_at)``: tile + outer(x, y).
+
+    ``tile[r, c] += x[x_at + r * x_stride] * y[y_at + c]``.
+    """
+
+    def write(context, builder, signature, values):
+        w = _Writer(context, builder, signature, values)
+        row = w.load_row(tile, 4, values[5])
+        sums = w.rows(tile, values[0])
+        for r in range(tile.rows):
+            number = builder.load(w.pointer(1, w.at(values[2], r, values[3])))
+            factor = w.spread(tile, number)
+            sums[r] = [w.multiply_add(tile, factor, y, z) for y, z in zip(row, sums[r])]
+        return w.tile(tile, sums)
+
+    return tile(tile, x, types.intp, types.intp, y, types.intp), write
+
+
+@intrinsic
+def add_row(typing_context, tile, array, position):
+    """``add_row(tile, array, position)``: tile + ``array[position:]`` in every row."""
+
+    def write(context, builder, signature, values):
+        w = _Writer(context, builder, signature, values)
+        row = w.load_row(tile, 1, values[2])
+        sums = [
+            [builder.fadd(total, y) for total, y in zip(totals, row)]
+            for totals in w.rows(tile, values[0])
+        ]
+        return w.tile(tile, sums)
+
+    return tile(tile, array, types.intp), write
+
+
+@intrinsic
+def rectify(typing_context, tile):
+    """``rectify(tile)``: max(tile, 0), element by element."""
+
+    def write(context, builder, signature, values):
+        w = _Writer(context, builder, signature, values)
+        zero = ir.Constant(tile.vector, None)
+        rows = [
+            [builder.select(builder.fcmp_ordered(">", v, zero), v, zero) for v in row]
+            for row in w.rows(tile, values[0])
+        ]
+        return w.tile(tile, rows)
+
+    return tile(tile), write
+
+
+@intrinsic
+def copy_transposed(
+    typing_context, source, source_at, source_stride, target, target_at, target_stride
+):
+    """``target[...] = source[...].T`` for one square block of lanes x lanes.
+
+    Interleaving the two halves of the rows log2(lanes) times is the transposition.
+    """
+    lanes = processor.LANES * 32 // source.dtype.bitwidth
+    tile = TileType(source.dtype, lanes, 1)
+
+    def write(context, builder, signature, values):
+        w = _Writer(context, builder, signature, values)
+        low = w.mask(lane // 2 + (lane % 2) * lanes for lane in range(lanes))
+        high = w.mask(lanes // 2 + lane // 2 + (lane % 2) * lanes for lane in range(lanes))
+        rows = [w.load(tile, 0, w.at(values[1], r, values[2])) for r in range(lanes)]
+        for _ in range(lanes.bit_length() - 1):
+            pairs = zip(rows[: lanes // 2], rows[lanes // 2 :])
+            rows = [builder.shuffle_vector(a, b, m) for a, b in pairs for m in (low, high)]
+        for r, row in enumerate(rows):
+            w.store(tile, row, 3, w.at(values[4], r, values[5]))
+        return context.get_dummy_value()
+
+    signature = types.void(source, types.intp, types.intp, target, types.intp, types.intp)
+    return signature, write
+
+
+@intrinsic
+def store(typing_context, tile, array, position, stride):
+    """``store(tile, array, position, stride)``: overwrites ``array[position + r * stride:]``."""
+
+    def write(context, builder, signature, values):
+        w = _Writer(context, builder, signature, values)
+        for r, row in enumerate(w.rows(tile, values[0])):
+            for c, vector in enumerate(row):
+                w.store(tile, vector, 1, w.at(values[2], r, values[3], c * tile.lanes))
+        return context.get_dummy_value()
+
+    return types.void(tile, array, types.intp, types.intp), write
+
+
+@intrinsic
+def store_where_positive(typing_context, tile, gate, gate_at, array, position, stride):
+    """``array[...] = tile where gate > 0, else 0``; gate and array share one stride."""
+
+    def write(context, builder, signature, values):
+        w = _Writer(context, builder, signature, values)
+        zero = ir.Constant(tile.vector, None)
+        for r, row in enumerate(w.rows(tile, values[0])):
+            for c, vector in enumerate(row):
+                g = w.load(tile, 1, w.at(values[2], r, values[5], c * tile.lanes))
+                kept = builder.select(builder.fcmp_ordered(">", g, zero), vector, zero)
+                w.store(tile, kept, 3, w.at(values[4], r, values[5], c * tile.lanes))
+        return context.get_dummy_value()
+
+    return types.void(tile, gate, types.intp, array, types.intp, types.intp), write
+
+
+@intrinsic
+def descend(typing_context, tile, rate, decay, array, position, stride):
+    """``array[...] -= rate * (tile + decay * array[...])``: one step of gradient descent."""
+
+    def write(context, builder, signature, values):
+        w = _Writer(context, builder, signature, values)
+        minus_rate = w.spread(tile, builder.fneg(values[1]))
+        shrink = w.spread(tile, values[2])
+        for r, row in enumerate(w.rows(tile, values[0])):
+            for c, gradient in enumerate(row):
+                at = w.at(values[4], r, values[5], c * tile.lanes)
+                weights = w.load(tile, 3, at)
+                full = w.multiply_add(tile, shrink, weights, gradient)
+                w.store(tile, w.multiply_add(tile, minus_rate, full, weights), 3, at)
+        return context.get_dummy_value()
+
+    return types.void(tile, tile.dtype, tile.dtype, array, types.intp, types.intp), write
+
+
+@intrinsic
+def prefetch(typing_context, array, position):
+    """``prefetch(array, position)``: start to bring one cache line near; no effect on values."""
+
+    def write(context, builder, signature, values):
+        w = _Writer(context, builder, signature, values)
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        address = builder.bitcast(w.pointer(0, values[1]), byte)
+        read, level, data = (ir.Constant(word, value) for value in (0, 2, 1))
+        builder.call(call, [address, read, level, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), write

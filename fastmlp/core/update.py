@@ -1,0 +1,104 @@
+"""Update: every weight by its gradient, which never leaves the registers (floor 2)."""
+
+from __future__ import annotations
+
+from fastmlp.core.kernel import kernel
+from fastmlp.core.product import (
+    MOST_ROWS,
+    PAIR,
+    ROW,
+    ROW_SINGLE,
+    SINGLE,
+    WIDE,
+    add_product,
+)
+from fastmlp.core.tile import add_outer, add_row, columns, descend, rows, zeros
+
+
+@kernel(inline=True)
+def update(layer, parameters, activations, deltas, n_rows, rule, first, last):
+    """``W -= learning_rate * (sum over i of delta[i] a_in[i].T + reg_lambda * W)``.
+
+    Parameters
+    ----------
+    layer : record of `storage.LAYER`
+    parameters : flat array
+        Changed: the weights of the layer's inputs first to last.
+    activations, deltas : flat arrays
+        Read: the layer's inputs and deltas, of which `scale` has made the sum a mean.
+    n_rows : int
+        The samples of this minibatch.
+    rule : Rule
+        learning_rate and reg_lambda.
+    first, last : int
+        `first` a multiple of `MOST_ROWS`, `last` too or the layer's n_in.
+    """
+    j = _update_columns(WIDE, 0, layer, parameters, activations, deltas, n_rows, rule, first, last)
+    j = _update_columns(PAIR, j, layer, parameters, activations, deltas, n_rows, rule, first, last)
+    _update_columns(SINGLE, j, layer, parameters, activations, deltas, n_rows, rule, first, last)
+
+
+@kernel
+def _update_columns(shape, j, layer, parameters, activations, deltas, n_rows, rule, first, last):
+    width = columns(shape, parameters)
+    while j + width <= layer.padded_out:
+        for k in range(first, last, rows(shape)):
+            weight_grads = add_product(
+                zeros(shape, parameters), n_rows,
+                activations, layer.input_at + k, 1, layer.stride_in,
+                deltas, layer.delta_at + j, layer.stride_out,
+            )  # fmt: skip
+            at = layer.weights_at + k * layer.stride_out + j
+            descend(
+                weight_grads, rule.learning_rate, rule.reg_lambda, parameters, at, layer.stride_out
+            )
+        j += width
+    return j
+
+
+@kernel(inline=True)
+def update_sample(layer, parameters, activations, deltas, rule, listed):
+    """`update` for a minibatch of row 0 alone, for the inputs that `forward_sample` listed.
+
+    Where an input is zero so is the gradient of its weights. Not for reg_lambda other than 0,
+    which moves every weight.
+    """
+    j = _update_listed(ROW, 0, layer, parameters, activations, deltas, rule, listed)
+    _update_listed(ROW_SINGLE, j, layer, parameters, activations, deltas, rule, listed)
+
+
+@kernel
+def _update_listed(shape, j, layer, parameters, activations, deltas, rule, listed):
+    width = columns(shape, parameters)
+    n_listed = listed[-1]
+    while j + width <= layer.padded_out:
+        for s in range(n_listed):
+            k = listed[s]
+            weight_grads = add_outer(
+                zeros(shape, parameters),
+                activations, layer.input_at + k, 0,
+                deltas, layer.delta_at + j,
+            )  # fmt: skip
+            at = layer.weights_at + k * layer.stride_out + j
+            descend(weight_grads, rule.learning_rate, 0.0, parameters, at, 0)
+        j += width
+    return j
+
+
+@kernel(inline=True)
+def update_biases(layer, parameters, deltas, n_rows, rule):
+    """``b -= learning_rate * sum over i of delta[i]``; overwrites the layer's biases."""
+    j = _update_bias_columns(ROW, 0, layer, parameters, deltas, n_rows, rule)
+    _update_bias_columns(ROW_SINGLE, j, layer, parameters, deltas, n_rows, rule)
+
+
+@kernel
+def _update_bias_columns(shape, j, layer, parameters, deltas, n_rows, rule):
+    width = columns(shape, parameters)
+    while j + width <= layer.padded_out:
+        bias_grads = zeros(shape, parameters)
+        for i in range(n_rows):
+            bias_grads = add_row(bias_grads, deltas, layer.delta_at + i * layer.stride_out + j)
+        descend(bias_grads, rule.learning_rate, 0.0, parameters, layer.biases_at + j, 0)
+        j += width
+    return j
