@@ -1,0 +1,243 @@
+"""What users pass, checked and brought into the form that the kernels take (floor 4).
+
+Every refusal is one sentence that names the argument, what was given and what is accepted, and
+comes before anything is changed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import numbers
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """Return `value` as an int of at least `least`; TypeError or ValueError otherwise."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; accepted is an int of at least {least}") from None
+    if number < least:
+        raise ValueError(f"{name} is {number}; accepted is an int of at least {least}")
+    return number
+
+
+def real_number(name: str, value: Any) -> float:
+    """Return `value` as a finite float of at least 0; TypeError or ValueError otherwise."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} is {value!r}; accepted is a number of at least 0")
+    number = float(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{name} is {number}; accepted is a finite number of at least 0")
+    return number
+
+
+def choice(name: str, value: Any, accepted: Iterable[str]) -> str:
+    """Return `value` if it is one of the accepted names; ValueError otherwise."""
+    names = sorted(accepted)
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"{name} is {value!r}; accepted are {', '.join(map(repr, names))}")
+    return value
+
+
+def layer_sizes(layers: Any) -> list[int]:
+    """Return the sizes of the input, hidden and output layers as ints of at least 1."""
+    if isinstance(layers, (str, bytes)) or not isinstance(layers, Iterable):
+        raise TypeError(f"layers is {layers!r}; accepted is a list of two or more sizes")
+    sizes = [whole_number(f"layers[{l}]", size, 1) for l, size in enumerate(layers)]
+    if len(sizes) < 2:
+        raise ValueError(
+            f"layers is {sizes}; accepted are two or more sizes, the input's first, the output's last"
+        )
+    return sizes
+
+
+def float_type(dtype: Any) -> np.dtype:
+    """Return float32 or float64 as a dtype; TypeError or ValueError otherwise."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype is {dtype!r}; accepted are float32 and float64") from None
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {found}; accepted are float32 and float64")
+    return found.newbyteorder("=")
+
+
+def random_source(random_state: Any) -> Any:
+    """Return what random numbers come from: NumPy's global state, a RandomState or a Generator."""
+    if random_state is None:
+        return np.random
+    if isinstance(random_state, (np.random.RandomState, np.random.Generator)):
+        return random_state
+    try:
+        seed = whole_number("random_state", random_state, 0)
+    except TypeError:
+        raise TypeError(
+            f"random_state is {random_state!r}; accepted are None, an int of at least 0, "
+            "a numpy.random.RandomState and a numpy.random.Generator"
+        ) from None
+    if seed >= 2**32:
+        raise ValueError(f"random_state is {seed}; accepted is an int below 2**32")
+    return np.random.RandomState(seed)
+
+
+def random_position(source: Any) -> Any:
+    """Return where a source of `random_source` stands in its sequence."""
+    if isinstance(source, np.random.Generator):
+        return source.bit_generator.state
+    return source.get_state()
+
+
+def return_to_position(source: Any, position: Any) -> None:
+    """Set a source back to where `random_position` found it."""
+    if isinstance(source, np.random.Generator):
+        source.bit_generator.state = position
+    else:
+        source.set_state(position)
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    """Return `values` as an array of numbers."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths; accepted are equal ones") from None
+    if array.dtype.kind == "O":  # numbers in an object array are numbers still
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            pass
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} is {type(values).__name__} of {array.dtype}; "
+            "accepted are arrays and lists of real numbers"
+        )
+    return array
+
+
+def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray:
+    """Return `X` as a C-contiguous, writable array (n_samples, n_in) of `dtype`.
+
+    An array that is so already is returned without a copy. Whether the numbers are finite is
+    not looked at here: `finite_rows` does, and the kernels do while they read.
+    """
+    array = _array(name, X)
+    if array.ndim != 2:
+        raise ValueError(
+            f"{name} has {array.ndim} dimension(s); accepted is a shape of (n_samples, {n_in})"
+        )
+    if array.shape[1] != n_in:
+        raise ValueError(
+            f"{name} has {array.shape[1]} features; the network's input layer takes {n_in}"
+        )
+    if len(array) == 0:
+        raise ValueError(f"{name} is empty; accepted are one or more samples")
+    with np.errstate(over="ignore"):  # what is too large for the type is reported as infinity
+        array = np.ascontiguousarray(array, dtype)
+    if not array.flags.writeable:
+        array = _writable_alias(array)
+    return array
+
+
+def _writable_alias(array: np.ndarray) -> np.ndarray:
+    """Return the same memory as a writable array: Numba compiles anew for a read-only one.
+
+    The kernels never write to X.
+    """
+    memory = (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
+    memory._owner = array  # type: ignore[attr-defined]  # keeps the memory alive
+    return np.frombuffer(memory, array.dtype).reshape(array.shape)
+
+
+def finite_rows(name: str, X: np.ndarray) -> None:
+    """Raise ValueError for the first row of `X` that holds NaN or infinity."""
+    finite = np.isfinite(X).all(axis=1)
+    if not finite.all():
+        raise not_finite(name, int(np.argmin(finite)), X.dtype)
+
+
+def not_finite(name: str, row: int, dtype: np.dtype) -> ValueError:
+    """Return the refusal of a row that holds NaN or infinity."""
+    return ValueError(
+        f"{name} has NaN or infinity in row {row} (as {dtype}); accepted are finite numbers"
+    )
+
+
+def class_labels(name: str, y: Any, n_samples: int, n_out: int) -> np.ndarray:
+    """Return `y`, integer labels or one-hot rows, as int64 labels of shape (n_samples,)."""
+    array = _array(name, y)
+    if array.ndim not in (1, 2):
+        raise ValueError(
+            f"{name} has {array.ndim} dimensions; accepted are labels of shape (n_samples,) "
+            f"and one-hot rows of shape (n_samples, {n_out})"
+        )
+    if len(array) != n_samples:
+        raise ValueError(
+            f"{name} has {len(array)} samples, X has {n_samples}; accepted is one each"
+        )
+    if array.ndim == 2:
+        return _labels_of_one_hot(name, array, n_out)
+    with np.errstate(invalid="ignore"):
+        labels = array.astype(np.int64)
+    if array.dtype.kind == "f" and not np.array_equal(labels, array):
+        wrong = array[labels != array][0]
+        raise ValueError(f"{name} has the label {wrong}; accepted are whole numbers")
+    if labels.min() < 0 or labels.max() >= n_out:
+        wrong = labels[(labels < 0) | (labels >= n_out)][0]
+        raise ValueError(f"{name} has the label {wrong}; accepted are 0 to {n_out - 1}")
+    return labels
+
+
+def _labels_of_one_hot(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
+    if array.shape[1] != n_out:
+        raise ValueError(
+            f"{name} has one-hot rows of width {array.shape[1]}; the output layer has {n_out} units"
+        )
+    one_hot = ((array == 0) | (array == 1)).all(axis=1) & (array.sum(axis=1) == 1)
+    if not one_hot.all():
+        raise ValueError(
+            f"{name} has in row {int(np.argmin(one_hot))} something other than a single 1 among 0s; "
+            "accepted are integer labels and one-hot rows"
+        )
+    return array.argmax(axis=1).astype(np.int64)
+
+
+def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> tuple:
+    """Return the arrays (X, labels) of a list of (x, one_hot) pairs.
+
+    Each x has n_in numbers in any shape, each one_hot n_out; an integer label in its place is
+    taken too. Raises as `feature_rows`, `finite_rows` and `class_labels` do.
+    """
+    n_in, n_out = sizes[0], sizes[-1]
+    try:
+        samples = [(x, y) for x, y in pairs]
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is not a list of (x, one_hot) pairs, which is accepted") from None
+    rows, labels = [], []
+    for i, (x, y) in enumerate(samples):
+        row = _array(f"{name}[{i}][0]", x)
+        if row.size != n_in:
+            raise ValueError(
+                f"{name}[{i}][0] has {row.size} features; the network's input layer takes {n_in}"
+            )
+        rows.append(row.reshape(n_in))
+        target = _array(f"{name}[{i}][1]", y)
+        target = target.reshape(1, -1) if target.ndim else target.reshape(1)
+        labels.append(class_labels(f"{name}[{i}][1]", target, 1, n_out)[0])
+    X = feature_rows(name, np.array(rows).reshape(len(rows), n_in), n_in, dtype)
+    finite_rows(name, X)
+    return X, np.array(labels, np.int64)
+
+
+def parameter_values(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the numbers to write into one layer's weights or biases of `shape`."""
+    array = _array(name, values)
+    if array.shape != shape:
+        raise ValueError(f"{name} has the shape {array.shape}; accepted is {shape}")
+    return array

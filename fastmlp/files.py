@@ -1,0 +1,118 @@
+"""Models on disk: one ``.npz``, written whole or not at all, read without pickle (floor 4)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+FORMAT = "fastmlp network"
+FORMAT_VERSION = 1
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+    """Open a temporary file that becomes `path` when the block ends, and vanishes if it fails."""
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def save_state(path: str | os.PathLike, state: dict[str, Any]) -> None:
+    """Write the state of a network: its arrays bit by bit, the rest as JSON beside them."""
+    plain = {name: value for name, value in state.items() if name not in ("weights", "biases")}
+    plain |= {"format": FORMAT, "format_version": FORMAT_VERSION}
+    plain["random_state"] = _plain_random_state(state["random_state"])
+    arrays = {"network": np.array(json.dumps(plain))}
+    for kind in ("weights", "biases"):
+        arrays |= {f"{kind}_{l}": array for l, array in enumerate(state[kind])}
+    with written_whole(path) as file:
+        np.savez(file, **arrays)
+
+
+def load_state(path: str | os.PathLike) -> dict[str, Any]:
+    """Read what `save_state` wrote; ValueError for any other file or a newer format."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            state = json.loads(str(arrays["network"]))
+            if state["format"] != FORMAT:
+                raise ValueError
+            version = state["format_version"]
+            if version <= FORMAT_VERSION:
+                for kind in ("weights", "biases"):
+                    n_layers = len(state["layers"]) - 1
+                    state[kind] = [arrays[f"{kind}_{l}"] for l in range(n_layers)]
+    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile):
+        raise ValueError(f"{path} is not a network saved by fastmlp, which is accepted") from None
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {version}; this release reads up to {FORMAT_VERSION}"
+        )
+    state["random_state"] = _random_state(state["random_state"])
+    return state
+
+
+def _plain_random_state(source: Any) -> Any:
+    """Return the state of a RandomState or Generator in lists, strings and numbers."""
+    if source is None:
+        return None
+    if isinstance(source, np.random.Generator):
+        kind, state = "Generator", source.bit_generator.state
+    else:
+        kind, state = "RandomState", source.get_state(legacy=False)
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(part) for name, part in value.items()}
+        if isinstance(value, np.ndarray):
+            return {"array": value.tolist(), "dtype": value.dtype.name}
+        return value.item() if isinstance(value, np.generic) else value
+
+    return {"kind": kind, "state": plain(state)}
+
+
+def _random_state(plain: Any) -> Any:
+    """Return the RandomState or Generator of `_plain_random_state`."""
+    if plain is None:
+        return None
+
+    def restored(value: Any) -> Any:
+        if isinstance(value, dict) and set(value) == {"array", "dtype"}:
+            return np.array(value["array"], value["dtype"])
+        if isinstance(value, dict):
+            return {name: restored(part) for name, part in value.items()}
+        return value
+
+    state = restored(plain["state"])
+    bit_generators = {
+        kind.__name__: kind
+        for kind in (
+            np.random.MT19937,
+            np.random.PCG64,
+            np.random.PCG64DXSM,
+            np.random.Philox,
+            np.random.SFC64,
+        )
+    }
+    bit_generator = bit_generators[state["bit_generator"]]()
+    if plain["kind"] == "Generator":
+        bit_generator.state = state
+        return np.random.Generator(bit_generator)
+    source = np.random.RandomState(bit_generator)
+    source.set_state(state)
+    return source
