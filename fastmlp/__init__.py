@@ -1,4 +1,4 @@
-"""fastmlp: the multilayer perceptron of NumPy tutorials as a compiled core for fast CPU training."""
+"""fastmlp: the multilayer perceptron of NumPy tutorials, compiled for fast training on CPUs."""
 
 from fastmlp import datasets
 from fastmlp.neural_net import NeuralNet, warmup

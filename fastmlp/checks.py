@@ -53,7 +53,7 @@ def layer_sizes(layers: Any) -> list[int]:
     sizes = [whole_number(f"layers[{l}]", size, 1) for l, size in enumerate(layers)]
     if len(sizes) < 2:
         raise ValueError(
-            f"layers is {sizes}; accepted are two or more sizes, the input's first, the output's last"
+            f"layers is {sizes}; accepted are two or more sizes, from the input's to the output's"
         )
     return sizes
 
@@ -91,7 +91,7 @@ def random_position(source: Any) -> Any:
     """Return where a source of `random_source` stands in its sequence."""
     if isinstance(source, np.random.Generator):
         return source.bit_generator.state
-    return source.get_state()
+    return source.get_state(legacy=False)
 
 
 def return_to_position(source: Any, position: Any) -> None:
@@ -108,7 +108,7 @@ def _array(name: str, values: Any) -> np.ndarray:
         array = np.asarray(values)
     except ValueError:
         raise ValueError(f"{name} has rows of different lengths; accepted are equal ones") from None
-    if array.dtype.kind == "O":  # numbers in an object array are numbers still
+    if array.dtype.kind == "O" and array.ndim > 0:  # numbers in an object array are numbers still
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError):
@@ -150,8 +150,8 @@ def _writable_alias(array: np.ndarray) -> np.ndarray:
 
     The kernels never write to X.
     """
-    memory = (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
-    memory._owner = array  # type: ignore[attr-defined]  # keeps the memory alive
+    memory: Any = (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
+    memory._owner = array  # keeps the memory alive
     return np.frombuffer(memory, array.dtype).reshape(array.shape)
 
 
@@ -202,7 +202,7 @@ def _labels_of_one_hot(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
     one_hot = ((array == 0) | (array == 1)).all(axis=1) & (array.sum(axis=1) == 1)
     if not one_hot.all():
         raise ValueError(
-            f"{name} has in row {int(np.argmin(one_hot))} something other than a single 1 among 0s; "
+            f"{name} has in row {int(np.argmin(one_hot))} something other than one 1 among 0s; "
             "accepted are integer labels and one-hot rows"
         )
     return array.argmax(axis=1).astype(np.int64)
@@ -219,20 +219,21 @@ def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> 
         samples = [(x, y) for x, y in pairs]
     except (TypeError, ValueError):
         raise TypeError(f"{name} is not a list of (x, one_hot) pairs, which is accepted") from None
-    rows, labels = [], []
+    if not samples:
+        raise ValueError(f"{name} is empty; accepted are one or more (x, one_hot) pairs")
     for i, (x, y) in enumerate(samples):
-        row = _array(f"{name}[{i}][0]", x)
-        if row.size != n_in:
+        if np.size(x) != n_in:
             raise ValueError(
-                f"{name}[{i}][0] has {row.size} features; the network's input layer takes {n_in}"
+                f"{name}[{i}][0] has {np.size(x)} features; the network's input layer takes {n_in}"
             )
-        rows.append(row.reshape(n_in))
-        target = _array(f"{name}[{i}][1]", y)
-        target = target.reshape(1, -1) if target.ndim else target.reshape(1)
-        labels.append(class_labels(f"{name}[{i}][1]", target, 1, n_out)[0])
-    X = feature_rows(name, np.array(rows).reshape(len(rows), n_in), n_in, dtype)
+        if np.ndim(y) > 0 and np.size(y) != n_out:
+            raise ValueError(
+                f"{name}[{i}][1] is a one-hot of {np.size(y)}; the output layer has {n_out} units"
+            )
+    X = feature_rows(name, [np.ravel(x) for x, _ in samples], n_in, dtype)
     finite_rows(name, X)
-    return X, np.array(labels, np.int64)
+    one_hots = [np.ravel(y) if np.ndim(y) else np.arange(n_out) == y for _, y in samples]
+    return X, class_labels(name, one_hots, len(X), n_out)
 
 
 def parameter_values(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:

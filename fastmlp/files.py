@@ -38,7 +38,7 @@ def save_state(path: str | os.PathLike, state: dict[str, Any]) -> None:
     plain = {name: value for name, value in state.items() if name not in ("weights", "biases")}
     plain |= {"format": FORMAT, "format_version": FORMAT_VERSION}
     plain["random_state"] = _plain_random_state(state["random_state"])
-    arrays = {"network": np.array(json.dumps(plain))}
+    arrays: dict[str, Any] = {"network": np.array(json.dumps(plain))}
     for kind in ("weights", "biases"):
         arrays |= {f"{kind}_{l}": array for l, array in enumerate(state[kind])}
     with written_whole(path) as file:
@@ -48,7 +48,7 @@ def save_state(path: str | os.PathLike, state: dict[str, Any]) -> None:
 def load_state(path: str | os.PathLike) -> dict[str, Any]:
     """Read what `save_state` wrote; ValueError for any other file or a newer format."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             state = json.loads(str(arrays["network"]))
             if state["format"] != FORMAT:
                 raise ValueError

@@ -183,7 +183,7 @@ class NeuralNet:
             checks.parameter_values(f"{name}[{l}]", array, views[l].shape)
             for l, array in enumerate(values)
         ]
-        for view, array in zip(views, checked):
+        for view, array in zip(views, checked, strict=True):
             view[...] = array
 
     # Training ---------------------------------------------------------------------------------
@@ -317,7 +317,7 @@ class NeuralNet:
             self.history_["loss"].append(loss)
             if validation is not None:
                 scores = self._scores(*validation)
-                for name, score in zip(names[1:], scores):
+                for name, score in zip(names[1:], scores, strict=True):
                     self.history_[name].append(score)
             yield epoch
 
@@ -403,7 +403,8 @@ class NeuralNet:
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
         """Return the percentage (0 to 100) of (x, one_hot) pairs whose class is predicted."""
         X, labels = checks.labelled_pairs("test_data", test_data, self.layers, self.dtype)
-        return 100 * self._scores(X, labels)[1]
+        n_correct = np.count_nonzero(self._probabilities("test_data", X).argmax(axis=1) == labels)
+        return 100 * n_correct / len(X)
 
     # On disk ----------------------------------------------------------------------------------
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from fastmlp.core.kernel import kernel
+from fastmlp.core.processor import CACHE_LINE
+from fastmlp.core.tile import prefetch
+
+AHEAD = 8  # rows: their way from memory takes as long as the copies of so many
 
 
 @kernel
@@ -27,9 +31,13 @@ def gather(layer, X, order, start, activations, first, last):
         1 + the row of X in which NaN or infinity was found, 0 where all is finite.
     """
     n = layer.n_in
+    line = CACHE_LINE // X.itemsize
     refused = 0
     for i in range(first, last):
         row = order[start + i]
+        if start + i + AHEAD < len(order):  # this minibatch's or the next one's
+            for k in range(0, n, line):
+                prefetch(X, order[start + i + AHEAD] * n + k)
         at = layer.input_at + i * layer.stride_in
         x = X[row * n : (row + 1) * n]
         a = activations[at : at + n]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
-import pickle
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
 from numba import njit
-from numba.core.caching import FunctionCache
-from numba.core.serialize import dumps
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from fastmlp.core import processor
 
@@ -28,41 +25,42 @@ def _sources() -> str:
     return _digest(*((path.name, path.read_bytes()) for path in sorted(folder.glob("*.py"))))
 
 
-class _Entries:
+_SOURCES = _sources()
+
+
+class _Entries(IndexDataCacheFile):
     """One file for each compiled signature, named after all that its machine code depends on.
 
-    Numba's own index file maps keys to numbered files, and two processes that write it at
-    once can exchange their numbers; a file named by its key has no such race.
+    Numba's own index maps keys to numbered files, and two processes that write it at once can
+    exchange their numbers; a file named by its key has no such race and needs no index.
     """
 
     def __init__(self, folder: str, name: str):
-        self.folder = Path(folder)
-        self.prefix = f"{name}.{_sources()}."
+        super().__init__(folder, name, _SOURCES)
+        self.folder, self.name = Path(folder), name
 
-    def _path(self, key: Any) -> Path:
+    def _file_name(self, key: Any) -> str:
         build = (numba.__version__, processor.LANES, processor.REGISTERS, processor.FUSED)
-        return self.folder / f"{self.prefix}{_digest(key, build)}.nbc"
+        return f"{self.name}.{_SOURCES}.{_digest(key, build)}.nbc"
 
     def load(self, key: Any) -> Any:
         """Return what was saved under `key`, None where there is nothing that can be read."""
         try:
-            return pickle.loads(self._path(key).read_bytes())
-        except (OSError, EOFError, pickle.UnpicklingError):
+            return self._load_data(self._file_name(key))
+        except Exception:  # missing, cut short, or of another Numba: compile anew
             return None
 
     def save(self, key: Any, data: Any) -> None:
         """Write `data` under `key`, whole or not at all; a full disk only costs the next start."""
-        try:
-            handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=self.prefix)
-            with os.fdopen(handle, "wb") as file:
-                file.write(dumps(data))
-            os.replace(temporary, self._path(key))
-        except OSError:
-            return
+        with contextlib.suppress(OSError):
+            self._save_data(self._file_name(key), data)
+            for path in self.folder.glob(f"{self.name}.*.nbc"):
+                if not path.name.startswith(f"{self.name}.{_SOURCES}."):
+                    path.unlink()  # of sources that are no more
 
     def flush(self) -> None:
         """Remove every entry of these sources."""
-        for path in self.folder.glob(f"{self.prefix}*"):
+        for path in self.folder.glob(f"{self.name}.{_SOURCES}.*.nbc"):
             path.unlink(missing_ok=True)
 
 

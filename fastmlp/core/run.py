@@ -32,7 +32,7 @@ class NotFinite(Exception):
 
 def multiply_adds(sizes: list[int]) -> int:
     """Return the multiply-adds of a sample's training: forward, weight gradients, deltas."""
-    products = [n_in * n_out for n_in, n_out in zip(sizes[:-1], sizes[1:])]
+    products = [n_in * n_out for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)]
     return 3 * sum(products) - products[0]
 
 
@@ -133,7 +133,7 @@ def train_epoch(
         last = min(step + at_once, n_steps)
         team, began = new_team(), time.perf_counter()
 
-        def task(worker: int, first: int = step, last: int = last, loss: float = loss) -> float:
+        def task(worker: int, team=team, first=step, last=last, loss=loss) -> float:
             return train_steps(
                 worker, n_workers, team, parameters, rule, samples, work, first, last, loss
             )

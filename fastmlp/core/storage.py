@@ -77,7 +77,7 @@ def layer_table(
     table = np.zeros(len(sizes) - 1, LAYER)
     parameters_at = listed_at = 0
     input_at = 0
-    for layer, n_in, n_out in zip(table, sizes[:-1], sizes[1:]):
+    for layer, n_in, n_out in zip(table, sizes[:-1], sizes[1:], strict=True):
         layer["n_in"], layer["n_out"] = n_in, n_out
         layer["padded_in"], layer["padded_out"] = _padded(n_in, multiple), _padded(n_out, multiple)
         layer["stride_in"] = _stride(int(layer["padded_in"]), dtype)

@@ -226,7 +226,9 @@ def add_outer(typing_context, tile, x, x_at, x_stride, y, y_at):
         for r in range(tile.rows):
             number = builder.load(w.pointer(1, w.at(values[2], r, values[3])))
             factor = w.spread(tile, number)
-            sums[r] = [w.multiply_add(tile, factor, y, z) for y, z in zip(row, sums[r])]
+            sums[r] = [
+                w.multiply_add(tile, factor, y, z) for y, z in zip(row, sums[r], strict=True)
+            ]
         return w.tile(tile, sums)
 
     return tile(tile, x, types.intp, types.intp, y, types.intp), write
@@ -240,7 +242,7 @@ def add_row(typing_context, tile, array, position):
         w = _Writer(context, builder, signature, values)
         row = w.load_row(tile, 1, values[2])
         sums = [
-            [builder.fadd(total, y) for total, y in zip(totals, row)]
+            [builder.fadd(total, y) for total, y in zip(totals, row, strict=True)]
             for totals in w.rows(tile, values[0])
         ]
         return w.tile(tile, sums)
@@ -281,7 +283,7 @@ def copy_transposed(
         high = w.mask(lanes // 2 + lane // 2 + (lane % 2) * lanes for lane in range(lanes))
         rows = [w.load(tile, 0, w.at(values[1], r, values[2])) for r in range(lanes)]
         for _ in range(lanes.bit_length() - 1):
-            pairs = zip(rows[: lanes // 2], rows[lanes // 2 :])
+            pairs = zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True)
             rows = [builder.shuffle_vector(a, b, m) for a, b in pairs for m in (low, high)]
         for r, row in enumerate(rows):
             w.store(tile, row, 3, w.at(values[4], r, values[5]))

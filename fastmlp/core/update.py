@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastmlp.core.kernel import kernel
 from fastmlp.core.product import (
-    MOST_ROWS,
     PAIR,
     ROW,
     ROW_SINGLE,
