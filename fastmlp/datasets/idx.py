@@ -1,0 +1,100 @@
+"""The IDX file format, in which MNIST and its relatives are published."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# The third byte of a file names the type of its numbers, which are stored big-endian.
+DTYPES: dict[int, np.dtype[Any]] = {
+    0x08: np.dtype(">u1"),
+    0x09: np.dtype(">i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+
+
+def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read the array in an IDX file, plain or gzipped.
+
+    A file holds two zero bytes, one byte for the type, one for the number of dimensions, each
+    dimension as a big-endian uint32, then the elements in C order. Whether it is gzipped shows
+    in its first two bytes, so its name does not matter.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    ndarray
+        A new array, C-contiguous and writable, in the machine's byte order: uint8, int8, int16,
+        int32, float32 or float64, as the file says.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file (and other ``OSError`` if it cannot be read).
+    ValueError
+        If the file is no IDX file, its gzip stream is damaged, or its length is not the one its
+        header announces.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fastmlp.datasets import read_idx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "labels-idx1-ubyte"
+    ...     n_bytes = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+    ...     read_idx(path)
+    array([7, 2, 1], dtype=uint8)
+    """
+    path = os.fspath(path)
+    content = Path(path).read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(content)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise ValueError(
+                f"{path} is a damaged gzip file: expected a whole stream, found: {error}."
+            ) from error
+
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in DTYPES:
+        raise ValueError(
+            f"{path} is not an IDX file: expected it to start with 00 00, a type code of 08, 09, "
+            f"0b, 0c, 0d or 0e and the number of dimensions, found "
+            f"{content[:4].hex(' ') or 'an empty file'}."
+        )
+    dtype, n_dims = DTYPES[content[2]], content[3]
+    start = 4 + 4 * n_dims
+    if len(content) < start:
+        raise ValueError(
+            f"{path} is truncated: expected a header of {start} bytes for {n_dims} dimensions, "
+            f"found {len(content)} bytes."
+        )
+    shape = tuple(int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4))
+    n_bytes = start + math.prod(shape) * dtype.itemsize  # Python's integers do not overflow
+    if len(content) != n_bytes:
+        raise ValueError(
+            f"{path} is {'truncated' if len(content) < n_bytes else 'too long'}: expected "
+            f"{n_bytes} bytes for {dtype.newbyteorder('=').name} of shape {shape}, "
+            f"found {len(content)}."
+        )
+    try:
+        stored = np.ndarray(shape, dtype, buffer=content, offset=start)
+    except ValueError as error:  # more dimensions than NumPy has, or 0 times something absurd
+        raise ValueError(
+            f"{path} does not fit a NumPy array: expected a shape NumPy can hold, found {n_dims} "
+            f"dimensions {shape}."
+        ) from error
+    return np.array(stored, dtype.newbyteorder("="), order="C")
