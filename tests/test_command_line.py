@@ -1,0 +1,390 @@
+"""The command line, run as users run it: in a process of its own."""
+
+import gzip
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp import command_line
+from fastmlp.datasets import digits
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+PACKAGE_ROOT = Path(fastmlp.__file__).parents[1]
+# The tests run in temporary folders, out of sight of a package that is not installed.
+PATHS = [str(PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
+ENVIRONMENT.pop("PYTHONUNBUFFERED", None)  # a full buffer is what a leaving reader leaves behind
+
+
+def start(folder, *args):
+    return subprocess.Popen(
+        [sys.executable, "-m", "fastmlp", *map(str, args)],
+        cwd=folder,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run(folder, *args):
+    """Run a command to its end; return exit code, output and errors."""
+    with start(folder, *args) as process:
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    return process.returncode, out.decode(), err.decode()
+
+
+def succeed(folder, *args):
+    code, out, err = run(folder, *args)
+    assert code == 0, err
+    assert "Traceback" not in err
+    return out
+
+
+def pack_idx(array):
+    """IDX bytes of a uint8 array, made without the package."""
+    return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def make_images(n_samples=100, seed=0):
+    """Images of 4 x 6 bytes, bright on the left for label 0, on the right for label 1."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n_samples).astype(np.uint8)
+    images = rng.integers(0, 100, (n_samples, 4, 6)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:, 3 * label : 3 * label + 3] += 100
+    return images, labels
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A folder with images and labels: plain IDX, gzipped IDX and .npy."""
+    images, labels = make_images()
+    (tmp_path / "images").write_bytes(pack_idx(images))
+    (tmp_path / "labels").write_bytes(pack_idx(labels))
+    (tmp_path / "images.gz").write_bytes(gzip.compress(pack_idx(images)))
+    (tmp_path / "labels.gz").write_bytes(gzip.compress(pack_idx(labels)))
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "labels.npy", labels)
+    return tmp_path
+
+
+def field(out, name):
+    """The number after ``name:`` in the output."""
+    found = re.search(rf"^{name}: (\S+)", out, re.MULTILINE)
+    assert found, out
+    return float(found[1])
+
+
+def weights_of(path):
+    net = fastmlp.NeuralNet.load(path)
+    return [np.array(array) for array in [*net.weights, *net.biases]]
+
+
+def assert_same(arrays, others):
+    for a, b in zip(arrays, others, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_train_digits_and_predict(tmp_path):
+    code, out, err = run(tmp_path, "train", "digits")
+    assert code == 0, err
+    assert field(out, "held-out accuracy") >= 0.97
+    assert "(359 samples)" in out
+    seconds = field(out, "training time")
+    assert 0 < seconds < 60
+    assert field(out, "samples per second") == pytest.approx(20 * 1438 / seconds, rel=0.1)
+    assert "saved: model.npz" in out
+    assert "20/20" in err or "100%" in err  # the progress bar, and not among the results
+    assert "%|" not in out
+    assert os.listdir(tmp_path) == ["model.npz"]
+
+    X, y = digits()
+    net = fastmlp.NeuralNet.load(tmp_path / "model.npz")
+    assert list(net.layers) == [64, 64, 10]
+    assert net.weights[0].dtype == np.float32
+    lines = succeed(tmp_path, "predict", "model.npz", "digits").splitlines()
+    assert lines == [str(label) for label in net.predict(X).tolist()]
+    assert np.mean(np.array(lines, dtype=int) == y) > 0.97
+
+
+def test_train_files_of_every_kind_alike(files):
+    for suffix in ("", ".gz", ".npy"):
+        out = succeed(
+            files, "train", f"images{suffix}", f"labels{suffix}", "--out", f"model{suffix}.npz"
+        )
+        assert field(out, "held-out accuracy") == 1
+        assert "(20 samples)" in out
+        assert_same(weights_of(files / f"model{suffix}.npz"), weights_of(files / "model.npz"))
+    predictions = {
+        succeed(files, "predict", "model.npz", f"images{suffix}") for suffix in ("", ".gz", ".npy")
+    }
+    assert predictions == {"".join(f"{label}\n" for label in make_images()[1])}
+
+
+def test_npy_is_told_by_content(files):
+    os.rename(files / "images.npy", files / "renamed")
+    succeed(files, "train", "renamed", "labels.npy", "--epochs", "1")
+
+
+def test_options_reach_the_network(files):
+    images, labels = make_images()
+    succeed(
+        files,
+        *("train", "images", "labels", "--layers", "5,3", "--epochs", "2", "--batch-size", "16"),
+        *("--learning-rate", "0.3", "--dtype", "float64", "--threads", "1", "--seed", "7"),
+        *("--out", "other.npz"),
+    )
+    assert not (files / "model.npz").exists()
+    net = fastmlp.NeuralNet(
+        [24, 5, 3, 2], 0.3, output_activation="identity", random_state=7, n_threads=1
+    )
+    # The largest pixel is 199, so the scale is 256; the first 80 of 100 samples train.
+    net.fit(images[:80].reshape(80, 24) / 256, labels[:80].astype(int), epochs=2, batch_size=16)
+    saved = fastmlp.NeuralNet.load(files / "other.npz")
+    assert list(saved.layers) == [24, 5, 3, 2]
+    assert saved.weights[0].dtype == np.float64
+    assert_same([saved.weights[0] * 256], [net.weights[0]])
+    assert_same([saved.weights[1], saved.weights[2]], [net.weights[1], net.weights[2]])
+    assert_same(saved.biases, net.biases)
+
+
+def test_seed_and_threads(files):
+    command = ("train", "images", "labels", "--epochs", "2", "--out")
+    succeed(files, *command, "a.npz")
+    succeed(files, *command, "b.npz", "--seed", "0", "--threads", "2")
+    succeed(files, *command, "c.npz", "--seed", "1")
+    assert_same(weights_of(files / "a.npz"), weights_of(files / "b.npz"))
+    assert (weights_of(files / "a.npz")[0] != weights_of(files / "c.npz")[0]).any()
+
+
+def test_last_fifth_is_held_out(tmp_path):
+    images, labels = make_images()
+    labels[80:] = 1 - labels[80:]  # wrong there, so that a network trained on the rest fails
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "labels.npy", labels)
+    out = succeed(tmp_path, "train", "images.npy", "labels.npy")
+    assert field(out, "held-out accuracy") == 0
+
+
+def test_no_hidden_layer_and_one_class(files):
+    np.save(files / "zeros.npy", np.zeros(100, np.int64))
+    succeed(files, "train", "images", "zeros.npy", "--layers", "")
+    assert list(fastmlp.NeuralNet.load(files / "model.npz").layers) == [24, 2]
+
+
+def test_train_mnist(tmp_path):
+    images = SHARED_DATA / "mnist-t10k-images-idx3-ubyte.gz"
+    labels = SHARED_DATA / "mnist-t10k-labels-idx1-ubyte.gz"
+    if not images.exists() or not labels.exists():
+        pytest.skip("the MNIST files are not here")
+    out = succeed(tmp_path, "train", images, labels, "--epochs", "5")
+    assert field(out, "held-out accuracy") > 0.92
+    assert "(2000 samples)" in out
+
+
+def test_compare(tmp_path):
+    out = succeed(tmp_path, "compare", "digits", "--epochs", "1", "--layers", "16", "--seed", "3")
+    assert "[64, 16, 10]" in out
+    # Printed with 4 digits after the point, the times determine the ratio only so well.
+    assert field(out, "ratio") == pytest.approx(
+        field(out, "NumPy") / field(out, "fastmlp"), rel=0.2
+    )
+    assert 0 <= field(out, "largest difference between weights") < 1e-9
+    assert os.listdir(tmp_path) == []
+
+
+def test_version(tmp_path):
+    assert succeed(tmp_path, "--version") == f"fastmlp {fastmlp.__version__}\n"
+
+
+@pytest.mark.parametrize("command", [(), ("train",), ("predict",), ("compare",)])
+def test_help(capsys, command):
+    with pytest.raises(SystemExit) as caught:
+        command_line.main([*command, "--help"])
+    assert caught.value.code == 0
+    assert "usage: fastmlp" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_slow(tmp_path):
+    code = (
+        "import sys, types\n"
+        # What fastmlp/__init__.py imports is not this module's doing, so a stand-in replaces it.
+        "fastmlp = sys.modules['fastmlp'] = types.ModuleType('fastmlp')\n"
+        f"fastmlp.__path__ = [{os.path.dirname(fastmlp.__file__)!r}]\n"
+        "from fastmlp.command_line import main\n"
+        "try:\n"
+        "    main(['train', '--help'])\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "slow = {'numpy', 'numba', 'tqdm', 'fastmlp.datasets'} & set(sys.modules)\n"
+        "assert not slow, slow\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, check=True)
+
+
+ERRORS = {
+    "no command": ((), "command"),
+    "unknown command": (("fit",), "fit"),
+    "unknown option": (("train", "digits", "--speed", "9"), "--speed"),
+    "shortened option": (("train", "digits", "--epoch", "9"), "--epoch"),
+    "text for a number": (("train", "digits", "--epochs", "many"), "--epochs"),
+    "unknown dtype": (("train", "digits", "--dtype", "float16"), "--dtype"),
+    "text for sizes": (("train", "digits", "--layers", "64;32"), "64;32"),
+    "size of zero": (("train", "digits", "--layers", "0", "--out", "new.npz"), ""),
+    "negative learning rate": (("train", "digits", "--learning-rate", "-1"), "learning_rate"),
+    "batch of zero": (("train", "digits", "--batch-size", "0"), "batch_size"),
+    "layer beyond all memory": (("train", "digits", "--layers", "1000000000000"), ""),
+    "images without labels": (("train", "images"), "LABELS"),
+    "missing images": (("train", "nowhere", "labels"), "nowhere"),
+    "missing labels": (("train", "images", "nowhere"), "nowhere"),
+    "a folder": (("train", ".", "labels"), "."),
+    "not IDX": (("train", "text", "labels"), "text is not an IDX file"),
+    "truncated": (("train", "truncated.gz", "labels"), "truncated.gz"),
+    "corrupt npy": (("train", "corrupt.npy", "labels"), "corrupt.npy is not"),
+    "empty npy": (("train", "empty.npy", "labels"), "not a readable .npy"),
+    "pickled npy": (("train", "pickled.npy", "labels"), "not a readable .npy"),
+    "labels as images": (("train", "labels", "labels"), "does not hold images"),
+    "complex images": (("train", "complex.npy", "labels"), "does not hold images"),
+    "images as labels": (("train", "images", "images"), "does not hold the labels"),
+    "too few labels": (("train", "images", "few.npy"), "expected 100"),
+    "labels not whole": (("train", "images", "halves.npy"), "does not hold the labels"),
+    "negative labels": (("train", "images", "negative.npy"), "-1"),
+    "too few images": (("train", "four.npy", "four_labels.npy"), "at least 5"),
+    "images without pixels": (("train", "no_pixels.npy", "labels"), "1 pixel"),
+    "NaN": (("train", "nan.npy", "labels"), "NaN"),
+    "huge values": (("train", "huge.npy", "labels"), "1e+300"),
+    "no folder": (("train", "digits", "--out", "nowhere/model.npz"), "there is no folder"),
+    "a folder for a file": (("train", "digits", "--out", "."), "folder"),
+    "missing model": (("predict", "nowhere.npz", "digits"), "nowhere.npz"),
+    "not a model": (("predict", "text", "digits"), "text"),
+    "missing data": (("predict", "model.npz", "nowhere"), "nowhere"),
+    "data of another width": (("predict", "model.npz", "digits"), "64"),
+    "nothing to compare on": (("compare", "images"), "images"),
+    "seed out of range": (("compare", "digits", "--seed", "-1"), ""),
+}
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """A folder with files that are wrong in every way, and a model for images of 24 pixels."""
+    folder = tmp_path_factory.mktemp("broken")
+    images, labels = make_images()
+    (folder / "images").write_bytes(pack_idx(images))
+    (folder / "labels").write_bytes(pack_idx(labels))
+    (folder / "text").write_text("Good morning.\n" * 100)
+    (folder / "truncated.gz").write_bytes(gzip.compress(pack_idx(images))[:-20])
+    np.save(folder / "whole.npy", images)
+    (folder / "corrupt.npy").write_bytes((folder / "whole.npy").read_bytes()[:-7])
+    (folder / "empty.npy").write_bytes(b"")
+    np.save(folder / "pickled.npy", np.array([{}, []], dtype=object), allow_pickle=True)
+    np.save(folder / "complex.npy", images.reshape(100, 24) * 1j)
+    np.save(folder / "few.npy", labels[:-1])
+    np.save(folder / "halves.npy", labels + 0.5)
+    np.save(folder / "negative.npy", labels.astype(int) - 1)
+    np.save(folder / "four.npy", images[:4])
+    np.save(folder / "four_labels.npy", labels[:4])
+    np.save(folder / "no_pixels.npy", np.zeros((100, 0)))
+    np.save(folder / "nan.npy", np.full((100, 3), np.nan))
+    np.save(folder / "huge.npy", np.full((100, 3), 1e300))
+    fastmlp.NeuralNet([24, 3, 2], random_state=0).save(folder / "model.npz")
+    return folder
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_are_one_line(broken, name):
+    args, part = ERRORS[name]
+    before = {path.name: path.read_bytes() for path in broken.iterdir()}
+    code, out, err = run(broken, *args)
+    assert code == 2
+    assert out == ""
+    # One line: so the progress bar had not begun.
+    assert re.fullmatch(r"fastmlp: error: [^\n]+\n", err), err
+    assert part in err
+    assert {path.name: path.read_bytes() for path in broken.iterdir()} == before
+
+
+def test_an_out_without_permission_is_noticed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    assert command_line.main(["train", "digits", "--out", str(tmp_path / "model.npz")]) == 2
+    assert re.fullmatch(r"fastmlp: error: .*permission denied\n", capsys.readouterr().err)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices have no paths of their own on Windows")
+def test_an_out_that_is_a_device_is_refused():
+    # Not by a whole training: run by root, it would replace the device if it were not refused.
+    with pytest.raises(OSError, match="device"):
+        command_line._check_writable(os.devnull)
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([0, 255], 256),
+        ([0, 256], 256),
+        ([0, 257], 512),
+        ([0, 16], 16),
+        ([0, 17], 32),
+        ([-200, 3], 256),
+        ([0, 1], 1),
+        ([0, 0.3], 0.5),
+        ([0, 0.25], 0.25),
+        ([0, 0], 1),
+        ([0, 2.0**64], 2.0**64),
+        (np.array([-128, 0], np.int8), 128),
+        (np.array([False, True]), 1),
+    ],
+)
+def test_scale_is_the_next_power_of_two(values, scale):
+    assert command_line._find_scale(np.array(values)[:, np.newaxis]) == scale
+
+
+def test_predictions_of_a_reader_that_leaves(files):
+    succeed(files, "train", "images", "labels", "--epochs", "1")
+    with start(files, "predict", "model.npz", "images") as process:
+        process.stdout.close()
+        process.stdout = None  # or communicate() would read from it
+        err = process.communicate(timeout=120)[1]
+    assert process.returncode == 0
+    assert err == b""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_interrupt_saves_the_state_so_far(files):
+    with start(files, "train", "images", "labels", "--epochs", 1_000_000_000) as process:
+        try:
+            assert os.read(process.stderr.fileno(), 1)  # the progress bar: training has begun
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert out == b""
+    assert b"Traceback" not in err
+    assert err.decode().splitlines()[-1] == (
+        "fastmlp: interrupted; the model trained so far is saved to model.npz"
+    )
+    images, labels = make_images()
+    assert fastmlp.NeuralNet.load(files / "model.npz").score(images.reshape(100, 24), labels) == 1
+
+
+def test_interrupt_elsewhere(monkeypatch, capsys):
+    def interrupt(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "run_predict", interrupt)
+    assert command_line.main(["predict", "model.npz", "digits"]) == 130
+    assert capsys.readouterr().err == "fastmlp: interrupted\n"
