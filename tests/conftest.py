@@ -1,0 +1,40 @@
+"""What several test files use."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+MNIST = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def digits():
+    from fastmlp import datasets
+
+    X, y = datasets.digits()
+    return X / 16, y
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """Return the 10,000 real images, scaled to 0..1, and their labels; skip where they are not."""
+    from fastmlp import datasets
+
+    if not MNIST.is_dir():
+        pytest.skip("the MNIST files are not beside this checkout")
+    X = datasets.read_idx(MNIST / "mnist-t10k-images-idx3-ubyte.gz").reshape(10000, 784)
+    y = datasets.read_idx(MNIST / "mnist-t10k-labels-idx1-ubyte.gz")
+    return (X / 255).astype(np.float32), y
+
+
+@pytest.fixture
+def make_data():
+    """Return a function that makes n samples and labels for a network of the given sizes."""
+
+    def make(sizes, n, seed=0):
+        random = np.random.default_rng(seed)
+        X = random.standard_normal((n, sizes[0])) * (random.random((n, sizes[0])) < 0.7)
+        return X, random.integers(0, sizes[-1], n)
+
+    return make

@@ -1,0 +1,172 @@
+"""One compilation for every architecture, a cache that notices every change, no allocation."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from numba.core import event
+from numba.core.runtime import _nrt_python, rtsys
+
+import fastmlp
+from fastmlp import NeuralNet, neural_net
+from fastmlp.core import kernel, run, step
+
+FIRST_FIT = """
+import time, sys
+began = time.perf_counter()
+import numpy as np, fastmlp
+from numba.core import event
+X, y = np.eye(10, 20, dtype=np.float32), np.arange(10) % 5
+with event.install_recorder("numba:compile") as compiled:
+    net = fastmlp.NeuralNet([20, 16, 5], dtype="float32", random_state=0).fit(X, y, epochs=1)
+print(len(compiled.buffer), time.perf_counter() - began, net.weights[0].sum())
+"""
+
+
+def first_fit(cache, code=FIRST_FIT, **settings):
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache), **settings},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    compiled, seconds, total = result.stdout.split()
+    return int(compiled), float(seconds), float(total)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_second_architecture_compiles_nothing(dtype, make_data):
+    fastmlp.warmup(dtype)
+    signatures = [*step.train_steps.signatures, *step.predict_rows.signatures]
+    with event.install_recorder("numba:compile") as compiled:
+        for sizes in ([3, 2], [20, 33, 5], [7, 6, 5, 4, 3, 2], [100, 300, 10]):
+            for options in ({}, {"output_activation": "identity", "reg_lambda": 0.1}):
+                for n_threads in (None, 1, 3):
+                    net = NeuralNet(sizes, dtype=dtype, n_threads=n_threads, **options)
+                    X, y = make_data(sizes, 50)
+                    for form in (X, X.astype(np.float32), X.tolist()):
+                        for batch_size in (1, 16, 50):
+                            net.fit(form, y, epochs=1, batch_size=batch_size)
+                        net.predict(form)
+                    net.predict_proba(X[:1])
+                    net.train(list(zip(X, y, strict=True)), epochs=1)
+    assert not compiled.buffer
+    assert signatures == [*step.train_steps.signatures, *step.predict_rows.signatures]
+
+
+def test_an_empty_cache_a_filled_one_and_another_width(tmp_path):
+    assert first_fit(tmp_path)[0] > 0
+    compiled, _, total = first_fit(tmp_path)
+    assert compiled == 0
+    compiled, _, other = first_fit(tmp_path, FASTMLP_LANES="4")
+    assert compiled > 0 and other == pytest.approx(total)
+    assert first_fit(tmp_path, FASTMLP_LANES="4")[0] == 0
+    assert first_fit(tmp_path)[0] == 0
+
+
+def test_a_changed_callee_is_compiled_anew(tmp_path):
+    """The entry point's own file stays the same; what it inlines has other sources."""
+    changed = "import fastmlp.core.kernel as kernel; kernel._SOURCES = 'other'\n" + FIRST_FIT
+    assert first_fit(tmp_path)[0] > 0
+    assert first_fit(tmp_path, changed)[0] > 0
+    assert first_fit(tmp_path, changed)[0] == 0
+
+
+def test_a_damaged_cache_is_compiled_anew(tmp_path):
+    first_fit(tmp_path)
+    for path in tmp_path.rglob("*.nbc"):
+        path.write_bytes(path.read_bytes()[:100])
+    assert first_fit(tmp_path)[0] > 0
+    assert first_fit(tmp_path)[0] == 0
+
+
+def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    entries = kernel._Entries(str(tmp_path), "step")
+    entries.save("key", 1)
+    assert entries.load("key") is None and not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    entries.save("key", 1)
+    assert entries.load("key") == 1 and entries.load("other") is None
+    entries.flush()
+    assert entries.load("key") is None
+
+
+def test_two_processes_fill_one_cache_at_once(tmp_path):
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST_FIT.replace("float32", dtype)],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+        )
+        for dtype in ("float32", "float64", "float32")
+    ]
+    assert [process.wait(120) for process in both] == [0, 0, 0]
+    assert first_fit(tmp_path)[0] == 0
+    assert first_fit(tmp_path, FIRST_FIT.replace("float32", "float64"))[0] == 0
+
+
+def test_a_first_fit_starts_soon(tmp_path):
+    """The bars are 6 s, and 0.4 s over a trivial cached function; here with room for noise."""
+    trivial = (
+        "import time; began = time.perf_counter()\n"
+        "import sys; sys.path.insert(0, sys.argv[0] or '.')\n"
+        "from trivial import one; one(1.0)\n"
+        "print(0, time.perf_counter() - began, 0)\n"
+    )
+    (tmp_path / "trivial.py").write_text(
+        "from numba import njit\n@njit(cache=True)\ndef one(x):\n    return x + 1\n"
+    )
+    paths = {"PYTHONPATH": str(tmp_path)}
+    cold = first_fit(tmp_path / "cache")[1]
+    first_fit(tmp_path / "cache", trivial, **paths)
+    cached = min(first_fit(tmp_path / "cache")[1] for _ in range(3))
+    floor = min(first_fit(tmp_path / "cache", trivial, **paths)[1] for _ in range(3))
+    assert cold < 15
+    assert cached - floor < 0.8
+
+
+def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data):
+    made = []
+    new_workspace = neural_net.storage.new_workspace
+    monkeypatch.setattr(
+        neural_net.storage, "new_workspace", lambda *a: made.append(new_workspace(*a)) or made[-1]
+    )
+    X, y = make_data([20, 64, 33, 5], 640)
+    net = NeuralNet([20, 64, 33, 5], random_state=0, n_threads=1)
+    net.fit(X, y, epochs=3)
+    assert len(made) == 1  # one workspace for all steps and epochs
+
+    samples = step.Samples(X.reshape(-1), y, np.arange(640), 32)
+    rule, team = step.Rule(0.1, 0.0), run.new_team()
+
+    def allocations(steps, batch_size):
+        samples_of = samples._replace(batch_size=batch_size)
+        before = rtsys.get_allocation_stats()
+        step.train_steps(0, 1, team, net._parameters, rule, samples_of, made[0], 0, steps, 0.0)
+        after = rtsys.get_allocation_stats()
+        return after.alloc - before.alloc, after.mi_alloc - before.mi_alloc
+
+    _nrt_python.memsys_enable_stats()
+    try:
+        for batch_size in (1, 32):
+            assert allocations(1, batch_size) == allocations(20, batch_size)
+    finally:
+        _nrt_python.memsys_disable_stats()
+
+
+def test_warmup_compiles_all_that_a_fit_needs(tmp_path):
+    code = FIRST_FIT.replace("X, y =", "fastmlp.warmup('float32')\nX, y =")
+    compiled, _, _ = first_fit(tmp_path, code)
+    assert compiled == 0
+    with pytest.raises(ValueError, match="^dtype"):
+        fastmlp.warmup("float16")
+    began = time.perf_counter()
+    fastmlp.warmup()
+    fastmlp.warmup()
+    assert len(step.train_steps.signatures) == 2
+    assert time.perf_counter() - began < 60

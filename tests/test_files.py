@@ -1,0 +1,90 @@
+"""Saved networks come back bit by bit, and no file is ever half written."""
+
+import os
+
+import numpy as np
+import pytest
+
+from fastmlp import NeuralNet, files
+
+RANDOM_STATES = {
+    "none": lambda: None,
+    "int": lambda: 3,
+    "RandomState": lambda: np.random.RandomState(3),
+    "RandomState of PCG64": lambda: np.random.RandomState(np.random.PCG64(3)),
+    **{
+        kind: lambda kind=kind: np.random.Generator(getattr(np.random, kind)(3))
+        for kind in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
+    },
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("random_state", RANDOM_STATES)
+def test_save_and_load_restore_every_bit(random_state, dtype, tmp_path, digits):
+    X, y = digits
+    net = NeuralNet(
+        [64, 17, 10], 0.1, 1e-4,
+        output_activation="identity", dtype=dtype, n_threads=1,
+        random_state=RANDOM_STATES[random_state](),
+    )  # fmt: skip
+    net.fit(X, y, epochs=2, validation_data=(X, y))
+    net.save(tmp_path / "net")
+    assert os.listdir(tmp_path) == ["net"]
+    loaded = NeuralNet.load(tmp_path / "net")
+    assert repr(loaded) == repr(net) and loaded.history_ == net.history_
+    for one, other in zip(
+        [*net.weights, *net.biases], [*loaded.weights, *loaded.biases], strict=True
+    ):
+        assert one.dtype == other.dtype and one.tobytes() == other.tobytes()
+    for each in (net, loaded):
+        np.random.seed(0)
+        each.fit(X, y, epochs=1)
+    assert np.array_equal(net.weights[0], loaded.weights[0])
+
+
+def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    net = NeuralNet([3, 2])
+    path = tmp_path / "net.npz"
+    net.save(path)
+    before = path.read_bytes()
+
+    def full(file, **arrays):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.np, "savez", full)
+    with pytest.raises(OSError, match="No space"):
+        NeuralNet([3, 2]).save(path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["net.npz"]
+
+
+def test_saving_where_there_is_no_folder(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        NeuralNet([3, 2]).save(tmp_path / "missing" / "net.npz")
+
+
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "other.npz"
+    with pytest.raises(FileNotFoundError):
+        NeuralNet.load(path)
+    NeuralNet([3, 2]).save(path)
+    content = path.read_bytes()
+    for wrong in (b"", b"text", content[:100], content[: len(content) // 2]):
+        path.write_bytes(wrong)
+        with pytest.raises(ValueError, match="is not a network saved by fastmlp"):
+            NeuralNet.load(path)
+    np.savez(path, weights=np.ones(3))
+    with pytest.raises(ValueError, match="is not a network saved by fastmlp"):
+        NeuralNet.load(path)
+    np.savez(path, network=np.array([{"layers": 1}], object))
+    with pytest.raises(ValueError, match="is not a network saved by fastmlp"):
+        NeuralNet.load(path)
+
+
+def test_a_later_format_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "FORMAT_VERSION", 2)
+    NeuralNet([3, 2]).save(tmp_path / "net.npz")
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="format version 2; this release reads up to 1"):
+        NeuralNet.load(tmp_path / "net.npz")

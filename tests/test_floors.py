@@ -1,0 +1,89 @@
+"""Imports go down the floors only, and importing compiles nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "fastmlp"
+
+#: Each module and the floor it is on; one may import from its own floor and from those below.
+FLOORS = {
+    "core.processor": 0, "core.kernel": 0, "core.tile": 0, "core.barrier": 0, "core.product": 0,
+    "core.activations": 1, "core.functions": 1, "core.losses": 1,
+    "core.gather": 2, "core.forward": 2, "core.propagate": 2, "core.update": 2,
+    "core.storage": 3, "core.step": 3, "core.run": 3,
+    "checks": 4, "files": 4, "progress": 4, "neural_net": 4,
+    "command_line": 5, "__main__": 5,
+}  # fmt: skip
+#: Apart from the floors: these import nothing of the rest of fastmlp.
+ALONE = {"numpy_version", "datasets", "datasets.idx"}
+
+
+def module_names():
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        yield name.removesuffix(".__init__"), path
+
+
+def imported(path):
+    """Return the modules of fastmlp that the file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            module = node.module or ""
+            for alias in node.names:
+                whole = f"{module}.{alias.name}"
+                names.add(whole if source_of(whole) else module)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return {name.removeprefix("fastmlp").removeprefix(".") for name in names if is_ours(name)}
+
+
+def is_ours(name):
+    return name == "fastmlp" or name.startswith("fastmlp.")
+
+
+def source_of(name):
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def test_every_module_has_a_floor():
+    found = {name for name, _ in module_names()} - {"__init__", "core"}
+    assert found == set(FLOORS) | ALONE
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_imports_go_down(name):
+    path = PACKAGE.joinpath(*name.split(".")).with_suffix(".py")
+    for target in imported(path):
+        if target == "":  # the package itself: for the fronts alone
+            assert FLOORS[name] == 5
+        elif target not in ALONE:
+            assert FLOORS[target] <= FLOORS[name], f"{name} imports {target}"
+
+
+@pytest.mark.parametrize("name", sorted(ALONE))
+def test_what_stands_alone_imports_nothing_of_the_rest(name):
+    for path in [p for n, p in module_names() if n == name]:
+        assert imported(path) <= {"datasets.idx"}
+
+
+def test_the_storage_needs_numpy_alone():
+    text = (PACKAGE / "core" / "storage.py").read_text()
+    assert "numba" not in text and "@kernel" not in text
+
+
+def test_importing_compiles_nothing_and_starts_no_thread():
+    code = (
+        "import threading; from numba.core import event\n"
+        "with event.install_recorder('numba:compile') as compiled: import fastmlp\n"
+        "assert not compiled.buffer, compiled.buffer\n"
+        "assert threading.active_count() == 1\n"
+        "import sys; assert 'tqdm' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

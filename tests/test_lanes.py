@@ -1,0 +1,87 @@
+"""Every vector width and another processor's tiles, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+AVX2 = {
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+sse4.2,+bmi,+bmi2",
+}
+WITHOUT_FMA = {"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": "+sse4.2"}
+LANES = {f"{lanes} lanes": {"FASTMLP_LANES": str(lanes)} for lanes in (4, 8, 16)}
+
+x86 = pytest.mark.skipif(
+    os.uname().machine != "x86_64" if hasattr(os, "uname") else False, reason="x86-64 processors"
+)
+
+DIGEST = """
+import hashlib, numpy as np
+from fastmlp import NeuralNet, datasets
+from fastmlp.core import processor
+X, y = datasets.digits()
+digest = hashlib.sha256()
+for dtype in ("float32", "float64"):
+    for sizes, batch_size in (([64, 100, 17, 10], 33), ([64, 30, 10], 1), ([64, 10], 1797)):
+        net = NeuralNet(sizes, 0.1, output_activation="identity", dtype=dtype, random_state=0)
+        net.fit(X / 16, y, epochs=1, batch_size=batch_size)
+        digest.update(b"".join(w.tobytes() for w in [*net.weights, *net.biases]))
+        digest.update(net.predict_proba(X / 16).tobytes() + repr(net.history_).encode())
+print(processor.LANES, processor.REGISTERS, processor.FUSED, digest.hexdigest())
+"""
+
+
+def run(arguments, settings):
+    result = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "FASTMLP_LANES": "", **settings},
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return result.stdout
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(pytest.param(settings, id=name) for name, settings in LANES.items()),
+        pytest.param(AVX2, id="AVX2", marks=x86),
+        pytest.param(WITHOUT_FMA, id="no fused multiply-add", marks=x86),
+    ],
+)
+def test_the_formulas_hold(settings):
+    """All of test_training.py, compiled for another width or processor."""
+    arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "test_training.py"]
+    assert " passed" in run([*arguments, "-k", "not mnist"], settings)
+
+
+@pytest.mark.timeout(600)
+def test_the_same_bits_on_every_width():
+    from fastmlp.core import processor
+
+    if not processor.FUSED:
+        pytest.skip("promised where multiply-adds are fused")
+    found = {name: run(["-c", DIGEST], settings).split() for name, settings in LANES.items()}
+    assert [lanes for lanes, *_ in found.values()] == ["4", "8", "16"]
+    if processor.X86:
+        found["AVX2"] = run(["-c", DIGEST], AVX2).split()
+        assert found["AVX2"][:3] == ["8", "16", "True"]
+    assert len({digest for *_, digest in found.values()}) == 1, found
+
+
+def test_a_width_that_is_none_of_them_is_refused():
+    result = subprocess.run(
+        [sys.executable, "-c", "import fastmlp"],
+        env={**os.environ, "FASTMLP_LANES": "7"},
+        capture_output=True,
+        text=True,
+    )
+    assert "ValueError: FASTMLP_LANES is '7'; accepted are 4, 8 and 16" in result.stderr

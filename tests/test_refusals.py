@@ -1,0 +1,177 @@
+"""Every refusal is one sentence that names the argument, and changes nothing."""
+
+import numpy as np
+import pytest
+
+from fastmlp import NeuralNet
+
+X, Y = np.eye(6, 4), np.array([0, 1, 2, 0, 1, 2])
+
+
+def changed(array, index, value):
+    array = np.array(array, np.float64)
+    array[index] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "named"),
+    [
+        (([784],), {}, ValueError, "layers"),
+        (([],), {}, ValueError, "layers"),
+        ((10,), {}, TypeError, "layers"),
+        (("784",), {}, TypeError, "layers"),
+        (([4, 0, 2],), {}, ValueError, r"layers\[1\]"),
+        (([4, -3],), {}, ValueError, r"layers\[1\]"),
+        (([4, 2.5],), {}, TypeError, r"layers\[1\]"),
+        (([4, True],), {}, TypeError, r"layers\[1\]"),
+        (([4, 2], -0.1), {}, ValueError, "learning_rate"),
+        (([4, 2], float("nan")), {}, ValueError, "learning_rate"),
+        (([4, 2], "fast"), {}, TypeError, "learning_rate"),
+        (([4, 2], 0.1, -1), {}, ValueError, "reg_lambda"),
+        (([4, 2], 0.1, float("inf")), {}, ValueError, "reg_lambda"),
+        (([4, 2],), {"output_activation": "sigmoid"}, ValueError, "output_activation"),
+        (([4, 2],), {"output_activation": None}, ValueError, "output_activation"),
+        (([4, 2],), {"dtype": "float16"}, ValueError, "dtype"),
+        (([4, 2],), {"dtype": int}, ValueError, "dtype"),
+        (([4, 2],), {"dtype": "fast"}, TypeError, "dtype"),
+        (([4, 2],), {"random_state": "seed"}, TypeError, "random_state"),
+        (([4, 2],), {"random_state": -1}, ValueError, "random_state"),
+        (([4, 2],), {"random_state": 2**32}, ValueError, "random_state"),
+        (([4, 2],), {"random_state": 1.5}, TypeError, "random_state"),
+        (([4, 2],), {"n_threads": 0}, ValueError, "n_threads"),
+        (([4, 2],), {"n_threads": 1.0}, TypeError, "n_threads"),
+    ],
+)
+def test_constructor(arguments, options, error, named):
+    state = np.random.get_state()[1].copy()
+    with pytest.raises(error, match=f"^{named}.*accepted") as raised:
+        NeuralNet(*arguments, **options)
+    assert "\n" not in str(raised.value)
+    assert np.array_equal(state, np.random.get_state()[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "named"),
+    [
+        ((np.eye(6, 5), Y), {}, ValueError, "X"),
+        ((X[0], Y), {}, ValueError, "X"),
+        ((X[None], Y), {}, ValueError, "X"),
+        ((X[:0], Y[:0]), {}, ValueError, "X"),
+        (([], []), {}, ValueError, "X"),
+        (([[1, 2, 3, 4], [1, 2]], [0, 1]), {}, ValueError, "X"),
+        (([["a", "b", "c", "d"]], [0]), {}, TypeError, "X"),
+        ((X + 1j, Y), {}, TypeError, "X"),
+        ((None, Y), {}, TypeError, "X"),
+        ((changed(X, (2, 1), np.nan), Y), {}, ValueError, "X has NaN or infinity in row 2"),
+        ((changed(X, (5, 3), np.inf), Y), {}, ValueError, "X has NaN or infinity in row 5"),
+        ((changed(X, (0, 0), -np.inf), Y), {}, ValueError, "X has NaN or infinity in row 0"),
+        ((X, Y[:5]), {}, ValueError, "y"),
+        ((X, changed(Y, 1, 3)), {}, ValueError, "y has the label 3"),
+        ((X, changed(Y, 1, -1)), {}, ValueError, "y has the label -1"),
+        ((X, changed(Y, 1, 0.5)), {}, ValueError, "y has the label 0.5"),
+        ((X, changed(Y, 1, np.nan)), {}, ValueError, "y has the label nan"),
+        ((X, list("abcabc")), {}, TypeError, "y"),
+        ((X, np.eye(6, 4)), {}, ValueError, "y has one-hot rows of width 4"),
+        ((X, Y.reshape(6, 1)), {}, ValueError, "y has one-hot rows of width 1"),
+        ((X, np.full((6, 3), 1 / 3)), {}, ValueError, "y has in row 0"),
+        ((X, np.ones((6, 3))), {}, ValueError, "y has in row 0"),
+        ((X, np.zeros((6, 3))), {}, ValueError, "y has in row 0"),
+        ((X, np.zeros((6, 3, 1))), {}, ValueError, "y"),
+        ((X, 1), {}, ValueError, "y"),
+        ((X, Y), {"batch_size": 0}, ValueError, "batch_size"),
+        ((X, Y), {"batch_size": -1}, ValueError, "batch_size"),
+        ((X, Y), {"batch_size": 2.0}, TypeError, "batch_size"),
+        ((X, Y), {"epochs": -1}, ValueError, "epochs"),
+        ((X, Y), {"epochs": None}, TypeError, "epochs"),
+        ((X, Y), {"validation_data": X}, TypeError, "validation_data"),
+        ((X, Y), {"validation_data": (X, Y[:2])}, ValueError, "validation_data"),
+        ((X, Y), {"validation_data": (X[:, :2], Y)}, ValueError, "validation_data"),
+        (
+            (X, Y),
+            {"validation_data": (changed(X, (4, 0), np.nan), Y)},
+            ValueError,
+            "validation_data.* row 4",
+        ),
+    ],
+)
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_fit(arguments, options, error, named, n_threads, batch_size):
+    net = NeuralNet([4, 5, 3], 0.3, random_state=np.random.RandomState(3), n_threads=n_threads)
+    net.fit(X, Y, epochs=1)
+    before, position = [*map(np.array, net.weights)], net._random.get_state()[1].copy()
+    history = {name: list(values) for name, values in net.history_.items()}
+    with pytest.raises(error, match=f"^{named}") as raised:
+        net.fit(*arguments, **{"batch_size": batch_size, "epochs": 2, **options})
+    assert "\n" not in str(raised.value)
+    assert all(np.array_equal(a, b) for a, b in zip(before, net.weights, strict=True))
+    assert np.array_equal(position, net._random.get_state()[1])
+    assert history == net.history_
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "named"),
+    [
+        (np.eye(2, 5), ValueError, "X has 5 features"),
+        (X[0], ValueError, "X has 1 dim"),
+        (X[:0], ValueError, "X is empty"),
+        (changed(X, (3, 3), np.nan), ValueError, "X has NaN or infinity in row 3"),
+        ([["a"] * 4], TypeError, "X"),
+    ],
+)
+def test_prediction(rows, error, named):
+    net = NeuralNet([4, 3])
+    for method in (net.predict, net.predict_proba, lambda rows: net.score(rows, [0] * len(rows))):
+        with pytest.raises(error, match=f"^{named}"):
+            method(rows)
+    with pytest.raises(ValueError, match="^y has 2 samples"):
+        net.score(X, [0, 1])
+
+
+def test_too_large_for_float32_is_named():
+    net = NeuralNet([1, 2], dtype="float32")
+    with pytest.raises(ValueError, match="X has NaN or infinity in row 1 .as float32"):
+        net.fit([[1.0], [1e300]], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "error", "named"),
+    [
+        ([], ValueError, "training_data is empty"),
+        (3, TypeError, "training_data"),
+        ([X[0]], TypeError, "training_data"),
+        ([(X[0], 0), (X[0, :2], 0)], ValueError, r"training_data\[1\]\[0\] has 2 features"),
+        ([(X[0], np.ones((3, 1)))], ValueError, "training_data has in row 0 something other"),
+        ([(X[0], np.eye(4)[:, [0]])], ValueError, r"training_data\[0\]\[1\] is a one-hot of 4"),
+        ([(X[0], 3)], ValueError, "training_data has in row 0 something other"),
+        ([(X[0] * np.nan, 0)], ValueError, "training_data has NaN or infinity in row 0"),
+    ],
+)
+def test_train(pairs, error, named):
+    net = NeuralNet([4, 3], random_state=0)
+    before = net.weights[0].copy()
+    with pytest.raises(error, match=f"^{named}"):
+        net.train(pairs)
+    with pytest.raises(error, match=f"^{named.replace('training_data', 'validation_data')}"):
+        net.train([(X[0], 0)], pairs)
+    with pytest.raises(error, match=f"^{named.replace('training_data', 'test_data')}"):
+        net.test(pairs)
+    assert np.array_equal(before, net.weights[0])
+
+
+def test_assigning_parameters_and_rates():
+    net = NeuralNet([4, 5, 3], random_state=0)
+    before = [*map(np.array, net.weights)]
+    with pytest.raises(ValueError, match=r"^weights\[0\] has the shape \(4, 5\)"):
+        net.weights[0] = np.ones((4, 5))
+    with pytest.raises(ValueError, match=r"^weights has 1 arrays"):
+        net.weights = [np.ones((5, 4))]
+    with pytest.raises(ValueError, match=r"^weights\[1\] has the shape"):
+        net.weights = [np.ones((5, 4)), np.ones((5, 3))]
+    with pytest.raises(ValueError, match=r"^biases\[0\] has the shape \(5,\)"):
+        net.biases[0] = np.ones(5)
+    assert all(np.array_equal(a, b) for a, b in zip(before, net.weights, strict=True))
+    net.learning_rate = -1
+    with pytest.raises(ValueError, match="^learning_rate"):
+        net.fit(X, Y)
