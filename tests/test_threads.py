@@ -171,6 +171,32 @@ def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads, monkeypatch
     assert done and np.isfinite(net.weights[0]).all()
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_interrupt_within_a_long_step_undoes_it(n_threads):
+    """One step over the whole set takes seconds; half a second holds there too."""
+    random = np.random.default_rng(0)
+    X, y = random.random((300_000, 100), np.float32), random.integers(0, 10, 300_000)
+    fastmlp.warmup("float32")
+    net = NeuralNet([100, 512, 10], dtype="float32", random_state=0, n_threads=n_threads)
+    before, fired = net.weights[0].copy(), []
+
+    def interrupt():
+        fired.append(time.perf_counter())
+        signal.raise_signal(signal.SIGINT)
+
+    timer = threading.Timer(0.4, interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, y, epochs=1000, batch_size=len(X), shuffle=False)
+    assert time.perf_counter() - fired[0] < 0.5
+    timer.join()
+    epochs = len(net.history_["loss"])
+    again = NeuralNet([100, 512, 10], dtype="float32", random_state=0)
+    again.fit(X, y, epochs=epochs, batch_size=len(X), shuffle=False)
+    assert np.array_equal(again.weights[0], net.weights[0])
+    assert epochs > 0 or np.array_equal(before, net.weights[0])
+
+
 def test_a_thread_that_cannot_start_leaves_nobody_waiting(monkeypatch, make_data):
     X, y = make_data([10, 5], 100)
     net = NeuralNet([10, 5], n_threads=3, random_state=0)

@@ -1,6 +1,7 @@
 """The meeting point of the threads of one step: LLVM atomics on an int64 array (floor 0).
 
 ``team[ARRIVED]`` counts arrivals and never goes back, so a meeting needs no reset.
+``team[STOPPED]``, set to 1 by Python, asks all to make haste: what they do is thrown away.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from numba.extending import intrinsic
 from fastmlp.core import processor
 from fastmlp.core.kernel import kernel
 
-ARRIVED = 0
-TEAM_SIZE = 8  # a cache line of its own
+ARRIVED, STOPPED = 0, 8  # on cache lines of their own
+TEAM_SIZE = 16
 SPINS = 2000  # some microseconds: longer than a balanced share's delay, shorter than a time slice
 
 
@@ -100,3 +101,9 @@ def meet(team, n_threads, meetings):
             _pause()
         else:
             _yield()
+
+
+@kernel(inline=True)
+def stopped(team):
+    """Return whether Python has asked to stop."""
+    return _read(team, STOPPED) != 0

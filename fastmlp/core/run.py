@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from fastmlp.core import processor
-from fastmlp.core.barrier import new_team
+from fastmlp.core.barrier import STOPPED, new_team
 from fastmlp.core.step import Rule, Samples, predict_rows, train_steps
 from fastmlp.core.storage import Workspace, new_workspace
 
+LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
 RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
 START_RATE = 1e10  # multiply-adds a second, of a slow core: the guess for the first run
 # A worker gains where its share of a step takes well over the microsecond that two meetings
@@ -47,14 +49,17 @@ def workers_for(n_threads: int | None, sizes: list[int], batch_size: int, n_samp
     return max(1, int(min(processor.usable_threads(), gaining)))
 
 
-def _together(n_workers: int, task: Callable[[int], float]) -> list[float]:
+def _together(
+    n_workers: int, task: Callable[[int], float], team: np.ndarray | None = None
+) -> list[float]:
     """Return ``[task(0), task(1), ...]``, each called in a thread of its own at the same time.
 
     One worker is called in this thread. Many are all others' threads, and none begins before all
     have started: so neither a thread that cannot be started nor an interrupt, which comes to
-    this thread, leaves one of them waiting for another.
+    this thread, leaves one of them waiting for another. Given the team, one worker has a thread
+    of its own too, and an interrupt tells the team to stop.
     """
-    if n_workers == 1:
+    if n_workers == 1 and team is None:
         return [task(0)]
     results = [0.0] * n_workers
     gate, all_started = threading.Event(), False
@@ -70,11 +75,13 @@ def _together(n_workers: int, task: Callable[[int], float]) -> list[float]:
             thread.start()
         all_started = True
     finally:
-        _open_and_join(gate, threads)
+        _open_and_join(gate, threads, team)
     return results
 
 
-def _open_and_join(gate: threading.Event, threads: list[threading.Thread]) -> None:
+def _open_and_join(
+    gate: threading.Event, threads: list[threading.Thread], team: np.ndarray | None
+) -> None:
     """Open the gate, wait for every started thread, and only then let an interrupt through."""
     interrupt = None
     for thread in threads:
@@ -82,9 +89,11 @@ def _open_and_join(gate: threading.Event, threads: list[threading.Thread]) -> No
             try:
                 gate.set()
                 if thread.ident is not None:
-                    thread.join()
+                    thread.join(LOOK_UP_SECONDS)
             except BaseException as error:
                 interrupt = error
+                if team is not None:
+                    team[STOPPED] = 1
     if interrupt is not None:
         raise interrupt
 
@@ -119,18 +128,19 @@ def train_epoch(
     NotFinite
         Where a row of X holds NaN or infinity; the steps before it have changed the parameters.
     KeyboardInterrupt
-        After the run in which it came; its steps are finished.
+        After the run in which it came, whose steps are finished, or where a single step takes
+        longer than a run, within the step, which is undone.
     """
     n_workers, n_samples = len(work.refused), len(samples.order)
     layers = work.layers
     sizes = [int(layers[0]["n_in"]), *(int(layer["n_out"]) for layer in layers)]
     n_steps = -(-n_samples // samples.batch_size)
-    at_once = max(1, int(RUN_SECONDS * START_RATE / (multiply_adds(sizes) * samples.batch_size)))
     # Compiled here, before threads wait for one another.
     train_steps(0, 1, new_team(), parameters, rule, samples, work, 0, 0, 0.0)
+    step_seconds = multiply_adds(sizes) * samples.batch_size / START_RATE
     step, loss = 0, 0.0
     while step < n_steps:
-        last = min(step + at_once, n_steps)
+        last = min(step + max(1, int(RUN_SECONDS / step_seconds)), n_steps)
         team, began = new_team(), time.perf_counter()
 
         def task(worker: int, team=team, first=step, last=last, loss=loss) -> float:
@@ -138,15 +148,29 @@ def train_epoch(
                 worker, n_workers, team, parameters, rule, samples, work, first, last, loss
             )
 
-        loss = _together(n_workers, task)[0]
+        if step_seconds <= RUN_SECONDS:
+            loss = _together(n_workers, task)[0]
+        else:  # too long to wait for: to be stopped within the step, and then undone
+            with _undone_if_interrupted(parameters):
+                loss = _together(n_workers, task, team)[0]
         if work.refused.any():
             raise NotFinite(int(work.refused.max()) - 1)
         seconds = max(time.perf_counter() - began, 1e-9)
-        at_once = max(1, int((last - step) * min(8.0, RUN_SECONDS / seconds)))
+        step_seconds = max(seconds / (last - step), step_seconds / 8)
         step = last
         if report is not None:
             report(min(step * samples.batch_size, n_samples), loss)
     return loss / n_samples
+
+
+@contextlib.contextmanager
+def _undone_if_interrupted(parameters: np.ndarray) -> Iterator[None]:
+    before = parameters.copy()
+    try:
+        yield
+    except BaseException:
+        parameters[...] = before
+        raise
 
 
 def predict(

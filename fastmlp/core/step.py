@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.barrier import meet
+from fastmlp.core.barrier import meet, stopped
 from fastmlp.core.forward import forward, forward_sample
 from fastmlp.core.gather import gather
 from fastmlp.core.kernel import kernel
@@ -14,6 +14,9 @@ from fastmlp.core.losses import output_delta, softmax
 from fastmlp.core.product import MOST_ROWS
 from fastmlp.core.propagate import propagate
 from fastmlp.core.update import update, update_biases, update_sample
+
+ROWS_TOGETHER = 256  # of a worker's share: they stay in the cache from layer to layer
+HALTED = -1  # instead of a refused row: the team was told to stop
 
 
 class Samples(NamedTuple):
@@ -65,7 +68,8 @@ def train_steps(
         Read.
     work : Workspace
         Overwritten. ``work.refused`` tells of rows of X that are not finite: then the step that
-        found one, and those after it, change no parameter.
+        found one, and those after it, change no parameter. Where the team was told to stop,
+        ``work.refused`` has `HALTED`, and the parameters are of no use.
     first_step, last_step : int
     loss : float
         The sum of the cross-entropies before the first step.
@@ -82,8 +86,10 @@ def train_steps(
         start = step * samples.batch_size
         n_rows = min(samples.batch_size, len(samples.order) - start)
         first, last = _share(n_rows, worker, n_workers)
-        if first < last:
-            _rows_phase(worker, parameters, samples, work, start, n_rows, first, last)
+        for block in range(first, last, ROWS_TOGETHER):
+            end = min(block + ROWS_TOGETHER, last)
+            if work.refused[worker] == 0:
+                _rows_phase(worker, team, parameters, samples, work, start, n_rows, block, end)
         meetings += 1
         meet(team, n_workers, meetings)
         for w in range(n_workers):
@@ -92,19 +98,18 @@ def train_steps(
         if worker == 0:
             for i in range(n_rows):
                 loss += work.losses[i]
-        _weights_phase(worker, n_workers, parameters, rule, work, n_rows)
+        _weights_phase(worker, n_workers, team, parameters, rule, work, n_rows)
         meetings += 1
         meet(team, n_workers, meetings)
     return loss
 
 
 @kernel(inline=True)
-def _rows_phase(worker, parameters, samples, work, start, n_rows, first, last):
+def _rows_phase(worker, team, parameters, samples, work, start, n_rows, first, last):
     layers, activations, deltas = work.layers, work.activations, work.deltas
     n_layers = len(layers)
-    work.refused[worker] = gather(
-        layers[0], samples.X, samples.order, start, activations, first, last
-    )
+    refused = gather(layers[0], samples.X, samples.order, start, activations, first, last)
+    work.refused[worker] = HALTED if stopped(team) else refused
     for i in range(first, last):
         work.labels[i] = samples.labels[samples.order[start + i]]
     for l in range(n_layers):
@@ -124,7 +129,7 @@ def _rows_phase(worker, parameters, samples, work, start, n_rows, first, last):
 
 
 @kernel(inline=True)
-def _weights_phase(worker, n_workers, parameters, rule, work, n_rows):
+def _weights_phase(worker, n_workers, team, parameters, rule, work, n_rows):
     for l in range(len(work.layers)):
         layer = work.layers[l]
         if n_rows == 1 and rule.reg_lambda == 0:
@@ -133,7 +138,9 @@ def _weights_phase(worker, n_workers, parameters, rule, work, n_rows):
                 update_sample(layer, parameters, work.activations, work.deltas, rule, listed)
         else:
             first, last = _share(layer.n_in, worker, n_workers)
-            update(layer, parameters, work.activations, work.deltas, n_rows, rule, first, last)
+            update(
+                layer, parameters, work.activations, work.deltas, n_rows, rule, team, first, last
+            )
         if worker == 0:
             update_biases(layer, parameters, work.deltas, n_rows, rule)
 

@@ -137,7 +137,7 @@ class Workspace(NamedTuple):
     listed: np.ndarray  # int64: the inputs of row 0 that are not zero, of each layer
     labels: np.ndarray  # int64: the classes of the minibatch
     losses: np.ndarray  # float64: the cross-entropy of each row
-    refused: np.ndarray  # int64, for each worker: 1 + a row of X that is not finite, or 0
+    refused: np.ndarray  # int64, for each worker: 0, or why it ends: see `train_steps`
 
 
 def new_workspace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.product import (
     PAIR,
@@ -15,7 +16,7 @@ from fastmlp.core.tile import add_outer, add_row, columns, descend, rows, zeros
 
 
 @kernel(inline=True)
-def update(layer, parameters, activations, deltas, n_rows, rule, first, last):
+def update(layer, parameters, activations, deltas, n_rows, rule, team, first, last):
     """``W -= learning_rate * (sum over i of delta[i] a_in[i].T + reg_lambda * W)``.
 
     Parameters
@@ -29,19 +30,31 @@ def update(layer, parameters, activations, deltas, n_rows, rule, first, last):
         The samples of this minibatch.
     rule : Rule
         learning_rate and reg_lambda.
+    team : int64 array
+        Where it is told to stop, it stops between two tiles.
     first, last : int
         `first` a multiple of `MOST_ROWS`, `last` too or the layer's n_in.
     """
-    j = _update_columns(WIDE, 0, layer, parameters, activations, deltas, n_rows, rule, first, last)
-    j = _update_columns(PAIR, j, layer, parameters, activations, deltas, n_rows, rule, first, last)
-    _update_columns(SINGLE, j, layer, parameters, activations, deltas, n_rows, rule, first, last)
+    j = _update_columns(
+        WIDE, 0, layer, parameters, activations, deltas, n_rows, rule, team, first, last
+    )
+    j = _update_columns(
+        PAIR, j, layer, parameters, activations, deltas, n_rows, rule, team, first, last
+    )
+    _update_columns(
+        SINGLE, j, layer, parameters, activations, deltas, n_rows, rule, team, first, last
+    )
 
 
 @kernel
-def _update_columns(shape, j, layer, parameters, activations, deltas, n_rows, rule, first, last):
+def _update_columns(
+    shape, j, layer, parameters, activations, deltas, n_rows, rule, team, first, last
+):
     width = columns(shape, parameters)
     while j + width <= layer.padded_out:
         for k in range(first, last, rows(shape)):
+            if stopped(team):
+                break
             weight_grads = add_product(
                 zeros(shape, parameters), n_rows,
                 activations, layer.input_at + k, 1, layer.stride_in,
