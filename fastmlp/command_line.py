@@ -8,7 +8,6 @@ after Ctrl-C. Whatever is slow to import is imported inside the functions that n
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import random
 import signal
@@ -17,10 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
-
-if TYPE_CHECKING:
-    import numpy as np
+from typing import Any, NoReturn
 
 DATA_HELP = "IDX files (plain or gzipped) or .npy files"
 
@@ -155,72 +151,6 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _read_array(path: str) -> np.ndarray:
-    """Read an IDX or a .npy file; raises ``ValueError`` if it is neither, or damaged."""
-    import numpy as np
-
-    from fastmlp.datasets import read_idx
-
-    with open(path, "rb") as file:
-        magic = file.read(6)
-        if magic != b"\x93NUMPY" and not path.endswith(".npy"):
-            return read_idx(path)
-        file.seek(0)
-        try:
-            # Reads .npy alone: np.load would also take archives and pickles.
-            return np.lib.format.read_array(file, allow_pickle=False)
-        except ValueError as error:
-            raise ValueError(f"{path} is not a readable .npy file: {error}") from error
-
-
-def _read_images(path: str) -> np.ndarray:
-    """Read images as rows of numbers, ``(n_samples, n_in)``, in the type they are stored in."""
-    images = _read_array(path)
-    if images.ndim < 2 or images.dtype.kind not in "buif":
-        raise ValueError(
-            f"{path} does not hold images: expected real numbers in 2 dimensions or more, found "
-            f"{images.dtype} of shape {images.shape}."
-        )
-    return images.reshape(len(images), math.prod(images.shape[1:]))
-
-
-def _read_labels(path: str, n_samples: int) -> np.ndarray:
-    """Read class numbers, ``(n_samples,)``, as int64."""
-    import numpy as np
-
-    labels = _read_array(path)
-    if labels.shape != (n_samples,) or labels.dtype.kind not in "ui":
-        raise ValueError(
-            f"{path} does not hold the labels: expected {n_samples} whole numbers, one for each "
-            f"image, found {labels.dtype} of shape {labels.shape}."
-        )
-    labels = labels.astype(np.int64)
-    if n_samples and labels.min() < 0:
-        raise ValueError(f"{path} holds the label {labels.min()}: expected no negative one.")
-    return labels
-
-
-def _find_scale(X: np.ndarray) -> float:
-    """Find the smallest power of two that is no less than any ``|x|``; 1 for zeros alone.
-
-    Dividing by a power of two only changes the exponent of a number. So a network trained on
-    ``X / scale`` and one that has ``weights[0] / scale`` and reads ``X`` agree bit for bit.
-    """
-    # Python's numbers, because the absolute value of int8's -128 is no int8.
-    largest = max(abs(X.min().item()), abs(X.max().item()))
-    if not math.isfinite(largest):
-        raise ValueError("The images contain NaN or infinity.")
-    mantissa, exponent = math.frexp(largest)  # largest == mantissa * 2 ** exponent
-    if mantissa == 0.5:  # the smallest there is: `largest` is a power of two itself
-        exponent -= 1
-    if abs(exponent) > 64:
-        raise ValueError(
-            f"The largest absolute value of the images is {largest:g}: expected one between "
-            "2 ** -64 and 2 ** 64, so that float32 can hold the scaled weights."
-        )
-    return math.ldexp(1.0, exponent)
-
-
 def _check_writable(path: str) -> None:
     """Raise ``OSError`` now if `path` cannot be written later; neither creates nor changes it."""
     out = Path(os.path.realpath(path))
@@ -266,10 +196,11 @@ def run_train(args: argparse.Namespace) -> None:
 
     import fastmlp
     from fastmlp.datasets import digits
+    from fastmlp.image_files import find_scale, read_images, read_labels
 
     if args.labels is not None:
-        X = _read_images(args.images)
-        y = _read_labels(args.labels, len(X))
+        X = read_images(args.images)
+        y = read_labels(args.labels, len(X))
     elif args.images == "digits":
         X, y = digits()
         # In the file, digits of one handwriting seem to lie together. So they are mixed first,
@@ -286,7 +217,7 @@ def run_train(args: argparse.Namespace) -> None:
             "images, to hold out a fifth, and 1 pixel."
         )
     n_train = len(X) - n_held_out
-    scale = _find_scale(X[:n_train])
+    scale = find_scale(X[:n_train])
     X_train = X[:n_train].astype(args.dtype)
     X_train /= scale
 
@@ -324,9 +255,10 @@ def run_predict(args: argparse.Namespace) -> None:
     """Print the label the model gives each image, one a line."""
     import fastmlp
     from fastmlp.datasets import digits
+    from fastmlp.image_files import read_images
 
     net = fastmlp.NeuralNet.load(args.model)
-    X = digits()[0] if args.data == "digits" else _read_images(args.data)
+    X = digits()[0] if args.data == "digits" else read_images(args.data)
     sys.stdout.writelines(f"{label}\n" for label in net.predict(X))
 
 

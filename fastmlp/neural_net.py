@@ -12,34 +12,13 @@ from typing import IO, Any
 import numpy as np
 
 from fastmlp import checks, files
-from fastmlp.core import storage
 from fastmlp.core.activations import ACTIVATIONS
-from fastmlp.core.run import NotFinite, predict, train_epoch, workers_for
-from fastmlp.core.step import Rule, Samples
+from fastmlp.core.run import NotFinite, predict
+from fastmlp.core.step import Rule
+from fastmlp.core.storage import Network
+from fastmlp.parameter_views import ParameterViews
 from fastmlp.progress import progress
-
-
-class ParameterViews(Sequence):
-    """Each layer's weights (or biases): live views, so that writing to one changes the network.
-
-    ``views[l]`` is an array; ``views[l] = values`` copies values of the same shape into it.
-    """
-
-    def __init__(self, name: str, views: list[np.ndarray]):
-        self._name, self._views = name, views
-
-    def __len__(self) -> int:
-        return len(self._views)
-
-    def __getitem__(self, l: Any) -> Any:
-        return self._views[l]
-
-    def __setitem__(self, l: int, values: Any) -> None:
-        view = self._views[l]
-        view[...] = checks.parameter_values(f"{self._name}[{l}]", values, view.shape)
-
-    def __repr__(self) -> str:
-        return repr(self._views)
+from fastmlp.training import Data, train_epochs
 
 
 class NeuralNet:
@@ -131,21 +110,10 @@ class NeuralNet:
         source = checks.random_source(random_state)
         self._random = None if random_state is None else source
         self.history_: dict[str, list[float]] = {}
-        self._allocate()
-        for weights in self.weights:
+        self._network = Network(self.layers, ACTIVATIONS[self.output_activation], self.dtype)
+        for weights in self._network.weights:
             n_out, n_in = weights.shape
             weights[...] = source.standard_normal((n_out, n_in)) * np.sqrt(2 / (n_in + n_out))
-
-    def _allocate(self) -> None:
-        """Make the flat array of all parameters, zero, and the views of it."""
-        self._table = storage.layer_table(
-            self.layers, ACTIVATIONS[self.output_activation], self.dtype, 1
-        )
-        self._parameters = storage.new_parameters(self._table, self.dtype)
-        self._weights = ParameterViews(
-            "weights", storage.weights_views(self._table, self._parameters)
-        )
-        self._biases = ParameterViews("biases", storage.biases_views(self._table, self._parameters))
 
     def __repr__(self) -> str:
         return (
@@ -157,34 +125,22 @@ class NeuralNet:
     # The parameters ---------------------------------------------------------------------------
 
     @property
-    def weights(self) -> Any:
+    def weights(self) -> ParameterViews:
         """Each layer's weights, live views of shape (n_out, n_in)."""
-        return self._weights
+        return ParameterViews("weights", self._network.weights)
 
     @weights.setter
     def weights(self, values: Sequence[Any]) -> None:
-        self._assign(self._weights, values)
+        self.weights.assign(values)
 
     @property
-    def biases(self) -> Any:
+    def biases(self) -> ParameterViews:
         """Each layer's biases, live views of shape (n_out, 1)."""
-        return self._biases
+        return ParameterViews("biases", self._network.biases)
 
     @biases.setter
     def biases(self, values: Sequence[Any]) -> None:
-        self._assign(self._biases, values)
-
-    @staticmethod
-    def _assign(views: ParameterViews, values: Sequence[Any]) -> None:
-        name = views._name
-        if len(values) != len(views):
-            raise ValueError(f"{name} has {len(values)} arrays; accepted are {len(views)}")
-        checked = [
-            checks.parameter_values(f"{name}[{l}]", array, views[l].shape)
-            for l, array in enumerate(values)
-        ]
-        for view, array in zip(views, checked, strict=True):
-            view[...] = array
+        self.biases.assign(values)
 
     # Training ---------------------------------------------------------------------------------
 
@@ -231,18 +187,14 @@ class NeuralNet:
         KeyboardInterrupt
             Within half a second of Ctrl-C; the network is as after the last finished steps.
         """
-        data = checks.feature_rows("X", X, self.layers[0], self.dtype)
-        labels = checks.class_labels("y", y, len(data), self.layers[-1])
+        data = self._data("X", X, "y", y)
         validation = None if validation_data is None else self._validation(validation_data)
         epochs = checks.whole_number("epochs", epochs, 0)
         batch_size = checks.whole_number("batch_size", batch_size, 1)
-        source = np.random if self._random is None else self._random
-        orders = (
-            source.permutation(len(data)) if shuffle else np.arange(len(data))
-            for _ in range(epochs)
-        )
-        with self._unchanged_if_refused(source), progress(verbose, len(data), epochs) as report:
-            for _ in self._epochs(data, labels, orders, batch_size, validation, report):
+        n, source = len(data.X), np.random if self._random is None else self._random
+        orders = (source.permutation(n) if shuffle else np.arange(n) for _ in range(epochs))
+        with self._unchanged_if_refused(source), progress(verbose, n, epochs) as report:
+            for _ in self._train(data, orders, batch_size, validation, report):
                 pass
         return self
 
@@ -268,74 +220,57 @@ class NeuralNet:
         ValueError, TypeError
             For data that cannot be trained on. Nothing is changed.
         """
-        data, labels = checks.labelled_pairs(
-            "training_data", training_data, self.layers, self.dtype
-        )
+        data = self._pairs("training_data", training_data)
         validation = None
         if validation_data is not None:
-            validation = checks.labelled_pairs(
-                "validation_data", validation_data, self.layers, self.dtype
-            )
+            validation = self._pairs("validation_data", validation_data)
         epochs = checks.whole_number("epochs", epochs, 0)
-        order = list(range(len(data)))
+        order = list(range(len(data.X)))
 
         def orders() -> Iterator[np.ndarray]:
             for _ in range(epochs):
                 random.shuffle(order)
                 yield np.array(order)
 
-        for epoch in self._epochs(data, labels, orders(), 1, validation):
+        for epoch in self._train(data, orders(), 1, validation):
             if validation is not None:
                 percent = 100 * self.history_["validation_accuracy"][-1]
                 print(f"epoch {epoch}: {percent:.2f} % correct")
 
-    def _epochs(
+    def _train(
         self,
-        X: np.ndarray,
-        labels: np.ndarray,
+        data: Data,
         orders: Iterable[np.ndarray],
         batch_size: int,
-        validation: tuple[np.ndarray, np.ndarray] | None,
+        validation: Data | None,
         report: Callable[[int, float], None] | None = None,
     ) -> Iterator[int]:
-        """Train an epoch for each order, keep its history, and yield its number from 1 on."""
+        """Train an epoch for each order, into a new history, yielding its number after it."""
         rule = Rule(
             checks.real_number("learning_rate", self.learning_rate),
             checks.real_number("reg_lambda", self.reg_lambda),
         )
-        batch_size = min(batch_size, len(X))
-        n_workers = workers_for(self.n_threads, self.layers, batch_size, len(X))
-        work = storage.new_workspace(
-            self.layers, ACTIVATIONS[self.output_activation], self.dtype, batch_size, n_workers
-        )
-        names = ["loss"] + ["validation_loss", "validation_accuracy"] * (validation is not None)
-        self.history_ = {name: [] for name in names}
-        storage.clear_padding(self._table, self._parameters)
-        for epoch, order in enumerate(orders, 1):
-            samples = Samples(X.reshape(-1), labels, order.astype(np.int64, copy=False), batch_size)
-            loss = train_epoch(self._parameters, rule, samples, work, report)
-            self.history_["loss"].append(loss)
-            if validation is not None:
-                scores = self._scores(*validation)
-                for name, score in zip(names[1:], scores, strict=True):
-                    self.history_[name].append(score)
-            yield epoch
+        self.history_ = {}
+        return train_epochs(
+            self._network, data, orders, batch_size, rule, self.n_threads, self.history_,
+            validation, report,
+        )  # fmt: skip
 
-    def _scores(self, X: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-        """Return the mean cross-entropy and the accuracy on data that has been checked."""
-        probabilities = self._probabilities("X", X)
-        of_label = probabilities[np.arange(len(X)), labels].astype(np.float64)
-        loss = -np.log(np.maximum(of_label, np.finfo(self.dtype).tiny)).mean()
-        return float(loss), float((probabilities.argmax(axis=1) == labels).mean())
+    def _data(self, X_name: str, X: Any, y_name: str, y: Any) -> Data:
+        rows = checks.feature_rows(X_name, X, self.layers[0], self.dtype)
+        return Data(rows, checks.class_labels(y_name, y, len(rows), self.layers[-1]))
 
-    def _validation(self, pair: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _pairs(self, name: str, pairs: Any) -> Data:
+        return Data(*checks.labelled_pairs(name, pairs, self.layers, self.dtype))
+
+    def _validation(self, pair: Any) -> Data:
         try:
             X, y = pair
         except (TypeError, ValueError):
             raise TypeError("validation_data is not a tuple (X, y), which is accepted") from None
-        data = checks.feature_rows("validation_data[0]", X, self.layers[0], self.dtype)
-        checks.finite_rows("validation_data[0]", data)
-        return data, checks.class_labels("validation_data[1]", y, len(data), self.layers[-1])
+        data = self._data("validation_data[0]", X, "validation_data[1]", y)
+        checks.finite_rows("validation_data[0]", data.X)
+        return data
 
     @contextlib.contextmanager
     def _unchanged_if_refused(self, source: Any) -> Iterator[None]:
@@ -344,12 +279,12 @@ class NeuralNet:
         They look at each row as they read it, which costs nothing, where a look beforehand
         would cost a pass over X.
         """
-        parameters, history = self._parameters.copy(), self.history_
+        parameters, history = self._network.parameters.copy(), self.history_
         position = checks.random_position(source)
         try:
             yield
         except NotFinite as error:
-            self._parameters[...], self.history_ = parameters, history
+            self._network.parameters[...], self.history_ = parameters, history
             checks.return_to_position(source, position)
             raise checks.not_finite("X", error.row, self.dtype) from None
 
@@ -372,17 +307,11 @@ class NeuralNet:
         ValueError, TypeError
             As in `fit`.
         """
-        data = checks.feature_rows("X", X, self.layers[0], self.dtype)
-        return self._probabilities("X", data)
-
-    def _probabilities(self, name: str, X: np.ndarray) -> np.ndarray:
+        rows = checks.feature_rows("X", X, self.layers[0], self.dtype)
         try:
-            return predict(
-                self._parameters, X, self.layers, ACTIVATIONS[self.output_activation],
-                self.n_threads,
-            )  # fmt: skip
+            return predict(self._network, rows, self.n_threads)
         except NotFinite as error:
-            raise checks.not_finite(name, error.row, self.dtype) from None
+            raise checks.not_finite("X", error.row, self.dtype) from None
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row of X, int64 of shape (n_samples,).
@@ -402,9 +331,8 @@ class NeuralNet:
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
         """Return the percentage (0 to 100) of (x, one_hot) pairs whose class is predicted."""
-        X, labels = checks.labelled_pairs("test_data", test_data, self.layers, self.dtype)
-        n_correct = np.count_nonzero(self._probabilities("test_data", X).argmax(axis=1) == labels)
-        return 100 * n_correct / len(X)
+        data = self._pairs("test_data", test_data)
+        return 100 * np.count_nonzero(self.predict(data.X) == data.labels) / len(data.X)
 
     # On disk ----------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import command_line
+from fastmlp import command_line, image_files
 from fastmlp.datasets import digits
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -348,7 +348,7 @@ def test_an_out_that_is_a_device_is_refused():
     ],
 )
 def test_scale_is_the_next_power_of_two(values, scale):
-    assert command_line._find_scale(np.array(values)[:, np.newaxis]) == scale
+    assert image_files.find_scale(np.array(values)[:, np.newaxis]) == scale
 
 
 def test_predictions_of_a_reader_that_leaves(files):

@@ -11,8 +11,8 @@ from numba.core import event
 from numba.core.runtime import _nrt_python, rtsys
 
 import fastmlp
-from fastmlp import NeuralNet, neural_net
-from fastmlp.core import kernel, run, step
+from fastmlp import NeuralNet
+from fastmlp.core import kernel, run, step, storage
 
 FIRST_FIT = """
 import time, sys
@@ -132,9 +132,9 @@ def test_a_first_fit_starts_soon(tmp_path):
 
 def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data):
     made = []
-    new_workspace = neural_net.storage.new_workspace
+    workspace = storage.Network.workspace
     monkeypatch.setattr(
-        neural_net.storage, "new_workspace", lambda *a: made.append(new_workspace(*a)) or made[-1]
+        storage.Network, "workspace", lambda *a: made.append(workspace(*a)) or made[-1]
     )
     X, y = make_data([20, 64, 33, 5], 640)
     net = NeuralNet([20, 64, 33, 5], random_state=0, n_threads=1)
@@ -147,7 +147,9 @@ def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data):
     def allocations(steps, batch_size):
         samples_of = samples._replace(batch_size=batch_size)
         before = rtsys.get_allocation_stats()
-        step.train_steps(0, 1, team, net._parameters, rule, samples_of, made[0], 0, steps, 0.0)
+        step.train_steps(
+            0, 1, team, net._network.parameters, rule, samples_of, made[0], 0, steps, 0.0
+        )
         after = rtsys.get_allocation_stats()
         return after.alloc - before.alloc, after.mi_alloc - before.mi_alloc
 

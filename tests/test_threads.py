@@ -11,7 +11,7 @@ import pytest
 
 import fastmlp
 from fastmlp import NeuralNet, neural_net
-from fastmlp.core import processor, run
+from fastmlp.core import processor, run, storage
 
 
 def trained(n_threads, X, y, sizes, dtype, batch_size):
@@ -50,13 +50,17 @@ def test_as_many_threads_as_asked_for_really_train(make_data, monkeypatch):
 
 
 def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch):
-    assert run.workers_for(None, [784, 64, 10], 1, 60000) == 1
-    assert run.workers_for(None, [3, 2], 32, 60000) == 1
-    assert run.workers_for(None, [784, 512, 512, 10], 128, 128) <= processor.usable_threads()
-    assert run.workers_for(7, [784, 64, 10], 32, 60000) == 7
+    tiny, small, large = (
+        storage.Network(sizes, 0, np.dtype(np.float32))
+        for sizes in ([3, 2], [784, 64, 10], [784, 512, 512, 10])
+    )
+    assert run.workers_for(None, small, 1, 60000) == 1
+    assert run.workers_for(None, tiny, 32, 60000) == 1
+    assert run.workers_for(None, large, 128, 128) <= processor.usable_threads()
+    assert run.workers_for(7, small, 32, 60000) == 7
     monkeypatch.setattr(processor, "usable_threads", lambda: 64)
-    few = run.workers_for(None, [784, 64, 10], 32, 60000)
-    assert 1 < few < run.workers_for(None, [784, 512, 512, 10], 512, 60000) <= 64
+    few = run.workers_for(None, small, 32, 60000)
+    assert 1 < few < run.workers_for(None, large, 512, 60000) <= 64
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")

@@ -12,7 +12,7 @@ import numpy as np
 from fastmlp.core import processor
 from fastmlp.core.barrier import STOPPED, new_team
 from fastmlp.core.step import Rule, Samples, predict_rows, train_steps
-from fastmlp.core.storage import Workspace, new_workspace
+from fastmlp.core.storage import Network, Workspace
 
 LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
 RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
@@ -32,19 +32,13 @@ class NotFinite(Exception):
         self.row = row
 
 
-def multiply_adds(sizes: list[int]) -> int:
-    """Return the multiply-adds of a sample's training: forward, weight gradients, deltas."""
-    products = [n_in * n_out for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)]
-    return 3 * sum(products) - products[0]
-
-
-def workers_for(n_threads: int | None, sizes: list[int], batch_size: int, n_samples: int) -> int:
+def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:
     """Return how many workers train: n_threads, or as many as gain where it is None."""
     if batch_size == 1:  # one row, and its few weights, are one worker's share
         return 1
     if n_threads is not None:
         return n_threads
-    work = multiply_adds(sizes)
+    work = network.multiply_adds
     gaining = min(work * batch_size // STEP_SHARE, work * n_samples // CALL_SHARE)
     return max(1, int(min(processor.usable_threads(), gaining)))
 
@@ -99,7 +93,7 @@ def _open_and_join(
 
 
 def train_epoch(
-    parameters: np.ndarray,
+    network: Network,
     rule: Rule,
     samples: Samples,
     work: Workspace,
@@ -109,8 +103,8 @@ def train_epoch(
 
     Parameters
     ----------
-    parameters : flat array
-        Every layer's weights and biases; changed.
+    network : Network
+        Its parameters are changed.
     rule : Rule
     samples : Samples
     work : Workspace
@@ -132,12 +126,11 @@ def train_epoch(
         longer than a run, within the step, which is undone.
     """
     n_workers, n_samples = len(work.refused), len(samples.order)
-    layers = work.layers
-    sizes = [int(layers[0]["n_in"]), *(int(layer["n_out"]) for layer in layers)]
+    parameters = network.parameters
     n_steps = -(-n_samples // samples.batch_size)
     # Compiled here, before threads wait for one another.
     train_steps(0, 1, new_team(), parameters, rule, samples, work, 0, 0, 0.0)
-    step_seconds = multiply_adds(sizes) * samples.batch_size / START_RATE
+    step_seconds = network.multiply_adds * samples.batch_size / START_RATE
     step, loss = 0, 0.0
     while step < n_steps:
         last = min(step + max(1, int(RUN_SECONDS / step_seconds)), n_steps)
@@ -173,13 +166,7 @@ def _undone_if_interrupted(parameters: np.ndarray) -> Iterator[None]:
         raise
 
 
-def predict(
-    parameters: np.ndarray,
-    X: np.ndarray,
-    sizes: list[int],
-    output_activation: int,
-    n_threads: int | None,
-) -> np.ndarray:
+def predict(network: Network, X: np.ndarray, n_threads: int | None) -> np.ndarray:
     """Return the softmax of the last activation of every row of X, an array (n_samples, n_out).
 
     Raises
@@ -188,22 +175,22 @@ def predict(
         Where a row of X holds NaN or infinity.
     """
     n = len(X)
-    probabilities = np.empty((n, sizes[-1]), parameters.dtype)
+    probabilities = np.empty((n, network.sizes[-1]), network.dtype)
     order = np.arange(n, dtype=np.int64)
-    n_workers = min(workers_for(n_threads, sizes, n + 1, n), -(-n // PREDICTED_TOGETHER))
-    at_once = max(1, int(RUN_SECONDS * START_RATE / multiply_adds(sizes))) * n_workers
-    works = [
-        new_workspace(sizes, output_activation, parameters.dtype, min(n, PREDICTED_TOGETHER), 1)
-        for _ in range(n_workers)
-    ]
+    together = min(n, PREDICTED_TOGETHER)
+    n_workers = min(workers_for(n_threads, network, n + 1, n), -(-n // together))
+    works = [network.workspace(together, 1) for _ in range(n_workers)]
+    at_once = n_workers * max(1, int(RUN_SECONDS * START_RATE / network.multiply_adds))
     flat = X.reshape(-1)
     for start in range(0, n, at_once):
         stop = min(start + at_once, n)
         shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
 
         def task(worker: int, shares: list[int] = shares) -> float:
-            first, last = shares[worker], shares[worker + 1]
-            return predict_rows(parameters, flat, order, works[worker], probabilities, first, last)
+            return predict_rows(
+                network.parameters, flat, order, works[worker], probabilities,
+                shares[worker], shares[worker + 1],
+            )  # fmt: skip
 
         refused = max(_together(n_workers, task))
         if refused:

@@ -7,6 +7,7 @@ multiplies zeros and receives gradients of zero.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -52,81 +53,6 @@ def zeros(n: int, dtype: np.dtype) -> np.ndarray:
     return raw[start : start + n_bytes].view(dtype)
 
 
-def layer_table(
-    sizes: list[int], output_activation: int, dtype: np.dtype, n_rows: int
-) -> np.ndarray:
-    """Return the table of layers for minibatches of up to `n_rows`.
-
-    Parameters
-    ----------
-    sizes : list of int
-        Units of the input, of each hidden layer and of the output.
-    output_activation : int
-        A code of `activations`; hidden layers are relu.
-    dtype : dtype
-        float32 or float64.
-    n_rows : int
-        Rows that the activations and deltas have room for.
-
-    Returns
-    -------
-    array of `LAYER`, one element for each layer of weights
-    """
-    capacity = _padded(n_rows, MOST_ROWS)
-    multiple = max(LANES * 4 // dtype.itemsize, MOST_ROWS)
-    table = np.zeros(len(sizes) - 1, LAYER)
-    parameters_at = listed_at = 0
-    input_at = 0
-    for layer, n_in, n_out in zip(table, sizes[:-1], sizes[1:], strict=True):
-        layer["n_in"], layer["n_out"] = n_in, n_out
-        layer["padded_in"], layer["padded_out"] = _padded(n_in, multiple), _padded(n_out, multiple)
-        layer["stride_in"] = _stride(int(layer["padded_in"]), dtype)
-        layer["stride_out"] = _stride(int(layer["padded_out"]), dtype)
-        layer["weights_at"] = parameters_at
-        layer["biases_at"] = parameters_at + layer["padded_in"] * layer["stride_out"]
-        parameters_at = layer["biases_at"] + layer["stride_out"]
-        layer["input_at"] = input_at
-        layer["output_at"] = input_at = input_at + capacity * layer["stride_in"]
-        layer["delta_at"] = layer["output_at"] - capacity * table[0]["stride_in"]
-        layer["listed_at"] = listed_at
-        listed_at += layer["padded_in"] + 1
-        layer["activation"] = RELU
-    table[-1]["activation"] = output_activation
-    return table
-
-
-def new_parameters(table: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return the flat array of all weights and biases, zero."""
-    return zeros(int(table[-1]["biases_at"] + table[-1]["stride_out"]), dtype)
-
-
-def weights_views(table: np.ndarray, parameters: np.ndarray) -> list[np.ndarray]:
-    """Return each layer's weights as a writable view of shape (n_out, n_in)."""
-    views = []
-    for layer in table:
-        n_in, n_out, stride = (int(layer[name]) for name in ("n_in", "n_out", "stride_out"))
-        at = int(layer["weights_at"])
-        views.append(parameters[at : at + n_in * stride].reshape(n_in, stride)[:, :n_out].T)
-    return views
-
-
-def biases_views(table: np.ndarray, parameters: np.ndarray) -> list[np.ndarray]:
-    """Return each layer's biases as a writable view of shape (n_out, 1)."""
-    starts = [(int(layer["biases_at"]), int(layer["n_out"])) for layer in table]
-    return [parameters[at : at + n_out].reshape(n_out, 1) for at, n_out in starts]
-
-
-def clear_padding(table: np.ndarray, parameters: np.ndarray) -> None:
-    """Make the padding zero again, which weights that ran to infinity may have spoilt."""
-    for layer in table:
-        n_in, n_out, stride = (int(layer[name]) for name in ("n_in", "n_out", "stride_out"))
-        at, biases_at = int(layer["weights_at"]), int(layer["biases_at"])
-        weights = parameters[at:biases_at].reshape(-1, stride)
-        weights[n_in:] = 0
-        weights[:, n_out:] = 0
-        parameters[biases_at + n_out : biases_at + stride] = 0
-
-
 class Workspace(NamedTuple):
     """All that a step overwrites besides the parameters; allocated before the first step."""
 
@@ -140,22 +66,97 @@ class Workspace(NamedTuple):
     refused: np.ndarray  # int64, for each worker: 0, or why it ends: see `train_steps`
 
 
-def new_workspace(
-    sizes: list[int], output_activation: int, dtype: np.dtype, n_rows: int, n_workers: int
-) -> Workspace:
-    """Return a workspace for minibatches of up to `n_rows` and as many workers; see `Workspace`."""
-    table = layer_table(sizes, output_activation, dtype, n_rows)
-    capacity = _padded(n_rows, MOST_ROWS)
-    last = table[-1]
-    n_activations = int(last["output_at"] + capacity * last["stride_out"])
-    panel = 4 * CACHE_LINE // dtype.itemsize * int(table["stride_out"].max())
-    return Workspace(
-        layers=table,
-        activations=zeros(n_activations, dtype),
-        deltas=zeros(n_activations - capacity * int(table[0]["stride_in"]), dtype),
-        panels=zeros(n_workers * panel, dtype),
-        listed=np.zeros(int(last["listed_at"] + last["padded_in"] + 1), np.int64),
-        labels=np.zeros(capacity, np.int64),
-        losses=np.zeros(capacity),
-        refused=np.zeros(n_workers, np.int64),
-    )
+class Network:
+    """The sizes of a network and the flat array of all its weights and biases, at first zero.
+
+    Parameters
+    ----------
+    sizes : list of int
+        Units of the input, of each hidden layer and of the output.
+    output_activation : int
+        A code of `activations`; hidden layers are relu.
+    dtype : dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    parameters : flat array
+    weights, biases : lists of arrays
+        Each layer's, as writable views of shape (n_out, n_in) and (n_out, 1).
+    """
+
+    def __init__(self, sizes: list[int], output_activation: int, dtype: np.dtype):
+        self.sizes, self.output_activation, self.dtype = sizes, output_activation, dtype
+        self._table = self._layers(1)
+        last = self._table[-1]
+        self.parameters = zeros(int(last["biases_at"] + last["stride_out"]), dtype)
+        self.weights: list[np.ndarray] = []
+        self.biases: list[np.ndarray] = []
+        for stored, biases, n_in, n_out in self._stored():
+            self.weights.append(stored[:n_in, :n_out].T)
+            self.biases.append(biases[:n_out].reshape(n_out, 1))
+
+    @property
+    def multiply_adds(self) -> int:
+        """Those of a sample's training: forward, weight gradients, deltas of hidden layers."""
+        products = [a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True)]
+        return 3 * sum(products) - products[0]
+
+    def _stored(self) -> Iterator[tuple[np.ndarray, np.ndarray, int, int]]:
+        """Yield each layer's weights and biases as they lie, with n_in and n_out."""
+        for layer in self._table:
+            n_in, n_out, rows, stride = (
+                int(layer[name]) for name in ("n_in", "n_out", "padded_in", "stride_out")
+            )
+            at, biases_at = int(layer["weights_at"]), int(layer["biases_at"])
+            stored = self.parameters[at:biases_at].reshape(rows, stride)
+            yield stored, self.parameters[biases_at : biases_at + stride], n_in, n_out
+
+    def clear_padding(self) -> None:
+        """Make the padding zero again, which weights that ran to infinity may have spoilt."""
+        for stored, biases, n_in, n_out in self._stored():
+            stored[n_in:] = 0
+            stored[:, n_out:] = 0
+            biases[n_out:] = 0
+
+    def _layers(self, n_rows: int) -> np.ndarray:
+        """Return the table of `LAYER` for minibatches of up to `n_rows`."""
+        capacity = _padded(n_rows, MOST_ROWS)
+        multiple = max(LANES * 4 // self.dtype.itemsize, MOST_ROWS)
+        table = np.zeros(len(self.sizes) - 1, LAYER)
+        parameters_at = input_at = listed_at = 0
+        for layer, n_in, n_out in zip(table, self.sizes[:-1], self.sizes[1:], strict=True):
+            layer["n_in"], layer["n_out"] = n_in, n_out
+            layer["padded_in"] = _padded(n_in, multiple)
+            layer["padded_out"] = _padded(n_out, multiple)
+            layer["stride_in"] = _stride(int(layer["padded_in"]), self.dtype)
+            layer["stride_out"] = _stride(int(layer["padded_out"]), self.dtype)
+            layer["weights_at"] = parameters_at
+            layer["biases_at"] = parameters_at + layer["padded_in"] * layer["stride_out"]
+            parameters_at = layer["biases_at"] + layer["stride_out"]
+            layer["input_at"] = input_at
+            layer["output_at"] = input_at = input_at + capacity * layer["stride_in"]
+            layer["delta_at"] = layer["output_at"] - capacity * table[0]["stride_in"]
+            layer["listed_at"] = listed_at
+            listed_at += layer["padded_in"] + 1
+            layer["activation"] = RELU
+        table[-1]["activation"] = self.output_activation
+        return table
+
+    def workspace(self, n_rows: int, n_workers: int) -> Workspace:
+        """Return a workspace for minibatches of up to `n_rows` and as many workers."""
+        table = self._layers(n_rows)
+        capacity = _padded(n_rows, MOST_ROWS)
+        last = table[-1]
+        n_activations = int(last["output_at"] + capacity * last["stride_out"])
+        panel = 4 * CACHE_LINE // self.dtype.itemsize * int(table["stride_out"].max())
+        return Workspace(
+            layers=table,
+            activations=zeros(n_activations, self.dtype),
+            deltas=zeros(n_activations - capacity * int(table[0]["stride_in"]), self.dtype),
+            panels=zeros(n_workers * panel, self.dtype),
+            listed=np.zeros(int(last["listed_at"] + last["padded_in"] + 1), np.int64),
+            labels=np.zeros(capacity, np.int64),
+            losses=np.zeros(capacity),
+            refused=np.zeros(n_workers, np.int64),
+        )

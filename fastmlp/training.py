@@ -1,0 +1,74 @@
+"""Epochs of training, with their history and their scores on validation data (floor 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmlp.core.run import predict, train_epoch, workers_for
+from fastmlp.core.step import Rule, Samples
+from fastmlp.core.storage import Network
+
+
+class Data(NamedTuple):
+    """Samples that `checks` has brought into form."""
+
+    X: np.ndarray  # (n_samples, n_in), C-contiguous, of the network's dtype
+    labels: np.ndarray  # (n_samples,), int64
+
+
+def train_epochs(
+    network: Network,
+    data: Data,
+    orders: Iterable[np.ndarray],
+    batch_size: int,
+    rule: Rule,
+    n_threads: int | None,
+    history: dict[str, list[float]],
+    validation: Data | None = None,
+    report: Callable[[int, float], None] | None = None,
+) -> Iterator[int]:
+    """Train an epoch for each order of the samples, and yield its number, from 1 on, after it.
+
+    Parameters
+    ----------
+    network : Network
+        Its parameters are changed.
+    data : Data
+    orders : iterable of int arrays
+        Rows of X in the order of training, an array for each epoch.
+    batch_size : int
+    rule : Rule
+    n_threads : int or None
+        As in `NeuralNet`.
+    history : dict of lists
+        Overwritten: "loss", and with validation data "validation_loss", "validation_accuracy".
+    validation : Data, optional
+    report : callable, optional
+        See `run.train_epoch`, also for the errors raised.
+    """
+    n = len(data.X)
+    batch_size = min(batch_size, n)
+    work = network.workspace(batch_size, workers_for(n_threads, network, batch_size, n))
+    network.clear_padding()
+    history |= {"loss": []}
+    if validation is not None:
+        history |= {"validation_loss": [], "validation_accuracy": []}
+    for epoch, order in enumerate(orders, 1):
+        samples = Samples(data.X.reshape(-1), data.labels, order.astype(np.int64), batch_size)
+        history["loss"].append(train_epoch(network, rule, samples, work, report))
+        if validation is not None:
+            loss, accuracy = scores(network, validation, n_threads)
+            history["validation_loss"].append(loss)
+            history["validation_accuracy"].append(accuracy)
+        yield epoch
+
+
+def scores(network: Network, data: Data, n_threads: int | None) -> tuple[float, float]:
+    """Return the mean cross-entropy and the accuracy, 0 to 1."""
+    probabilities = predict(network, data.X, n_threads)
+    of_label = probabilities[np.arange(len(data.X)), data.labels].astype(np.float64)
+    loss = -np.log(np.maximum(of_label, np.finfo(network.dtype).tiny)).mean()
+    return float(loss), float((probabilities.argmax(axis=1) == data.labels).mean())
