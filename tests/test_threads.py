@@ -218,3 +218,13 @@ def test_a_thread_that_cannot_start_leaves_nobody_waiting(monkeypatch, make_data
         net.fit(X, y)
     assert len(started) == 2 and threading.active_count() == others
     assert np.array_equal(net.weights[0], before)
+
+
+def test_an_error_in_a_thread_is_raised(monkeypatch, make_data):
+    def broken(*_):
+        raise MemoryError("no room")
+
+    X, _ = make_data([10, 5], 1000)
+    monkeypatch.setattr(run, "predict_rows", broken)
+    with pytest.raises(MemoryError, match="no room"):
+        NeuralNet([10, 5], n_threads=3).predict(X)

@@ -55,13 +55,16 @@ def _together(
     """
     if n_workers == 1 and team is None:
         return [task(0)]
-    results = [0.0] * n_workers
+    results, errors = [0.0] * n_workers, []
     gate, all_started = threading.Event(), False
 
     def work(worker: int) -> None:
         gate.wait()
         if all_started:
-            results[worker] = task(worker)
+            try:
+                results[worker] = task(worker)
+            except BaseException as error:
+                errors.append(error)
 
     threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in range(n_workers)]
     try:
@@ -70,6 +73,8 @@ def _together(
         all_started = True
     finally:
         _open_and_join(gate, threads, team)
+    if errors:
+        raise errors[0]
     return results
 
 

@@ -1,0 +1,38 @@
+"""Data for the benchmarks: synthetic, from a seed, shaped like MNIST."""
+
+from functools import lru_cache
+
+import numpy as np
+
+DENSITY = 0.19  # the share of MNIST's inputs that are not zero
+
+
+def make_images(n_samples, n_in, density=DENSITY, block=1000):
+    """Images as uint8, ``(n_samples, n_in)``, of which a share `density` is not zero.
+
+    Made block by block, so that making them needs little more memory than they do.
+    """
+    rng = np.random.default_rng(0)
+    X = np.empty((n_samples, n_in), np.uint8)
+    for start in range(0, n_samples, block):
+        rows = X[start : start + block]
+        rows[:] = rng.integers(1, 256, rows.shape, np.uint8)
+        rows *= rng.random(rows.shape, np.float32) < density
+    return X
+
+
+def make_labels(n_samples, n_classes):
+    """Labels as int64, ``(n_samples,)``, drawn evenly."""
+    return np.random.default_rng(1).integers(0, n_classes, n_samples)
+
+
+@lru_cache(maxsize=2)
+def make_data(n_samples, n_in, n_classes, dtype="float32", density=DENSITY):
+    """Images scaled to 0 ... 1 in `dtype` (uint8 and float16 as they are stored), and labels.
+
+    Cached: asv calls ``setup`` before every single timing.
+    """
+    X = make_images(n_samples, n_in, density)
+    if dtype != "uint8":
+        X = (X / np.float32(255)).astype(dtype)
+    return X, make_labels(n_samples, n_classes)

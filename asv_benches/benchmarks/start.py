@@ -1,0 +1,64 @@
+"""How long a new process takes to its first result, with compiled code on disk and without."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from . import first_call
+
+
+def seconds_of(what, cache):
+    """Seconds that a new process spends on `what`, with its compiled code kept in `cache`."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+    # Byte code must be on disk too, or its compilation is what gets measured.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run(
+        [sys.executable, first_call.__file__, what],
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return float(done.stdout)
+
+
+class Start:
+    """Guards the start: compilation stays quick, its cache is found, and import stays light."""
+
+    unit = "seconds"
+    timeout = 300
+
+    def track_import(self):
+        with tempfile.TemporaryDirectory() as cache:
+            seconds_of("import", cache)
+            return statistics.median(seconds_of("import", cache) for _ in range(5))
+
+    def track_first_fit_compiling(self):
+        seconds = []
+        for _ in range(3):
+            with tempfile.TemporaryDirectory() as cache:
+                seconds.append(seconds_of("fit", cache))
+        return statistics.median(seconds)
+
+    def track_first_fit_cached(self):
+        with tempfile.TemporaryDirectory() as cache:
+            seconds_of("fit", cache)
+            return statistics.median(seconds_of("fit", cache) for _ in range(5))
+
+    def track_first_fit_over_numba(self):
+        with tempfile.TemporaryDirectory() as cache:
+            for what in ("fit", "trivial"):
+                seconds_of(what, cache)
+            # In turn, so that a drift of the machine falls on both.
+            return statistics.median(
+                seconds_of("fit", cache) - seconds_of("trivial", cache) for _ in range(7)
+            )
+
+    track_import.pretty_name = "import fastmlp, in a new process"
+    track_first_fit_compiling.pretty_name = "Import and first fit, with an empty cache"
+    track_first_fit_cached.pretty_name = "Import and first fit, with a filled cache"
+    track_first_fit_over_numba.pretty_name = (
+        "Import and first fit with a filled cache, less a trivial cached Numba function"
+    )
