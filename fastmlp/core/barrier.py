@@ -1,7 +1,9 @@
 """The meeting point of the threads of one step: LLVM atomics on an int64 array (floor 0).
 
 ``team[ARRIVED]`` counts arrivals and never goes back, so a meeting needs no reset.
-``team[STOPPED]``, set to 1 by Python, asks all to make haste: what they do is thrown away.
+``team[BEGUN]`` is set by worker 0 as it comes in, or to `ABANDONED` by Python where worker 0 will
+never come: one thread decides, so nobody waits in vain. ``team[STOPPED]``, set to 1 by Python, asks
+all to make haste: what they do is thrown away.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from numba.extending import intrinsic
 from fastmlp.core import processor
 from fastmlp.core.kernel import kernel
 
-ARRIVED, STOPPED = 0, 8  # on cache lines of their own
-TEAM_SIZE = 16
+ARRIVED, BEGUN, STOPPED = 0, 8, 16  # on cache lines of their own
+ABANDONED = -1
+TEAM_SIZE = 24
 SPINS = 2000  # some microseconds: longer than a balanced share's delay, shorter than a time slice
 
 
@@ -80,6 +83,28 @@ def _yield(typing_context):
 
 
 @kernel
+def begin(team, worker):
+    """Let the others in (worker 0), or wait to be let in; return whether the team has begun."""
+    if worker == 0:
+        _add(team, BEGUN, 1)
+        return True
+    spins = 0
+    while _read(team, BEGUN) == 0:
+        spins = _wait(spins)
+    return _read(team, BEGUN) != ABANDONED
+
+
+@kernel(inline=True)
+def _wait(spins):
+    """Pass a moment, at first awake, then leaving the processor to others; return spins + 1."""
+    if spins < SPINS:
+        _pause()
+    else:
+        _yield()
+    return spins + 1
+
+
+@kernel
 def meet(team, n_threads, meetings):
     """Wait until every thread has come to this meeting; what they wrote before is then visible.
 
@@ -96,11 +121,7 @@ def meet(team, n_threads, meetings):
     _add(team, ARRIVED, 1)
     spins = 0
     while _read(team, ARRIVED) < n_threads * meetings:
-        spins += 1
-        if spins < SPINS:
-            _pause()
-        else:
-            _yield()
+        spins = _wait(spins)
 
 
 @kernel(inline=True)

@@ -6,11 +6,12 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from fastmlp.core import processor
-from fastmlp.core.barrier import STOPPED, new_team
+from fastmlp.core.barrier import ABANDONED, BEGUN, STOPPED, new_team
 from fastmlp.core.step import Rule, Samples, predict_rows, train_steps
 from fastmlp.core.storage import Network, Workspace
 
@@ -46,55 +47,62 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
 def _together(
     n_workers: int, task: Callable[[int], float], team: np.ndarray | None = None
 ) -> list[float]:
-    """Return ``[task(0), task(1), ...]``, each called in a thread of its own at the same time.
+    """Return ``[task(0), task(1), ...]``, called at once: the first here, the others in threads.
 
-    One worker is called in this thread. Many are all others' threads, and none begins before all
-    have started: so neither a thread that cannot be started nor an interrupt, which comes to
-    this thread, leaves one of them waiting for another. Given the team, one worker has a thread
-    of its own too, and an interrupt tells the team to stop.
+    Workers of a team wait for the one that is called here. Where it will not be, because a
+    thread could not start or an interrupt came first, the team is abandoned.
     """
-    if n_workers == 1 and team is None:
-        return [task(0)]
     results, errors = [0.0] * n_workers, []
-    gate, all_started = threading.Event(), False
 
     def work(worker: int) -> None:
-        gate.wait()
-        if all_started:
-            try:
-                results[worker] = task(worker)
-            except BaseException as error:
-                errors.append(error)
+        try:
+            results[worker] = task(worker)
+        except BaseException as error:
+            errors.append(error)
 
-    threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in range(n_workers)]
+    threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in range(1, n_workers)]
     try:
-        for thread in threads:
-            thread.start()
-        all_started = True
+        try:
+            for thread in threads:
+                thread.start()
+            results[0] = task(0)
+        finally:
+            _join(threads, team)
     finally:
-        _open_and_join(gate, threads, team)
+        _join(threads, team)  # should an interrupt have come on the way into the first
     if errors:
         raise errors[0]
     return results
 
 
-def _open_and_join(
-    gate: threading.Event, threads: list[threading.Thread], team: np.ndarray | None
+def _join(
+    threads: list[threading.Thread], team: np.ndarray | None, stop: np.ndarray | None = None
 ) -> None:
-    """Open the gate, wait for every started thread, and only then let an interrupt through."""
+    """Wait for every started thread, and only then let an interrupt through."""
     interrupt = None
     for thread in threads:
-        while not gate.is_set() or thread.is_alive():
+        while thread.is_alive():
             try:
-                gate.set()
-                if thread.ident is not None:
-                    thread.join(LOOK_UP_SECONDS)
+                if team is not None and team[BEGUN] == 0:
+                    team[BEGUN] = ABANDONED
+                thread.join(LOOK_UP_SECONDS)
             except BaseException as error:
                 interrupt = error
-                if team is not None:
-                    team[STOPPED] = 1
+                if stop is not None:
+                    stop[STOPPED] = 1
     if interrupt is not None:
         raise interrupt
+
+
+def _stoppable(call: Callable[[], list[float]], team: np.ndarray) -> list[float]:
+    """Return ``call()``, made in a thread, while this one waits: an interrupt stops the team."""
+    results: list[list[float]] = []
+    thread = threading.Thread(target=lambda: results.append(call()), daemon=True)
+    try:
+        thread.start()
+    finally:
+        _join([thread], None, team)
+    return results[0]
 
 
 def train_epoch(
@@ -147,10 +155,10 @@ def train_epoch(
             )
 
         if step_seconds <= RUN_SECONDS:
-            loss = _together(n_workers, task)[0]
+            loss = _together(n_workers, task, team)[0]
         else:  # too long to wait for: to be stopped within the step, and then undone
             with _undone_if_interrupted(parameters):
-                loss = _together(n_workers, task, team)[0]
+                loss = _stoppable(partial(_together, n_workers, task, team), team)[0]
         if work.refused.any():
             raise NotFinite(int(work.refused.max()) - 1)
         seconds = max(time.perf_counter() - began, 1e-9)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.barrier import meet, stopped
+from fastmlp.core.barrier import begin, meet, stopped
 from fastmlp.core.forward import forward, forward_sample
 from fastmlp.core.gather import gather
 from fastmlp.core.kernel import kernel
@@ -80,8 +80,9 @@ def train_steps(
         To worker 0 `loss` plus the cross-entropies of the samples, each by the weights of its
         step; to the others `loss`.
     """
-    meetings = 1
-    meet(team, n_workers, meetings)
+    if not begin(team, worker):
+        return loss
+    meetings = 0
     for step in range(first_step, last_step):
         start = step * samples.batch_size
         n_rows = min(samples.batch_size, len(samples.order) - start)
