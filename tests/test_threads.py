@@ -57,6 +57,7 @@ def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch)
     )
     assert run.workers_for(None, small, 1, 60000) == 1
     assert run.workers_for(None, tiny, 32, 60000) == 1
+    assert run.workers_for(None, small, 8, 60000) == 1
     assert run.workers_for(None, large, 128, 128) <= processor.usable_threads()
     assert run.workers_for(7, small, 32, 60000) == 7
     monkeypatch.setattr(processor, "usable_threads", lambda: 64)

@@ -12,14 +12,15 @@ import numpy as np
 
 from fastmlp.core import processor
 from fastmlp.core.barrier import ABANDONED, BEGUN, STOPPED, new_team
+from fastmlp.core.product import MOST_ROWS
 from fastmlp.core.step import Rule, Samples, predict_rows, train_steps
 from fastmlp.core.storage import Network, Workspace
 
 LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
 RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
 START_RATE = 1e10  # multiply-adds a second, of a slow core: the guess for the first run
-# A worker gains where its share of a step takes well over the microsecond that two meetings
-# take, and its share of the whole call well over the tenth of a millisecond that a start takes.
+# A second worker gains from where its share of a step takes a few microseconds, for two meetings
+# take one, and its share of the whole call half a millisecond, for a thread's start takes a tenth.
 STEP_SHARE = 1e5  # multiply-adds
 CALL_SHARE = 2e7
 PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the nearest cache
@@ -40,7 +41,11 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
     if n_threads is not None:
         return n_threads
     work = network.multiply_adds
-    gaining = min(work * batch_size // STEP_SHARE, work * n_samples // CALL_SHARE)
+    gaining = min(
+        batch_size // MOST_ROWS,  # each has rows of its own
+        work * batch_size // STEP_SHARE,
+        work * n_samples // CALL_SHARE,
+    )
     return max(1, int(min(processor.usable_threads(), gaining)))
 
 
