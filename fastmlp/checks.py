@@ -140,16 +140,16 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray:
         raise ValueError(f"{name} is empty; accepted are one or more samples")
     with np.errstate(over="ignore"):  # what is too large for the type is reported as infinity
         array = np.ascontiguousarray(array, dtype)
+    # Numba compiles anew for an array that is not aligned, or cannot be written.
+    if not array.flags.aligned:
+        array = array.copy()
     if not array.flags.writeable:
         array = _writable_alias(array)
     return array
 
 
 def _writable_alias(array: np.ndarray) -> np.ndarray:
-    """Return the same memory as a writable array: Numba compiles anew for a read-only one.
-
-    The kernels never write to X.
-    """
+    """Return the same memory as a writable array, for kernels that never write to it."""
     memory: Any = (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
     memory._owner = array  # keeps the memory alive
     return np.frombuffer(memory, array.dtype).reshape(array.shape)

@@ -46,7 +46,11 @@ def test_a_second_architecture_compiles_nothing(dtype, make_data):
                 for n_threads in (None, 1, 3):
                     net = NeuralNet(sizes, dtype=dtype, n_threads=n_threads, **options)
                     X, y = make_data(sizes, 50)
-                    for form in (X, X.astype(np.float32), X.tolist()):
+                    locked = X.astype(dtype)
+                    locked.flags.writeable = False
+                    odd = np.frombuffer(b"x" + locked.tobytes(), dtype, offset=1)
+                    odd = odd.reshape(X.shape)
+                    for form in (X, X.astype(np.float32), X.tolist(), locked, odd):
                         for batch_size in (1, 16, 50):
                             net.fit(form, y, epochs=1, batch_size=batch_size)
                         net.predict(form)

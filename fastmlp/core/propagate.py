@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastmlp.core.activations import RELU
 from fastmlp.core.kernel import kernel
 from fastmlp.core.product import PAIR, SINGLE, WIDE, add_product
 from fastmlp.core.tile import (
@@ -10,7 +9,6 @@ from fastmlp.core.tile import (
     copy_transposed,
     lanes_of,
     rows,
-    store,
     store_where_positive,
     zeros,
 )
@@ -18,14 +16,14 @@ from fastmlp.core.tile import (
 
 @kernel(inline=True)
 def propagate(layer, below, parameters, activations, deltas, panel, first, last):
-    """``delta_in[i] = (W.T delta_out[i]) * f'(z_in[i])`` for the rows first to last.
+    """``delta_in[i] = (W.T delta_out[i]) * relu'(z_in[i])`` for the rows first to last.
 
     Parameters
     ----------
     layer, below : records of `storage.LAYER`
         The layer whose deltas are known and the one before it, whose deltas are wanted.
     parameters, activations : flat arrays
-        Read: W, and the activations of `below`, of which f' is a function.
+        Read: W, and the activations of `below`, positive where relu' is 1.
     deltas : flat array
         Those of `layer` are read; those of `below` are overwritten, to whole tiles of rows.
     panel : array
@@ -53,13 +51,11 @@ def _propagate_columns(shape, k, layer, below, parameters, activations, deltas, 
                 panel, 0, width,
             )  # fmt: skip
             at = i * below.stride_out + k
-            if below.activation == RELU:
-                gate_at = below.output_at + at
-                store_where_positive(
-                    sums, activations, gate_at, deltas, below.delta_at + at, below.stride_out
-                )
-            else:
-                store(sums, deltas, below.delta_at + at, below.stride_out)
+            store_where_positive(
+                sums,
+                activations, below.output_at + at,
+                deltas, below.delta_at + at, below.stride_out,
+            )  # fmt: skip
         k += width
     return k
 

@@ -83,13 +83,13 @@ def _together(
 def _join(
     threads: list[threading.Thread], team: np.ndarray | None, stop: np.ndarray | None = None
 ) -> None:
-    """Wait for every started thread, and only then let an interrupt through."""
+    """Abandon a team that has not begun, wait for its threads, then let an interrupt through."""
+    if team is not None and team[BEGUN] == 0:
+        team[BEGUN] = ABANDONED
     interrupt = None
     for thread in threads:
         while thread.is_alive():
             try:
-                if team is not None and team[BEGUN] == 0:
-                    team[BEGUN] = ABANDONED
                 thread.join(LOOK_UP_SECONDS)
             except BaseException as error:
                 interrupt = error
