@@ -140,10 +140,9 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray:
         raise ValueError(f"{name} is empty; accepted are one or more samples")
     with np.errstate(over="ignore"):  # what is too large for the type is reported as infinity
         array = np.ascontiguousarray(array, dtype)
-    # Numba compiles anew for an array that is not aligned, or cannot be written.
-    if not array.flags.aligned:
+    if not array.flags.aligned:  # which compiled code takes for granted
         array = array.copy()
-    if not array.flags.writeable:
+    if not array.flags.writeable:  # for which Numba would compile anew
         array = _writable_alias(array)
     return array
 
