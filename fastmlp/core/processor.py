@@ -10,8 +10,8 @@ import platform
 import sys
 from pathlib import Path
 
-import llvmlite.binding as llvm
 from numba.core import config
+from numba.core.codegen import get_host_cpu_features
 
 LANES_VARIABLE = "FASTMLP_LANES"
 CACHE_LINE = 64  # bytes
@@ -19,11 +19,8 @@ CACHE_LINE = 64  # bytes
 
 def _features() -> frozenset[str]:
     """Return the processor features that Numba compiles for, as LLVM names them."""
-    if config.CPU_FEATURES is not None:
-        return frozenset(f[1:] for f in config.CPU_FEATURES.split(",") if f.startswith("+"))
-    if config.CPU_NAME == "generic":
-        return frozenset()
-    return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)
+    listed = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()
+    return frozenset(name[1:] for name in listed.split(",") if name.startswith("+"))
 
 
 def _lanes(widest: int) -> int:
