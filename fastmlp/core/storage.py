@@ -87,7 +87,7 @@ class Network:
 
     def __init__(self, sizes: list[int], output_activation: int, dtype: np.dtype):
         self.sizes, self.output_activation, self.dtype = sizes, output_activation, dtype
-        self._table = self._layers(1)
+        self._table = self._layers_of_one_row()
         last = self._table[-1]
         self.parameters = zeros(int(last["biases_at"] + last["stride_out"]), dtype)
         self.weights: list[np.ndarray] = []
@@ -119,9 +119,8 @@ class Network:
             stored[:, n_out:] = 0
             biases[n_out:] = 0
 
-    def _layers(self, n_rows: int) -> np.ndarray:
-        """Return the table of `LAYER` for minibatches of up to `n_rows`."""
-        capacity = _padded(n_rows, MOST_ROWS)
+    def _layers_of_one_row(self) -> np.ndarray:
+        """Return the table of `LAYER` for activations and deltas of a single row."""
         multiple = max(LANES * 4 // self.dtype.itemsize, MOST_ROWS)
         table = np.zeros(len(self.sizes) - 1, LAYER)
         parameters_at = input_at = listed_at = 0
@@ -135,8 +134,8 @@ class Network:
             layer["biases_at"] = parameters_at + layer["padded_in"] * layer["stride_out"]
             parameters_at = layer["biases_at"] + layer["stride_out"]
             layer["input_at"] = input_at
-            layer["output_at"] = input_at = input_at + capacity * layer["stride_in"]
-            layer["delta_at"] = layer["output_at"] - capacity * table[0]["stride_in"]
+            layer["output_at"] = input_at = input_at + layer["stride_in"]
+            layer["delta_at"] = layer["output_at"] - table[0]["stride_in"]
             layer["listed_at"] = listed_at
             listed_at += layer["padded_in"] + 1
             layer["activation"] = RELU
@@ -145,8 +144,10 @@ class Network:
 
     def workspace(self, n_rows: int, n_workers: int) -> Workspace:
         """Return a workspace for minibatches of up to `n_rows` and as many workers."""
-        table = self._layers(n_rows)
         capacity = _padded(n_rows, MOST_ROWS)
+        table = self._table.copy()
+        for name in ("input_at", "output_at", "delta_at"):
+            table[name] *= capacity
         last = table[-1]
         n_activations = int(last["output_at"] + capacity * last["stride_out"])
         panel = 4 * CACHE_LINE // self.dtype.itemsize * int(table["stride_out"].max())
