@@ -1,0 +1,202 @@
+"""How close the compiled loops come to what the processor can do at all."""
+
+import statistics
+import time
+from functools import partial
+
+import numpy as np
+
+from fastmlp.core.barrier import new_team
+from fastmlp.core.forward import forward, forward_sample
+from fastmlp.core.functions import exp
+from fastmlp.core.gather import gather
+from fastmlp.core.kernel import kernel
+from fastmlp.core.losses import output_delta
+from fastmlp.core.processor import LANES
+from fastmlp.core.product import WIDE
+from fastmlp.core.propagate import propagate
+from fastmlp.core.step import Rule
+from fastmlp.core.storage import Network
+from fastmlp.core.tile import add_outer, store, zeros
+from fastmlp.core.update import update, update_sample
+
+from .data import make_data
+
+# Rows of a minibatch, inputs and outputs of a layer: the shapes of the design's table.
+SHAPES = ["32x784x64", "128x784x64", "128x784x512", "128x256x256", "32x64x32", "32x64x16"]
+PRODUCTS = ["forward", "propagate", "update"]
+DTYPES = ["float32", "float64"]
+TURN = 1e8  # multiply-adds: some milliseconds, over the clock's grain, under a time slice
+
+
+@kernel(entry=True)
+def repeat_forward(n, layer, below, parameters, activations, deltas, panel, team, rule, n_rows):
+    """Call `forward` n times, the activations being overwritten with the same again."""
+    for _ in range(n):
+        forward(layer[0], parameters, activations, 0, n_rows)
+
+
+@kernel(entry=True)
+def repeat_propagate(n, layer, below, parameters, activations, deltas, panel, team, rule, n_rows):
+    """Call `propagate` n times, the deltas being overwritten with the same again."""
+    for _ in range(n):
+        propagate(layer[0], below[0], parameters, activations, deltas, panel, 0, n_rows)
+
+
+@kernel(entry=True)
+def repeat_update(n, layer, below, parameters, activations, deltas, panel, team, rule, n_rows):
+    """Call `update` n times, with a rate so small that the weights hardly move."""
+    for _ in range(n):
+        n_in = layer[0].n_in
+        update(layer[0], parameters, activations, deltas, n_rows, rule, team, 0, n_in)
+
+
+@kernel(entry=True)
+def repeat_multiply_add(n, x, result):
+    """Fused multiply-adds on one tile, n times, from registers into registers."""
+    tile = zeros(WIDE, x)
+    for _ in range(n):
+        tile = add_outer(tile, x, 0, 1, x, 0)
+    store(tile, result, 0, 64)
+
+
+@kernel(entry=True)
+def repeat_gather(n, layers, X, order, activations, n_rows):
+    """Gather n minibatches, one after the other, from the beginning again at the end."""
+    n_minibatches = len(order) // n_rows
+    for step in range(n):
+        gather(layers[0], X, order, step % n_minibatches * n_rows, activations, 0, n_rows)
+
+
+@kernel(entry=True)
+def repeat_output_delta(n, layer, activations, deltas, labels, losses, n_rows):
+    """Call `output_delta` n times, the deltas being overwritten with the same again."""
+    for _ in range(n):
+        output_delta(layer[0], activations, deltas, labels, losses, 0, n_rows, 1 / n_rows)
+
+
+@kernel(entry=True)
+def repeat_forward_sample(n, layers, parameters, activations, listed):
+    """Call `forward_sample` of the first layer n times."""
+    for _ in range(n):
+        forward_sample(layers[0], parameters, activations, listed[: layers[0].padded_in + 1])
+
+
+@kernel(entry=True)
+def repeat_update_sample(n, layers, parameters, activations, deltas, rule, listed):
+    """Call `update_sample` of the first layer n times, hardly moving its weights."""
+    for _ in range(n):
+        of_layer = listed[: layers[0].padded_in + 1]
+        update_sample(layers[0], parameters, activations, deltas, rule, of_layer)
+
+
+@kernel(entry=True)
+def repeat_exp(n, x, result):
+    """``result = exp(x)``, n times."""
+    for _ in range(n):
+        for i in range(len(x)):
+            result[i] = exp(x[i])
+
+
+def seconds_of(call):
+    """Return how long a call takes."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+class Products:
+    """Guards the arithmetic: each product of a step by the shape of its layer."""
+
+    params = [PRODUCTS, SHAPES, DTYPES]
+    param_names = ["product", "rows x inputs x outputs", "dtype"]
+    repeat = (5, 30, 1.0)
+    number = 1
+    warmup_time = 0.0
+
+    def setup(self, product, shape, dtype):
+        n_rows, n_in, n_out = (int(size) for size in shape.split("x"))
+        dtype = np.dtype(dtype)
+        network = Network([1, n_in, n_out], 0, dtype)
+        work = network.workspace(n_rows, 1)
+        rng = np.random.default_rng(0)
+        for array in (network.parameters, work.activations, work.deltas):
+            array[:] = rng.standard_normal(len(array), np.float32)
+        repeat = {
+            "forward": repeat_forward,
+            "propagate": repeat_propagate,
+            "update": repeat_update,
+        }[product]
+        arguments = (
+            *(work.layers[1:], work.layers[:1], network.parameters, work.activations, work.deltas),
+            *(work.panels, new_team(), Rule(1e-30, 0.0), n_rows),
+        )
+        n = max(1, round(TURN / (n_rows * n_in * n_out)))
+        self.multiply_adds = n * n_rows * n_in * n_out
+        self.dtype = dtype
+        self.turn = lambda: repeat(n, *arguments)
+        repeat(1, *arguments)
+
+    def time_product(self, product, shape, dtype):
+        self.turn()
+
+    time_product.pretty_name = "A hundred million multiply-adds of a product, by its layer's shape"
+
+    def track_percent_of_peak(self, product, shape, dtype):
+        x, result = np.ones(64, self.dtype), np.zeros(1024, self.dtype)
+        of_a_tile = WIDE.rows * WIDE.vectors * LANES * 4 // self.dtype.itemsize
+        n = round(self.multiply_adds / of_a_tile)
+        repeat_multiply_add(1, x, result)
+        # In turn, so that a drift of the clock rate falls on both.
+        ratios = [
+            seconds_of(lambda: repeat_multiply_add(n, x, result)) / seconds_of(self.turn)
+            for _ in range(50)
+        ]
+        return 100 * statistics.median(ratios)
+
+    track_percent_of_peak.unit = "% of the FMA peak"
+    track_percent_of_peak.pretty_name = (
+        "A product's arithmetic, in percent of this processor's fused multiply-add peak"
+    )
+
+
+class RowByRow:
+    """Guards what a step does row by row, between its products, and a step of a single sample."""
+
+    params = [["gather", "output_delta", "forward_sample", "update_sample", "exp"], DTYPES]
+    param_names = ["kernel", "dtype"]
+    repeat = (5, 30, 1.0)
+    number = 1
+    warmup_time = 0.0
+
+    def setup(self, name, dtype):
+        dtype, rng = np.dtype(dtype), np.random.default_rng(0)
+        n_rows, sizes = 64, [784, 64, 10]
+        network = Network(sizes, 0, dtype)
+        work = network.workspace(n_rows, 1)
+        network.parameters[:] = rng.standard_normal(len(network.parameters)) / 100
+        X = make_data(2000, 784, 10, dtype.name)[0].reshape(-1)
+        order = rng.permutation(2000)
+        repeat_gather(1, work.layers, X, order, work.activations, n_rows)
+        repeat_forward_sample(1, work.layers, network.parameters, work.activations, work.listed)
+        rule, x = Rule(1e-30, 0.0), np.linspace(-20, 0, 1000).astype(dtype)
+        last = (work.layers[-1:], work.activations, work.deltas, work.labels, work.losses)
+        self.turn = {
+            "gather": partial(repeat_gather, 100, work.layers, X, order, work.activations, n_rows),
+            "output_delta": partial(repeat_output_delta, 500, *last, n_rows),
+            "forward_sample": partial(
+                *(repeat_forward_sample, 2000, work.layers, network.parameters),
+                *(work.activations, work.listed),
+            ),
+            "update_sample": partial(
+                *(repeat_update_sample, 1000, work.layers, network.parameters),
+                *(work.activations, work.deltas, rule, work.listed),
+            ),
+            "exp": partial(repeat_exp, 3000, x, np.empty_like(x)),
+        }[name]
+        self.turn()
+
+    def time_kernel(self, name, dtype):
+        self.turn()
+
+    time_kernel.pretty_name = "Some milliseconds of a kernel that goes row by row, in 784-64-10"
