@@ -58,39 +58,48 @@ def _together(
     thread could not start or an interrupt came first, the team is abandoned.
     """
     results, errors = [0.0] * n_workers, []
+    running: list[threading.Event] = []
 
-    def work(worker: int) -> None:
+    def work(worker: int, finished: threading.Event) -> None:
         try:
             results[worker] = task(worker)
         except BaseException as error:
             errors.append(error)
+        finally:
+            finished.set()
 
-    threads = [threading.Thread(target=work, args=(w,), daemon=True) for w in range(1, n_workers)]
+    def settle() -> None:
+        if team is not None and team[BEGUN] == 0:
+            team[BEGUN] = ABANDONED
+        _wait(running)
+
     try:
         try:
-            for thread in threads:
-                thread.start()
+            for worker in range(1, n_workers):
+                finished = threading.Event()
+                threading.Thread(target=work, args=(worker, finished), daemon=True).start()
+                running.append(finished)
             results[0] = task(0)
         finally:
-            _join(threads, team)
+            settle()
     finally:
-        _join(threads, team)  # should an interrupt have come on the way into the first
+        settle()  # should an interrupt have come on the way into the first
     if errors:
         raise errors[0]
     return results
 
 
-def _join(
-    threads: list[threading.Thread], team: np.ndarray | None, stop: np.ndarray | None = None
-) -> None:
-    """Abandon a team that has not begun, wait for its threads, then let an interrupt through."""
-    if team is not None and team[BEGUN] == 0:
-        team[BEGUN] = ABANDONED
+def _wait(running: list[threading.Event], stop: np.ndarray | None = None) -> None:
+    """Wait until all have finished, and only then let an interrupt through.
+
+    For events and not for threads: until Python 3.12, one whose join was interrupted counts as
+    ended. An interrupt tells the team `stop` to stop.
+    """
     interrupt = None
-    for thread in threads:
-        while thread.is_alive():
+    for finished in running:
+        while not finished.is_set():
             try:
-                thread.join(LOOK_UP_SECONDS)
+                finished.wait(LOOK_UP_SECONDS)
             except BaseException as error:
                 interrupt = error
                 if stop is not None:
@@ -102,11 +111,32 @@ def _join(
 def _stoppable(call: Callable[[], list[float]], team: np.ndarray) -> list[float]:
     """Return ``call()``, made in a thread, while this one waits: an interrupt stops the team."""
     results: list[list[float]] = []
-    thread = threading.Thread(target=lambda: results.append(call()), daemon=True)
+    errors: list[BaseException] = []
+    go, finished = threading.Event(), threading.Event()
+    running: list[threading.Event] = []
+
+    def work() -> None:
+        go.wait()
+        try:
+            if running:
+                results.append(call())
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            finished.set()
+
     try:
-        thread.start()
+        try:
+            threading.Thread(target=work, daemon=True).start()
+            running.append(finished)  # from here on it will be waited for, and so may begin
+        finally:
+            go.set()
+            _wait(running, team)
     finally:
-        _join([thread], None, team)
+        go.set()
+        _wait(running, team)
+    if errors:
+        raise errors[0]
     return results[0]
 
 
