@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+MOST_THREADS = 1024  # each is a thread of the system
+LARGEST_LAYER = 2**31 - 1  # units
+
 
 def whole_number(name: str, value: Any, least: int) -> int:
     """Return `value` as an int of at least `least`; TypeError or ValueError otherwise."""
@@ -28,11 +31,22 @@ def whole_number(name: str, value: Any, least: int) -> int:
     return number
 
 
+def thread_count(value: Any) -> int:
+    """Return `value` as a number of threads: 1 to `MOST_THREADS`."""
+    number = whole_number("n_threads", value, 1)
+    if number > MOST_THREADS:
+        raise ValueError(f"n_threads is {number}; accepted are None and 1 to {MOST_THREADS}")
+    return number
+
+
 def real_number(name: str, value: Any) -> float:
     """Return `value` as a finite float of at least 0; TypeError or ValueError otherwise."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} is {value!r}; accepted is a number of at least 0")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
     if not 0 <= number < float("inf"):
         raise ValueError(f"{name} is {number}; accepted is a finite number of at least 0")
     return number
@@ -51,6 +65,8 @@ def layer_sizes(layers: Any) -> list[int]:
     if isinstance(layers, (str, bytes)) or not isinstance(layers, Iterable):
         raise TypeError(f"layers is {layers!r}; accepted is a list of two or more sizes")
     sizes = [whole_number(f"layers[{l}]", size, 1) for l, size in enumerate(layers)]
+    if max(sizes, default=0) > LARGEST_LAYER:
+        raise ValueError(f"layers has {max(sizes)} units; accepted are up to {LARGEST_LAYER}")
     if len(sizes) < 2:
         raise ValueError(
             f"layers is {sizes}; accepted are two or more sizes, from the input's to the output's"
@@ -66,7 +82,7 @@ def float_type(dtype: Any) -> np.dtype:
         raise TypeError(f"dtype is {dtype!r}; accepted are float32 and float64") from None
     if found not in (np.float32, np.float64):
         raise ValueError(f"dtype is {found}; accepted are float32 and float64")
-    return found.newbyteorder("=")
+    return found
 
 
 def random_source(random_state: Any) -> Any:
@@ -111,7 +127,7 @@ def _array(name: str, values: Any) -> np.ndarray:
     if array.dtype.kind == "O" and array.ndim > 0:  # numbers in an object array are numbers still
         try:
             array = array.astype(np.float64)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass
     if array.dtype.kind not in "biuf":
         raise TypeError(
@@ -138,7 +154,7 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray:
         )
     if len(array) == 0:
         raise ValueError(f"{name} is empty; accepted are one or more samples")
-    with np.errstate(over="ignore"):  # what is too large for the type is reported as infinity
+    with np.errstate(all="ignore"):  # what is too large for the type is reported as infinity
         array = np.ascontiguousarray(array, dtype)
     if not array.flags.aligned:  # which compiled code takes for granted
         array = array.copy()
@@ -207,6 +223,14 @@ def _labels_of_one_hot(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
     return array.argmax(axis=1).astype(np.int64)
 
 
+def _size(name: str, values: Any) -> int:
+    """Return how many numbers `values` holds."""
+    try:
+        return int(np.size(values))
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths; accepted are equal ones") from None
+
+
 def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> tuple:
     """Return the arrays (X, labels) of a list of (x, one_hot) pairs.
 
@@ -221,13 +245,14 @@ def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> 
     if not samples:
         raise ValueError(f"{name} is empty; accepted are one or more (x, one_hot) pairs")
     for i, (x, y) in enumerate(samples):
-        if np.size(x) != n_in:
+        n_features, n_classes = _size(f"{name}[{i}][0]", x), _size(f"{name}[{i}][1]", y)
+        if n_features != n_in:
             raise ValueError(
-                f"{name}[{i}][0] has {np.size(x)} features; the network's input layer takes {n_in}"
+                f"{name}[{i}][0] has {n_features} features; the network's input layer takes {n_in}"
             )
-        if np.ndim(y) > 0 and np.size(y) != n_out:
+        if np.ndim(y) > 0 and n_classes != n_out:
             raise ValueError(
-                f"{name}[{i}][1] is a one-hot of {np.size(y)}; the output layer has {n_out} units"
+                f"{name}[{i}][1] is a one-hot of {n_classes}; the output layer has {n_out} units"
             )
     X = feature_rows(name, [np.ravel(x) for x, _ in samples], n_in, dtype)
     finite_rows(name, X)
@@ -235,9 +260,10 @@ def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> 
     return X, class_labels(name, one_hots, len(X), n_out)
 
 
-def parameter_values(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the numbers to write into one layer's weights or biases of `shape`."""
+def parameter_values(name: str, values: Any, view: np.ndarray) -> np.ndarray:
+    """Return a copy of `values` to write into a layer's weights or biases."""
     array = _array(name, values)
-    if array.shape != shape:
-        raise ValueError(f"{name} has the shape {array.shape}; accepted is {shape}")
-    return array
+    if array.shape != view.shape:
+        raise ValueError(f"{name} has the shape {array.shape}; accepted is {view.shape}")
+    with np.errstate(all="ignore"):  # as wherever NumPy writes into a narrower type
+        return array.astype(view.dtype)

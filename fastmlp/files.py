@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import uuid
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -21,12 +21,14 @@ FORMAT_VERSION = 1
 def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """Open a temporary file that becomes `path` when the block ends, and vanishes if it fails."""
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}")
+    temporary = target.with_name(f".{uuid.uuid4().hex}")
     try:
         with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -38,7 +40,8 @@ def save_state(path: str | os.PathLike, state: dict[str, Any]) -> None:
     plain = {name: value for name, value in state.items() if name not in ("weights", "biases")}
     plain |= {"format": FORMAT, "format_version": FORMAT_VERSION}
     plain["random_state"] = _plain_random_state(state["random_state"])
-    arrays: dict[str, Any] = {"network": np.array(json.dumps(plain))}
+    text = json.dumps(plain, default=lambda number: number.item())  # NumPy's numbers
+    arrays: dict[str, Any] = {"network": np.array(text)}
     for kind in ("weights", "biases"):
         arrays |= {f"{kind}_{l}": array for l, array in enumerate(state[kind])}
     with written_whole(path) as file:
@@ -47,24 +50,32 @@ def save_state(path: str | os.PathLike, state: dict[str, Any]) -> None:
 
 def load_state(path: str | os.PathLike) -> dict[str, Any]:
     """Read what `save_state` wrote; ValueError for any other file or a newer format."""
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+    with open(path, "rb") as file:
+        try:
+            arrays = np.load(file, allow_pickle=False)
             state = json.loads(str(arrays["network"]))
-            if state["format"] != FORMAT:
+            known, version = state["format"] == FORMAT, int(state["format_version"])
+        except Exception:  # a damaged file raises errors of every kind
+            raise not_a_network(path) from None
+        if known and version > FORMAT_VERSION:
+            raise ValueError(
+                f"{path} has format version {version}; this release reads up to {FORMAT_VERSION}"
+            )
+        try:
+            if not known:
                 raise ValueError
-            version = state["format_version"]
-            if version <= FORMAT_VERSION:
-                for kind in ("weights", "biases"):
-                    n_layers = len(state["layers"]) - 1
-                    state[kind] = [arrays[f"{kind}_{l}"] for l in range(n_layers)]
-    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile):
-        raise ValueError(f"{path} is not a network saved by fastmlp, which is accepted") from None
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format version {version}; this release reads up to {FORMAT_VERSION}"
-        )
-    state["random_state"] = _random_state(state["random_state"])
+            for kind in ("weights", "biases"):
+                n_layers = len(state["layers"]) - 1
+                state[kind] = [arrays[f"{kind}_{l}"] for l in range(n_layers)]
+            state["random_state"] = _random_state(state["random_state"])
+        except Exception:
+            raise not_a_network(path) from None
     return state
+
+
+def not_a_network(path: str | os.PathLike) -> ValueError:
+    """Return the refusal of a file that holds something else."""
+    return ValueError(f"{path} is not a network saved by fastmlp, which is accepted")
 
 
 def _plain_random_state(source: Any) -> Any:

@@ -104,13 +104,11 @@ class NeuralNet:
         self.reg_lambda = checks.real_number("reg_lambda", reg_lambda)
         self.output_activation = checks.choice("output_activation", output_activation, ACTIVATIONS)
         self.dtype = checks.float_type(dtype)
-        self.n_threads = (
-            None if n_threads is None else checks.whole_number("n_threads", n_threads, 1)
-        )
+        self.n_threads = None if n_threads is None else checks.thread_count(n_threads)
         source = checks.random_source(random_state)
         self._random = None if random_state is None else source
         self.history_: dict[str, list[float]] = {}
-        self._network = Network(self.layers, ACTIVATIONS[self.output_activation], self.dtype)
+        self._network = Network(list(self.layers), ACTIVATIONS[self.output_activation], self.dtype)
         for weights in self._network.weights:
             n_out, n_in = weights.shape
             weights[...] = source.standard_normal((n_out, n_in)) * np.sqrt(2 / (n_in + n_out))
@@ -250,18 +248,22 @@ class NeuralNet:
             checks.real_number("learning_rate", self.learning_rate),
             checks.real_number("reg_lambda", self.reg_lambda),
         )
-        self.history_ = {}
+        n_threads = self._threads()
+        history: dict[str, list[float]] = {}
+        self.history_ = history
         return train_epochs(
-            self._network, data, orders, batch_size, rule, self.n_threads, self.history_,
-            validation, report,
-        )  # fmt: skip
+            self._network, data, orders, batch_size, rule, n_threads, history, validation, report
+        )
+
+    def _threads(self) -> int | None:
+        return None if self.n_threads is None else checks.thread_count(self.n_threads)
 
     def _data(self, X_name: str, X: Any, y_name: str, y: Any) -> Data:
-        rows = checks.feature_rows(X_name, X, self.layers[0], self.dtype)
-        return Data(rows, checks.class_labels(y_name, y, len(rows), self.layers[-1]))
+        rows = checks.feature_rows(X_name, X, self._network.sizes[0], self.dtype)
+        return Data(rows, checks.class_labels(y_name, y, len(rows), self._network.sizes[-1]))
 
     def _pairs(self, name: str, pairs: Any) -> Data:
-        return Data(*checks.labelled_pairs(name, pairs, self.layers, self.dtype))
+        return Data(*checks.labelled_pairs(name, pairs, self._network.sizes, self.dtype))
 
     def _validation(self, pair: Any) -> Data:
         try:
@@ -307,9 +309,9 @@ class NeuralNet:
         ValueError, TypeError
             As in `fit`.
         """
-        rows = checks.feature_rows("X", X, self.layers[0], self.dtype)
+        rows = checks.feature_rows("X", X, self._network.sizes[0], self.dtype)
         try:
-            return predict(self._network, rows, self.n_threads)
+            return predict(self._network, rows, self._threads())[0]
         except NotFinite as error:
             raise checks.not_finite("X", error.row, self.dtype) from None
 
@@ -326,7 +328,7 @@ class NeuralNet:
         Parameters and errors are those of `fit`.
         """
         predicted = self.predict(X)
-        labels = checks.class_labels("y", y, len(predicted), self.layers[-1])
+        labels = checks.class_labels("y", y, len(predicted), self._network.sizes[-1])
         return float((predicted == labels).mean())
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
@@ -342,7 +344,7 @@ class NeuralNet:
         Parameters, `history_` and the state of `random_state` come back from `load` bit by bit,
         except a random state that is NumPy's global one.
         """
-        files.save_state(path, self.__getstate__())
+        files.save_state(path, self._state())
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> NeuralNet:
@@ -354,8 +356,11 @@ class NeuralNet:
         ValueError
             For a file of another kind, or of a later format.
         """
-        net = cls.__new__(cls)
-        net.__setstate__(files.load_state(path))
+        net, state = cls.__new__(cls), files.load_state(path)
+        try:
+            net._restore(state)
+        except Exception:
+            raise files.not_a_network(path) from None
         return net
 
     def dump(self, file: str | os.PathLike | IO[bytes]) -> None:
@@ -366,9 +371,10 @@ class NeuralNet:
         else:
             pickle.dump(self, file)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
+        """Return all that makes this network, in forms that do not depend on the processor."""
         return {
-            "layers": self.layers,
+            "layers": self._network.sizes,
             "learning_rate": self.learning_rate,
             "reg_lambda": self.reg_lambda,
             "output_activation": self.output_activation,
@@ -380,8 +386,10 @@ class NeuralNet:
             "biases": [view.copy() for view in self.biases],
         }
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(  # type: ignore[misc]  # the arguments are checked once more
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Become the network of `_state`; the arguments are checked once more."""
+        NeuralNet.__init__(
+            self,
             state["layers"],
             state["learning_rate"],
             state["reg_lambda"],
@@ -393,6 +401,15 @@ class NeuralNet:
         self._random = state["random_state"]
         self.history_ = state["history_"]
         self.weights, self.biases = state["weights"], state["biases"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self._state()
+        own = {"num_layers", "_network", "_random", *state}
+        return state | {"others": {k: v for k, v in vars(self).items() if k not in own}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._restore(state)
+        vars(self).update(state["others"])
 
 
 def warmup(dtype: Any = None) -> None:

@@ -25,20 +25,32 @@ class ParameterViews(Sequence):
     def __getitem__(self, l: Any) -> Any:
         return self._views[l]
 
-    def __setitem__(self, l: int, values: Any) -> None:
-        view = self._views[l]
-        view[...] = checks.parameter_values(f"{self._name}[{l}]", values, view.shape)
+    def __setitem__(self, l: Any, values: Any) -> None:
+        if isinstance(l, slice):
+            self._assign(range(len(self))[l], values)
+        else:
+            self._assign([range(len(self))[l]], [values])
 
     def __repr__(self) -> str:
         return repr(self._views)
 
     def assign(self, values: Sequence[Any]) -> None:
         """Copy an array of the right shape into each view, after a look at all of them."""
-        if len(values) != len(self):
-            raise ValueError(f"{self._name} has {len(values)} arrays; accepted are {len(self)}")
-        checked = [
-            checks.parameter_values(f"{self._name}[{l}]", array, view.shape)
-            for l, (array, view) in enumerate(zip(values, self._views, strict=True))
+        self._assign(range(len(self)), values)
+
+    def _assign(self, layers: Sequence[int], values: Sequence[Any]) -> None:
+        try:
+            arrays = list(values)
+        except TypeError:
+            raise TypeError(
+                f"{self._name} is {type(values).__name__}; accepted is a list of arrays"
+            ) from None
+        if len(arrays) != len(layers):
+            raise ValueError(f"{self._name} has {len(arrays)} arrays; accepted are {len(layers)}")
+        # Copies, all of them before the first is written: they may be views of one another.
+        copies = [
+            checks.parameter_values(f"{self._name}[{l}]", array, self._views[l])
+            for l, array in zip(layers, arrays, strict=True)
         ]
-        for view, array in zip(self._views, checked, strict=True):
-            view[...] = array
+        for l, copy in zip(layers, copies, strict=True):
+            self._views[l][...] = copy

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.run import predict, train_epoch, workers_for
+from fastmlp.core.run import Pace, predict, train_epoch, workers_for
 from fastmlp.core.step import Rule, Samples
 from fastmlp.core.storage import Network
 
@@ -51,14 +51,16 @@ def train_epochs(
     """
     n = len(data.X)
     batch_size = min(batch_size, n)
-    work = network.workspace(batch_size, workers_for(n_threads, network, batch_size, n))
+    n_workers = workers_for(n_threads, network, batch_size, n)
+    work = network.workspace(batch_size, n_workers)
+    pace = Pace(network, batch_size, n_workers)
     network.clear_padding()
     history |= {"loss": []}
     if validation is not None:
         history |= {"validation_loss": [], "validation_accuracy": []}
     for epoch, order in enumerate(orders, 1):
         samples = Samples(data.X.reshape(-1), data.labels, order.astype(np.int64), batch_size)
-        history["loss"].append(train_epoch(network, rule, samples, work, report))
+        history["loss"].append(train_epoch(network, rule, samples, work, pace, report))
         if validation is not None:
             loss, accuracy = scores(network, validation, n_threads)
             history["validation_loss"].append(loss)
@@ -68,7 +70,6 @@ def train_epochs(
 
 def scores(network: Network, data: Data, n_threads: int | None) -> tuple[float, float]:
     """Return the mean cross-entropy and the accuracy, 0 to 1."""
-    probabilities = predict(network, data.X, n_threads)
-    of_label = probabilities[np.arange(len(data.X)), data.labels].astype(np.float64)
-    loss = -np.log(np.maximum(of_label, np.finfo(network.dtype).tiny)).mean()
-    return float(loss), float((probabilities.argmax(axis=1) == data.labels).mean())
+    probabilities, losses = predict(network, data.X, n_threads, data.labels)
+    correct = probabilities.argmax(axis=1) == data.labels
+    return float(losses.mean()), float(correct.mean())

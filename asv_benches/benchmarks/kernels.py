@@ -33,14 +33,14 @@ TURN = 1e8  # multiply-adds: some milliseconds, over the clock's grain, under a 
 def repeat_forward(n, layer, below, parameters, activations, deltas, panel, team, rule, n_rows):
     """Call `forward` n times, the activations being overwritten with the same again."""
     for _ in range(n):
-        forward(layer[0], parameters, activations, 0, n_rows)
+        forward(layer[0], parameters, activations, team, 0, n_rows)
 
 
 @kernel(entry=True)
 def repeat_propagate(n, layer, below, parameters, activations, deltas, panel, team, rule, n_rows):
     """Call `propagate` n times, the deltas being overwritten with the same again."""
     for _ in range(n):
-        propagate(layer[0], below[0], parameters, activations, deltas, panel, 0, n_rows)
+        propagate(layer[0], below[0], parameters, activations, deltas, panel, team, 0, n_rows)
 
 
 @kernel(entry=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastmlp.core.activations import RELU
+from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.product import (
     PAIR,
@@ -17,7 +18,7 @@ from fastmlp.core.tile import columns, rectify, repeat_row, rows, store
 
 
 @kernel(inline=True)
-def forward(layer, parameters, activations, first, last):
+def forward(layer, parameters, activations, team, first, last):
     """``a_out[i] = f(W a_in[i] + b)`` for the rows first to last of the minibatch.
 
     Parameters
@@ -27,18 +28,20 @@ def forward(layer, parameters, activations, first, last):
         Every layer's weights and biases; read.
     activations : flat array
         The layer's inputs are read, its outputs overwritten, to whole tiles of rows.
+    team : int64 array
+        Where it is told to stop, so does this, between two panels of outputs.
     first, last : int
     """
-    j = _forward_columns(WIDE, 0, layer, parameters, activations, first, last)
-    j = _forward_columns(PAIR, j, layer, parameters, activations, first, last)
-    _forward_columns(SINGLE, j, layer, parameters, activations, first, last)
+    j = _forward_columns(WIDE, 0, layer, parameters, activations, team, first, last)
+    j = _forward_columns(PAIR, j, layer, parameters, activations, team, first, last)
+    _forward_columns(SINGLE, j, layer, parameters, activations, team, first, last)
 
 
 @kernel
-def _forward_columns(shape, j, layer, parameters, activations, first, last):
+def _forward_columns(shape, j, layer, parameters, activations, team, first, last):
     """Compute the outputs from j on in tiles of `shape`; return where less than one is left."""
     width = columns(shape, parameters)
-    while j + width <= layer.padded_out:
+    while j + width <= layer.padded_out and not stopped(team):
         for i in range(first, last, rows(shape)):
             z = repeat_row(shape, parameters, layer.biases_at + j)
             z = add_product(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,17 @@ class _Cache(FunctionCache):
 
     def __init__(self, function: Callable):
         super().__init__(function)
-        self._cache_file = _Entries(self._cache_path, self._impl.filename_base)
+        module = function.__module__.rpartition(".")[2]
+        self._cache_file = _Entries(
+            self._cache_path, f"{module}.{function.__name__}.{sys.implementation.cache_tag}"
+        )
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Return the compiled code of a signature, None where it must be compiled."""
+        try:
+            return super().load_overload(signature, target)
+        except Exception:  # what was loaded is not compiled code
+            return None
 
 
 def kernel(function: Callable | None = None, *, entry: bool = False, inline: bool = False) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from numba.core import config
@@ -33,22 +34,42 @@ def _lanes(widest: int) -> int:
     return int(forced)
 
 
+def _control_groups() -> Iterator[Path]:
+    """Yield the folders of this process's control groups and of all above them (Linux)."""
+    root = Path("/sys/fs/cgroup")
+    yield from (root, root / "cpu")
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers == "" or "cpu" in controllers.split(","):
+            base = root / "cpu" if controllers else root
+            folder = base / path.strip("/")
+            yield from (above for above in (folder, *folder.parents) if base in above.parents)
+
+
 def _quota() -> float:
-    """Return how many processors the control group grants (Linux), infinity where none is set."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()[:2]
-    except (OSError, ValueError):
+    """Return how many processors the control groups grant, infinity where none is set."""
+    granted = float("inf")
+    for folder in _control_groups():
         try:
-            folder = Path("/sys/fs/cgroup/cpu")
-            quota = (folder / "cpu.cfs_quota_us").read_text()
-            period = (folder / "cpu.cfs_period_us").read_text()
-        except OSError:
-            return float("inf")
-    try:
-        granted = int(quota) / int(period)
-    except (ValueError, ZeroDivisionError):  # "max"
-        return float("inf")
-    return granted if granted > 0 else float("inf")
+            quota, period = (folder / "cpu.max").read_text().split()[:2]
+        except (OSError, ValueError):
+            try:
+                quota = (folder / "cpu.cfs_quota_us").read_text()
+                period = (folder / "cpu.cfs_period_us").read_text()
+            except OSError:
+                continue
+        try:
+            processors = int(quota) / int(period)
+        except (ValueError, ZeroDivisionError):  # "max"
+            continue
+        if processors > 0:
+            granted = min(granted, processors)
+    return granted
 
 
 def usable_threads() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.product import PAIR, SINGLE, WIDE, add_product
 from fastmlp.core.tile import (
@@ -15,7 +16,7 @@ from fastmlp.core.tile import (
 
 
 @kernel(inline=True)
-def propagate(layer, below, parameters, activations, deltas, panel, first, last):
+def propagate(layer, below, parameters, activations, deltas, panel, team, first, last):
     """``delta_in[i] = (W.T delta_out[i]) * relu'(z_in[i])`` for the rows first to last.
 
     Parameters
@@ -28,21 +29,27 @@ def propagate(layer, below, parameters, activations, deltas, panel, first, last)
         Those of `layer` are read; those of `below` are overwritten, to whole tiles of rows.
     panel : array
         Overwritten: a few columns of W.T.
+    team : int64 array
+        Where it is told to stop, so does this, between two panels.
     first, last : int
     """
     k = _propagate_columns(
-        WIDE, 0, layer, below, parameters, activations, deltas, panel, first, last
+        WIDE, 0, layer, below, parameters, activations, deltas, panel, team, first, last
     )
     k = _propagate_columns(
-        PAIR, k, layer, below, parameters, activations, deltas, panel, first, last
+        PAIR, k, layer, below, parameters, activations, deltas, panel, team, first, last
     )
-    _propagate_columns(SINGLE, k, layer, below, parameters, activations, deltas, panel, first, last)
+    _propagate_columns(
+        SINGLE, k, layer, below, parameters, activations, deltas, panel, team, first, last
+    )
 
 
 @kernel
-def _propagate_columns(shape, k, layer, below, parameters, activations, deltas, panel, first, last):
+def _propagate_columns(
+    shape, k, layer, below, parameters, activations, deltas, panel, team, first, last
+):
     width = columns(shape, parameters)
-    while k + width <= layer.padded_in:
+    while k + width <= layer.padded_in and not stopped(team):
         _transpose_panel(layer, parameters, k, width, panel)
         for i in range(first, last, rows(shape)):
             sums = add_product(

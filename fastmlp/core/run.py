@@ -18,7 +18,10 @@ from fastmlp.core.storage import Network, Workspace
 
 LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
 RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
-START_RATE = 1e10  # multiply-adds a second, of a slow core: the guess for the first run
+# The guess for the first run, of a slow core: what a multiply-add takes, what a row takes besides
+# in each layer, and a step; where there are more workers than processors, also what a meeting
+# takes. Runs grow from there.
+MULTIPLY_ADD, ROW, STEP, CROWDED_MEETING = 1e-10, 2e-7, 2e-6, 1e-3  # seconds
 # A second worker gains from where its share of a step takes a few microseconds, for two meetings
 # take one, and its share of the whole call half a millisecond, for a thread's start takes a tenth.
 STEP_SHARE = 1e5  # multiply-adds
@@ -140,11 +143,37 @@ def _stoppable(call: Callable[[], list[float]], team: np.ndarray) -> list[float]
     return results[0]
 
 
+class Pace:
+    """How long a step takes, by guess and then by measurement.
+
+    Parameters
+    ----------
+    network : Network
+    batch_size, n_workers : int
+    """
+
+    def __init__(self, network: Network, batch_size: int, n_workers: int):
+        of_a_row = network.multiply_adds * MULTIPLY_ADD + len(network.weights) * ROW
+        self.step_seconds = batch_size * of_a_row + STEP
+        if n_workers > processor.usable_threads():
+            self.step_seconds += n_workers * CROWDED_MEETING
+
+    @property
+    def steps(self) -> int:
+        """How many steps make a run of `RUN_SECONDS`; at least 1."""
+        return max(1, int(RUN_SECONDS / self.step_seconds))
+
+    def measured(self, steps: int, seconds: float) -> None:
+        """Heed what a run took; one that was fast by chance makes the next not much longer."""
+        self.step_seconds = max(seconds / steps, self.step_seconds / 8)
+
+
 def train_epoch(
     network: Network,
     rule: Rule,
     samples: Samples,
     work: Workspace,
+    pace: Pace,
     report: Callable[[int, float], None] | None = None,
 ) -> float:
     """Train on every minibatch of ``samples.order`` once, in runs of about `RUN_SECONDS`.
@@ -157,6 +186,8 @@ def train_epoch(
     samples : Samples
     work : Workspace
         Overwritten. It has room for one minibatch and as many workers as train.
+    pace : Pace
+        Changed by what is measured.
     report : callable, optional
         Called after each run with the samples done so far and the sum of their losses.
 
@@ -178,10 +209,9 @@ def train_epoch(
     n_steps = -(-n_samples // samples.batch_size)
     # Compiled here, before threads wait for one another.
     train_steps(0, 1, new_team(), parameters, rule, samples, work, 0, 0, 0.0)
-    step_seconds = network.multiply_adds * samples.batch_size / START_RATE
     step, loss = 0, 0.0
     while step < n_steps:
-        last = min(step + max(1, int(RUN_SECONDS / step_seconds)), n_steps)
+        last = min(step + pace.steps, n_steps)
         team, began = new_team(), time.perf_counter()
 
         def task(worker: int, team=team, first=step, last=last, loss=loss) -> float:
@@ -189,15 +219,14 @@ def train_epoch(
                 worker, n_workers, team, parameters, rule, samples, work, first, last, loss
             )
 
-        if step_seconds <= RUN_SECONDS:
+        if pace.step_seconds <= RUN_SECONDS:
             loss = _together(n_workers, task, team)[0]
         else:  # too long to wait for: to be stopped within the step, and then undone
             with _undone_if_interrupted(parameters):
                 loss = _stoppable(partial(_together, n_workers, task, team), team)[0]
         if work.refused.any():
             raise NotFinite(int(work.refused.max()) - 1)
-        seconds = max(time.perf_counter() - began, 1e-9)
-        step_seconds = max(seconds / (last - step), step_seconds / 8)
+        pace.measured(last - step, time.perf_counter() - began)
         step = last
         if report is not None:
             report(min(step * samples.batch_size, n_samples), loss)
@@ -214,8 +243,12 @@ def _undone_if_interrupted(parameters: np.ndarray) -> Iterator[None]:
         raise
 
 
-def predict(network: Network, X: np.ndarray, n_threads: int | None) -> np.ndarray:
-    """Return the softmax of the last activation of every row of X, an array (n_samples, n_out).
+def predict(
+    network: Network, X: np.ndarray, n_threads: int | None, labels: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the softmax of the last activation of every row of X, and the rows' cross-entropies.
+
+    The first is an array (n_samples, n_out); the second is empty without labels.
 
     Raises
     ------
@@ -224,23 +257,25 @@ def predict(network: Network, X: np.ndarray, n_threads: int | None) -> np.ndarra
     """
     n = len(X)
     probabilities = np.empty((n, network.sizes[-1]), network.dtype)
+    labels = np.empty(0, np.int64) if labels is None else labels
+    losses = np.empty(len(labels))
     order = np.arange(n, dtype=np.int64)
     together = min(n, PREDICTED_TOGETHER)
     n_workers = min(workers_for(n_threads, network, n + 1, n), -(-n // together))
     works = [network.workspace(together, 1) for _ in range(n_workers)]
-    at_once = n_workers * max(1, int(RUN_SECONDS * START_RATE / network.multiply_adds))
-    flat = X.reshape(-1)
+    at_once = n_workers * max(1, int(RUN_SECONDS / MULTIPLY_ADD / network.multiply_adds))
+    flat, team = X.reshape(-1), new_team()
     for start in range(0, n, at_once):
         stop = min(start + at_once, n)
         shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
 
         def task(worker: int, shares: list[int] = shares) -> float:
             return predict_rows(
-                network.parameters, flat, order, works[worker], probabilities,
-                shares[worker], shares[worker + 1],
+                team, network.parameters, flat, order, labels, works[worker], probabilities,
+                losses, shares[worker], shares[worker + 1],
             )  # fmt: skip
 
         refused = max(_together(n_workers, task))
         if refused:
             raise NotFinite(int(refused) - 1)
-    return probabilities
+    return probabilities, losses

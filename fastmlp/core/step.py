@@ -117,7 +117,7 @@ def _rows_phase(worker, team, parameters, samples, work, start, n_rows, first, l
         if n_rows == 1:
             forward_sample(layers[l], parameters, activations, _listed(layers[l], work.listed))
         else:
-            forward(layers[l], parameters, activations, first, last)
+            forward(layers[l], parameters, activations, team, first, last)
     output_delta(
         layers[n_layers - 1], activations, deltas, work.labels, work.losses, first, last, 1 / n_rows
     )
@@ -125,7 +125,7 @@ def _rows_phase(worker, team, parameters, samples, work, start, n_rows, first, l
     for l in range(n_layers - 1, 0, -1):
         propagate(
             layers[l], layers[l - 1], parameters, activations, deltas,
-            work.panels[worker * panel : (worker + 1) * panel], first, last,
+            work.panels[worker * panel : (worker + 1) * panel], team, first, last,
         )  # fmt: skip
 
 
@@ -153,20 +153,26 @@ def _listed(layer, listed):
 
 
 @kernel(entry=True)
-def predict_rows(parameters, X, order, work, probabilities, first, last):
-    """``probabilities[i] = softmax(a_last)`` of the rows first to last of X.
+def predict_rows(team, parameters, X, order, labels, work, probabilities, losses, first, last):
+    """``probabilities[i] = softmax(a_last)`` of the rows first to last of X, and their losses.
 
     Parameters
     ----------
+    team : int64 array
+        Of `barrier.new_team`; nobody is met.
     parameters : flat array
         Read.
     X : flat array of rows of n_in
     order : int64 array
         0, 1, 2, ...
+    labels : int64 array
+        The class of each row, or empty.
     work : Workspace
         Overwritten; its capacity is how many rows go through the layers together.
     probabilities : array (n_samples, n_out)
         Rows first to last are overwritten.
+    losses : float64 array
+        Likewise, with the cross-entropy of each row, if there are labels.
     first, last : int
 
     Returns
@@ -187,12 +193,14 @@ def predict_rows(parameters, X, order, work, probabilities, first, last):
                 listed = _listed(layers[l], work.listed)
                 forward_sample(layers[l], parameters, work.activations, listed)
             else:
-                forward(layers[l], parameters, work.activations, 0, n_rows)
+                forward(layers[l], parameters, work.activations, team, 0, n_rows)
         for i in range(n_rows):
             at = output.output_at + i * output.stride_out
             a = work.activations[at : at + output.padded_out]
             p = work.deltas[: output.padded_out]
-            softmax(a, output.n_out, p)
+            log_total = softmax(a, output.n_out, p)
+            if len(labels) > 0:
+                losses[start + i] = log_total - a[labels[start + i]]
             for j in range(output.n_out):
                 probabilities[start + i, j] = p[j]
     return 0

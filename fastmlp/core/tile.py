@@ -252,13 +252,13 @@ def add_row(typing_context, tile, array, position):
 
 @intrinsic
 def rectify(typing_context, tile):
-    """``rectify(tile)``: max(tile, 0), element by element."""
+    """``rectify(tile)``: max(tile, 0), element by element; NaN stays NaN."""
 
     def write(context, builder, signature, values):
         w = _Writer(context, builder, signature, values)
         zero = ir.Constant(tile.vector, None)
         rows = [
-            [builder.select(builder.fcmp_ordered(">", v, zero), v, zero) for v in row]
+            [builder.select(builder.fcmp_ordered("<", v, zero), zero, v) for v in row]
             for row in w.rows(tile, values[0])
         ]
         return w.tile(tile, rows)

@@ -31,7 +31,7 @@ def update(layer, parameters, activations, deltas, n_rows, rule, team, first, la
     rule : Rule
         learning_rate and reg_lambda.
     team : int64 array
-        Where it is told to stop, it stops between two tiles.
+        Where it is told to stop, so does this, between two tiles.
     first, last : int
         `first` a multiple of `MOST_ROWS`, `last` too or the layer's n_in.
     """
