@@ -388,3 +388,23 @@ def test_interrupt_elsewhere(monkeypatch, capsys):
     monkeypatch.setattr(command_line, "run_predict", interrupt)
     assert command_line.main(["predict", "model.npz", "digits"]) == 130
     assert capsys.readouterr().err == "fastmlp: interrupted\n"
+
+
+def test_a_wrong_lane_width_is_one_line():
+    result = subprocess.run(
+        [sys.executable, "-m", "fastmlp", "train", "digits"],
+        env={**os.environ, "FASTMLP_LANES": "5"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert result.stderr == "fastmlp: error: FASTMLP_LANES is '5'; accepted are 4, 8 and 16\n"
+
+
+def test_help_and_version_do_not_load_numba():
+    code = (
+        "import sys\nfrom fastmlp.command_line import main\n"
+        "try: main(['--version'])\nexcept SystemExit: pass\n"
+        "assert 'numba' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,7 @@
 """One compilation for every architecture, a cache that notices every change, no allocation."""
 
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -82,6 +83,9 @@ def test_a_damaged_cache_is_compiled_anew(tmp_path):
     first_fit(tmp_path)
     for path in tmp_path.rglob("*.nbc"):
         path.write_bytes(path.read_bytes()[:100])
+    assert first_fit(tmp_path)[0] > 0
+    for path in tmp_path.rglob("*.nbc"):
+        path.write_bytes(pickle.dumps((1, 2)))
     assert first_fit(tmp_path)[0] > 0
     assert first_fit(tmp_path)[0] == 0
 
@@ -176,3 +180,36 @@ def test_warmup_compiles_all_that_a_fit_needs(tmp_path):
     fastmlp.warmup()
     assert len(step.train_steps.signatures) == 2
     assert time.perf_counter() - began < 60
+
+
+def test_where_no_folder_is_found_each_process_compiles(monkeypatch):
+    def nowhere(function):
+        raise RuntimeError("no locator available")
+
+    monkeypatch.setattr(kernel, "_Cache", nowhere)
+    assert kernel.kernel(lambda x: x + 1, entry=True)(1) == 2
+
+
+def test_files_of_former_sources_are_removed(tmp_path, monkeypatch):
+    kernel._Entries(str(tmp_path), "step").save("key", 1)
+    kernel._Entries(str(tmp_path), "other").save("key", 2)
+    monkeypatch.setattr(kernel, "_SOURCES", "later")
+    entries = kernel._Entries(str(tmp_path), "step")
+    entries.save("key", 3)
+    assert entries.load("key") == 3
+    assert len(list(tmp_path.glob("step.*"))) == 1 and len(list(tmp_path.glob("other.*"))) == 1
+
+
+def test_the_digest_of_the_sources_depends_on_what_they_say(tmp_path, monkeypatch):
+    (tmp_path / "kernel.py").write_text("")
+    (tmp_path / "tile.py").write_text("one")
+    monkeypatch.setattr(kernel, "__file__", str(tmp_path / "kernel.py"))
+    before = kernel._sources()
+    (tmp_path / "tile.py").write_text("two")
+    assert before != kernel._sources()
+
+
+def test_warmup_without_a_type_compiles_both(tmp_path):
+    for dtype in ("float32", "float64"):
+        code = FIRST_FIT.replace("float32", dtype).replace("X, y =", "fastmlp.warmup()\nX, y =")
+        assert first_fit(tmp_path, code)[0] == 0

@@ -1,6 +1,7 @@
 """`NeuralNet` beside the NumPy version: same names, same shapes, same numbers."""
 
 import copy
+import os
 import pickle
 import random
 
@@ -145,3 +146,60 @@ def test_the_seed_decides_the_shuffling(digits):
     for i in range(len(X)):
         fixed[1].fit(X[i : i + 1], y[i : i + 1], epochs=1, batch_size=1, shuffle=False)
     assert np.array_equal(fixed[0].weights[0], fixed[1].weights[0])
+
+
+def test_weights_can_be_assigned_from_one_another_and_by_slices():
+    net = fastmlp.NeuralNet([3, 3, 3], random_state=0)
+    first, second = (weights.copy() for weights in net.weights)
+    net.weights = [net.weights[1], net.weights[0]]
+    assert np.array_equal(net.weights[0], second) and np.array_equal(net.weights[1], first)
+    net.weights[:] = [first, second]
+    net.weights[-1:] = [first]
+    assert np.array_equal(net.weights[0], first) and np.array_equal(net.weights[1], first)
+    with pytest.raises(ValueError, match=r"^weights\[1\] has the shape"):
+        net.weights[0:2] = [second, np.ones((2, 2))]
+    assert np.array_equal(net.weights[0], first)
+    with pytest.raises(IndexError):
+        net.weights[2] = first
+
+
+def test_fit_shuffles_anew_for_every_epoch(digits):
+    X, y = digits
+    net, by_hand = (fastmlp.NeuralNet([64, 10], random_state=1) for _ in range(2))
+    net.fit(X, y, epochs=2)
+    random_state = np.random.RandomState(1)
+    random_state.standard_normal((10, 64))  # the weights
+    for _ in range(2):
+        order = random_state.permutation(len(X))
+        by_hand.fit(X[order], y[order], epochs=1, shuffle=False)
+    assert np.array_equal(net.weights[0], by_hand.weights[0])
+
+
+def test_a_failed_dump_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "net.pickle"
+    fastmlp.NeuralNet([3, 2]).dump(path)
+    before = path.read_bytes()
+
+    def full(net, file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pickle, "dump", full)
+    with pytest.raises(OSError, match="No space"):
+        fastmlp.NeuralNet([3, 2]).dump(path)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == ["net.pickle"]
+
+
+class OfOneSize(fastmlp.NeuralNet):
+    def __init__(self, n):
+        super().__init__([n, 2])
+        self.remark = "mine"
+
+
+def test_a_subclass_is_copied_and_loaded_with_what_it_added(tmp_path):
+    net = OfOneSize(3)
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert type(other) is OfOneSize and other.remark == "mine"
+        assert np.array_equal(other.weights[0], net.weights[0])
+    net.save(tmp_path / "net.npz")
+    assert np.array_equal(OfOneSize.load(tmp_path / "net.npz").weights[0], net.weights[0])

@@ -1,5 +1,6 @@
 """Saved networks come back bit by bit, and no file is ever half written."""
 
+import json
 import os
 
 import numpy as np
@@ -86,5 +87,62 @@ def test_a_later_format_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "FORMAT_VERSION", 2)
     NeuralNet([3, 2]).save(tmp_path / "net.npz")
     monkeypatch.undo()
+    with pytest.raises(ValueError, match="format version 2; this release reads up to 1"):
+        NeuralNet.load(tmp_path / "net.npz")
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink") or os.name == "nt", reason="links need rights")
+def test_saving_through_a_link_keeps_the_link_and_the_mode(tmp_path):
+    (tmp_path / "net.npz").touch(0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "net.npz")
+    NeuralNet([3, 2]).save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "net.npz").stat().st_size > 0
+    assert (tmp_path / "net.npz").stat().st_mode & 0o777 == 0o600
+
+
+def test_numpy_s_numbers_are_saved(tmp_path):
+    net = NeuralNet([3, 2], np.float32(0.25))
+    net.learning_rate = np.float32(0.25)
+    net.history_ = {"loss": [np.float32(0.5)]}
+    net.save(tmp_path / "net.npz")
+    loaded = NeuralNet.load(tmp_path / "net.npz")
+    assert loaded.learning_rate == 0.25 and loaded.history_ == {"loss": [0.5]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "3",
+        '{"format": "another network", "format_version": 1, "layers": [1]}',
+        '{"format": "fastmlp network", "format_version": 1, "layers": [2, 2]}',
+        '{"format": "fastmlp network", "format_version": 1, "layers": [], "random_state": null}',
+    ],
+)
+def test_other_networks_are_refused(content, tmp_path):
+    np.savez(tmp_path / "other.npz", network=np.array(content))
+    with pytest.raises(ValueError, match="is not a network saved by fastmlp"):
+        NeuralNet.load(tmp_path / "other.npz")
+
+
+def test_damage_anywhere_is_refused_or_harmless(tmp_path):
+    net, path = NeuralNet([3, 2], random_state=0), tmp_path / "net.npz"
+    net.save(path)
+    content = path.read_bytes()
+    for position in range(0, len(content), 7):
+        path.write_bytes(
+            content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :]
+        )
+        try:
+            loaded = NeuralNet.load(path)
+        except ValueError as error:
+            assert "is not a network saved by fastmlp" in str(error) or "version" in str(error)
+        else:
+            assert np.array_equal(loaded.weights[0], net.weights[0])
+
+
+def test_a_later_format_is_named_whatever_it_holds(tmp_path):
+    plain = json.dumps({"format": files.FORMAT, "format_version": 2})
+    np.savez(tmp_path / "net.npz", network=np.array(plain))
     with pytest.raises(ValueError, match="format version 2; this release reads up to 1"):
         NeuralNet.load(tmp_path / "net.npz")

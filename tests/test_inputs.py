@@ -1,9 +1,11 @@
 """Data of every kind gives the numbers of the plain float array."""
 
+import weakref
+
 import numpy as np
 import pytest
 
-from fastmlp import NeuralNet
+from fastmlp import NeuralNet, checks
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.integers(0, 17, (40, 6)).astype(np.float64)
@@ -125,3 +127,24 @@ def test_verbose_shows_loss_and_samples_per_second(digits, capsys):
     assert "samples/s" in shown and "loss=" in shown and "3.59k/3.59k" in shown
     NeuralNet([64, 10]).fit(X, y, epochs=2)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_fits_is_read_in_place_and_kept_alive(dtype):
+    whole = X.astype(dtype)
+    assert checks.feature_rows("X", whole, 6, whole.dtype) is whole
+    given = read_only(whole)
+    rows = checks.feature_rows("X", given, 6, whole.dtype)
+    assert np.shares_memory(rows, given) and rows.flags.writeable
+    kept = weakref.ref(given)
+    del given
+    assert kept() is not None and np.array_equal(rows, X)
+
+
+def test_a_batch_beyond_the_set_takes_no_memory_of_its_own():
+    nets = [NeuralNet([6, 5, 3], 0.01, random_state=0) for _ in range(2)]
+    weights = [
+        net.fit(X, Y, epochs=1, batch_size=size).weights[0]
+        for net, size in zip(nets, (len(X), 10**15), strict=True)
+    ]
+    assert np.array_equal(*weights)

@@ -20,7 +20,13 @@ def changed(array, index, value):
         (([784],), {}, ValueError, "layers"),
         (([],), {}, ValueError, "layers"),
         ((10,), {}, TypeError, "layers"),
-        (("784",), {}, TypeError, "layers"),
+        (("784",), {}, TypeError, "layers is '784'"),
+        ((b"784",), {}, TypeError, "layers is b'784'"),
+        (([4, 10**19],), {}, ValueError, "layers"),
+        (([4, 2], True), {}, TypeError, "learning_rate"),
+        (([4, 2], 0.1, np.True_), {}, TypeError, "reg_lambda"),
+        (([4, 2], 10**400), {}, ValueError, "learning_rate"),
+        (([4, 2],), {"n_threads": 10**20}, ValueError, "n_threads"),
         (([4, 0, 2],), {}, ValueError, r"layers\[1\]"),
         (([4, -3],), {}, ValueError, r"layers\[1\]"),
         (([4, 2.5],), {}, TypeError, r"layers\[1\]"),
@@ -63,6 +69,8 @@ def test_constructor(arguments, options, error, named):
         (([["a", "b", "c", "d"]], [0]), {}, TypeError, "X"),
         ((X + 1j, Y), {}, TypeError, "X"),
         ((None, Y), {}, TypeError, "X"),
+        (([[10**400, 0, 0, 0]] * 6, Y), {}, TypeError, "X"),
+        ((X, [10**400] * 6), {}, TypeError, "y"),
         ((changed(X, (2, 1), np.nan), Y), {}, ValueError, "X has NaN or infinity in row 2"),
         ((changed(X, (5, 3), np.inf), Y), {}, ValueError, "X has NaN or infinity in row 5"),
         ((changed(X, (0, 0), -np.inf), Y), {}, ValueError, "X has NaN or infinity in row 0"),
@@ -145,6 +153,7 @@ def test_too_large_for_float32_is_named():
         ([(X[0], np.ones((3, 1)))], ValueError, "training_data has in row 0 something other"),
         ([(X[0], np.eye(4)[:, [0]])], ValueError, r"training_data\[0\]\[1\] is a one-hot of 4"),
         ([(X[0], 3)], ValueError, "training_data has in row 0 something other"),
+        ([([[1, 2], [3]], 0)], ValueError, r"training_data\[0\]\[0\] has rows of different"),
         ([(X[0] * np.nan, 0)], ValueError, "training_data has NaN or infinity in row 0"),
     ],
 )
@@ -172,6 +181,52 @@ def test_assigning_parameters_and_rates():
     with pytest.raises(ValueError, match=r"^biases\[0\] has the shape \(5,\)"):
         net.biases[0] = np.ones(5)
     assert all(np.array_equal(a, b) for a, b in zip(before, net.weights, strict=True))
+    for wrong in (None, 3):
+        with pytest.raises(TypeError, match="^weights is .*accepted"):
+            net.weights = wrong
     net.learning_rate = -1
     with pytest.raises(ValueError, match="^learning_rate"):
         net.fit(X, Y)
+    net.learning_rate, net.reg_lambda = 0.1, -1
+    with pytest.raises(ValueError, match="^reg_lambda"):
+        net.fit(X, Y)
+    net.reg_lambda, net.n_threads = 0, 0
+    with pytest.raises(ValueError, match="^n_threads"):
+        net.fit(X, Y)
+
+
+@pytest.mark.parametrize("source", [np.random.RandomState, np.random.default_rng])
+def test_a_refused_fit_leaves_the_random_sequence_where_it_was(source):
+    given, untouched = source(3), source(3)
+    net, _ = NeuralNet([4, 3], random_state=given), NeuralNet([4, 3], random_state=untouched)
+    with pytest.raises(ValueError, match="^X has NaN"):
+        net.fit(changed(X, (2, 1), np.nan), Y)
+    assert np.array_equal(given.permutation(100), untouched.permutation(100))
+
+
+@pytest.mark.parametrize("row", [3, 299, 300, 599])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_row_is_refused_wherever_it_lies_in_a_share(row, n_threads):
+    """A share of more rows than go through the layers together; prediction by each worker."""
+    net = NeuralNet([4, 3], random_state=0, n_threads=n_threads)
+    before, rows = net.weights[0].copy(), changed(np.ones((600, 4)), (row, 1), np.nan)
+    with pytest.raises(ValueError, match=f"^X has NaN or infinity in row {row} "):
+        net.fit(rows, np.zeros(600, int), epochs=1, batch_size=600, shuffle=False)
+    assert np.array_equal(before, net.weights[0])
+    with pytest.raises(ValueError, match=f"^X has NaN or infinity in row {row} "):
+        net.predict(rows)
+
+
+def test_sizes_changed_from_outside_are_not_believed():
+    net = NeuralNet([4, 3], random_state=0)
+    net.layers[-1] = 10**7
+    with pytest.raises(ValueError, match="^y has the label 9999999"):
+        net.fit(X, [0, 1, 2, 0, 1, 9999999])
+
+
+def test_assignment_is_all_or_nothing_whatever_numpy_warns_of():
+    net = NeuralNet([4, 5, 3], dtype="float32", random_state=0)
+    with np.errstate(all="raise"):
+        net.weights = [np.full((5, 4), 1e-60), np.full((3, 5), 2.0)]
+        net.fit(X * 1e-60, Y, epochs=1)
+    assert net.weights[0][0, 0] == 0

@@ -8,10 +8,20 @@ import time
 
 import numpy as np
 import pytest
+from numba import njit
 
 import fastmlp
 from fastmlp import NeuralNet, neural_net
-from fastmlp.core import processor, run, storage
+from fastmlp.core import barrier, processor, run, step, storage
+from fastmlp.core.update import update
+
+
+@pytest.fixture(autouse=True)
+def interrupts_are_heard():
+    """Set Python's own handler, which a process in the background does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def trained(n_threads, X, y, sizes, dtype, batch_size):
@@ -61,6 +71,10 @@ def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch)
     assert run.workers_for(None, large, 128, 128) <= processor.usable_threads()
     assert run.workers_for(7, small, 32, 60000) == 7
     monkeypatch.setattr(processor, "usable_threads", lambda: 64)
+    narrow = storage.Network([64, 10], 0, np.dtype(np.float32))
+    assert run.workers_for(7, small, 1, 60000) == 1
+    assert run.workers_for(None, narrow, 32, 10**6) == 1  # too little in a step
+    assert run.workers_for(None, small, 32, 200) == 1  # too little in the call
     few = run.workers_for(None, small, 32, 60000)
     assert 1 < few < run.workers_for(None, large, 512, 60000) <= 64
 
@@ -73,18 +87,6 @@ def test_usable_threads_heeds_affinity():
         assert processor.usable_threads() == 1
     finally:
         os.sched_setaffinity(0, allowed)
-
-
-@pytest.mark.parametrize(
-    ("content", "threads"), [("max 100000", 64), ("150000 100000", 1), ("350000 100000", 3)]
-)
-def test_usable_threads_heeds_the_quota(monkeypatch, content, threads):
-    monkeypatch.setattr(processor.Path, "read_text", lambda self: content)
-    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 64)
-    monkeypatch.setattr(os, "process_cpu_count", lambda: 64, raising=False)
-    assert processor.usable_threads() == threads
-    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 2)
-    assert processor.usable_threads() == min(threads, 2)
 
 
 def test_several_fits_at_once(digits):
@@ -222,11 +224,173 @@ def test_a_thread_that_cannot_start_leaves_nobody_waiting(monkeypatch, make_data
     assert np.array_equal(net.weights[0], before)
 
 
-def test_an_error_in_a_thread_is_raised(monkeypatch, make_data):
-    def broken(*_):
-        raise MemoryError("no room")
+@pytest.mark.parametrize("worker", [0, 2])
+def test_an_error_in_any_thread_is_raised(worker, monkeypatch, make_data):
+    def broken(*arguments):
+        if arguments[-2] == 1000 * worker // 3:
+            raise MemoryError("no room")
+        return 0
 
     X, _ = make_data([10, 5], 1000)
     monkeypatch.setattr(run, "predict_rows", broken)
     with pytest.raises(MemoryError, match="no room"):
         NeuralNet([10, 5], n_threads=3).predict(X)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_run_for_every_step_gives_the_same_bits(n_threads, monkeypatch, make_data):
+    sizes = [20, 33, 5]
+    X, y = make_data(sizes, 203)
+    at_once = trained(n_threads, X, y, sizes, "float64", 16)
+    monkeypatch.setattr(run, "RUN_SECONDS", 0)
+    for one, many in zip(at_once, trained(n_threads, X, y, sizes, "float64", 16), strict=True):
+        assert one.tobytes() == many.tobytes()
+
+
+def test_runs_begin_short_and_keep_their_pace_from_epoch_to_epoch(monkeypatch, make_data):
+    lengths, train_steps = [], run.train_steps
+
+    def watched(*arguments):
+        lengths.append(arguments[-2] - arguments[-3])
+        return train_steps(*arguments)
+
+    monkeypatch.setattr(run, "train_steps", watched)
+    X, y = make_data([2, 4, 2], 200_000)
+    NeuralNet([2, 4, 2], n_threads=1).fit(X, y, epochs=2, batch_size=1)
+    assert 1000 < lengths[1] < 100_000  # a microsecond each, and ten on a slow machine
+    crowd = run.Pace(storage.Network([8, 8, 2], 0, np.dtype(np.float32)), 16, 1000)
+    assert crowd.steps == 1
+    crowd.measured(1, 0.0)
+    assert crowd.steps == 1
+
+
+def test_as_many_threads_as_asked_for_really_predict(make_data, monkeypatch):
+    shares, predict_rows = [], run.predict_rows
+
+    def watched(*arguments):
+        shares.append(arguments[-2:])
+        return predict_rows(*arguments)
+
+    monkeypatch.setattr(run, "predict_rows", watched)
+    X, _ = make_data([50, 20, 3], 500)
+    NeuralNet([50, 20, 3], n_threads=3).predict(X)
+    assert sorted(shares) == [(0, 166), (166, 333), (333, 500)]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_long_step_is_told_to_stop_and_what_it_changed_is_put_back(
+    n_threads, monkeypatch, make_data
+):
+    stopped, deadline = [], time.perf_counter() + 5
+
+    def endless(worker, n_workers, team, parameters, *rest):
+        if rest[-2] > 0:  # not the call that compiles
+            parameters[worker] += 1
+            while team[barrier.STOPPED] == 0 and time.perf_counter() < deadline:
+                time.sleep(0.001)
+            time.sleep(0.1)
+            parameters[worker] += 1
+            stopped.append(team[barrier.STOPPED])
+        return 0.0
+
+    monkeypatch.setattr(run, "train_steps", endless)
+    monkeypatch.setattr(run, "RUN_SECONDS", 0)  # shorter than any step
+    X, y = make_data([10, 5], 100)
+    net = NeuralNet([10, 5], n_threads=n_threads, random_state=0)
+    before = net.weights[0].copy()
+    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, y)
+    timer.join()
+    assert stopped == [1] * n_threads
+    assert np.array_equal(net.weights[0], before)
+
+
+def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
+    wait, calls, done = run._wait, [], []
+
+    def interrupted_at_first(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        wait(*arguments)
+
+    def task(worker):
+        time.sleep(0.2 * worker)
+        done.append(worker)
+        return 0.0
+
+    monkeypatch.setattr(run, "_wait", interrupted_at_first)
+    with pytest.raises(KeyboardInterrupt):
+        run._together(2, task)
+    assert done == [0, 1]
+
+
+@njit
+def update_the_first_layer(work, parameters, rule, team):
+    update(work.layers[0], parameters, work.activations, work.deltas, 8, rule, team, 0, 8)
+
+
+def test_a_team_that_is_told_to_stop_changes_no_weight():
+    network = storage.Network([8, 8], 0, np.dtype(np.float64))
+    samples = step.Samples(np.ones(64), np.zeros(8, np.int64), np.arange(8), 8)
+    rule = step.Rule(0.1, 0.0)
+    for stop in (1, 0):
+        work, team = network.workspace(8, 1), run.new_team()
+        team[barrier.STOPPED] = stop
+        step.train_steps(0, 1, team, network.parameters, rule, samples, work, 0, 1, 0.0)
+        assert work.refused[0] == (step.HALTED if stop else 0)
+        assert network.parameters.any() == (not stop)
+        network.parameters[...] = 0
+        work.activations[...] = work.deltas[...] = 1
+        update_the_first_layer(work, network.parameters, rule, team)
+        assert network.parameters.any() == (not stop)
+        network.parameters[...] = 0
+
+
+CGROUPS = {
+    "version 1": {
+        "/proc/self/cgroup": "4:cpu,cpuacct:/group/mine\n1:name=systemd:/\n",
+        "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+        "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+        "/sys/fs/cgroup/cpu/group/cpu.cfs_quota_us": "350000",
+        "/sys/fs/cgroup/cpu/group/cpu.cfs_period_us": "100000",
+        "/sys/fs/cgroup/cpu/group/mine/cpu.cfs_quota_us": "-1",
+        "/sys/fs/cgroup/cpu/group/mine/cpu.cfs_period_us": "100000",
+    },
+    "version 2": {
+        "/proc/self/cgroup": "0::/group/mine\n",
+        "/sys/fs/cgroup/group/cpu.max": "max 100000",
+        "/sys/fs/cgroup/group/mine/cpu.max": "350000 100000",
+    },
+    "in a container": {
+        "/proc/self/cgroup": "0::/\n",
+        "/sys/fs/cgroup/cpu.max": "350000 100000",
+    },
+}
+
+
+@pytest.mark.parametrize("groups", CGROUPS)
+def test_usable_threads_heeds_the_quota_of_every_control_group_above(groups, monkeypatch):
+    files = dict(CGROUPS[groups])
+
+    def read_text(path):
+        if path.as_posix() not in files:
+            raise FileNotFoundError(path)
+        return files[path.as_posix()]
+
+    monkeypatch.setattr(processor.Path, "read_text", read_text)
+    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 64)
+    for name in ("process_cpu_count", "cpu_count"):
+        monkeypatch.setattr(os, name, lambda: 64, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    assert processor.usable_threads() == 3
+    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 2)
+    assert processor.usable_threads() == 2
+    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 64)
+    for name in files:
+        files[name] = files[name].replace("350000", "50000")
+    assert processor.usable_threads() == 1
+    files.clear()
+    assert processor.usable_threads() == 64

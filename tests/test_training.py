@@ -121,10 +121,26 @@ def test_extreme_logits_stay_finite(dtype):
     X = [[1, -1], [1, 1], [-1, 1]]
     assert np.isfinite(net.predict_proba(X)).all()
     np.testing.assert_allclose(net.predict_proba(X)[:2], [[1, 0, 0], [0.5, 0.5, 0]], atol=1e-6)
+    net.learning_rate = 0
+    net.fit(X, [1, 2, 0], epochs=1, batch_size=2, validation_data=(X, [1, 2, 0]))
+    assert net.history_["validation_loss"] == pytest.approx(net.history_["loss"])
+    net.learning_rate = 1e-3
     net.fit(X, [1, 2, 0], epochs=2, batch_size=2)
     assert np.isfinite(net.history_["loss"]).all()
     assert net.history_["loss"][0] > 1e3
     assert all(np.isfinite(w).all() for w in net.weights)
+
+
+def test_a_batch_of_more_rows_than_go_through_the_layers_together(make_data):
+    net = NeuralNet([5, 9, 3], output_activation="identity", random_state=0, n_threads=1)
+    X, y = make_data(net.layers, 600)
+    assert_trained_like_the_formulas(net, X, y, 2, 600)
+
+
+def test_nan_in_a_weight_is_seen_in_the_result():
+    net = NeuralNet([1, 1, 2], random_state=0)
+    net.weights[0][0, 0] = np.nan
+    assert np.isnan(net.predict_proba([[1.0]])).all()
 
 
 def test_padding_is_zero_after_training_and_after_divergence(make_data):
