@@ -385,12 +385,16 @@ def test_usable_threads_heeds_the_quota_of_every_control_group_above(groups, mon
     for name in ("process_cpu_count", "cpu_count"):
         monkeypatch.setattr(os, name, lambda: 64, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    processor._quota.cache_clear()
     assert processor.usable_threads() == 3
     monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 2)
     assert processor.usable_threads() == 2
     monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 64)
     for name in files:
         files[name] = files[name].replace("350000", "50000")
+    processor._quota.cache_clear()
     assert processor.usable_threads() == 1
     files.clear()
+    processor._quota.cache_clear()
     assert processor.usable_threads() == 64
+    processor._quota.cache_clear()

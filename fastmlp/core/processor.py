@@ -5,6 +5,7 @@ Everything that differs between platforms is decided here, once, with a fallback
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
@@ -51,8 +52,12 @@ def _control_groups() -> Iterator[Path]:
             yield from (above for above in (folder, *folder.parents) if base in above.parents)
 
 
+@functools.cache
 def _quota() -> float:
-    """Return how many processors the control groups grant, infinity where none is set."""
+    """Return how many processors the control groups grant, infinity where none is set.
+
+    Asked once in a process: the files take as long to read as a small fit.
+    """
     granted = float("inf")
     for folder in _control_groups():
         try:
