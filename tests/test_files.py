@@ -146,3 +146,8 @@ def test_a_later_format_is_named_whatever_it_holds(tmp_path):
     np.savez(tmp_path / "net.npz", network=np.array(plain))
     with pytest.raises(ValueError, match="format version 2; this release reads up to 1"):
         NeuralNet.load(tmp_path / "net.npz")
+
+
+def test_a_name_as_long_as_the_system_allows(tmp_path):
+    NeuralNet([3, 2]).save(tmp_path / ("n" * 250))
+    assert os.listdir(tmp_path) == ["n" * 250]

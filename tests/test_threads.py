@@ -205,22 +205,29 @@ def test_interrupt_within_a_long_step_undoes_it(n_threads):
     assert epochs > 0 or np.array_equal(before, net.weights[0])
 
 
-def test_a_thread_that_cannot_start_leaves_nobody_waiting(monkeypatch, make_data):
+@pytest.mark.parametrize("run_seconds", [0.1, 0])  # 0: shorter than any step
+@pytest.mark.parametrize("n_started", [0, 1])
+def test_a_thread_that_cannot_start_leaves_nobody_waiting(
+    n_started, run_seconds, monkeypatch, make_data
+):
+    monkeypatch.setattr(run, "RUN_SECONDS", run_seconds)
     X, y = make_data([10, 5], 100)
     net = NeuralNet([10, 5], n_threads=3, random_state=0)
     before, others = net.weights[0].copy(), set(threading.enumerate())
     start, started = threading.Thread.start, []
 
-    def refuse_the_second(thread):
-        if len(started) == 1:
+    def refuse(thread):
+        if len(started) == n_started:
             raise RuntimeError("can't start new thread")
         started.append(thread)
         start(thread)
 
-    monkeypatch.setattr(threading.Thread, "start", refuse_the_second)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(RuntimeError, match="can't start"):
         net.fit(X, y)
-    assert len(started) == 1 and set(threading.enumerate()) <= others
+    assert len(started) == n_started
+    time.sleep(0.1)
+    assert set(threading.enumerate()) <= others
     assert np.array_equal(net.weights[0], before)
 
 
