@@ -1,4 +1,4 @@
-"""Activation functions: name -> code, and what each does to a tile (floor 1)."""
+"""Activation functions: name -> code (floor 1)."""
 
 from __future__ import annotations
 
