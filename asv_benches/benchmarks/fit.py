@@ -1,21 +1,19 @@
 """How long one epoch of training takes."""
 
-import random
-
 import numpy as np
 
 import fastmlp
-from fastmlp import numpy_version
 
 from .data import DENSITY, make_data
 
-# Samples for each net, so that an epoch takes some hundredths of a second.
+# Samples for each net, so that an epoch takes some ten milliseconds.
 N_SAMPLES = {
-    "784-64-10": 12800,
-    "784-512-512-10": 2560,
-    "64-32-10": 51200,
-    "28-64-64-2": 51200,
+    "784-64-10": 6400,
+    "784-512-512-10": 640,
+    "64-32-10": 25600,
+    "28-64-64-2": 12800,
 }
+OPTIMISERS = {"SGD": {}, "SGD with L2": {"reg_lambda": 1e-8}}
 
 
 def layers_of(net):
@@ -23,15 +21,27 @@ def layers_of(net):
 
 
 class _Epoch:
-    """Times one epoch of plain SGD from the same first weights, in the same order of samples."""
+    """Times one epoch from the same first weights, in the same order of samples."""
 
-    repeat = (5, 20, 2.0)
+    repeat = (5, 30, 1.0)
     number = 1
     warmup_time = 0.0
 
-    def prepare(self, net, batch_size, dtype="float32", n_threads=1, X_dtype=None, density=DENSITY):
+    def prepare(
+        self,
+        net,
+        batch_size,
+        dtype="float32",
+        n_threads=1,
+        *,
+        X_dtype=None,
+        density=DENSITY,
+        optimiser="SGD",
+        n_samples=None,
+    ):
         layers = layers_of(net)
-        self.X, self.y = make_data(N_SAMPLES[net], layers[0], layers[-1], X_dtype or dtype, density)
+        n_samples = n_samples or N_SAMPLES[net]
+        self.X, self.y = make_data(n_samples, layers[0], layers[-1], X_dtype or dtype, density)
         self.batch_size = batch_size
         self.net = fastmlp.NeuralNet(
             layers,
@@ -41,6 +51,7 @@ class _Epoch:
             dtype=np.dtype(dtype),
             random_state=0,
             n_threads=n_threads,
+            **OPTIMISERS[optimiser],
         )
         # Compiles, or loads what is compiled, and allocates: none of it is an epoch's own.
         self.net.fit(self.X[:batch_size], self.y[:batch_size], epochs=1, batch_size=batch_size)
@@ -49,34 +60,36 @@ class _Epoch:
         self.net.fit(self.X, self.y, epochs=1, batch_size=self.batch_size)
 
 
-class EpochByNetAndBatch(_Epoch):
-    """Guards the step's speed over shapes: wide, deep, small and narrow nets, batches from one."""
+class Epoch(_Epoch):
+    """Guards the whole of a training step over shapes, batches from one, dtypes and threads."""
 
-    params = [list(N_SAMPLES), [1, 32, 128]]
-    param_names = ["net", "batch_size"]
+    params = [list(N_SAMPLES), [1, 32, 128], ["float32", "float64"], [1, 2]]
+    param_names = ["net", "batch_size", "dtype", "n_threads"]
 
-    def setup(self, net, batch_size):
-        self.prepare(net, batch_size)
+    def setup(self, net, batch_size, dtype, n_threads):
+        if batch_size == 1 and n_threads > 1:
+            raise NotImplementedError("a single row is one thread's share")
+        self.prepare(net, batch_size, dtype, n_threads)
 
-    def time_epoch(self, net, batch_size):
+    def time_epoch(self, net, batch_size, dtype, n_threads):
         self.epoch()
 
-    time_epoch.pretty_name = "One epoch in float32 on one thread, by net and batch size"
+    time_epoch.pretty_name = "One epoch of SGD, by net, batch size, dtype and number of threads"
 
 
-class EpochByDtypeAndThreads(_Epoch):
-    """Guards what the second thread gains, and what float64 costs, on a small and a large net."""
+class EpochByOptimiser(_Epoch):
+    """Guards what an optimiser adds to the weight phase, where weights are many and where few."""
 
-    params = [["784-64-10", "784-512-512-10"], ["float32", "float64"], [1, 2]]
-    param_names = ["net", "dtype", "n_threads"]
+    params = [["64-32-10", "784-512-512-10"], list(OPTIMISERS)]
+    param_names = ["net", "optimiser"]
 
-    def setup(self, net, dtype, n_threads):
-        self.prepare(net, 128, dtype, n_threads)
+    def setup(self, net, optimiser):
+        self.prepare(net, 128, optimiser=optimiser)
 
-    def time_epoch(self, net, dtype, n_threads):
+    def time_epoch(self, net, optimiser):
         self.epoch()
 
-    time_epoch.pretty_name = "One epoch with batches of 128, by net, dtype and number of threads"
+    time_epoch.pretty_name = "One epoch with batches of 128 in float32, by net and optimiser"
 
 
 class EpochByInput(_Epoch):
@@ -97,7 +110,7 @@ class EpochByInput(_Epoch):
 class EpochByDensity(_Epoch):
     """Guards the skipping of zeros: sparse inputs gain by it, dense ones do not pay for it."""
 
-    params = [[DENSITY, 1.0], [1, 32]]
+    params = [[0.02, DENSITY, 1.0], [1, 32]]
     param_names = ["share of X not zero", "batch_size"]
 
     def setup(self, density, batch_size):
@@ -109,27 +122,17 @@ class EpochByDensity(_Epoch):
     time_epoch.pretty_name = "One epoch of 784-64-10 in float32, by how much of X is not zero"
 
 
-class DropIn:
-    """Guards the promise of the drop-in: `train`, beside the NumPy version on the same digits."""
+class Call(_Epoch):
+    """Guards what a call of fit costs in Python, which one sample of a small net lays bare."""
 
-    params = [["fastmlp", "NumPy"]]
-    param_names = ["version"]
-    repeat = (3, 10, 2.0)
-    number = 1
-    warmup_time = 0.0
+    params = [[1, 1000]]
+    param_names = ["n_samples"]
 
-    def setup(self, version):
-        X, y = fastmlp.datasets.digits()
-        columns = (X / 16)[:, :, np.newaxis]
-        one_hots = np.eye(10)[y][:, :, np.newaxis]
-        self.pairs = list(zip(columns, one_hots, strict=True))
-        np.random.seed(0)
-        random.seed(0)
-        make_net = {"fastmlp": fastmlp.NeuralNet, "NumPy": numpy_version.NeuralNet}[version]
-        self.net = make_net([64, 32, 10])
-        self.net.train(self.pairs[:10], epochs=1)
+    def setup(self, n_samples):
+        self.prepare("64-32-10", min(n_samples, 32), n_samples=n_samples)
 
-    def time_train(self, version):
-        self.net.train(self.pairs, epochs=1)
+    def time_20_calls(self, n_samples):
+        for _ in range(20):
+            self.epoch()
 
-    time_train.pretty_name = "One epoch of train on digits, one sample at a time in float64"
+    time_20_calls.pretty_name = "Twenty calls of fit on 64-32-10, by how many samples each gets"

@@ -18,13 +18,14 @@ from fastmlp.core.propagate import propagate
 from fastmlp.core.step import Rule
 from fastmlp.core.storage import Network
 from fastmlp.core.tile import add_outer, store, zeros
-from fastmlp.core.update import update, update_sample
+from fastmlp.core.update import update, update_biases, update_sample
 
 from .data import make_data
 
 # Rows of a minibatch, inputs and outputs of a layer: the shapes of the design's table.
 SHAPES = ["32x784x64", "128x784x64", "128x784x512", "128x256x256", "32x64x32", "32x64x16"]
 PRODUCTS = ["forward", "propagate", "update"]
+ROWWISE = ["gather", "forward_sample", "update_sample", "update_biases", "output_delta", "exp"]
 DTYPES = ["float32", "float64"]
 TURN = 1e8  # multiply-adds: some milliseconds, over the clock's grain, under a time slice
 
@@ -88,6 +89,13 @@ def repeat_update_sample(n, layers, parameters, activations, deltas, rule, liste
     for _ in range(n):
         of_layer = listed[: layers[0].padded_in + 1]
         update_sample(layers[0], parameters, activations, deltas, rule, of_layer)
+
+
+@kernel(entry=True)
+def repeat_update_biases(n, layer, parameters, deltas, rule, n_rows):
+    """Call `update_biases` n times, hardly moving them."""
+    for _ in range(n):
+        update_biases(layer[0], parameters, deltas, n_rows, rule)
 
 
 @kernel(entry=True)
@@ -163,7 +171,7 @@ class Products:
 class RowByRow:
     """Guards what a step does row by row, between its products, and a step of a single sample."""
 
-    params = [["gather", "output_delta", "forward_sample", "update_sample", "exp"], DTYPES]
+    params = [ROWWISE, DTYPES]
     param_names = ["kernel", "dtype"]
     repeat = (5, 30, 1.0)
     number = 1
@@ -191,6 +199,10 @@ class RowByRow:
             "update_sample": partial(
                 *(repeat_update_sample, 1000, work.layers, network.parameters),
                 *(work.activations, work.deltas, rule, work.listed),
+            ),
+            "update_biases": partial(
+                *(repeat_update_biases, 5000, work.layers[:1], network.parameters),
+                *(work.deltas, rule, n_rows),
             ),
             "exp": partial(repeat_exp, 3000, x, np.empty_like(x)),
         }[name]
