@@ -6,9 +6,10 @@
 Every `time_` benchmark of this folder runs against both versions, each in a process of its own: a
 turn of the one, a turn of the other, and so on, so that what happens to the machine happens to
 both. Such a pair of processes is a look. Where a process's code and data happen to lie, and where
-its threads run, makes its turns slower for as long as it lives, so a benchmark's ratio is that of
-the quickest turns that either version had in any look. A benchmark whose ratio exceeds the factor
-is looked at again, and counts as slower if no further look brings it below.
+its threads run, makes its turns slower for as long as it lives. So two ratios must agree that a
+benchmark is slower: that of the quickest turns that either version had in any look, and the median
+over the looks of the ratio of their quickest turns. A benchmark that exceeds the factor in both is
+looked at again, and counts as slower if no further look brings one of them below.
 
 Ends with 0 where nothing is slower, with 1 where something is, or where the second version cannot
 run a benchmark. One that only the first cannot run, for what it calls is new, is told of.
@@ -19,9 +20,11 @@ import importlib
 import io
 import itertools
 import json
+import math
 import os
 import pkgutil
 import re
+import statistics
 import subprocess
 import sys
 import tarfile
@@ -91,11 +94,15 @@ class Turns:
 PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
-def serve():
+def serve(folder):
     """Answer lines on standard input: [benchmark, look] sets up and times once, "take" again.
 
     The answer is text where the benchmark cannot be run.
     """
+    import fastmlp
+
+    if not Path(fastmlp.__file__).is_relative_to(folder):
+        raise ImportError(f"found {fastmlp.__file__}, not the package in {folder}")
     answers, sys.stdout = sys.stdout, sys.stderr
     turns = None
     for line in sys.stdin:
@@ -121,7 +128,8 @@ class Server:
             "NUMBA_CACHE_DIR": str(Path(folder) / "numba-cache"),
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "import paired; paired.serve()"],
+            # -P: the working folder may hold a package of the same name.
+            [sys.executable, "-P", "-c", f"import paired; paired.serve({str(folder)!r})"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -139,8 +147,8 @@ class Server:
         return json.loads(line)
 
     def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+        with self.process:
+            self.process.stdin.close()
 
 
 def look_at(folders, benchmarks, look, turns, failures):
@@ -171,9 +179,15 @@ def look_at(folders, benchmarks, look, turns, failures):
 
 
 def ratio_of(looks):
-    """Return the quickest turn of the second version over the quickest of the first."""
-    base, head = (min(min(look[side]) for look in looks) for side in (0, 1))
-    return head / base
+    """Return how many times as long the second version takes as the first.
+
+    By the quickest turn of either in all looks, and by the median look's: what is nearer to 1.
+    """
+    quickest = [(min(base), min(head)) for base, head in looks]
+    bases, heads = zip(*quickest, strict=True)
+    overall = min(heads) / min(bases)
+    median = statistics.median(head / base for base, head in quickest)
+    return min(overall, median, key=lambda ratio: abs(math.log(ratio)))
 
 
 def compare(folders, benchmarks, factor=FACTOR, report=lambda text: None):
@@ -241,6 +255,7 @@ def main():
     parser.add_argument("head", nargs="?", default="HEAD", help="a git revision")
     parser.add_argument("--bench", default="", help="a regular expression of titles")
     parser.add_argument("--factor", type=float, default=FACTOR)
+    parser.add_argument("--write", type=Path, help="a file for the table, as Markdown")
     parser.add_argument("--save", type=Path, help="a file for all the seconds, as JSON")
     arguments = parser.parse_args()
     names, folders = (arguments.base, arguments.head), []
@@ -261,7 +276,10 @@ def main():
     )
     if arguments.save:
         arguments.save.write_text(json.dumps(turns))
-    print(table(turns, failures, arguments.factor, names))
+    text = table(turns, failures, arguments.factor, names)
+    if arguments.write:
+        arguments.write.write_text(text + "\n")
+    print(text)
     broken = any(head_error for _, head_error in failures.values())
     return int(broken or bool(slower(turns, arguments.factor)))
 

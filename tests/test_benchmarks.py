@@ -1,17 +1,28 @@
-"""The benchmarks run; what they measure is for them to say."""
+"""The benchmarks and what is built on them; what they measure is for them to say."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHES = Path(__file__).parents[1] / "asv_benches"
+sys.path.insert(0, str(BENCHES))
+import paired  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """The benchmarks choose a folder for compiled code where none is set: not for other tests."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", os.environ.get("NUMBA_CACHE_DIR", str(tmp_path)))
 
 
 def test_peers_prints_a_row_for_each_case():
     result = subprocess.run(
         [
-            *(sys.executable, str(BENCHES / "peers.py"), "--systems", "fastmlp"),
-            *("--cases", "20-16-4@32,20-4@1", "--rounds", "1"),
+            *(sys.executable, str(BENCHES / "peers"), "--systems", "fastmlp", "--threads", "1,2"),
+            *("--cases", "20-16-4@32,20-4@1,20-4:1", "--rounds", "1"),
         ],
         capture_output=True,
         text=True,
@@ -19,8 +30,82 @@ def test_peers_prints_a_row_for_each_case():
         timeout=120,
     )
     rows = [line for line in result.stdout.splitlines() if line.startswith("| [")]
-    assert [row.split("|")[1:3] for row in rows] == [
-        [" [20, 16, 4] ", " 32 "],
-        [" [20, 4] ", " 1 "],
+    of_a_table = [
+        [" [20, 16, 4] ", " batch 32 "],
+        [" [20, 4] ", " batch 1 "],
+        [" [20, 4] ", " predict 1 "],
     ]
+    assert [row.split("|")[1:3] for row in rows] == 2 * of_a_table
     assert all(float(row.split("|")[3]) > 0 for row in rows)
+
+
+def test_a_case_of_peers_that_cannot_be_read_is_refused():
+    result = subprocess.run(
+        [sys.executable, str(BENCHES / "peers"), "--cases", "784-x@3"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    assert "'784-x@3' is neither layers@batch_size nor layers:rows" in result.stderr
+
+
+def looks(*pairs):
+    """Looks of one turn of each version."""
+    return [([base], [head]) for base, head in pairs]
+
+
+def test_slower_is_what_is_so_at_its_quickest_and_in_the_median_look():
+    turns = {
+        "slower": looks((1.0, 1.2), (2.0, 1.1), (1.0, 1.3)),
+        "slow at times": looks((1.0, 1.2), (1.0, 1.2), (2.0, 1.0)),
+        "quick once": looks((1.0, 1.2), (1.2, 1.2), (1.2, 1.2)),
+        "faster": looks((1.0, 0.5)),
+    }
+    assert paired.slower(turns, 1.05) == ["slower"]
+    text = paired.table(turns, {"new": ["ImportError: no such kernel", None]}, 1.05, ("v1", "v2"))
+    assert text.splitlines() == [
+        "| benchmark | v2 / v1 | |",
+        "|---|---:|---|",
+        "| slower | 1.100 | slower |",
+        "| faster | 0.500 | faster |",
+        "| new | | v1: ImportError: no such kernel |",
+        "",
+        "4 benchmarks compared, 1 more than 1.05 times as long",
+    ]
+
+
+SLEEPING = """
+import time
+
+class NeuralNet:
+    def __init__(self, *arguments, **settings): pass
+    def fit(self, *arguments, **settings): time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "slower", "failures"),
+    [(0.002, 0, 0), (0.003, 1, 0), ("'nothing'", 0, 1)],
+    ids=["as it was", "slower", "broken"],
+)
+def test_what_sleeps_longer_or_cannot_run_is_found(tmp_path, seconds, slower, failures):
+    folders = [tmp_path / "base", tmp_path / "head"]
+    for folder, nap in zip(folders, (0.002, seconds), strict=True):
+        (folder / "fastmlp").mkdir(parents=True)
+        (folder / "fastmlp" / "__init__.py").write_text(SLEEPING.format(seconds=nap))
+    benchmarks = paired.find_benchmarks(r"fit\.Call\.time_20_calls\(1\)")
+    assert len(benchmarks) == 1
+    turns, failed = paired.compare(folders, benchmarks)
+    assert len(paired.slower(turns, paired.FACTOR)) == slower
+    assert len(failed) == failures
+    for errors in failed.values():
+        assert errors[0] is None and errors[1].startswith("TypeError")
+
+
+def test_every_benchmark_says_what_it_guards_and_has_a_name_to_read():
+    for module, name, method, _ in paired.find_benchmarks():
+        kind = getattr(sys.modules[f"benchmarks.{module}"], name)
+        assert kind.__doc__.startswith("Guards "), name
+        assert getattr(kind, method).pretty_name, method
+        assert len(kind.param_names) == len(kind.params), name
