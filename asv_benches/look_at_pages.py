@@ -63,8 +63,11 @@ def open_browser():
     return webdriver.Chrome(options, webdriver.ChromeService(driver) if driver else None)
 
 
-def look(browser, address, names, pictures):
-    """Open the summary and the page of each benchmark; return what is wrong."""
+def look(browser, address, names, unmeasured, pictures):
+    """Open the summary and the page of each benchmark; return what is wrong.
+
+    That the summary finds no curve of an unmeasured benchmark is not.
+    """
     wrong = []
     browser.get(address)
     wait = WebDriverWait(browser, SECONDS)
@@ -84,7 +87,10 @@ def look(browser, address, names, pictures):
             wrong.append(f"{name}: no curve is drawn")
         if pictures:
             browser.save_screenshot(str(pictures / f"{name}.png"))
-    wrong += [entry["message"] for entry in browser.get_log("browser") if entry["level"] != "INFO"]
+    for line in browser.get_log("browser"):
+        missing = any(f"/{name}.json" in line["message"] for name in unmeasured)
+        if line["level"] == "SEVERE" and not missing:
+            wrong.append(line["message"])
     return wrong
 
 
@@ -101,10 +107,15 @@ def main():
         parser.error(f"--html is {arguments.html}, where `asv publish` has written nothing")
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
-    names = sorted(json.loads(index.read_text())["benchmarks"])
+    measured = {path.stem for path in (arguments.html / "graphs").glob("arch-*/**/*.json")}
+    benchmarks = set(json.loads(index.read_text())["benchmarks"])
+    names = sorted(benchmarks & measured)
+    if not names:
+        parser.error(f"--html is {arguments.html}, whose pages have not one curve to draw")
     browser = open_browser()
     try:
-        wrong = look(browser, serve(arguments.html), names, arguments.pictures)
+        address, unmeasured = serve(arguments.html), benchmarks - measured
+        wrong = look(browser, address, names, unmeasured, arguments.pictures)
     finally:
         browser.quit()
     print(*wrong, f"{len(names)} benchmarks, {len(wrong)} things wrong", sep="\n")

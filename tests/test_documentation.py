@@ -49,6 +49,10 @@ def test_the_readme_s_links_lead_somewhere():
         assert (ROOT / link).exists(), link
 
 
+def test_the_readme_s_figures_are_what_the_command_wrote():
+    assert (ROOT / "asv_benches/peers/tables.md").read_text(encoding="utf-8") in README
+
+
 def test_public_functions_have_docstrings():
     for path in (ROOT / "fastmlp").rglob("*.py"):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -8,7 +8,7 @@ from measure import figures  # noqa: E402
 
 NAMES = {"numpy": "NumPy", "sklearn": "scikit-learn", "torch": "PyTorch", "jax": "JAX"}
 COLOURS = {"numpy": "#0072B2", "sklearn": "#E69F00", "torch": "#D55E00", "jax": "#009E73"}
-TICKS = [1, 2, 5, 10, 20, 50, 100]
+TICKS = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
 
 
 def write_chart(results, systems, threads, path):
@@ -34,7 +34,7 @@ def write_chart(results, systems, threads, path):
         axis.set_yticks(range(len(results)), names, fontsize=8)
         axis.invert_yaxis()
         axis.set_xscale("log")
-        axis.set_xticks(TICKS, [str(tick) for tick in TICKS])
+        axis.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axis.minorticks_off()
         axis.axvline(1, color="black", linewidth=1)
         title = "One thread" if n_threads == 1 else f"{n_threads} threads"
