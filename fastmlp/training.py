@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.run import Pace, predict, train_epoch, workers_for
+from fastmlp.core.run import Pace, predict, skips_zeros, train_epoch, workers_for
 from fastmlp.core.step import Rule, Samples
 from fastmlp.core.storage import Network
 
@@ -52,14 +52,16 @@ def train_epochs(
     n = len(data.X)
     batch_size = min(batch_size, n)
     n_workers = workers_for(n_threads, network, batch_size, n)
-    work = network.workspace(batch_size, n_workers)
+    sparse = skips_zeros(network, data.X, batch_size)
+    work = network.workspace(batch_size, n_workers, sparse)
     pace = Pace(network, batch_size, n_workers)
     network.clear_padding()
     history |= {"loss": []}
     if validation is not None:
         history |= {"validation_loss": [], "validation_accuracy": []}
     for epoch, order in enumerate(orders, 1):
-        samples = Samples(data.X.reshape(-1), data.labels, order.astype(np.int64), batch_size)
+        flat, order = data.X.reshape(-1), order.astype(np.int64)
+        samples = Samples(flat, data.labels, order, batch_size, sparse)
         history["loss"].append(train_epoch(network, rule, samples, work, pace, report))
         if validation is not None:
             loss, accuracy = scores(network, validation, n_threads)

@@ -149,7 +149,7 @@ def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data):
     net.fit(X, y, epochs=3)
     assert len(made) == 1  # one workspace for all steps and epochs
 
-    samples = step.Samples(X.reshape(-1), y, np.arange(640), 32)
+    samples = step.Samples(X.reshape(-1), y, np.arange(640), 32, False)
     rule, team = step.Rule(0.1, 0.0), run.new_team()
 
     def allocations(steps, batch_size):

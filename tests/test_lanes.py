@@ -24,6 +24,7 @@ import hashlib, numpy as np
 from fastmlp import NeuralNet, datasets
 from fastmlp.core import processor
 X, y = datasets.digits()
+X[::2] *= X[::2] > 14  # where most is zero, training passes over it
 digest = hashlib.sha256()
 for dtype in ("float32", "float64"):
     for sizes, batch_size in (([64, 100, 17, 10], 33), ([64, 30, 10], 1), ([64, 10], 1797)):

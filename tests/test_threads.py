@@ -341,7 +341,7 @@ def update_the_first_layer(work, parameters, rule, team):
 
 def test_a_team_that_is_told_to_stop_changes_no_weight():
     network = storage.Network([8, 8], 0, np.dtype(np.float64))
-    samples = step.Samples(np.ones(64), np.zeros(8, np.int64), np.arange(8), 8)
+    samples = step.Samples(np.ones(64), np.zeros(8, np.int64), np.arange(8), 8, False)
     rule = step.Rule(0.1, 0.0)
     for stop in (1, 0):
         work, team = network.workspace(8, 1), run.new_team()

@@ -1,5 +1,7 @@
 """How long one epoch of training takes."""
 
+import time
+
 import numpy as np
 
 import fastmlp
@@ -120,6 +122,46 @@ class EpochByDensity(_Epoch):
         self.epoch()
 
     time_epoch.pretty_name = "One epoch of 784-64-10 in float32, by how much of X is not zero"
+
+
+class EpochSkippingZeros(_Epoch):
+    """Guards the choice: the share of X from where passing over zeros is slower, by the net."""
+
+    params = [["784-64-10", "784-512-512-10"], [32, 128]]
+    param_names = ["net", "batch_size"]
+    shares = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+
+    def setup(self, net, batch_size):
+        pass
+
+    def track_crossover(self, net, batch_size):
+        """Return where the line through two neighbouring ratios of times crosses 1."""
+        ratios = [self.ratio(net, batch_size, share) for share in self.shares]
+        below = next((i for i, ratio in enumerate(ratios) if ratio > 1), len(ratios)) - 1
+        if below in (-1, len(ratios) - 1):
+            return self.shares[max(below, 0)]
+        part = (1 - ratios[below]) / (ratios[below + 1] - ratios[below])
+        return self.shares[below] + part * (self.shares[below + 1] - self.shares[below])
+
+    def ratio(self, net, batch_size, share):
+        """Return the quickest epoch that passes over zeros, over the quickest that does not."""
+        from fastmlp.core import run
+
+        self.prepare(net, batch_size, density=share)
+        seconds = {0.0: [], 2.0: []}
+        usual = run.DENSE_ENOUGH
+        try:
+            for _ in range(5):  # in turn, so that a drift of the machine falls on both
+                for run.DENSE_ENOUGH, turns in seconds.items():
+                    began = time.perf_counter()
+                    self.epoch()
+                    turns.append(time.perf_counter() - began)
+        finally:
+            run.DENSE_ENOUGH = usual
+        return min(seconds[2.0]) / min(seconds[0.0])
+
+    track_crossover.unit = "share of X not zero"
+    track_crossover.pretty_name = "How much of X may differ from zero until skipping zeros costs"
 
 
 class Call(_Epoch):

@@ -8,10 +8,11 @@ from functools import partial
 import numpy as np
 
 from fastmlp.core.barrier import new_team
-from fastmlp.core.forward import forward, forward_sample
+from fastmlp.core.forward import forward, forward_listed
 from fastmlp.core.functions import exp
 from fastmlp.core.gather import gather
 from fastmlp.core.kernel import kernel
+from fastmlp.core.lists import list_inputs
 from fastmlp.core.losses import output_delta
 from fastmlp.core.processor import LANES
 from fastmlp.core.product import WIDE
@@ -19,14 +20,17 @@ from fastmlp.core.propagate import propagate
 from fastmlp.core.step import Rule
 from fastmlp.core.storage import Network
 from fastmlp.core.tile import add_outer, store, zeros
-from fastmlp.core.update import update, update_biases, update_sample
+from fastmlp.core.update import update, update_biases, update_marked, update_sample
 
 from .data import make_data
 
 # Rows of a minibatch, inputs and outputs of a layer: the shapes of the design's table.
 SHAPES = ["32x784x64", "128x784x64", "128x784x512", "128x256x256", "32x64x32", "32x64x16"]
 PRODUCTS = ["forward", "propagate", "update"]
-ROWWISE = ["gather", "forward_sample", "update_sample", "update_biases", "output_delta", "exp"]
+ROWWISE = [
+    *("gather", "list_inputs", "forward_listed", "update_marked", "update_sample"),
+    *("update_biases", "output_delta", "exp"),
+]
 DTYPES = ["float32", "float64"]
 TURN = 1e8  # multiply-adds: some milliseconds, over the clock's grain, under a time slice
 
@@ -78,18 +82,34 @@ def repeat_output_delta(n, layer, activations, deltas, labels, losses, n_rows):
 
 
 @kernel(entry=True)
-def repeat_forward_sample(n, layers, parameters, activations, listed):
-    """Call `forward_sample` of the first layer n times."""
+def repeat_list_inputs(n, layers, activations, listed, n_rows):
+    """Call `list_inputs` of the first layer n times."""
     for _ in range(n):
-        forward_sample(layers[0], parameters, activations, listed[: layers[0].padded_in + 1])
+        list_inputs(layers[0], activations, listed, 0, n_rows)
+
+
+@kernel(entry=True)
+def repeat_forward_listed(n, layers, parameters, activations, listed, n_rows):
+    """Call `forward_listed` of the first layer n times."""
+    for _ in range(n):
+        forward_listed(layers[0], parameters, activations, listed, 0, n_rows)
+
+
+@kernel(entry=True)
+def repeat_update_marked(n, layers, parameters, work, team, rule, n_rows):
+    """Call `update_marked` of the first layer n times, hardly moving its weights."""
+    for _ in range(n):
+        update_marked(
+            layers[0], parameters, work.activations, work.deltas, n_rows, rule, team,
+            work.marks, 0, layers[0].n_in,
+        )  # fmt: skip
 
 
 @kernel(entry=True)
 def repeat_update_sample(n, layers, parameters, activations, deltas, rule, listed):
     """Call `update_sample` of the first layer n times, hardly moving its weights."""
     for _ in range(n):
-        of_layer = listed[: layers[0].padded_in + 1]
-        update_sample(layers[0], parameters, activations, deltas, rule, of_layer)
+        update_sample(layers[0], parameters, activations, deltas, rule, listed)
 
 
 @kernel(entry=True)
@@ -190,20 +210,27 @@ class RowByRow:
     def make_turn(self, name, dtype):
         rng, n_rows = np.random.default_rng(0), 64
         network = Network([784, 64, 10], 0, dtype)
-        work = network.workspace(n_rows, 1)
+        work = network.workspace(n_rows, 1, skips_zeros=True)
         network.parameters[:] = rng.standard_normal(len(network.parameters)) / 100
         X = make_data(2000, 784, 10, dtype.name)[0].reshape(-1)
         order = rng.permutation(2000)
         repeat_gather(1, work.layers, X, order, work.activations, n_rows)
-        repeat_forward_sample(1, work.layers, network.parameters, work.activations, work.listed)
+        repeat_list_inputs(1, work.layers, work.activations, work.listed, n_rows)
         rule, x = Rule(1e-30, 0.0), np.linspace(-20, 0, 1000).astype(dtype)
         last = (work.layers[-1:], work.activations, work.deltas, work.labels, work.losses)
         return {
             "gather": partial(repeat_gather, 100, work.layers, X, order, work.activations, n_rows),
             "output_delta": partial(repeat_output_delta, 500, *last, n_rows),
-            "forward_sample": partial(
-                *(repeat_forward_sample, 2000, work.layers, network.parameters),
-                *(work.activations, work.listed),
+            "list_inputs": partial(
+                *(repeat_list_inputs, 200, work.layers, work.activations, work.listed, n_rows),
+            ),
+            "forward_listed": partial(
+                *(repeat_forward_listed, 30, work.layers, network.parameters),
+                *(work.activations, work.listed, n_rows),
+            ),
+            "update_marked": partial(
+                *(repeat_update_marked, 30, work.layers, network.parameters, work),
+                *(new_team(), rule, n_rows),
             ),
             "update_sample": partial(
                 *(repeat_update_sample, 1000, work.layers, network.parameters),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastmlp.core.activations import RELU
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
+from fastmlp.core.lists import list_at
 from fastmlp.core.product import (
     PAIR,
     ROW,
@@ -56,45 +57,32 @@ def _forward_columns(shape, j, layer, parameters, activations, team, first, last
 
 
 @kernel(inline=True)
-def forward_sample(layer, parameters, activations, listed):
-    """``a_out = f(W a_in + b)`` for row 0 alone, passing over inputs that are zero.
-
-    A zero adds nothing to a sum, so the result is `forward`'s. Where one row is the whole
-    minibatch the time goes into reading weights: each one not read is a gain.
+def forward_listed(layer, parameters, activations, listed, first, last):
+    """`forward` that passes over inputs that are zero: the same sums.
 
     Parameters
     ----------
-    layer, parameters, activations
+    layer, parameters, activations, first, last
         As in `forward`.
-    listed : int64 array of more than `n_in`
-        Overwritten: the inputs that are not zero, behind them how many in the last place.
+    listed : int32 array
+        The rows' lists, of `lists.list_inputs`; read.
     """
-    listed[-1] = _list_nonzero(activations[layer.input_at : layer.input_at + layer.n_in], listed)
-    j = _forward_listed(ROW, 0, layer, parameters, activations, listed)
-    _forward_listed(ROW_SINGLE, j, layer, parameters, activations, listed)
+    j = _forward_listed(ROW, 0, layer, parameters, activations, listed, first, last)
+    _forward_listed(ROW_SINGLE, j, layer, parameters, activations, listed, first, last)
 
 
 @kernel
-def _list_nonzero(x, listed):
-    """Write into `listed` where x is not zero, without a branch; return how many there are."""
-    n_listed = 0
-    for k in range(len(x)):
-        listed[n_listed] = k
-        n_listed += x[k] != 0
-    return n_listed
-
-
-@kernel
-def _forward_listed(shape, j, layer, parameters, activations, listed):
+def _forward_listed(shape, j, layer, parameters, activations, listed, first, last):
     width = columns(shape, parameters)
     while j + width <= layer.padded_out:
-        z = repeat_row(shape, parameters, layer.biases_at + j)
-        z = add_listed(
-            z, listed, listed[-1],
-            activations, layer.input_at,
-            parameters, layer.weights_at + j, layer.stride_out,
-        )  # fmt: skip
-        a = rectify(z) if layer.activation == RELU else z
-        store(a, activations, layer.output_at + j, layer.stride_out)
+        for i in range(first, last):
+            z = repeat_row(shape, parameters, layer.biases_at + j)
+            z = add_listed(
+                z, listed, list_at(layer, i),
+                activations, layer.input_at + i * layer.stride_in,
+                parameters, layer.weights_at + j, layer.stride_out,
+            )  # fmt: skip
+            a = rectify(z) if layer.activation == RELU else z
+            store(a, activations, layer.output_at + i * layer.stride_out + j, layer.stride_out)
         j += width
     return j

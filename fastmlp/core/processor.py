@@ -99,6 +99,9 @@ FUSED = "fma" in FEATURES if X86 else ARM64
 REGISTERS = 32 if ARM64 or "avx512f" in FEATURES else 16
 LANES = _lanes(16 if "avx512f" in FEATURES else 8 if "avx2" in FEATURES else 4)
 
+# What packs the chosen lanes of a vector; ".v16i32" and its like complete the name.
+COMPRESS = "llvm.x86.avx512.mask.compress" if X86 and "avx512vl" in FEATURES else None
+
 # The hint that a loop spins, and the call that hands the processor to another thread.
 PAUSE = "llvm.x86.sse2.pause" if X86 else None
 YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fastmlp.core import processor
 from fastmlp.core.kernel import kernel
+from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_MARK, lowest_mark
 from fastmlp.core.tile import Shape, add_outer
 
 # The widest shape keeps the multiply-add units busy from as few loads as the registers allow;
@@ -32,9 +33,21 @@ def add_product(tile, n, x, x_at, x_row, x_term, y, y_at, y_term):
 
 
 @kernel(inline=True)
-def add_listed(tile, listed, n_listed, x, x_at, y, y_at, y_term):
-    """`add_product` for one row and the listed terms alone, in the order of the list."""
-    for s in range(n_listed):
+def add_listed(tile, listed, at, x, x_at, y, y_at, y_term):
+    """`add_product` for one row and the terms of the list at `at` alone, in the list's order."""
+    for s in range(at + 1, at + 1 + listed[at]):
         t = listed[s]
         tile = add_outer(tile, x, x_at + t, 0, y, y_at + t * y_term)
+    return tile
+
+
+@kernel(inline=True)
+def add_marked(tile, marks, at, n_marks, x, x_at, x_term, y, y_at, y_term):
+    """`add_product` for one row and the terms that are marked alone, in their order."""
+    for m in range(n_marks):
+        bits = marks[at + m * INPUTS_TOGETHER]
+        while bits != 0:
+            t = m * ROWS_IN_A_MARK + lowest_mark(bits)
+            bits &= bits - 1
+            tile = add_outer(tile, x, x_at + t * x_term, 0, y, y_at + t * y_term)
     return tile

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastmlp.core import processor
 from fastmlp.core.barrier import ABANDONED, BEGUN, STOPPED, new_team
-from fastmlp.core.product import MOST_ROWS
+from fastmlp.core.product import MOST_ROWS, ROW
 from fastmlp.core.step import Rule, Samples, predict_rows, train_steps
 from fastmlp.core.storage import Network, Workspace
 
@@ -21,11 +21,14 @@ RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the
 # The guess for the first run, of a slow core: what a multiply-add takes, what a row takes besides
 # in each layer, and a step; where there are more workers than processors, also what a meeting
 # takes. Runs grow from there.
-MULTIPLY_ADD, ROW, STEP, CROWDED_MEETING = 1e-10, 2e-7, 2e-6, 1e-3  # seconds
+MULTIPLY_ADD, PER_ROW, PER_STEP, CROWDED_MEETING = 1e-10, 2e-7, 2e-6, 1e-3  # seconds
 # A second worker gains from where its share of a step takes a few microseconds, for two meetings
 # take one, and its share of the whole call half a millisecond, for a thread's start takes a tenth.
 STEP_SHARE = 1e5  # multiply-adds
 CALL_SHARE = 2e7
+# Passing over zeros gains where less of X than this is not zero, which is estimated from so many
+# rows, and where minibatches and the first layer fill a tile: `fit.EpochSkippingZeros` measures it.
+DENSE_ENOUGH, LOOKED_AT = 0.3, 256
 PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the nearest cache
 
 
@@ -50,6 +53,18 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
         work * n_samples // CALL_SHARE,
     )
     return max(1, int(min(processor.usable_threads(), gaining)))
+
+
+def skips_zeros(network: Network, X: np.ndarray, batch_size: int) -> bool:
+    """Return whether X has so many zeros that a step gains by passing over them.
+
+    Whatever the answer, the results are the same, to the last bit.
+    """
+    tile_columns = ROW.vectors * processor.LANES * 4 // network.dtype.itemsize
+    if batch_size < MOST_ROWS or network.sizes[1] < tile_columns:
+        return False
+    looked_at = X[:: max(1, -(-len(X) // LOOKED_AT))]
+    return bool(np.count_nonzero(looked_at) < DENSE_ENOUGH * looked_at.size)
 
 
 def _together(
@@ -153,8 +168,8 @@ class Pace:
     """
 
     def __init__(self, network: Network, batch_size: int, n_workers: int):
-        of_a_row = network.multiply_adds * MULTIPLY_ADD + len(network.weights) * ROW
-        self.step_seconds = batch_size * of_a_row + STEP
+        of_a_row = network.multiply_adds * MULTIPLY_ADD + len(network.weights) * PER_ROW
+        self.step_seconds = batch_size * of_a_row + PER_STEP
         if n_workers > processor.usable_threads():
             self.step_seconds += n_workers * CROWDED_MEETING
 

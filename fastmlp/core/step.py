@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.core.barrier import begin, meet, stopped
-from fastmlp.core.forward import forward, forward_sample
+from fastmlp.core.forward import forward, forward_listed
 from fastmlp.core.gather import gather
 from fastmlp.core.kernel import kernel
+from fastmlp.core.lists import list_inputs
 from fastmlp.core.losses import output_delta, softmax
 from fastmlp.core.product import MOST_ROWS
 from fastmlp.core.propagate import propagate
-from fastmlp.core.update import update, update_biases, update_sample
+from fastmlp.core.update import update, update_biases, update_marked, update_sample
 
 ROWS_TOGETHER = 256  # of a worker's share: they stay in the cache from layer to layer
 HALTED = -1  # instead of a refused row: the team was told to stop
@@ -26,6 +27,7 @@ class Samples(NamedTuple):
     labels: np.ndarray  # int64: the class of each row
     order: np.ndarray  # int64: rows of X, minibatch after minibatch
     batch_size: int
+    skips_zeros: bool  # so many zeros in X that listing the others is quicker
 
 
 class Rule(NamedTuple):
@@ -99,7 +101,7 @@ def train_steps(
         if worker == 0:
             for i in range(n_rows):
                 loss += work.losses[i]
-        _weights_phase(worker, n_workers, team, parameters, rule, work, n_rows)
+        _weights_phase(worker, n_workers, team, parameters, rule, samples, work, n_rows)
         meetings += 1
         meet(team, n_workers, meetings)
     return loss
@@ -114,42 +116,46 @@ def _rows_phase(worker, team, parameters, samples, work, start, n_rows, first, l
     for i in range(first, last):
         work.labels[i] = samples.labels[samples.order[start + i]]
     for l in range(n_layers):
-        if n_rows == 1:
-            forward_sample(layers[l], parameters, activations, _listed(layers[l], work.listed))
+        if n_rows == 1 or (l == 0 and samples.skips_zeros):
+            list_inputs(layers[l], activations, work.listed, first, last)
+            forward_listed(layers[l], parameters, activations, work.listed, first, last)
         else:
             forward(layers[l], parameters, activations, team, first, last)
     output_delta(
         layers[n_layers - 1], activations, deltas, work.labels, work.losses, first, last, 1 / n_rows
     )
-    panel = len(work.panels) // len(work.refused)
     for l in range(n_layers - 1, 0, -1):
         propagate(
             layers[l], layers[l - 1], parameters, activations, deltas,
-            work.panels[worker * panel : (worker + 1) * panel], team, first, last,
+            _own(work.panels, worker, len(work.refused)), team, first, last,
         )  # fmt: skip
 
 
 @kernel(inline=True)
-def _weights_phase(worker, n_workers, team, parameters, rule, work, n_rows):
+def _weights_phase(worker, n_workers, team, parameters, rule, samples, work, n_rows):
+    activations, deltas, listed = work.activations, work.deltas, work.listed
     for l in range(len(work.layers)):
         layer = work.layers[l]
+        first, last = _share(layer.n_in, worker, n_workers)
         if n_rows == 1 and rule.reg_lambda == 0:
             if worker == 0:
-                listed = _listed(layer, work.listed)
-                update_sample(layer, parameters, work.activations, work.deltas, rule, listed)
-        else:
-            first, last = _share(layer.n_in, worker, n_workers)
-            update(
-                layer, parameters, work.activations, work.deltas, n_rows, rule, team, first, last
+                update_sample(layer, parameters, activations, deltas, rule, listed)
+        elif n_rows > 1 and l == 0 and samples.skips_zeros:
+            marks = _own(work.marks, worker, n_workers)
+            update_marked(
+                layer, parameters, activations, deltas, n_rows, rule, team, marks, first, last
             )
+        else:
+            update(layer, parameters, activations, deltas, n_rows, rule, team, first, last)
         if worker == 0:
-            update_biases(layer, parameters, work.deltas, n_rows, rule)
+            update_biases(layer, parameters, deltas, n_rows, rule)
 
 
 @kernel(inline=True)
-def _listed(layer, listed):
-    """Return the layer's own part of the lists of inputs that are not zero."""
-    return listed[layer.listed_at : layer.listed_at + layer.padded_in + 1]
+def _own(array, worker, n_workers):
+    """Return this worker's part of an array that has one for each."""
+    n = len(array) // n_workers
+    return array[worker * n : (worker + 1) * n]
 
 
 @kernel(entry=True)
@@ -190,8 +196,8 @@ def predict_rows(team, parameters, X, order, labels, work, probabilities, losses
             return refused
         for l in range(len(layers)):
             if n_rows == 1:
-                listed = _listed(layers[l], work.listed)
-                forward_sample(layers[l], parameters, work.activations, listed)
+                list_inputs(layers[l], work.activations, work.listed, 0, 1)
+                forward_listed(layers[l], parameters, work.activations, work.listed, 0, 1)
             else:
                 forward(layers[l], parameters, work.activations, team, 0, n_rows)
         for i in range(n_rows):

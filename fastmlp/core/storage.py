@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.core.activations import RELU
+from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_MARK
 from fastmlp.core.processor import CACHE_LINE, LANES
 from fastmlp.core.product import MOST_ROWS
 
@@ -60,7 +61,8 @@ class Workspace(NamedTuple):
     activations: np.ndarray  # each layer's rows after those of the layer before
     deltas: np.ndarray  # likewise, without the inputs
     panels: np.ndarray  # each worker's few columns of transposed weights
-    listed: np.ndarray  # int64: the inputs of row 0 that are not zero, of each layer
+    listed: np.ndarray  # int32: each row's list of inputs that are not zero, see `lists`
+    marks: np.ndarray  # int64: each worker's marks of rows where some inputs are not zero
     labels: np.ndarray  # int64: the classes of the minibatch
     losses: np.ndarray  # float64: the cross-entropy of each row
     refused: np.ndarray  # int64, for each worker: 0, or why it ends: see `train_steps`
@@ -142,10 +144,19 @@ class Network:
         table[-1]["activation"] = self.output_activation
         return table
 
-    def workspace(self, n_rows: int, n_workers: int) -> Workspace:
-        """Return a workspace for minibatches of up to `n_rows` and as many workers."""
+    def workspace(self, n_rows: int, n_workers: int, skips_zeros: bool = False) -> Workspace:
+        """Return a workspace for minibatches of up to `n_rows` and as many workers.
+
+        With room for a list of the first layer's inputs for every row where `skips_zeros`, else
+        only for row 0, which may be a whole minibatch.
+        """
         capacity = _padded(n_rows, MOST_ROWS)
         table = self._table.copy()
+        of_a_row = table["padded_in"] + 1
+        more = (n_rows - 1) * of_a_row[0] if skips_zeros else 0
+        table["listed_at"][1:] += more
+        n_listed = int(of_a_row.sum() + more)
+        n_marks = INPUTS_TOGETHER * -(-n_rows // ROWS_IN_A_MARK)
         for name in ("input_at", "output_at", "delta_at"):
             table[name] *= capacity
         last = table[-1]
@@ -156,7 +167,8 @@ class Network:
             activations=zeros(n_activations, self.dtype),
             deltas=zeros(n_activations - capacity * int(table[0]["stride_in"]), self.dtype),
             panels=zeros(n_workers * panel, self.dtype),
-            listed=np.zeros(int(last["listed_at"] + last["padded_in"] + 1), np.int64),
+            listed=np.zeros(n_listed, np.int32),
+            marks=np.zeros(n_workers * n_marks if skips_zeros else 0, np.int64),
             labels=np.zeros(capacity, np.int64),
             losses=np.zeros(capacity),
             refused=np.zeros(n_workers, np.int64),

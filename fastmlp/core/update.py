@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
+from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_MARK, list_at, mark_rows
 from fastmlp.core.product import (
     PAIR,
     ROW,
     ROW_SINGLE,
     SINGLE,
     WIDE,
+    add_marked,
     add_product,
 )
 from fastmlp.core.tile import add_outer, add_row, columns, descend, rows, zeros
@@ -69,30 +71,72 @@ def _update_columns(
 
 
 @kernel(inline=True)
+def update_marked(layer, parameters, activations, deltas, n_rows, rule, team, marks, first, last):
+    """`update` that passes over inputs that are zero: the same sums.
+
+    Parameters
+    ----------
+    layer, parameters, activations, deltas, n_rows, rule, team, first, last
+        As in `update`.
+    marks : int64 array
+        Overwritten: see `lists.mark_rows`.
+    """
+    for k in range(first, last, INPUTS_TOGETHER):
+        end = min(k + INPUTS_TOGETHER, last)
+        mark_rows(layer, activations, marks, n_rows, k, end)
+        j = _update_marked(
+            ROW, 0, layer, parameters, activations, deltas, n_rows, rule, team, marks, k, end
+        )
+        _update_marked(
+            ROW_SINGLE, j, layer, parameters, activations, deltas, n_rows, rule, team, marks, k, end
+        )
+
+
+@kernel
+def _update_marked(
+    shape, j, layer, parameters, activations, deltas, n_rows, rule, team, marks, first, last
+):
+    width = columns(shape, parameters)
+    n_marks = (n_rows + ROWS_IN_A_MARK - 1) // ROWS_IN_A_MARK
+    while j + width <= layer.padded_out and not stopped(team):
+        for k in range(first, last):
+            weight_grads = add_marked(
+                zeros(shape, parameters), marks, k - first, n_marks,
+                activations, layer.input_at + k, layer.stride_in,
+                deltas, layer.delta_at + j, layer.stride_out,
+            )  # fmt: skip
+            at = layer.weights_at + k * layer.stride_out + j
+            descend(weight_grads, rule.learning_rate, rule.reg_lambda, parameters, at, 0)
+        j += width
+    return j
+
+
+@kernel(inline=True)
 def update_sample(layer, parameters, activations, deltas, rule, listed):
-    """`update` for a minibatch of row 0 alone, for the inputs that `forward_sample` listed.
+    """`update` for a minibatch of row 0 alone, for the inputs that its list names.
 
     Where an input is zero so is the gradient of its weights. Not for reg_lambda other than 0,
     which moves every weight.
     """
-    j = _update_listed(ROW, 0, layer, parameters, activations, deltas, rule, listed)
-    _update_listed(ROW_SINGLE, j, layer, parameters, activations, deltas, rule, listed)
+    j = _update_sample(ROW, 0, layer, parameters, activations, deltas, rule, listed)
+    _update_sample(ROW_SINGLE, j, layer, parameters, activations, deltas, rule, listed)
 
 
 @kernel
-def _update_listed(shape, j, layer, parameters, activations, deltas, rule, listed):
+def _update_sample(shape, j, layer, parameters, activations, deltas, rule, listed):
     width = columns(shape, parameters)
-    n_listed = listed[-1]
+    at = list_at(layer, 0)
     while j + width <= layer.padded_out:
-        for s in range(n_listed):
+        # From the last on: those that forward read last are still in the nearest cache.
+        for s in range(at + listed[at], at, -1):
             k = listed[s]
             weight_grads = add_outer(
                 zeros(shape, parameters),
                 activations, layer.input_at + k, 0,
                 deltas, layer.delta_at + j,
             )  # fmt: skip
-            at = layer.weights_at + k * layer.stride_out + j
-            descend(weight_grads, rule.learning_rate, 0.0, parameters, at, 0)
+            weights_at = layer.weights_at + k * layer.stride_out + j
+            descend(weight_grads, rule.learning_rate, 0.0, parameters, weights_at, 0)
         j += width
     return j
 

@@ -1,0 +1,132 @@
+"""Which inputs are not zero, so that products pass over all others (floor 0).
+
+A zero adds nothing to a sum, so a sum over the other terms, in their order, is the same sum.
+Forward goes along a row, and so through a list of the row's inputs: how many, then which. Update
+goes along an input's column, and so through marks: a bit for each row of the minibatch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fastmlp.core import processor
+from fastmlp.core.kernel import kernel
+from fastmlp.core.tile import lanes_of
+
+INPUTS_TOGETHER = 128  # whose rows are marked at once: they stay in the nearest cache
+ROWS_IN_A_MARK = 64
+
+
+@kernel(inline=True)
+def list_at(layer, i):
+    """Return where the list of row i of the layer's inputs begins."""
+    return layer.listed_at + i * (layer.padded_in + 1)
+
+
+@intrinsic
+def _append_nonzero(typing_context, x, x_at, k, listed, at):
+    """Write k + c into ``listed[at:]`` for every lane c where ``x[x_at + c]`` is not zero.
+
+    Returns where the list ends now, behind which a vector's length may be overwritten too.
+    """
+    lanes = processor.LANES * 32 // x.dtype.bitwidth
+
+    def write(context, builder, signature, values):
+        x_data, listed_data = (
+            context.make_array(signature.args[n])(context, builder, values[n]).data for n in (0, 3)
+        )
+        number = context.get_value_type(x.dtype)
+        vector, word = ir.VectorType(number, lanes), ir.IntType(32)
+        words, bits = ir.VectorType(word, lanes), ir.VectorType(ir.IntType(1), lanes)
+        address = builder.bitcast(builder.gep(x_data, [values[1]]), vector.as_pointer())
+        numbers = builder.load(address, align=x.dtype.bitwidth // 8)
+        mask = builder.fcmp_unordered("!=", numbers, ir.Constant(vector, None))
+        first = builder.trunc(values[2], word)
+        at = values[4]
+        if processor.COMPRESS is None:  # without a branch, which could not be foretold
+            for lane in range(lanes):
+                index = ir.Constant(word, lane)
+                builder.store(builder.add(first, index), builder.gep(listed_data, [at]))
+                at = builder.add(at, builder.zext(builder.extract_element(mask, index), at.type))
+            return at
+        empty = ir.Constant(words, ir.Undefined)
+        firsts = builder.shuffle_vector(
+            builder.insert_element(empty, first, ir.Constant(word, 0)),
+            empty,
+            ir.Constant(words, None),
+        )
+        indices = builder.add(firsts, ir.Constant(words, list(range(lanes))))
+        compress = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(words, [words, words, bits]),
+            f"{processor.COMPRESS}.v{lanes}i32",
+        )
+        target = builder.bitcast(builder.gep(listed_data, [at]), words.as_pointer())
+        builder.store(builder.call(compress, [indices, indices, mask]), target, align=4)
+        flags = builder.bitcast(mask, ir.IntType(lanes))
+        return builder.add(at, builder.zext(builder.ctpop(flags), at.type))
+
+    return types.intp(x, types.intp, types.intp, listed, types.intp), write
+
+
+@kernel
+def list_inputs(layer, activations, listed, first, last):
+    """For the rows first to last, list the layer's inputs that are not zero.
+
+    Parameters
+    ----------
+    layer : record of `storage.LAYER`
+    activations : flat array
+        The layer's inputs are read.
+    listed : int32 array
+        Overwritten: the rows' lists.
+    first, last : int
+    """
+    for i in range(first, last):
+        at = list_at(layer, i)
+        end = at + 1
+        for k in range(0, layer.padded_in, lanes_of(activations)):
+            x_at = layer.input_at + i * layer.stride_in + k
+            end = _append_nonzero(activations, x_at, k, listed, end)
+        listed[at] = end - at - 1
+
+
+@kernel
+def mark_rows(layer, activations, marks, n_rows, first, last):
+    """Mark, for the inputs first to last, the rows of the minibatch where they are not zero.
+
+    Parameters
+    ----------
+    layer : record of `storage.LAYER`
+    activations : flat array
+        The layer's inputs are read.
+    marks : int64 array
+        Overwritten: row i of input k is bit ``i % 64`` of
+        ``marks[i // 64 * INPUTS_TOGETHER + k - first]``.
+    n_rows, first, last : int
+    """
+    n = last - first
+    for start in range(0, n_rows, ROWS_IN_A_MARK):
+        at = start // ROWS_IN_A_MARK * INPUTS_TOGETHER
+        bits = marks[at : at + n]
+        for c in range(n):
+            bits[c] = 0
+        for i in range(start, min(start + ROWS_IN_A_MARK, n_rows)):
+            x_at = layer.input_at + i * layer.stride_in + first
+            x = activations[x_at : x_at + n]
+            for c in range(n):
+                bits[c] |= np.int64(x[c] != 0) << (i - start)
+
+
+@intrinsic
+def lowest_mark(typing_context, bits):
+    """Return the number of the lowest bit that is set, of an int64 that is not zero."""
+
+    def write(context, builder, signature, values):
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), write

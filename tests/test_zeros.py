@@ -1,0 +1,136 @@
+"""Zeros in X are passed over where that is quicker, and nothing else changes."""
+
+import numpy as np
+import pytest
+
+from fastmlp import NeuralNet, training
+from fastmlp.core import run
+from fastmlp.core.kernel import kernel
+from fastmlp.core.lists import (
+    INPUTS_TOGETHER,
+    ROWS_IN_A_MARK,
+    list_at,
+    list_inputs,
+    lowest_mark,
+    mark_rows,
+)
+from fastmlp.core.storage import Network
+
+ALWAYS, NEVER = 2.0, 0.0  # shares of X that are never reached, always reached
+
+
+def zero_rich(sizes, n, density, dtype):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, sizes[0])) * (rng.random((n, sizes[0])) < density)
+    return X.astype(dtype), rng.integers(0, sizes[-1], n)
+
+
+def trained(X, y, sizes, batch_size, n_threads=1, reg_lambda=0.0):
+    net = NeuralNet(
+        sizes,
+        0.1,
+        reg_lambda,
+        output_activation="identity",
+        dtype=X.dtype,
+        random_state=0,
+        n_threads=n_threads,
+    )
+    net.fit(X, y, epochs=2, batch_size=batch_size)
+    return [w.tobytes() for w in [*net.weights, *net.biases]], net.history_["loss"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch_size", [1, 8, 64, 130, 203])
+@pytest.mark.parametrize("density", [0.0, 0.02, 0.2, 1.0])
+def test_the_same_bits_with_zeros_and_without(dtype, batch_size, density, monkeypatch):
+    for sizes in ([300, 64, 10], [20, 100, 5], [30, 70]):
+        X, y = zero_rich(sizes, 203, density, dtype)
+        for reg_lambda in (0.0, 0.01):
+            monkeypatch.setattr(run, "DENSE_ENOUGH", NEVER)
+            dense = trained(X, y, sizes, batch_size, 1, reg_lambda)
+            monkeypatch.setattr(run, "DENSE_ENOUGH", ALWAYS)
+            for n_threads in (1, 2, 3):
+                assert trained(X, y, sizes, batch_size, n_threads, reg_lambda) == dense
+
+
+def test_zeros_are_passed_over_by_what_x_holds_alone():
+    network = Network([100, 64, 10], 0, np.dtype("float32"))
+    sparse, _ = zero_rich([100], 5000, 0.1, "float32")
+    dense, _ = zero_rich([100], 5000, 0.9, "float32")
+    assert run.skips_zeros(network, sparse, 32)
+    assert not run.skips_zeros(network, dense, 32)
+    assert run.skips_zeros(network, sparse[:1], 32)
+    assert not run.skips_zeros(network, sparse[:0], 32)
+    assert not run.skips_zeros(network, sparse, 2)
+    assert not run.skips_zeros(Network([100, 5], 0, np.dtype("float32")), sparse, 32)
+
+
+def test_no_row_but_the_first_has_a_list_where_nothing_is_passed_over():
+    network = Network([1000, 64, 10], 0, np.dtype("float32"))
+    with_lists, without = (network.workspace(500, 2, skips) for skips in (True, False))
+    assert with_lists.listed.size > 500_000 > 2000 > without.listed.size
+    assert without.marks.size == 0 < with_lists.marks.size
+
+
+def test_passing_over_zeros_was_really_tried(monkeypatch):
+    """Else the comparison above compares nothing."""
+    X, y = zero_rich([300], 203, 0.1, "float32")
+    seen = []
+    skips_zeros = training.skips_zeros
+    monkeypatch.setattr(
+        training, "skips_zeros", lambda *given: seen.append(skips_zeros(*given)) or seen[-1]
+    )
+    monkeypatch.setattr(run, "DENSE_ENOUGH", ALWAYS)
+    trained(X, y % 10, [300, 64, 10], 64)
+    monkeypatch.setattr(run, "DENSE_ENOUGH", NEVER)
+    trained(X, y % 10, [300, 64, 10], 64)
+    assert seen == [True, False]
+
+
+@kernel(entry=True)
+def lowest(bits):
+    return lowest_mark(bits)
+
+
+@kernel(entry=True)
+def listed_at(layers, l, i):
+    return list_at(layers[l], i)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_lists_and_marks_say_what_is_not_zero(dtype):
+    for n_in in (1, 8, 15, 100, 300):
+        n_rows = 70
+        network = Network([n_in, 40, 3], 0, np.dtype(dtype))
+        work = network.workspace(n_rows, 1, skips_zeros=True)
+        layer = work.layers[0]
+        X, _ = zero_rich([n_in], n_rows, 0.3, dtype)
+        X[0], X[1], X[2, 0], X[3, -1] = 0, 1, -0.0, np.nan
+        rows = work.activations[: n_rows * layer["stride_in"]].reshape(n_rows, -1)
+        rows[:, :n_in] = X
+        _list(work, n_rows)
+        for i in range(n_rows):
+            at = listed_at(work.layers, 0, i)
+            found = work.listed[at + 1 : at + 1 + work.listed[at]]
+            assert found.tolist() == np.flatnonzero(X[i]).tolist()
+        for first in range(0, n_in, INPUTS_TOGETHER):
+            last = min(first + INPUTS_TOGETHER, n_in)
+            _mark(work, n_rows, first, last)
+            for k in range(first, last):
+                bits = work.marks.reshape(-1, INPUTS_TOGETHER)[:, k - first]
+                marked = [i for i in range(n_rows) if bits[i // ROWS_IN_A_MARK] >> (i % 64) & 1]
+                assert marked == np.flatnonzero(X[:, k]).tolist()
+
+
+@kernel(entry=True)
+def _list(work, n_rows):
+    list_inputs(work.layers[0], work.activations, work.listed, 0, n_rows)
+
+
+@kernel(entry=True)
+def _mark(work, n_rows, first, last):
+    mark_rows(work.layers[0], work.activations, work.marks, n_rows, first, last)
+
+
+def test_the_lowest_mark():
+    assert [lowest(1), lowest(12), lowest(-(2**63))] == [0, 2, 63]
