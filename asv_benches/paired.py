@@ -237,9 +237,13 @@ def table(turns, failures, factor, names):
         for name, ratio in sorted(ratios.items(), key=lambda item: -item[1])
         if ratio > factor or ratio < 1 / factor
     ]
+    errors = {}
     for name, (base_error, head_error) in failures.items():
-        error = (f"{names[1]}: {head_error}" if head_error else f"{names[0]}: {base_error}")[:200]
-        rows.append(f"| {name} | | {error} |")
+        error = f"{names[1]}: {head_error}" if head_error else f"{names[0]}: {base_error}"
+        errors.setdefault(error[:120], []).append(name)
+    for error, failed in errors.items():
+        others = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        rows.append(f"| {failed[0]}{others} | | {error} |")
     head = [f"| benchmark | {names[1]} / {names[0]} | |", "|---|---:|---|"] if rows else []
     n_slower = len(slower(turns, factor))
     summary = f"{len(turns)} benchmarks compared, {n_slower} more than {factor} times as long"

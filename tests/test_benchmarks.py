@@ -63,13 +63,16 @@ def test_slower_is_what_is_so_at_its_quickest_and_in_the_median_look():
         "faster": looks((1.0, 0.5)),
     }
     assert paired.slower(turns, 1.05) == ["slower"]
-    text = paired.table(turns, {"new": ["ImportError: no such kernel", None]}, 1.05, ("v1", "v2"))
+    failures = {name: ["ImportError: no such kernel", None] for name in ("new", "newer", "newest")}
+    failures["broken"] = ["ImportError: no such kernel", "TypeError: nothing"]
+    text = paired.table(turns, failures, 1.05, ("v1", "v2"))
     assert text.splitlines() == [
         "| benchmark | v2 / v1 | |",
         "|---|---:|---|",
         "| slower | 1.100 | slower |",
         "| faster | 0.500 | faster |",
-        "| new | | v1: ImportError: no such kernel |",
+        "| new and 2 more | | v1: ImportError: no such kernel |",
+        "| broken | | v2: TypeError: nothing |",
         "",
         "4 benchmarks compared, 1 more than 1.05 times as long",
     ]

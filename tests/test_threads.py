@@ -405,3 +405,25 @@ def test_usable_threads_heeds_the_quota_of_every_control_group_above(groups, mon
     processor._quota.cache_clear()
     assert processor.usable_threads() == 64
     processor._quota.cache_clear()
+
+
+def test_several_predictions_at_once_of_one_network(make_data):
+    X, _ = make_data([200, 64, 10], 640)
+    net = NeuralNet([200, 64, 10], output_activation="identity", random_state=0)
+    shares = np.split(X, 16)
+    expected = [net.predict_proba(share) for share in shares]
+    wrong = []
+
+    def work(share, rows):
+        for _ in range(100):
+            if not np.array_equal(net.predict_proba(share), rows):
+                wrong.append(share)
+
+    threads = [
+        threading.Thread(target=work, args=pair) for pair in zip(shares, expected, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

@@ -277,20 +277,23 @@ def predict(
     order = np.arange(n, dtype=np.int64)
     together = min(n, PREDICTED_TOGETHER)
     n_workers = min(workers_for(n_threads, network, n + 1, n), -(-n // together))
-    works = [network.workspace(together, 1) for _ in range(n_workers)]
+    works = [network.borrow(PREDICTED_TOGETHER) for _ in range(n_workers)]
     at_once = n_workers * max(1, int(RUN_SECONDS / MULTIPLY_ADD / network.multiply_adds))
     flat, team = X.reshape(-1), new_team()
-    for start in range(0, n, at_once):
-        stop = min(start + at_once, n)
-        shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
+    try:
+        for start in range(0, n, at_once):
+            stop = min(start + at_once, n)
+            shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
 
-        def task(worker: int, shares: list[int] = shares) -> float:
-            return predict_rows(
-                team, network.parameters, flat, order, labels, works[worker], probabilities,
-                losses, shares[worker], shares[worker + 1],
-            )  # fmt: skip
+            def task(worker: int, shares: list[int] = shares) -> float:
+                return predict_rows(
+                    team, network.parameters, flat, order, labels, works[worker], probabilities,
+                    losses, shares[worker], shares[worker + 1],
+                )  # fmt: skip
 
-        refused = max(_together(n_workers, task))
-        if refused:
-            raise NotFinite(int(refused) - 1)
+            refused = max(_together(n_workers, task))
+            if refused:
+                raise NotFinite(int(refused) - 1)
+    finally:
+        network.give_back(works)
     return probabilities, losses

@@ -133,20 +133,21 @@ def _rows_phase(worker, team, parameters, samples, work, start, n_rows, first, l
 
 @kernel(inline=True)
 def _weights_phase(worker, n_workers, team, parameters, rule, samples, work, n_rows):
-    activations, deltas, listed = work.activations, work.deltas, work.listed
+    activations, deltas = work.activations, work.deltas
     for l in range(len(work.layers)):
         layer = work.layers[l]
-        first, last = _share(layer.n_in, worker, n_workers)
         if n_rows == 1 and rule.reg_lambda == 0:
             if worker == 0:
-                update_sample(layer, parameters, activations, deltas, rule, listed)
-        elif n_rows > 1 and l == 0 and samples.skips_zeros:
-            marks = _own(work.marks, worker, n_workers)
-            update_marked(
-                layer, parameters, activations, deltas, n_rows, rule, team, marks, first, last
-            )
+                update_sample(layer, parameters, activations, deltas, rule, work.listed)
         else:
-            update(layer, parameters, activations, deltas, n_rows, rule, team, first, last)
+            first, last = _share(layer.n_in, worker, n_workers)
+            if l == 0 and samples.skips_zeros:
+                marks = _own(work.marks, worker, n_workers)
+                update_marked(
+                    layer, parameters, activations, deltas, n_rows, rule, team, marks, first, last
+                )
+            else:
+                update(layer, parameters, activations, deltas, n_rows, rule, team, first, last)
         if worker == 0:
             update_biases(layer, parameters, deltas, n_rows, rule)
 

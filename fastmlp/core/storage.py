@@ -92,6 +92,7 @@ class Network:
         self._table = self._layers_of_one_row()
         last = self._table[-1]
         self.parameters = zeros(int(last["biases_at"] + last["stride_out"]), dtype)
+        self._spare: list[Workspace] = []
         self.weights: list[np.ndarray] = []
         self.biases: list[np.ndarray] = []
         for stored, biases, n_in, n_out in self._stored():
@@ -173,3 +174,17 @@ class Network:
             losses=np.zeros(capacity),
             refused=np.zeros(n_workers, np.int64),
         )
+
+    def borrow(self, n_rows: int) -> Workspace:
+        """Return a workspace of `n_rows` rows, always as many, for one worker: a spare one if any.
+
+        No other thread has it until it is given back.
+        """
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return self.workspace(n_rows, 1)
+
+    def give_back(self, works: list[Workspace]) -> None:
+        """Keep borrowed workspaces for the next who needs one."""
+        self._spare += works

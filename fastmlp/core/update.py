@@ -127,8 +127,7 @@ def _update_sample(shape, j, layer, parameters, activations, deltas, rule, liste
     width = columns(shape, parameters)
     at = list_at(layer, 0)
     while j + width <= layer.padded_out:
-        # From the last on: those that forward read last are still in the nearest cache.
-        for s in range(at + listed[at], at, -1):
+        for s in range(at + 1, at + 1 + listed[at]):
             k = listed[s]
             weight_grads = add_outer(
                 zeros(shape, parameters),
