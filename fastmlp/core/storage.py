@@ -153,10 +153,11 @@ class Network:
         """
         capacity = _padded(n_rows, MOST_ROWS)
         table = self._table.copy()
-        of_a_row = table["padded_in"] + 1
-        more = (n_rows - 1) * of_a_row[0] if skips_zeros else 0
-        table["listed_at"][1:] += more
-        n_listed = int(of_a_row.sum() + more)
+        n_listed = int(table[-1]["listed_at"] + table[-1]["padded_in"] + 1)
+        if skips_zeros:
+            of_other_rows = (n_rows - 1) * int(table[0]["padded_in"] + 1)
+            table["listed_at"][1:] += of_other_rows
+            n_listed += of_other_rows
         n_marks = INPUTS_TOGETHER * -(-n_rows // ROWS_IN_A_MARK)
         for name in ("input_at", "output_at", "delta_at"):
             table[name] *= capacity
