@@ -47,7 +47,8 @@ def _append_nonzero(typing_context, x, x_at, k, listed, at):
         mask = builder.fcmp_unordered("!=", numbers, ir.Constant(vector, None))
         first = builder.trunc(values[2], word)
         at = values[4]
-        if processor.COMPRESS is None:  # without a branch, which could not be foretold
+        # Without a branch, which could not be foretold. Two lanes have no instruction to pack them.
+        if processor.COMPRESS is None or lanes < 4:
             for lane in range(lanes):
                 index = ir.Constant(word, lane)
                 builder.store(builder.add(first, index), builder.gep(listed_data, [at]))
