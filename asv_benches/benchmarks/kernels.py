@@ -89,10 +89,10 @@ def repeat_list_inputs(n, layers, activations, listed, n_rows):
 
 
 @kernel(entry=True)
-def repeat_forward_listed(n, layers, parameters, activations, listed, n_rows):
+def repeat_forward_listed(n, layers, parameters, activations, listed, team, n_rows):
     """Call `forward_listed` of the first layer n times."""
     for _ in range(n):
-        forward_listed(layers[0], parameters, activations, listed, 0, n_rows)
+        forward_listed(layers[0], parameters, activations, listed, team, 0, n_rows)
 
 
 @kernel(entry=True)
@@ -226,7 +226,7 @@ class RowByRow:
             ),
             "forward_listed": partial(
                 *(repeat_forward_listed, 30, work.layers, network.parameters),
-                *(work.activations, work.listed, n_rows),
+                *(work.activations, work.listed, new_team(), n_rows),
             ),
             "update_marked": partial(
                 *(repeat_update_marked, 30, work.layers, network.parameters, work),

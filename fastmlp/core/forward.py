@@ -57,24 +57,24 @@ def _forward_columns(shape, j, layer, parameters, activations, team, first, last
 
 
 @kernel(inline=True)
-def forward_listed(layer, parameters, activations, listed, first, last):
+def forward_listed(layer, parameters, activations, listed, team, first, last):
     """`forward` that passes over inputs that are zero: the same sums.
 
     Parameters
     ----------
-    layer, parameters, activations, first, last
+    layer, parameters, activations, team, first, last
         As in `forward`.
     listed : int32 array
         The rows' lists, of `lists.list_inputs`; read.
     """
-    j = _forward_listed(ROW, 0, layer, parameters, activations, listed, first, last)
-    _forward_listed(ROW_SINGLE, j, layer, parameters, activations, listed, first, last)
+    j = _forward_listed(ROW, 0, layer, parameters, activations, listed, team, first, last)
+    _forward_listed(ROW_SINGLE, j, layer, parameters, activations, listed, team, first, last)
 
 
 @kernel
-def _forward_listed(shape, j, layer, parameters, activations, listed, first, last):
+def _forward_listed(shape, j, layer, parameters, activations, listed, team, first, last):
     width = columns(shape, parameters)
-    while j + width <= layer.padded_out:
+    while j + width <= layer.padded_out and not stopped(team):
         for i in range(first, last):
             z = repeat_row(shape, parameters, layer.biases_at + j)
             z = add_listed(

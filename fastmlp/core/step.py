@@ -118,7 +118,7 @@ def _rows_phase(worker, team, parameters, samples, work, start, n_rows, first, l
     for l in range(n_layers):
         if n_rows == 1 or (l == 0 and samples.skips_zeros):
             list_inputs(layers[l], activations, work.listed, first, last)
-            forward_listed(layers[l], parameters, activations, work.listed, first, last)
+            forward_listed(layers[l], parameters, activations, work.listed, team, first, last)
         else:
             forward(layers[l], parameters, activations, team, first, last)
     output_delta(
@@ -198,7 +198,7 @@ def predict_rows(team, parameters, X, order, labels, work, probabilities, losses
         for l in range(len(layers)):
             if n_rows == 1:
                 list_inputs(layers[l], work.activations, work.listed, 0, 1)
-                forward_listed(layers[l], parameters, work.activations, work.listed, 0, 1)
+                forward_listed(layers[l], parameters, work.activations, work.listed, team, 0, 1)
             else:
                 forward(layers[l], parameters, work.activations, team, 0, n_rows)
         for i in range(n_rows):

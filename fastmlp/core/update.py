@@ -81,25 +81,34 @@ def update_marked(layer, parameters, activations, deltas, n_rows, rule, team, ma
     marks : int64 array
         Overwritten: see `lists.mark_rows`.
     """
+    j = 0
     for k in range(first, last, INPUTS_TOGETHER):
+        if stopped(team):
+            break
         end = min(k + INPUTS_TOGETHER, last)
         mark_rows(layer, activations, marks, n_rows, k, end)
         j = _update_marked(
-            ROW, 0, layer, parameters, activations, deltas, n_rows, rule, team, marks, k, end
+            ROW, layer, parameters, activations, deltas, n_rows, rule, team, marks, k, end
         )
-        _update_marked(
-            ROW_SINGLE, j, layer, parameters, activations, deltas, n_rows, rule, team, marks, k, end
-        )
+    # The columns that are left fill too few registers to gain by it.
+    j = _update_columns(
+        PAIR, j, layer, parameters, activations, deltas, n_rows, rule, team, first, last
+    )
+    _update_columns(
+        SINGLE, j, layer, parameters, activations, deltas, n_rows, rule, team, first, last
+    )
 
 
 @kernel
 def _update_marked(
-    shape, j, layer, parameters, activations, deltas, n_rows, rule, team, marks, first, last
+    shape, layer, parameters, activations, deltas, n_rows, rule, team, marks, first, last
 ):
-    width = columns(shape, parameters)
+    width, j = columns(shape, parameters), 0
     n_marks = (n_rows + ROWS_IN_A_MARK - 1) // ROWS_IN_A_MARK
-    while j + width <= layer.padded_out and not stopped(team):
+    while j + width <= layer.padded_out:
         for k in range(first, last):
+            if stopped(team):
+                break
             weight_grads = add_marked(
                 zeros(shape, parameters), marks, k - first, n_marks,
                 activations, layer.input_at + k, layer.stride_in,
