@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 from numba.core import event
+from numba.core.errors import NumbaError
 from numba.core.runtime import _nrt_python, rtsys
 
 import fastmlp
@@ -136,6 +137,18 @@ def test_a_first_fit_starts_soon(tmp_path):
     floor = min(first_fit(tmp_path / "cache", trivial, **paths)[1] for _ in range(3))
     assert cold < 15
     assert cached - floor < 0.8
+
+
+def test_a_kernel_that_allocates_does_not_compile():
+    @kernel.kernel
+    def doubled(x):
+        y = np.empty_like(x)
+        for i in range(len(x)):
+            y[i] = 2 * x[i]
+        return y[0]
+
+    with pytest.raises(NumbaError, match="empty_like"):
+        doubled(np.ones(3))
 
 
 def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data):

@@ -103,11 +103,13 @@ def kernel(function: Callable | None = None, *, entry: bool = False, inline: boo
 
     Notes
     -----
-    Division by zero gives infinity as in NumPy. Sums keep their order: no ``fastmath``.
+    Division by zero gives infinity as in NumPy. Sums keep their order: no ``fastmath``. References
+    to arrays are not counted, an atomic addition for every slice: the caller holds the arrays. So
+    a kernel that would allocate one does not compile.
     """
     if function is None:
         return lambda function: kernel(function, entry=entry, inline=inline)
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
     if not entry:
         options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     if inline:
