@@ -20,7 +20,7 @@ import platform
 import sys
 from pathlib import Path
 
-from measure import Case, figures, measure
+from measure import Case, figures, measure, name_threads
 from systems import SYSTEMS
 
 CASES = (
@@ -76,8 +76,7 @@ def row(case, found, systems):
             cells.append(text if system == "fastmlp" else f"{text} ({ratio:.1f}x)")
         else:
             cells.append("")
-    what = f"batch {case.batch_size}" if case.batch_size else f"predict {case.n_rows}"
-    return f"| {list(case.layers)} | {what} | " + " | ".join(cells) + " |"
+    return f"| {list(case.layers)} | {case.what} | " + " | ".join(cells) + " |"
 
 
 def tables(results, systems, threads, rounds):
@@ -89,7 +88,7 @@ def tables(results, systems, threads, rounds):
     for n_threads in threads:
         text += [
             "",
-            "One thread:" if n_threads == 1 else f"{n_threads} threads:",
+            f"{name_threads(n_threads)}:",
             "",
             "| layers | | " + " | ".join(systems) + " |",
             "|---|---|" + "---:|" * len(systems),

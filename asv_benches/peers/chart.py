@@ -4,7 +4,7 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
-from measure import figures  # noqa: E402
+from measure import figures, name_threads  # noqa: E402
 
 NAMES = {"numpy": "NumPy", "sklearn": "scikit-learn", "torch": "PyTorch", "jax": "JAX"}
 COLOURS = {"numpy": "#0072B2", "sklearn": "#E69F00", "torch": "#D55E00", "jax": "#009E73"}
@@ -26,19 +26,14 @@ def write_chart(results, systems, threads, path):
                     ratio, height = found[peer][1], 0.8 / len(peers)
                     axis.barh(y, ratio - 1, height, left=1, color=COLOURS[peer])
                     axis.text(max(ratio, 1) * 1.03, y, f"{ratio:.1f}", va="center", fontsize=6)
-        names = [
-            f"{list(case.layers)}, "
-            + (f"batch {case.batch_size}" if case.batch_size else f"predict {case.n_rows}")
-            for case, _ in results
-        ]
+        names = [f"{list(case.layers)}, {case.what}" for case, _ in results]
         axis.set_yticks(range(len(results)), names, fontsize=8)
         axis.invert_yaxis()
         axis.set_xscale("log")
         axis.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axis.minorticks_off()
         axis.axvline(1, color="black", linewidth=1)
-        title = "One thread" if n_threads == 1 else f"{n_threads} threads"
-        axis.set_title(title, fontsize=9, loc="left")
+        axis.set_title(name_threads(n_threads), fontsize=9, loc="left")
         axis.spines[["top", "right"]].set_visible(False)
     axes[-1, 0].set_xlabel("time, in multiples of fastmlp's (logarithmic)", fontsize=8)
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLOURS[peer]) for peer in peers]

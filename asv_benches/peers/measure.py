@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from systems import SYSTEMS, make_samples
 
-TURN = 0.2  # seconds, about
 SLOW_AT_ONE = {"numpy", "sklearn", "torch"}  # a call, or many, for each sample
 ONE_ROW_CALLS = 2_000
 
@@ -20,6 +19,11 @@ class Case(NamedTuple):
     layers: tuple[int, ...]
     batch_size: int = 0
     n_rows: int = 0
+
+    @property
+    def what(self):
+        """What is done with the layers, for the tables and the chart."""
+        return f"predict {self.n_rows}" if self.n_rows else f"batch {self.batch_size}"
 
     def samples_of(self, system):
         """Return how many samples make a turn of some tenths of a second: whole minibatches."""
@@ -126,3 +130,8 @@ def figures(seconds, n_threads):
         for (system, threads), turns in seconds.items()
         if threads == n_threads
     }
+
+
+def name_threads(n_threads):
+    """Return what a number of threads is called above a table and a panel of the chart."""
+    return "One thread" if n_threads == 1 else f"{n_threads} threads"
