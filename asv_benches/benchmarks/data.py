@@ -7,6 +7,11 @@ import numpy as np
 DENSITY = 0.19  # the share of MNIST's inputs that are not zero
 
 
+def layers_of(net):
+    """Return the sizes of ``"784-64-10"`` as a list."""
+    return [int(size) for size in net.split("-")]
+
+
 def make_images(n_samples, n_in, density=DENSITY, block=1000):
     """Images as uint8, ``(n_samples, n_in)``, of which a share `density` is not zero.
 

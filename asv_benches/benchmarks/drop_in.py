@@ -9,22 +9,23 @@ import numpy as np
 import fastmlp
 from fastmlp import numpy_version
 
+from .data import layers_of
+from .timed import Timed
+
 NETS = ["64-32-10", "784-64-10"]
 N_SAMPLES = 500
 ROUNDS = 9
 
 
-class DropIn:
+class DropIn(Timed):
     """Guards the promise of the drop-in: `train`, one sample at a time in float64, is faster."""
 
     params = [NETS]
     param_names = ["net"]
     repeat = (3, 20, 1.0)
-    number = 1
-    warmup_time = 0.0
 
     def setup(self, net):
-        layers = [int(size) for size in net.split("-")]
+        layers = layers_of(net)
         rng = np.random.default_rng(0)
         one_hots = np.eye(layers[-1])[rng.integers(0, layers[-1], N_SAMPLES), :, np.newaxis]
         columns = rng.random((N_SAMPLES, layers[0], 1))

@@ -6,7 +6,8 @@ import numpy as np
 
 import fastmlp
 
-from .data import DENSITY, make_data
+from .data import DENSITY, layers_of, make_data
+from .timed import Timed
 
 # Samples for each net, so that an epoch takes some ten milliseconds.
 N_SAMPLES = {
@@ -18,16 +19,8 @@ N_SAMPLES = {
 OPTIMISERS = {"SGD": {}, "SGD with L2": {"reg_lambda": 1e-8}}
 
 
-def layers_of(net):
-    return [int(size) for size in net.split("-")]
-
-
-class _Epoch:
+class _Epoch(Timed):
     """Times one epoch from the same first weights, in the same order of samples."""
-
-    repeat = (5, 30, 1.0)
-    number = 1
-    warmup_time = 0.0
 
     def prepare(
         self,

@@ -23,6 +23,7 @@ from fastmlp.core.tile import add_outer, store, zeros
 from fastmlp.core.update import update, update_biases, update_marked, update_sample
 
 from .data import make_data
+from .timed import Timed
 
 # Rows of a minibatch, inputs and outputs of a layer: the shapes of the design's table.
 SHAPES = ["32x784x64", "128x784x64", "128x784x512", "128x256x256", "32x64x32", "32x64x16"]
@@ -134,14 +135,11 @@ def seconds_of(call):
     return time.perf_counter() - began
 
 
-class Products:
+class Products(Timed):
     """Guards the arithmetic: each product of a step by the shape of its layer."""
 
     params = [PRODUCTS, SHAPES, DTYPES]
     param_names = ["product", "rows x inputs x outputs", "dtype"]
-    repeat = (5, 30, 1.0)
-    number = 1
-    warmup_time = 0.0
 
     def setup(self, product, shape, dtype):
         n_rows, n_in, n_out = (int(size) for size in shape.split("x"))
@@ -189,14 +187,11 @@ class Products:
     )
 
 
-class RowByRow:
+class RowByRow(Timed):
     """Guards what a step does row by row, between its products, and a step of a single sample."""
 
     params = [ROWWISE, DTYPES]
     param_names = ["kernel", "dtype"]
-    repeat = (5, 30, 1.0)
-    number = 1
-    warmup_time = 0.0
 
     def setup(self, name, dtype):
         # Which cache sets an array falls into is a matter of luck, so there are several of each,

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import fastmlp
 
+from .data import layers_of
+from .timed import Timed
+
 NETS = ["784-64-10", "784-512-512-10"]
 
 
-class ModelFile:
+class ModelFile(Timed):
     """Guards save and load: small models in little more than a file's time, large ones by size."""
 
     params = [NETS]
     param_names = ["net"]
     repeat = (5, 20, 1.0)
-    number = 1
-    warmup_time = 0.0
 
     def setup(self, net):
-        layers = [int(size) for size in net.split("-")]
-        self.net = fastmlp.NeuralNet(layers, dtype="float32", random_state=0)
+        self.net = fastmlp.NeuralNet(layers_of(net), dtype="float32", random_state=0)
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "model.npz"
         self.net.save(self.path)

@@ -5,19 +5,18 @@ import numpy as np
 import fastmlp
 
 from .data import make_data
+from .timed import Timed
 
 N_ROWS = 100_000
 CALLS = {1: 200, 100: 20, N_ROWS: 1}  # in a turn: some milliseconds each, the last some tens
 
 
-class Predict:
+class Predict(Timed):
     """Guards what a call costs beside its arithmetic, and, with many rows, the arithmetic."""
 
     params = [list(CALLS), ["float32", "float64"]]
     param_names = ["rows in a call", "dtype"]
     repeat = (5, 20, 1.0)
-    number = 1
-    warmup_time = 0.0
 
     def setup(self, n_rows, dtype):
         if n_rows == N_ROWS and dtype == "float64":
