@@ -250,6 +250,33 @@ def table(turns, failures, factor, names):
     return "\n".join([*head, *rows, "", summary])
 
 
+def parse_pattern(text):
+    """Return a regular expression."""
+    try:
+        return re.compile(text).pattern
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
+
+
+def parse_factor(text):
+    """Return a number above 1."""
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not 1 < factor < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 1, like {FACTOR}")
+    return factor
+
+
+def parse_file(text):
+    """Return the path of a file to write, whose folder is there."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no file in a folder that is there")
+    return path
+
+
 def main():
     """Compare, print the table, and return the exit code."""
     parser = argparse.ArgumentParser(
@@ -257,10 +284,12 @@ def main():
     )
     parser.add_argument("base", help="a git revision")
     parser.add_argument("head", nargs="?", default="HEAD", help="a git revision")
-    parser.add_argument("--bench", default="", help="a regular expression of titles")
-    parser.add_argument("--factor", type=float, default=FACTOR)
-    parser.add_argument("--write", type=Path, help="a file for the table, as Markdown")
-    parser.add_argument("--save", type=Path, help="a file for all the seconds, as JSON")
+    parser.add_argument(
+        "--bench", type=parse_pattern, default="", help="a regular expression of titles"
+    )
+    parser.add_argument("--factor", type=parse_factor, default=FACTOR)
+    parser.add_argument("--write", type=parse_file, help="a file for the table, as Markdown")
+    parser.add_argument("--save", type=parse_file, help="a file for all the seconds, as JSON")
     arguments = parser.parse_args()
     names, folders = (arguments.base, arguments.head), []
     for argument, revision in zip(("base", "head"), names, strict=True):
@@ -278,12 +307,12 @@ def main():
         arguments.factor,
         lambda text: print(text, file=sys.stderr, flush=True),
     )
+    text = table(turns, failures, arguments.factor, names)
+    print(text)
     if arguments.save:
         arguments.save.write_text(json.dumps(turns))
-    text = table(turns, failures, arguments.factor, names)
     if arguments.write:
         arguments.write.write_text(text + "\n")
-    print(text)
     broken = any(head_error for _, head_error in failures.values())
     return int(broken or bool(slower(turns, arguments.factor)))
 

@@ -135,15 +135,28 @@ def row_of(what, turns, expect_slower):
     return f"| {what} | {len(found)} of {len(ratios)} | {spread} | {verdict} |", right
 
 
+def parse_names(text):
+    """Return the names of what to slow down, which commas part."""
+    names = text.split(",")
+    for name in names:
+        if name not in KERNELS | METHODS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(KERNELS | METHODS)}")
+    return names
+
+
 def main():
     """Run the comparisons, print the table row by row, and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--same", type=int, default=8, help="comparisons of HEAD with itself")
-    parser.add_argument("--only", help="what to slow down; all, where not given")
+    parser.add_argument(
+        "--only",
+        type=parse_names,
+        default=[*KERNELS, *METHODS],
+        help="what to slow down, with commas between; all, where not given",
+    )
     arguments = parser.parse_args()
-    names = arguments.only.split(",") if arguments.only else [*KERNELS, *METHODS]
     base, right = paired.export("HEAD"), []
 
     print(f"Factor {paired.FACTOR}, {paired.ROUNDS} rounds of {paired.LOOKS} looks, ", end="")
@@ -152,7 +165,7 @@ def main():
     print("|---|---:|---|---|", flush=True)
     began = time.perf_counter()
     comparisons = [(f"HEAD itself, run {n + 1}", base, "", False) for n in range(arguments.same)]
-    for name in names:
+    for name in arguments.only:
         what = f"`{name}` {'20' if name in METHODS else '10'} % slower"
         pattern = (KERNELS | METHODS)[name][1]
         comparisons.append((what, slowed_copy(base, name), pattern, True))

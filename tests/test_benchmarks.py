@@ -39,15 +39,80 @@ def test_peers_prints_a_row_for_each_case():
     assert all(float(row.split("|")[3]) > 0 for row in rows)
 
 
-def test_a_case_of_peers_that_cannot_be_read_is_refused():
+@pytest.mark.parametrize(
+    ("script", "option", "given", "accepted"),
+    [
+        ("peers", "--cases", "784-x@3", "neither layers@batch_size nor layers:rows"),
+        ("peers", "--cases", "784@3", "neither layers@batch_size nor layers:rows"),
+        ("peers", "--cases", "20-4@0", "neither layers@batch_size nor layers:rows"),
+        ("peers", "--systems", "foo", "none of fastmlp, numpy, sklearn, torch, jax"),
+        ("peers", "--threads", "x", "no whole number from 1 on"),
+        ("peers", "--threads", "0", "no whole number from 1 on"),
+        ("peers", "--rounds", "0", "no whole number from 1 on"),
+        ("peers", "--write", "nowhere", "no folder that is there"),
+        ("paired.py", "--bench", "(", "no regular expression"),
+        ("paired.py", "--factor", "1", "no number above 1"),
+        ("paired.py", "--factor", "x", "no number above 1"),
+        ("paired.py", "--write", "nowhere/table.md", "no file in a folder that is there"),
+        ("paired.py", "--save", "nowhere/turns.json", "no file in a folder that is there"),
+        ("selftest.py", "--only", "unknown", "none of gather, forward, propagate"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_is_measured(
+    tmp_path, script, option, given, accepted
+):
+    # So little to do that a value which is not refused is known soon.
+    little = {
+        "peers": ["--systems", "fastmlp", "--cases", "20-4@1", "--threads", "1", "--rounds", "1"],
+        "paired.py": ["no-such-revision"],
+        "selftest.py": ["--same", "0"],
+    }
     result = subprocess.run(
-        [sys.executable, str(BENCHES / "peers"), "--cases", "784-x@3"],
+        [sys.executable, str(BENCHES / script), *little[script], option, given],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert result.returncode == 2
-    assert "'784-x@3' is neither layers@batch_size nor layers:rows" in result.stderr
+    assert f"error: argument {option}: {given!r} is {accepted}" in result.stderr.splitlines()[-1]
+    assert not result.stdout
+
+
+def test_peers_misses_matplotlib_before_anything_is_measured(tmp_path):
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
+    result = subprocess.run(
+        [
+            *(sys.executable, str(BENCHES / "peers"), "--systems", "fastmlp", "--threads", "1"),
+            *("--cases", "20-4@1", "--rounds", "1", "--write", str(tmp_path)),
+        ],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    assert "error: --write needs matplotlib for the chart: not here" in result.stderr
+    assert not result.stdout
+
+
+@pytest.mark.parametrize("option", ["--write", "--save"])
+def test_paired_prints_its_table_though_a_file_cannot_be_written(
+    tmp_path, monkeypatch, capsys, option
+):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+
+    def compare(*arguments):
+        folder.rmdir()
+        return {"slow": looks((1.0, 1.2))}, {}
+
+    monkeypatch.setattr(paired, "export", lambda revision: tmp_path)
+    monkeypatch.setattr(paired, "compare", compare)
+    monkeypatch.setattr(sys, "argv", ["paired.py", "main", option, str(folder / "file")])
+    with pytest.raises(FileNotFoundError):
+        paired.main()
+    assert "| slow | 1.200 | slower |" in capsys.readouterr().out
 
 
 def looks(*pairs):

@@ -17,6 +17,7 @@ import functools
 import importlib.metadata
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -30,16 +31,42 @@ CASES = (
 PACKAGES = {"numpy": "NumPy", "scikit-learn": "scikit-learn", "torch": "PyTorch", "jax": "JAX"}
 
 
+def parse_number(text):
+    """Return a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
 def parse_case(text):
     """Return the case of ``"784-64-10@32"`` or ``"784-64-10:1000"``."""
-    layers, mark, number = text.partition("@" if "@" in text else ":")
-    try:
-        sizes = tuple(int(size) for size in layers.split("-"))
-        return Case(sizes, **{"batch_size" if mark == "@" else "n_rows": int(number)})
-    except ValueError:
+    match = re.fullmatch(r"([1-9]\d*(?:-[1-9]\d*)+)([@:])([1-9]\d*)", text)
+    if match is None:
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither layers@batch_size nor layers:rows, like 784-64-10@32"
-        ) from None
+        )
+    layers, mark, number = match.groups()
+    sizes = tuple(int(size) for size in layers.split("-"))
+    return Case(sizes, **{"batch_size" if mark == "@" else "n_rows": int(number)})
+
+
+def parse_system(text):
+    """Return the name of a system."""
+    if text not in SYSTEMS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(SYSTEMS)}")
+    return text
+
+
+def parse_folder(text):
+    """Return the path of a folder that is there."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder that is there")
+    return Path(text)
+
+
+def each(parse):
+    """Return a function that parses what stands between commas."""
+    return lambda text: [parse(part) for part in text.split(",")]
 
 
 def processor():
@@ -104,26 +131,26 @@ def main():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--systems", default=",".join(SYSTEMS))
-    parser.add_argument("--cases", default=CASES, help="some layers@batch_size, layers:rows")
-    parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--write", type=Path, help="a folder for tables.md and chart.svg")
+    parser.add_argument("--systems", type=each(parse_system), default=",".join(SYSTEMS))
+    parser.add_argument(
+        "--cases", type=each(parse_case), default=CASES, help="some layers@batch_size, layers:rows"
+    )
+    parser.add_argument("--threads", type=each(parse_number), default="1,2")
+    parser.add_argument("--rounds", type=parse_number, default=7)
+    parser.add_argument("--write", type=parse_folder, help="a folder for tables.md and chart.svg")
     arguments = parser.parse_args()
-    systems = arguments.systems.split(",")
-    threads = [int(n) for n in arguments.threads.split(",")]
-    try:
-        cases = [parse_case(text) for text in arguments.cases.split(",")]
-    except argparse.ArgumentTypeError as error:
-        parser.error(f"--cases: {error}")
+    systems, threads = arguments.systems, arguments.threads
+    if arguments.write:
+        try:
+            from chart import write_chart
+        except ImportError as error:  # not only after minutes of measurement
+            parser.error(f"--write needs matplotlib for the chart: {error}")
 
     tell = functools.partial(print, file=sys.stderr, flush=True)
-    results = list(measure(systems, threads, cases, arguments.rounds, tell))
+    results = list(measure(systems, threads, arguments.cases, arguments.rounds, tell))
     text = tables(results, systems, threads, arguments.rounds)
     print(text)
     if arguments.write:
-        from chart import write_chart
-
         (arguments.write / "tables.md").write_text(text)
         write_chart(results, systems, threads, arguments.write / "chart.svg")
 
