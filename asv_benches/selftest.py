@@ -1,6 +1,6 @@
 """Show what `paired.py` finds on this machine, and what it finds that is not there.
 
-    python asv_benches/selftest.py                       # everything: most of an hour
+    python asv_benches/selftest.py                       # everything: 26 minutes
     python asv_benches/selftest.py --same 1 --only exp,fit
 
 Eight times HEAD is compared with itself: whatever is called slower is a false alarm. Then HEAD is
