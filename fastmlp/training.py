@@ -52,8 +52,8 @@ def train_epochs(
     n = len(data.X)
     batch_size = min(batch_size, n)
     n_workers = workers_for(n_threads, network, batch_size, n)
-    sparse = skips_zeros(network, data.X, batch_size)
-    work = network.workspace(batch_size, n_workers, sparse)
+    passes_zeros = skips_zeros(network, data.X, batch_size)
+    work = network.workspace(batch_size, n_workers, passes_zeros)
     pace = Pace(network, batch_size, n_workers)
     network.clear_padding()
     history |= {"loss": []}
@@ -61,7 +61,7 @@ def train_epochs(
         history |= {"validation_loss": [], "validation_accuracy": []}
     for epoch, order in enumerate(orders, 1):
         flat, order = data.X.reshape(-1), order.astype(np.int64)
-        samples = Samples(flat, data.labels, order, batch_size, sparse)
+        samples = Samples(flat, data.labels, order, batch_size, passes_zeros)
         history["loss"].append(train_epoch(network, rule, samples, work, pace, report))
         if validation is not None:
             loss, accuracy = scores(network, validation, n_threads)

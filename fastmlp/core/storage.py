@@ -188,4 +188,4 @@ class Network:
 
     def give_back(self, works: list[Workspace]) -> None:
         """Keep borrowed workspaces for the next who needs one."""
-        self._spare += works
+        self._spare.extend(works)
