@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from fastmlp.core.activations import RELU
+from fastmlp.core.activations import activate
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import list_at
-from fastmlp.core.product import (
-    PAIR,
-    ROW,
-    ROW_SINGLE,
-    SINGLE,
-    WIDE,
-    add_listed,
-    add_product,
-)
-from fastmlp.core.tile import columns, rectify, repeat_row, rows, store
+from fastmlp.core.product import ROW, ROW_SINGLE, Product, add_listed, multiply
+from fastmlp.core.tile import columns, repeat_row, store
 
 
 @kernel(inline=True)
@@ -30,30 +22,20 @@ def forward(layer, parameters, activations, team, first, last):
     activations : flat array
         The layer's inputs are read, its outputs overwritten, to whole tiles of rows.
     team : int64 array
-        Where it is told to stop, so does this, between two panels of outputs.
+        Where it is told to stop, so does this, between two tiles.
     first, last : int
     """
-    j = _forward_columns(WIDE, 0, layer, parameters, activations, team, first, last)
-    j = _forward_columns(PAIR, j, layer, parameters, activations, team, first, last)
-    _forward_columns(SINGLE, j, layer, parameters, activations, team, first, last)
-
-
-@kernel
-def _forward_columns(shape, j, layer, parameters, activations, team, first, last):
-    """Compute the outputs from j on in tiles of `shape`; return where less than one is left."""
-    width = columns(shape, parameters)
-    while j + width <= layer.padded_out and not stopped(team):
-        for i in range(first, last, rows(shape)):
-            z = repeat_row(shape, parameters, layer.biases_at + j)
-            z = add_product(
-                z, layer.n_in,
-                activations, layer.input_at + i * layer.stride_in, layer.stride_in, 1,
-                parameters, layer.weights_at + j, layer.stride_out,
-            )  # fmt: skip
-            a = rectify(z) if layer.activation == RELU else z
-            store(a, activations, layer.output_at + i * layer.stride_out + j, layer.stride_out)
-        j += width
-    return j
+    sums = Product(
+        n_terms=layer.n_in, n_columns=layer.padded_out,
+        x=activations, x_at=layer.input_at, x_row=layer.stride_in, x_term=1,
+        y=parameters, y_at=layer.weights_at, y_term=layer.stride_out,
+        turned=False, panel=parameters,
+        start=parameters, start_at=layer.biases_at,
+        target=activations, target_at=layer.output_at, target_row=layer.stride_out,
+        descends=False, rate=0.0, decay=0.0,
+    )  # fmt: skip
+    multiply(sums, team, first, last)
+    activate(layer, activations, first, last)
 
 
 @kernel(inline=True)
@@ -69,6 +51,7 @@ def forward_listed(layer, parameters, activations, listed, team, first, last):
     """
     j = _forward_listed(ROW, 0, layer, parameters, activations, listed, team, first, last)
     _forward_listed(ROW_SINGLE, j, layer, parameters, activations, listed, team, first, last)
+    activate(layer, activations, first, last)
 
 
 @kernel
@@ -82,7 +65,6 @@ def _forward_listed(shape, j, layer, parameters, activations, listed, team, firs
                 activations, layer.input_at + i * layer.stride_in,
                 parameters, layer.weights_at + j, layer.stride_out,
             )  # fmt: skip
-            a = rectify(z) if layer.activation == RELU else z
-            store(a, activations, layer.output_at + i * layer.stride_out + j, layer.stride_out)
+            store(z, activations, layer.output_at + i * layer.stride_out + j, 0)
         j += width
     return j

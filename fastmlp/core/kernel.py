@@ -12,6 +12,8 @@ from typing import Any
 import numba
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 
 from fastmlp.core import processor
 
@@ -83,6 +85,44 @@ class _Cache(FunctionCache):
             return None
 
 
+class _Linked(JITCodeLibrary):
+    """The code of a kernel that only kernels call.
+
+    Numba would make machine code of it here and again in every caller into which it is linked;
+    that is left to the entry point alone, so a first fit takes three quarters of the time.
+    """
+
+    def __init__(self, codegen: Any):
+        super().__init__(codegen, "fastmlp")
+
+    def _optimize_final_module(self) -> None:
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """Return null: Python has nothing to call."""
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        """What Numba tells the environment of the errors that are raised here: there are none."""
+        return self
+
+    def set_env(self, name: str, env: Any) -> None:
+        """Leave it."""
+
+
+class _CalleeCompiler(Compiler):
+    """Numba's compiler, with `_Linked` for what it makes."""
+
+    def __init__(self, typingctx: Any, targetctx: Any, library: Any, *rest: Any):
+        super().__init__(typingctx, targetctx, library or _Linked(targetctx.codegen()), *rest)
+
+
 def kernel(function: Callable | None = None, *, entry: bool = False, inline: bool = False) -> Any:
     """Compile `function` with Numba at its first call, without the GIL.
 
@@ -109,11 +149,12 @@ def kernel(function: Callable | None = None, *, entry: bool = False, inline: boo
     """
     if function is None:
         return lambda function: kernel(function, entry=entry, inline=inline)
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
-    if not entry:
-        options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {
+        **{"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True},
+        **({} if entry else {"no_cpython_wrapper": True, "pipeline_class": _CalleeCompiler}),
+    }
     if inline:
-        options |= {"inline": "always"}
+        options["inline"] = "always"
     dispatcher = njit(**options)(function)
     if entry:
         try:

@@ -5,10 +5,26 @@ Forward, propagate and update are the same sum of outer products, read from diff
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+
 from fastmlp.core import processor
+from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_MARK, lowest_mark
-from fastmlp.core.tile import Shape, add_outer
+from fastmlp.core.tile import (
+    Shape,
+    add_outer,
+    columns,
+    copy_transposed,
+    descend,
+    lanes_of,
+    repeat_row,
+    rows,
+    store,
+    zeros,
+)
 
 # The widest shape keeps the multiply-add units busy from as few loads as the registers allow;
 # the narrower ones finish the columns that are left over.
@@ -21,20 +37,92 @@ MOST_ROWS = 8  # of the shapes above: a worker's share is whole blocks of so man
 ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 
 
-@kernel(inline=True)
-def add_product(tile, n, x, x_at, x_row, x_term, y, y_at, y_term):
-    """``tile[r, c] + sum over t < n of x[x_at + r x_row + t x_term] * y[y_at + c + t y_term]``.
+class Product(NamedTuple):
+    """``target[r, c] = start[c] + sum over t < n_terms of x[r, t] * y[t, c]``, or a descent.
 
-    The sum runs in the order of t, one fused multiply-add after the other.
+    All arrays are flat: element (r, t) of x is ``x[x_at + r * x_row + t * x_term]``, and so on.
+    Where `descends`, it is ``target -= rate * (sum + decay * target)`` instead.
     """
-    for t in range(n):
-        tile = add_outer(tile, x, x_at + t * x_term, x_row, y, y_at + t * y_term)
-    return tile
+
+    n_terms: int
+    n_columns: int  # whole vectors
+    x: np.ndarray
+    x_at: int
+    x_row: int
+    x_term: int
+    y: np.ndarray
+    y_at: int
+    y_term: int
+    turned: bool  # y lies as (c, t), y_term being the step of c
+    panel: np.ndarray  # where `turned`: overwritten with a few rows of y, transposed
+    start: np.ndarray
+    start_at: int  # -1 for zeros
+    target: np.ndarray
+    target_at: int
+    target_row: int
+    descends: bool
+    rate: float
+    decay: float
+
+
+@kernel
+def multiply(product, team, first, last):
+    """Compute the rows first to last of a `Product`.
+
+    Parameters
+    ----------
+    product : Product
+        Its target is overwritten, to whole tiles of rows.
+    team : int64 array
+        Where it is told to stop, so does this, between two tiles.
+    first, last : int
+    """
+    j = _multiply(WIDE, 0, product, team, first, last)
+    j = _multiply(PAIR, j, product, team, first, last)
+    _multiply(SINGLE, j, product, team, first, last)
+
+
+@kernel
+def _multiply(shape, j, product, team, first, last):
+    """Compute the columns from j on in tiles of `shape`; return where less than one is left."""
+    x, x_row, x_term, target = product.x, product.x_row, product.x_term, product.target
+    width = columns(shape, x)
+    while j + width <= product.n_columns:
+        y, y_at, y_term = product.y, product.y_at + j, product.y_term
+        if product.turned:
+            y_at = product.y_at + j * y_term
+            _transpose(y, y_at, y_term, product.panel, width, product.n_terms)
+            y, y_at, y_term = product.panel, 0, width
+        for r in range(first, last, rows(shape)):
+            if stopped(team):
+                break
+            tile = zeros(shape, x)
+            if product.start_at >= 0:
+                tile = repeat_row(shape, product.start, product.start_at + j)
+            x_at = product.x_at + r * x_row
+            for t in range(product.n_terms):
+                tile = add_outer(tile, x, x_at + t * x_term, x_row, y, y_at + t * y_term)
+            at = product.target_at + r * product.target_row + j
+            if product.descends:
+                descend(tile, product.rate, product.decay, target, at, product.target_row)
+            else:
+                store(tile, target, at, product.target_row)
+        j += width
+    return j
+
+
+@kernel
+def _transpose(y, y_at, y_term, panel, width, n_terms):
+    """``panel[t, c] = y[c, t]`` for c < width, so that the sum over t reads whole vectors."""
+    lanes = lanes_of(y)
+    for c in range(0, width, lanes):
+        for t in range(0, n_terms, lanes):
+            copy_transposed(y, y_at + c * y_term + t, y_term, panel, t * width + c, width)
 
 
 @kernel(inline=True)
 def add_listed(tile, listed, at, x, x_at, y, y_at, y_term):
-    """`add_product` for one row and the terms of the list at `at` alone, in the list's order."""
+    """``tile + x y`` for one row and the terms of the list at `at` alone, in the list's order."""
     for s in range(at + 1, at + 1 + listed[at]):
         t = listed[s]
         tile = add_outer(tile, x, x_at + t, 0, y, y_at + t * y_term)
@@ -43,7 +131,7 @@ def add_listed(tile, listed, at, x, x_at, y, y_at, y_term):
 
 @kernel(inline=True)
 def add_marked(tile, marks, at, n_marks, x, x_at, x_term, y, y_at, y_term):
-    """`add_product` for one row and the terms that are marked alone, in their order."""
+    """``tile + x y`` for one row and the terms that are marked alone, in their order."""
     for m in range(n_marks):
         bits = marks[at + m * INPUTS_TOGETHER]
         while bits != 0:

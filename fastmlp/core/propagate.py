@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from fastmlp.core.barrier import stopped
+from fastmlp.core.activations import gate
 from fastmlp.core.kernel import kernel
-from fastmlp.core.product import PAIR, SINGLE, WIDE, add_product
-from fastmlp.core.tile import (
-    columns,
-    copy_transposed,
-    lanes_of,
-    rows,
-    store_where_positive,
-    zeros,
-)
+from fastmlp.core.product import Product, multiply
 
 
 @kernel(inline=True)
 def propagate(layer, below, parameters, activations, deltas, panel, team, first, last):
-    """``delta_in[i] = (W.T delta_out[i]) * relu'(z_in[i])`` for the rows first to last.
+    """``delta_in[i] = (W.T delta_out[i]) * f'(z_in[i])`` for the rows first to last.
 
     Parameters
     ----------
@@ -30,51 +22,17 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
     panel : array
         Overwritten: a few columns of W.T.
     team : int64 array
-        Where it is told to stop, so does this, between two panels.
+        Where it is told to stop, so does this, between two tiles.
     first, last : int
     """
-    k = _propagate_columns(
-        WIDE, 0, layer, below, parameters, activations, deltas, panel, team, first, last
-    )
-    k = _propagate_columns(
-        PAIR, k, layer, below, parameters, activations, deltas, panel, team, first, last
-    )
-    _propagate_columns(
-        SINGLE, k, layer, below, parameters, activations, deltas, panel, team, first, last
-    )
-
-
-@kernel
-def _propagate_columns(
-    shape, k, layer, below, parameters, activations, deltas, panel, team, first, last
-):
-    width = columns(shape, parameters)
-    while k + width <= layer.padded_in and not stopped(team):
-        _transpose_panel(layer, parameters, k, width, panel)
-        for i in range(first, last, rows(shape)):
-            sums = add_product(
-                zeros(shape, parameters), layer.n_out,
-                deltas, layer.delta_at + i * layer.stride_out, layer.stride_out, 1,
-                panel, 0, width,
-            )  # fmt: skip
-            at = i * below.stride_out + k
-            store_where_positive(
-                sums,
-                activations, below.output_at + at,
-                deltas, below.delta_at + at, below.stride_out,
-            )  # fmt: skip
-        k += width
-    return k
-
-
-@kernel(inline=True)
-def _transpose_panel(layer, parameters, k, width, panel):
-    """``panel[j, c] = W[j, k + c]`` for c < width: rows of the stored (n_in, n_out) array, turned.
-
-    So the sum over j reads whole vectors, and runs in the order of j like every other sum.
-    """
-    lanes = lanes_of(parameters)
-    for c in range(0, width, lanes):
-        at = layer.weights_at + (k + c) * layer.stride_out
-        for j in range(0, layer.padded_out, lanes):
-            copy_transposed(parameters, at + j, layer.stride_out, panel, j * width + c, width)
+    sums = Product(
+        n_terms=layer.n_out, n_columns=layer.padded_in,
+        x=deltas, x_at=layer.delta_at, x_row=layer.stride_out, x_term=1,
+        y=parameters, y_at=layer.weights_at, y_term=layer.stride_out,
+        turned=True, panel=panel,
+        start=parameters, start_at=-1,
+        target=deltas, target_at=below.delta_at, target_row=below.stride_out,
+        descends=False, rate=0.0, decay=0.0,
+    )  # fmt: skip
+    multiply(sums, team, first, last)
+    gate(below, activations, deltas, first, last)

@@ -279,7 +279,8 @@ def predict(
     n_workers = min(workers_for(n_threads, network, n + 1, n), -(-n // together))
     works = [network.borrow(PREDICTED_TOGETHER) for _ in range(n_workers)]
     at_once = n_workers * max(1, int(RUN_SECONDS / MULTIPLY_ADD / network.multiply_adds))
-    flat, team = X.reshape(-1), new_team()
+    samples = Samples(X.reshape(-1), labels, order, PREDICTED_TOGETHER, False)
+    team = new_team()
     try:
         for start in range(0, n, at_once):
             stop = min(start + at_once, n)
@@ -287,8 +288,8 @@ def predict(
 
             def task(worker: int, shares: list[int] = shares) -> float:
                 return predict_rows(
-                    team, network.parameters, flat, order, labels, works[worker], probabilities,
-                    losses, shares[worker], shares[worker + 1],
+                    team, network.parameters, samples, works[worker], probabilities, losses,
+                    shares[worker], shares[worker + 1],
                 )  # fmt: skip
 
             refused = max(_together(n_workers, task))

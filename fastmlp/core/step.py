@@ -107,20 +107,31 @@ def train_steps(
     return loss
 
 
-@kernel(inline=True)
-def _rows_phase(worker, team, parameters, samples, work, start, n_rows, first, last):
-    layers, activations, deltas = work.layers, work.activations, work.deltas
-    n_layers = len(layers)
+@kernel
+def _forward_rows(team, parameters, samples, work, start, n_rows, first, last):
+    """Gather the rows first to last and bring them forward through all layers.
+
+    Returns 1 + a row of X that holds NaN or infinity, 0 where all is finite.
+    """
+    layers, activations = work.layers, work.activations
     refused = gather(layers[0], samples.X, samples.order, start, activations, first, last)
-    work.refused[worker] = HALTED if stopped(team) else refused
-    for i in range(first, last):
-        work.labels[i] = samples.labels[samples.order[start + i]]
-    for l in range(n_layers):
+    for l in range(len(layers)):
         if n_rows == 1 or (l == 0 and samples.skips_zeros):
             list_inputs(layers[l], activations, work.listed, first, last)
             forward_listed(layers[l], parameters, activations, work.listed, team, first, last)
         else:
             forward(layers[l], parameters, activations, team, first, last)
+    return refused
+
+
+@kernel(inline=True)
+def _rows_phase(worker, team, parameters, samples, work, start, n_rows, first, last):
+    layers, activations, deltas = work.layers, work.activations, work.deltas
+    n_layers = len(layers)
+    refused = _forward_rows(team, parameters, samples, work, start, n_rows, first, last)
+    work.refused[worker] = HALTED if stopped(team) else refused
+    for i in range(first, last):
+        work.labels[i] = samples.labels[samples.order[start + i]]
     output_delta(
         layers[n_layers - 1], activations, deltas, work.labels, work.losses, first, last, 1 / n_rows
     )
@@ -160,7 +171,7 @@ def _own(array, worker, n_workers):
 
 
 @kernel(entry=True)
-def predict_rows(team, parameters, X, order, labels, work, probabilities, losses, first, last):
+def predict_rows(team, parameters, samples, work, probabilities, losses, first, last):
     """``probabilities[i] = softmax(a_last)`` of the rows first to last of X, and their losses.
 
     Parameters
@@ -169,11 +180,8 @@ def predict_rows(team, parameters, X, order, labels, work, probabilities, losses
         Of `barrier.new_team`; nobody is met.
     parameters : flat array
         Read.
-    X : flat array of rows of n_in
-    order : int64 array
-        0, 1, 2, ...
-    labels : int64 array
-        The class of each row, or empty.
+    samples : Samples
+        Read; the order is 0, 1, 2, ..., and the labels may be none.
     work : Workspace
         Overwritten; its capacity is how many rows go through the layers together.
     probabilities : array (n_samples, n_out)
@@ -187,27 +195,20 @@ def predict_rows(team, parameters, X, order, labels, work, probabilities, losses
     int
         1 + a row of X that holds NaN or infinity, 0 where all is finite.
     """
-    layers = work.layers
-    output = layers[len(layers) - 1]
-    capacity = len(work.losses)
-    for start in range(first, last, capacity):
-        n_rows = min(capacity, last - start)
-        refused = gather(layers[0], X, order, start, work.activations, 0, n_rows)
+    output = work.layers[len(work.layers) - 1]
+    row = np.int64(0)  # as a literal it would have all that is below compiled anew
+    for start in range(first, last, samples.batch_size):
+        n_rows = min(samples.batch_size, last - start)
+        refused = _forward_rows(team, parameters, samples, work, start, n_rows, row, n_rows)
         if refused != 0:
             return refused
-        for l in range(len(layers)):
-            if n_rows == 1:
-                list_inputs(layers[l], work.activations, work.listed, 0, 1)
-                forward_listed(layers[l], parameters, work.activations, work.listed, team, 0, 1)
-            else:
-                forward(layers[l], parameters, work.activations, team, 0, n_rows)
         for i in range(n_rows):
             at = output.output_at + i * output.stride_out
             a = work.activations[at : at + output.padded_out]
             p = work.deltas[: output.padded_out]
             log_total = softmax(a, output.n_out, p)
-            if len(labels) > 0:
-                losses[start + i] = log_total - a[labels[start + i]]
+            if len(samples.labels) > 0:
+                losses[start + i] = log_total - a[samples.labels[start + i]]
             for j in range(output.n_out):
                 probabilities[start + i, j] = p[j]
     return 0

@@ -5,16 +5,8 @@ from __future__ import annotations
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_MARK, list_at, mark_rows
-from fastmlp.core.product import (
-    PAIR,
-    ROW,
-    ROW_SINGLE,
-    SINGLE,
-    WIDE,
-    add_marked,
-    add_product,
-)
-from fastmlp.core.tile import add_outer, add_row, columns, descend, rows, zeros
+from fastmlp.core.product import ROW, ROW_SINGLE, Product, add_marked, multiply
+from fastmlp.core.tile import add_outer, add_row, columns, descend, zeros
 
 
 @kernel(inline=True)
@@ -37,37 +29,21 @@ def update(layer, parameters, activations, deltas, n_rows, rule, team, first, la
     first, last : int
         `first` a multiple of `MOST_ROWS`, `last` too or the layer's n_in.
     """
-    j = _update_columns(
-        WIDE, 0, layer, parameters, activations, deltas, n_rows, rule, team, first, last
-    )
-    j = _update_columns(
-        PAIR, j, layer, parameters, activations, deltas, n_rows, rule, team, first, last
-    )
-    _update_columns(
-        SINGLE, j, layer, parameters, activations, deltas, n_rows, rule, team, first, last
-    )
+    multiply(_descent(layer, parameters, activations, deltas, n_rows, rule, 0), team, first, last)
 
 
-@kernel
-def _update_columns(
-    shape, j, layer, parameters, activations, deltas, n_rows, rule, team, first, last
-):
-    width = columns(shape, parameters)
-    while j + width <= layer.padded_out:
-        for k in range(first, last, rows(shape)):
-            if stopped(team):
-                break
-            weight_grads = add_product(
-                zeros(shape, parameters), n_rows,
-                activations, layer.input_at + k, 1, layer.stride_in,
-                deltas, layer.delta_at + j, layer.stride_out,
-            )  # fmt: skip
-            at = layer.weights_at + k * layer.stride_out + j
-            descend(
-                weight_grads, rule.learning_rate, rule.reg_lambda, parameters, at, layer.stride_out
-            )
-        j += width
-    return j
+@kernel(inline=True)
+def _descent(layer, parameters, activations, deltas, n_rows, rule, j):
+    """Return the `Product` of the weights from column j on."""
+    return Product(
+        n_terms=n_rows, n_columns=layer.padded_out - j,
+        x=activations, x_at=layer.input_at, x_row=1, x_term=layer.stride_in,
+        y=deltas, y_at=layer.delta_at + j, y_term=layer.stride_out,
+        turned=False, panel=deltas,
+        start=deltas, start_at=-1,
+        target=parameters, target_at=layer.weights_at + j, target_row=layer.stride_out,
+        descends=True, rate=rule.learning_rate, decay=rule.reg_lambda,
+    )  # fmt: skip
 
 
 @kernel(inline=True)
@@ -91,12 +67,7 @@ def update_marked(layer, parameters, activations, deltas, n_rows, rule, team, ma
             ROW, layer, parameters, activations, deltas, n_rows, rule, team, marks, k, end
         )
     # The columns that are left fill too few registers to gain by it.
-    j = _update_columns(
-        PAIR, j, layer, parameters, activations, deltas, n_rows, rule, team, first, last
-    )
-    _update_columns(
-        SINGLE, j, layer, parameters, activations, deltas, n_rows, rule, team, first, last
-    )
+    multiply(_descent(layer, parameters, activations, deltas, n_rows, rule, j), team, first, last)
 
 
 @kernel
