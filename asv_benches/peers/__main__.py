@@ -15,12 +15,14 @@ import argparse
 import datetime
 import functools
 import importlib.metadata
-import os
 import platform
 import re
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from machine import processor
 from measure import Case, figures, measure, name_threads
 from systems import SYSTEMS
 
@@ -67,19 +69,6 @@ def parse_folder(text):
 def each(parse):
     """Return a function that parses what stands between commas."""
     return lambda text: [parse(part) for part in text.split(",")]
-
-
-def processor():
-    """Return what the processor calls itself, and how many of it there are."""
-    name = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    except OSError:
-        pass
-    return f"{os.cpu_count()} x {name}"
 
 
 def versions():
