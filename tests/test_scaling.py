@@ -1,0 +1,69 @@
+"""What asv_benches/scaling reckons, beside numbers worked by hand."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+SCALING = Path(__file__).parents[1] / "asv_benches" / "scaling"
+sys.path += [str(SCALING)]
+import points  # noqa: E402
+import roofline  # noqa: E402
+
+# 4 * 3 + 3 * 2 = 18 weights; forward and gradients of all 18, deltas of the last 6: 42
+# multiply-adds. A step of 2 reads 72 bytes of weights, and reads and writes them again: 108 bytes
+# a sample, beside 16 of X.
+POINT = points.Point(0, (4, 3, 2), 2, 1, 100, 1, 84)
+
+
+def limits(flops, small, large):
+    """The bandwidth over 64 bytes counts for the 72 of weights, over 1024 for the 1600 of X."""
+    return roofline.Limits(flops, {64: small, 1024: large})
+
+
+def test_the_arithmetic_and_the_bytes_of_a_point():
+    point = points.make_point(7, (4, 3, 2), batch_size=2, n_samples=100)
+    assert (point.value, point.flops, point.weights) == (7, 84, 18)
+    assert roofline.weight_bytes(POINT) == 108
+    assert roofline.row_bytes(POINT) == 16
+    assert roofline.intensity(POINT) == 84 / 124
+
+
+@pytest.mark.parametrize(
+    ("found", "bound", "seconds"),
+    [
+        (limits(8.4, 108.0, 16.0), "arithmetic", 10.0),
+        (limits(84.0, 5.4, 16.0), "weights", 20.0),
+        (limits(84.0, 108.0, 0.5), "X", 32.0),
+    ],
+)
+def test_a_sample_takes_as_long_as_the_slowest_of_its_parts(found, bound, seconds):
+    parts = roofline.least_seconds(POINT, found)
+    assert max(parts, key=parts.get) == bound
+    assert parts[bound] == pytest.approx(seconds)
+
+
+def test_the_bandwidth_is_that_of_an_array_no_larger():
+    found = roofline.Limits(1.0, {64: 3.0, 128: 2.0, 256: 1.0})
+    sizes = [1, 64, 127, 128, 10**9]
+    assert [roofline.bandwidth_for(found, size) for size in sizes] == [3.0, 3.0, 3.0, 2.0, 1.0]
+
+
+def test_epochs_are_whole_minibatches_and_turns_take_no_more_than_a_second_or_an_epoch():
+    for name in points.AXES:
+        for point in points.points_of(name, 10**7):
+            assert point.epochs >= 1
+            if name != "samples":
+                assert point.n_samples % point.batch_size == 0
+                assert point.n_samples // point.batch_size >= points.FEWEST_STEPS
+    # By `run`'s guess a multiply-add takes 1e-10 s, a row 2e-7 s in each of the 2 layers, and a
+    # step of 2 rows 2e-6 s more: 1.4042 us a sample, so that 0.8 s are 5697 epochs of 100.
+    point = points.make_point(7, (4, 3, 2), batch_size=2, n_samples=100)
+    assert point.epochs == 5697
+
+
+def test_no_file_has_more_rows_than_is_allowed():
+    few = points.points_of("samples", 99_999)
+    assert [(point.value, point.n_samples) for point in few] == [(1_000,) * 2, (10_000,) * 2]
+    assert points.file_bytes(few) == 10_000 * 64 * 4
+    assert [point.n_threads for point in points.points_of("threads", 1)] == [1, 2, 4, 8]
