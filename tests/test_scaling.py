@@ -1,12 +1,17 @@
-"""What asv_benches/scaling reckons, beside numbers worked by hand."""
+"""What asv_benches/scaling reckons, beside numbers worked by hand, and a short run of it."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SCALING = Path(__file__).parents[1] / "asv_benches" / "scaling"
-sys.path += [str(SCALING)]
+sys.path += [str(SCALING), str(SCALING.parent)]
+import measure  # noqa: E402
+import options  # noqa: E402
 import points  # noqa: E402
 import roofline  # noqa: E402
 
@@ -67,3 +72,61 @@ def test_no_file_has_more_rows_than_is_allowed():
     assert [(point.value, point.n_samples) for point in few] == [(1_000,) * 2, (10_000,) * 2]
     assert points.file_bytes(few) == 10_000 * 64 * 4
     assert [point.n_threads for point in points.points_of("threads", 1)] == [1, 2, 4, 8]
+
+
+def test_a_file_must_fit_on_the_disk_and_into_memory():
+    assert options.lack_of_space(8e9, disk=8e9, memory=10e9) is None
+    for disk, memory, what in (
+        (7.9e9, 10e9, "8.0 GB of space in the temporary folder, and 7.9 GB"),
+        (8e9, 9.9e9, "10.0 GB of memory, and 9.9 GB"),
+    ):
+        assert options.lack_of_space(8e9, disk, memory) == f"X needs {what} are free"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("--axes threads,height", "--axes: 'height' is none of threads, batch, width, depth"),
+        ("--rounds 0", "--rounds: '0' is not an int of at least 1"),
+        ("--rounds many", "--rounds: 'many' is not an int of at least 1"),
+        ("--most-samples 999", "--most-samples: '999' is not an int of at least 1000"),
+        ("--write nowhere", "--write: 'nowhere' is not a folder that can be written to"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, sentence, capsys):
+    with pytest.raises(SystemExit) as ended:
+        options.parse("", arguments.split())
+    assert ended.value.code == 2
+    assert f"error: argument {sentence}" in capsys.readouterr().err
+
+
+def test_axes_are_taken_in_their_order_and_once():
+    parsed = options.parse("", ["--axes", "width,batch,width", "--rounds", "3"])
+    assert (parsed.axes, parsed.rounds) == (["width", "batch"], 3)
+
+
+def test_a_short_run_prints_a_table_and_leaves_no_file(tmp_path):
+    command = [sys.executable, str(SCALING), "--axes", "samples"]
+    result = subprocess.run(
+        [*command, "--most-samples", "1000", "--rounds", "1"],
+        env={"NUMBA_CACHE_DIR": str(tmp_path), **os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    (row,) = [line for line in result.stdout.splitlines() if line.startswith("| 1,000 ")]
+    _, _, microseconds, rate, intensity, share, _ = (cell.split() for cell in row.split("|"))
+    # [64, 32, 10]: 2368 weights and 5056 multiply-adds; 12 * 2368 / 128 + 256 = 478 bytes.
+    assert float(microseconds[0]) * float(rate[0]) == pytest.approx(10.112, rel=0.02)
+    assert float(intensity[0]) == pytest.approx(10112 / 478, rel=0.005)
+    assert 0 < float(share[0]) <= 100
+    assert not list(tmp_path.glob("fastmlp-scaling-*"))
+
+
+def test_the_file_holds_no_zeros(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "BLOCK", 300)
+    measure.write_rows(tmp_path / "X.npy", 1000, 3)
+    X = np.load(tmp_path / "X.npy", mmap_mode="r")
+    assert X.shape == (1000, 3) and X.dtype == np.float32
+    assert np.all((X > 0) & (X <= 1)) and len(np.unique(X)) > 2900
