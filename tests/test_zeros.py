@@ -111,8 +111,9 @@ def test_lists_and_marks_say_what_is_not_zero(dtype):
         _list(work, n_rows)
         for i in range(n_rows):
             at = listed_at(work.layers, 0, i)
-            found = work.listed[at + 1 : at + 1 + work.listed[at]]
-            assert found.tolist() == np.flatnonzero(X[i]).tolist()
+            entries = slice(at + 1, at + 1 + work.listed[at])
+            assert work.listed[entries].tolist() == np.flatnonzero(X[i]).tolist()
+            np.testing.assert_array_equal(work.values[entries], X[i][X[i] != 0])
         for first in range(0, n_in, INPUTS_TOGETHER):
             last = min(first + INPUTS_TOGETHER, n_in)
             _mark(work, n_rows, first, last)
@@ -124,7 +125,7 @@ def test_lists_and_marks_say_what_is_not_zero(dtype):
 
 @kernel(entry=True)
 def _list(work, n_rows):
-    list_inputs(work.layers[0], work.activations, work.listed, 0, n_rows)
+    list_inputs(work.layers[0], work.activations, work.listed, work.values, 0, n_rows)
 
 
 @kernel(entry=True)

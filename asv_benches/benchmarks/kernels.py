@@ -83,17 +83,17 @@ def repeat_output_delta(n, layer, activations, deltas, labels, losses, n_rows):
 
 
 @kernel(entry=True)
-def repeat_list_inputs(n, layers, activations, listed, n_rows):
+def repeat_list_inputs(n, layers, activations, listed, values, n_rows):
     """Call `list_inputs` of the first layer n times."""
     for _ in range(n):
-        list_inputs(layers[0], activations, listed, 0, n_rows)
+        list_inputs(layers[0], activations, listed, values, 0, n_rows)
 
 
 @kernel(entry=True)
-def repeat_forward_listed(n, layers, parameters, activations, listed, team, n_rows):
+def repeat_forward_listed(n, layers, parameters, activations, listed, values, team, n_rows):
     """Call `forward_listed` of the first layer n times."""
     for _ in range(n):
-        forward_listed(layers[0], parameters, activations, listed, team, 0, n_rows)
+        forward_listed(layers[0], parameters, activations, listed, values, team, 0, n_rows)
 
 
 @kernel(entry=True)
@@ -107,10 +107,10 @@ def repeat_update_marked(n, layers, parameters, work, team, rule, n_rows):
 
 
 @kernel(entry=True)
-def repeat_update_sample(n, layers, parameters, activations, deltas, rule, listed):
+def repeat_update_sample(n, layers, parameters, deltas, rule, listed, values):
     """Call `update_sample` of the first layer n times, hardly moving its weights."""
     for _ in range(n):
-        update_sample(layers[0], parameters, activations, deltas, rule, listed)
+        update_sample(layers[0], parameters, deltas, rule, listed, values)
 
 
 @kernel(entry=True)
@@ -210,18 +210,19 @@ class RowByRow(Timed):
         X = make_data(2000, 784, 10, dtype.name)[0].reshape(-1)
         order = rng.permutation(2000)
         repeat_gather(1, work.layers, X, order, work.activations, n_rows)
-        repeat_list_inputs(1, work.layers, work.activations, work.listed, n_rows)
+        repeat_list_inputs(1, work.layers, work.activations, work.listed, work.values, n_rows)
         rule, x = Rule(1e-30, 0.0), np.linspace(-20, 0, 1000).astype(dtype)
         last = (work.layers[-1:], work.activations, work.deltas, work.labels, work.losses)
         return {
             "gather": partial(repeat_gather, 100, work.layers, X, order, work.activations, n_rows),
             "output_delta": partial(repeat_output_delta, 500, *last, n_rows),
             "list_inputs": partial(
-                *(repeat_list_inputs, 200, work.layers, work.activations, work.listed, n_rows),
+                *(repeat_list_inputs, 200, work.layers, work.activations, work.listed),
+                *(work.values, n_rows),
             ),
             "forward_listed": partial(
                 *(repeat_forward_listed, 30, work.layers, network.parameters),
-                *(work.activations, work.listed, new_team(), n_rows),
+                *(work.activations, work.listed, work.values, new_team(), n_rows),
             ),
             "update_marked": partial(
                 *(repeat_update_marked, 30, work.layers, network.parameters, work),
@@ -229,7 +230,7 @@ class RowByRow(Timed):
             ),
             "update_sample": partial(
                 *(repeat_update_sample, 1000, work.layers, network.parameters),
-                *(work.activations, work.deltas, rule, work.listed),
+                *(work.deltas, rule, work.listed, work.values),
             ),
             "update_biases": partial(
                 *(repeat_update_biases, 5000, work.layers[:1], network.parameters),

@@ -39,7 +39,7 @@ def forward(layer, parameters, activations, team, first, last):
 
 
 @kernel(inline=True)
-def forward_listed(layer, parameters, activations, listed, team, first, last):
+def forward_listed(layer, parameters, activations, listed, values, team, first, last):
     """`forward` that passes over inputs that are zero: the same sums.
 
     Parameters
@@ -47,22 +47,24 @@ def forward_listed(layer, parameters, activations, listed, team, first, last):
     layer, parameters, activations, team, first, last
         As in `forward`.
     listed : int32 array
+    values : flat array
         The rows' lists, of `lists.list_inputs`; read.
     """
-    j = _forward_listed(ROW, 0, layer, parameters, activations, listed, team, first, last)
-    _forward_listed(ROW_SINGLE, j, layer, parameters, activations, listed, team, first, last)
+    j = _forward_listed(ROW, 0, layer, parameters, activations, listed, values, team, first, last)
+    _forward_listed(
+        ROW_SINGLE, j, layer, parameters, activations, listed, values, team, first, last
+    )
     activate(layer, activations, first, last)
 
 
 @kernel
-def _forward_listed(shape, j, layer, parameters, activations, listed, team, first, last):
+def _forward_listed(shape, j, layer, parameters, activations, listed, values, team, first, last):
     width = columns(shape, parameters)
     while j + width <= layer.padded_out and not stopped(team):
         for i in range(first, last):
             z = repeat_row(shape, parameters, layer.biases_at + j)
             z = add_listed(
-                z, listed, list_at(layer, i),
-                activations, layer.input_at + i * layer.stride_in,
+                z, listed, values, list_at(layer, i),
                 parameters, layer.weights_at + j, layer.stride_out,
             )  # fmt: skip
             store(z, activations, layer.output_at + i * layer.stride_out + j, 0)

@@ -28,54 +28,71 @@ def list_at(layer, i):
 
 
 @intrinsic
-def _append_nonzero(typing_context, x, x_at, k, listed, at):
-    """Write k + c into ``listed[at:]`` for every lane c where ``x[x_at + c]`` is not zero.
+def _append_nonzero(typing_context, x, x_at, k, listed, values, at):
+    """Append what is not zero in the vector ``x[x_at:]``, which begins with input k.
 
-    Returns where the list ends now, behind which a vector's length may be overwritten too.
+    For every lane c where ``x[x_at + c]`` is not zero, k + c goes into ``listed[at:]`` and the
+    number into ``values[at:]``. Returns where the list ends now, behind which a vector's length
+    may be overwritten too.
     """
     lanes = processor.LANES * 32 // x.dtype.bitwidth
 
-    def write(context, builder, signature, values):
-        x_data, listed_data = (
-            context.make_array(signature.args[n])(context, builder, values[n]).data for n in (0, 3)
+    def write(context, builder, signature, arguments):
+        x_data, listed_data, values_data = (
+            context.make_array(signature.args[n])(context, builder, arguments[n]).data
+            for n in (0, 3, 4)
         )
-        number = context.get_value_type(x.dtype)
-        vector, word = ir.VectorType(number, lanes), ir.IntType(32)
-        words, bits = ir.VectorType(word, lanes), ir.VectorType(ir.IntType(1), lanes)
-        address = builder.bitcast(builder.gep(x_data, [values[1]]), vector.as_pointer())
+        number, word = context.get_value_type(x.dtype), ir.IntType(32)
+        vector = ir.VectorType(number, lanes)
+        address = builder.bitcast(builder.gep(x_data, [arguments[1]]), vector.as_pointer())
         numbers = builder.load(address, align=x.dtype.bitwidth // 8)
         mask = builder.fcmp_unordered("!=", numbers, ir.Constant(vector, None))
-        first = builder.trunc(values[2], word)
-        at = values[4]
+        first, at = builder.trunc(arguments[2], word), arguments[5]
         # Without a branch, which could not be foretold. Two lanes have no instruction to pack them.
         if processor.COMPRESS is None or lanes < 4:
             for lane in range(lanes):
                 index = ir.Constant(word, lane)
                 builder.store(builder.add(first, index), builder.gep(listed_data, [at]))
+                found = builder.extract_element(numbers, index)
+                builder.store(found, builder.gep(values_data, [at]))
                 at = builder.add(at, builder.zext(builder.extract_element(mask, index), at.type))
             return at
-        empty = ir.Constant(words, ir.Undefined)
-        firsts = builder.shuffle_vector(
-            builder.insert_element(empty, first, ir.Constant(word, 0)),
-            empty,
-            ir.Constant(words, None),
+        indices = builder.add(
+            _spread(builder, first, lanes),
+            ir.Constant(ir.VectorType(word, lanes), list(range(lanes))),
         )
-        indices = builder.add(firsts, ir.Constant(words, list(range(lanes))))
-        compress = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(words, [words, words, bits]),
-            f"{processor.COMPRESS}.v{lanes}i32",
+        _store_packed(builder, indices, mask, builder.gep(listed_data, [at]), "i32")
+        _store_packed(
+            builder, numbers, mask, builder.gep(values_data, [at]), f"f{x.dtype.bitwidth}"
         )
-        target = builder.bitcast(builder.gep(listed_data, [at]), words.as_pointer())
-        builder.store(builder.call(compress, [indices, indices, mask]), target, align=4)
         flags = builder.bitcast(mask, ir.IntType(lanes))
         return builder.add(at, builder.zext(builder.ctpop(flags), at.type))
 
-    return types.intp(x, types.intp, types.intp, listed, types.intp), write
+    return types.intp(x, types.intp, types.intp, listed, values, types.intp), write
+
+
+def _spread(builder, number, lanes):
+    """Return a vector with `number` in every lane."""
+    empty = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
+    first = builder.insert_element(empty, number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(
+        first, empty, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
+    )
+
+
+def _store_packed(builder, vector, mask, address, suffix):
+    """Store the lanes that `mask` chooses, one behind the other, and anything behind them."""
+    compress = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(vector.type, [vector.type, vector.type, mask.type]),
+        f"{processor.COMPRESS}.v{vector.type.count}{suffix}",
+    )
+    target = builder.bitcast(address, vector.type.as_pointer())
+    builder.store(builder.call(compress, [vector, vector, mask]), target, align=4)
 
 
 @kernel
-def list_inputs(layer, activations, listed, first, last):
+def list_inputs(layer, activations, listed, values, first, last):
     """For the rows first to last, list the layer's inputs that are not zero.
 
     Parameters
@@ -85,6 +102,8 @@ def list_inputs(layer, activations, listed, first, last):
         The layer's inputs are read.
     listed : int32 array
         Overwritten: the rows' lists.
+    values : flat array
+        Overwritten: at the place of each input in `listed`, its value.
     first, last : int
     """
     for i in range(first, last):
@@ -92,7 +111,7 @@ def list_inputs(layer, activations, listed, first, last):
         end = at + 1
         for k in range(0, layer.padded_in, lanes_of(activations)):
             x_at = layer.input_at + i * layer.stride_in + k
-            end = _append_nonzero(activations, x_at, k, listed, end)
+            end = _append_nonzero(activations, x_at, k, listed, values, end)
         listed[at] = end - at - 1
 
 

@@ -16,6 +16,7 @@ from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_MARK, lowest_mark
 from fastmlp.core.tile import (
     Shape,
     add_outer,
+    add_scaled,
     columns,
     copy_transposed,
     descend,
@@ -104,7 +105,9 @@ def _multiply(shape, j, product, team, first, last):
                 tile = add_outer(tile, x, x_at + t * x_term, x_row, y, y_at + t * y_term)
             at = product.target_at + r * product.target_row + j
             if product.descends:
-                descend(tile, product.rate, product.decay, target, at, product.target_row)
+                if product.decay != 0:
+                    tile = add_scaled(tile, product.decay, target, at, product.target_row)
+                descend(tile, product.rate, target, at, product.target_row)
             else:
                 store(tile, target, at, product.target_row)
         j += width
@@ -121,11 +124,10 @@ def _transpose(y, y_at, y_term, panel, width, n_terms):
 
 
 @kernel(inline=True)
-def add_listed(tile, listed, at, x, x_at, y, y_at, y_term):
+def add_listed(tile, listed, values, at, y, y_at, y_term):
     """``tile + x y`` for one row and the terms of the list at `at` alone, in the list's order."""
     for s in range(at + 1, at + 1 + listed[at]):
-        t = listed[s]
-        tile = add_outer(tile, x, x_at + t, 0, y, y_at + t * y_term)
+        tile = add_outer(tile, values, s, 0, y, y_at + listed[s] * y_term)
     return tile
 
 

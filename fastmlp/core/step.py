@@ -113,12 +113,12 @@ def _forward_rows(team, parameters, samples, work, start, n_rows, first, last):
 
     Returns 1 + a row of X that holds NaN or infinity, 0 where all is finite.
     """
-    layers, activations = work.layers, work.activations
+    layers, activations, listed, values = work.layers, work.activations, work.listed, work.values
     refused = gather(layers[0], samples.X, samples.order, start, activations, first, last)
     for l in range(len(layers)):
         if n_rows == 1 or (l == 0 and samples.skips_zeros):
-            list_inputs(layers[l], activations, work.listed, first, last)
-            forward_listed(layers[l], parameters, activations, work.listed, team, first, last)
+            list_inputs(layers[l], activations, listed, values, first, last)
+            forward_listed(layers[l], parameters, activations, listed, values, team, first, last)
         else:
             forward(layers[l], parameters, activations, team, first, last)
     return refused
@@ -149,7 +149,7 @@ def _weights_phase(worker, n_workers, team, parameters, rule, samples, work, n_r
         layer = work.layers[l]
         if n_rows == 1 and rule.reg_lambda == 0:
             if worker == 0:
-                update_sample(layer, parameters, activations, deltas, rule, work.listed)
+                update_sample(layer, parameters, deltas, rule, work.listed, work.values)
         else:
             first, last = _share(layer.n_in, worker, n_workers)
             if l == 0 and samples.skips_zeros:

@@ -62,6 +62,7 @@ class Workspace(NamedTuple):
     deltas: np.ndarray  # likewise, without the inputs
     panels: np.ndarray  # each worker's few columns of transposed weights
     listed: np.ndarray  # int32: each row's list of inputs that are not zero, see `lists`
+    values: np.ndarray  # the values of those inputs, each at its input's place
     marks: np.ndarray  # int64: each worker's marks of rows where some inputs are not zero
     labels: np.ndarray  # int64: the classes of the minibatch
     losses: np.ndarray  # float64: the cross-entropy of each row
@@ -170,6 +171,7 @@ class Network:
             deltas=zeros(n_activations - capacity * int(table[0]["stride_in"]), self.dtype),
             panels=zeros(n_workers * panel, self.dtype),
             listed=np.zeros(n_listed, np.int32),
+            values=zeros(n_listed, self.dtype),
             marks=np.zeros(n_workers * n_marks if skips_zeros else 0, np.int64),
             labels=np.zeros(capacity, np.int64),
             losses=np.zeros(capacity),

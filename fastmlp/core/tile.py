@@ -325,22 +325,38 @@ def store_where_positive(typing_context, tile, gate, gate_at, array, position, s
 
 
 @intrinsic
-def descend(typing_context, tile, rate, decay, array, position, stride):
-    """``array[...] -= rate * (tile + decay * array[...])``: one step of gradient descent."""
+def descend(typing_context, tile, rate, array, position, stride):
+    """``array[...] -= rate * tile``: one step of gradient descent."""
 
     def write(context, builder, signature, values):
         w = _Writer(context, builder, signature, values)
         minus_rate = w.spread(tile, builder.fneg(values[1]))
-        shrink = w.spread(tile, values[2])
         for r, row in enumerate(w.rows(tile, values[0])):
             for c, gradient in enumerate(row):
-                at = w.at(values[4], r, values[5], c * tile.lanes)
-                weights = w.load(tile, 3, at)
-                full = w.multiply_add(tile, shrink, weights, gradient)
-                w.store(tile, w.multiply_add(tile, minus_rate, full, weights), 3, at)
+                at = w.at(values[3], r, values[4], c * tile.lanes)
+                weights = w.load(tile, 2, at)
+                w.store(tile, w.multiply_add(tile, minus_rate, gradient, weights), 2, at)
         return context.get_dummy_value()
 
-    return types.void(tile, tile.dtype, tile.dtype, array, types.intp, types.intp), write
+    return types.void(tile, tile.dtype, array, types.intp, types.intp), write
+
+
+@intrinsic
+def add_scaled(typing_context, tile, factor, array, position, stride):
+    """``add_scaled(tile, factor, array, position, stride)``: tile + factor * ``array[...]``."""
+
+    def write(context, builder, signature, values):
+        w = _Writer(context, builder, signature, values)
+        factors = w.spread(tile, values[1])
+        sums = w.rows(tile, values[0])
+        for r in range(tile.rows):
+            row = w.load_row(tile, 2, w.at(values[3], r, values[4]))
+            sums[r] = [
+                w.multiply_add(tile, factors, y, z) for y, z in zip(row, sums[r], strict=True)
+            ]
+        return w.tile(tile, sums)
+
+    return tile(tile, tile.dtype, array, types.intp, types.intp), write
 
 
 @intrinsic

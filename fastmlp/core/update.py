@@ -6,7 +6,7 @@ from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_MARK, list_at, mark_rows
 from fastmlp.core.product import ROW, ROW_SINGLE, Product, add_marked, multiply
-from fastmlp.core.tile import add_outer, add_row, columns, descend, zeros
+from fastmlp.core.tile import add_outer, add_row, add_scaled, columns, descend, zeros
 
 
 @kernel(inline=True)
@@ -86,36 +86,34 @@ def _update_marked(
                 deltas, layer.delta_at + j, layer.stride_out,
             )  # fmt: skip
             at = layer.weights_at + k * layer.stride_out + j
-            descend(weight_grads, rule.learning_rate, rule.reg_lambda, parameters, at, 0)
+            if rule.reg_lambda != 0:
+                weight_grads = add_scaled(weight_grads, rule.reg_lambda, parameters, at, 0)
+            descend(weight_grads, rule.learning_rate, parameters, at, 0)
         j += width
     return j
 
 
 @kernel(inline=True)
-def update_sample(layer, parameters, activations, deltas, rule, listed):
+def update_sample(layer, parameters, deltas, rule, listed, values):
     """`update` for a minibatch of row 0 alone, for the inputs that its list names.
 
     Where an input is zero so is the gradient of its weights. Not for reg_lambda other than 0,
     which moves every weight.
     """
-    j = _update_sample(ROW, 0, layer, parameters, activations, deltas, rule, listed)
-    _update_sample(ROW_SINGLE, j, layer, parameters, activations, deltas, rule, listed)
+    j = _update_sample(ROW, 0, layer, parameters, deltas, rule, listed, values)
+    _update_sample(ROW_SINGLE, j, layer, parameters, deltas, rule, listed, values)
 
 
 @kernel
-def _update_sample(shape, j, layer, parameters, activations, deltas, rule, listed):
-    width = columns(shape, parameters)
-    at = list_at(layer, 0)
-    while j + width <= layer.padded_out:
+def _update_sample(shape, j, layer, parameters, deltas, rule, listed, values):
+    width, stride, n_columns = columns(shape, parameters), layer.stride_out, layer.padded_out
+    at, weights_at, delta_at = list_at(layer, 0), layer.weights_at, layer.delta_at
+    while j + width <= n_columns:
         for s in range(at + 1, at + 1 + listed[at]):
-            k = listed[s]
-            weight_grads = add_outer(
-                zeros(shape, parameters),
-                activations, layer.input_at + k, 0,
-                deltas, layer.delta_at + j,
-            )  # fmt: skip
-            weights_at = layer.weights_at + k * layer.stride_out + j
-            descend(weight_grads, rule.learning_rate, 0.0, parameters, weights_at, 0)
+            weight_grads = add_outer(zeros(shape, parameters), values, s, 0, deltas, delta_at + j)
+            descend(
+                weight_grads, rule.learning_rate, parameters, weights_at + listed[s] * stride + j, 0
+            )
         j += width
     return j
 
@@ -134,6 +132,6 @@ def _update_bias_columns(shape, j, layer, parameters, deltas, n_rows, rule):
         bias_grads = zeros(shape, parameters)
         for i in range(n_rows):
             bias_grads = add_row(bias_grads, deltas, layer.delta_at + i * layer.stride_out + j)
-        descend(bias_grads, rule.learning_rate, 0.0, parameters, layer.biases_at + j, 0)
+        descend(bias_grads, rule.learning_rate, parameters, layer.biases_at + j, 0)
         j += width
     return j
