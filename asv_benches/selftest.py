@@ -89,6 +89,7 @@ KERNELS = {
     "propagate": ("core/propagate.py", r"time_product\(propagate"),
     "update": ("core/update.py", r"time_product\(update"),
     "list_inputs": ("core/lists.py", r"time_kernel\(list_inputs"),
+    "mark_inputs": ("core/lists.py", r"time_kernel\(mark_inputs"),
     "forward_listed": ("core/forward.py", r"time_kernel\(forward_listed"),
     "update_marked": ("core/update.py", r"time_kernel\(update_marked"),
     "update_sample": ("core/update.py", r"time_kernel\(update_sample"),

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.core.gather import KEPT, SparseRows
+
 MOST_THREADS = 1024  # each is a thread of the system
 LARGEST_LAYER = 2**31 - 1  # units
 
@@ -50,6 +52,27 @@ def real_number(name: str, value: Any) -> float:
     if not 0 <= number < float("inf"):
         raise ValueError(f"{name} is {number}; accepted is a finite number of at least 0")
     return number
+
+
+def scaling(shift: Any, scale: Any, n_in: int, dtype: np.dtype) -> np.ndarray | None:
+    """Return ``input_shift`` and ``input_scale``, each a number or one for every input, in a row.
+
+    None where they change nothing.
+    """
+    both = np.empty((2, n_in), dtype)
+    for row, name, value in zip(both, ("input_shift", "input_scale"), (shift, scale), strict=True):
+        array = _array(name, value)
+        if array.shape not in ((), (n_in,)):
+            raise ValueError(
+                f"{name} has the shape {array.shape}; accepted are a number and ({n_in},)"
+            )
+        with np.errstate(all="ignore"):
+            row[:] = array
+        if not np.isfinite(row).all():
+            raise ValueError(
+                f"{name} has NaN or infinity (as {dtype}); accepted are finite numbers"
+            )
+    return both.reshape(-1) if (both != [[0], [1]]).any() else None
 
 
 def choice(name: str, value: Any, accepted: Iterable[str]) -> str:
@@ -137,23 +160,49 @@ def _array(name: str, values: Any) -> np.ndarray:
     return array
 
 
-def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray:
-    """Return `X` as a C-contiguous, writable array (n_samples, n_in) of `dtype`.
+def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | SparseRows:
+    """Return `X` as rows that the kernels read: C-contiguous and writable, or sparse.
 
-    An array that is so already is returned without a copy. Whether the numbers are finite is
-    not looked at here: `finite_rows` does, and the kernels do while they read.
+    An array of `dtype`, or of a narrower type that kernels convert as they read, is returned
+    without a copy where it lies so already. Whether the numbers are finite is not looked at here:
+    `finite_rows` does, and the kernels do while they read.
     """
-    array = _array(name, X)
-    if array.ndim != 2:
+    array = X if hasattr(X, "tocsr") else _array(name, X)
+    if len(array.shape) != 2:
         raise ValueError(
-            f"{name} has {array.ndim} dimension(s); accepted is a shape of (n_samples, {n_in})"
+            f"{name} has {len(array.shape)} dimension(s); "
+            f"accepted is a shape of (n_samples, {n_in})"
         )
     if array.shape[1] != n_in:
         raise ValueError(
             f"{name} has {array.shape[1]} features; the network's input layer takes {n_in}"
         )
-    if len(array) == 0:
+    if array.shape[0] == 0:
         raise ValueError(f"{name} is empty; accepted are one or more samples")
+    if not isinstance(array, np.ndarray):
+        return _sparse_rows(name, array.tocsr(), dtype)
+    kept = array.dtype.name in KEPT and array.dtype.isnative
+    return _readable(array, array.dtype if kept else dtype)
+
+
+def _sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
+    """Return a matrix of scipy.sparse's CSR format for the kernels, its numbers as `dtype`."""
+    if matrix.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} is sparse of {matrix.dtype}; accepted are matrices of real numbers"
+        )
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return SparseRows(
+        _readable(matrix.data, dtype),
+        _readable(matrix.indices, np.dtype(np.int32)).view(np.uint32),
+        _readable(matrix.indptr, np.dtype(np.int64)),
+    )
+
+
+def _readable(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return `array` as a C-contiguous, aligned and writable one of `dtype`, if need be a copy."""
     with np.errstate(all="ignore"):  # what is too large for the type is reported as infinity
         array = np.ascontiguousarray(array, dtype)
     if not array.flags.aligned:  # which compiled code takes for granted
@@ -170,8 +219,14 @@ def _writable_alias(array: np.ndarray) -> np.ndarray:
     return np.frombuffer(memory, array.dtype).reshape(array.shape)
 
 
-def finite_rows(name: str, X: np.ndarray) -> None:
+def finite_rows(name: str, X: np.ndarray | SparseRows) -> None:
     """Raise ValueError for the first row of `X` that holds NaN or infinity."""
+    if isinstance(X, SparseRows):
+        spoilt = np.flatnonzero(~np.isfinite(X.numbers))
+        if len(spoilt) > 0:
+            row = int(np.searchsorted(X.starts, spoilt[0], "right")) - 1
+            raise not_finite(name, row, X.dtype)
+        return
     finite = np.isfinite(X).all(axis=1)
     if not finite.all():
         raise not_finite(name, int(np.argmin(finite)), X.dtype)

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 FORMAT = "fastmlp network"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2 brought input_shift and input_scale
 
 
 @contextlib.contextmanager

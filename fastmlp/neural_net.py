@@ -13,6 +13,7 @@ import numpy as np
 
 from fastmlp import checks, files
 from fastmlp.core.activations import ACTIVATIONS
+from fastmlp.core.gather import SparseRows
 from fastmlp.core.run import NotFinite, predict
 from fastmlp.core.step import Rule
 from fastmlp.core.storage import Network
@@ -44,6 +45,9 @@ class NeuralNet:
         none. Hidden layers are relu.
     dtype : {float64, float32}, default float64
         float32 is about twice as fast.
+    input_shift, input_scale : float or array (n_in,), default 0.0 and 1.0
+        Every x is read as ``(x - input_shift) * input_scale``, in training and prediction alike:
+        1 / 255 for the bytes of images, or means and inverse deviations.
     random_state : None, int, RandomState or Generator, default None
         Where the weights and the shuffling of `fit` come from. None is NumPy's global state,
         so that after ``np.random.seed(s)`` the weights are those of the NumPy version; an int
@@ -95,6 +99,8 @@ class NeuralNet:
         *,
         output_activation: str = "relu",
         dtype: Any = np.float64,
+        input_shift: Any = 0.0,
+        input_scale: Any = 1.0,
         random_state: Any = None,
         n_threads: int | None = None,
     ):
@@ -108,7 +114,13 @@ class NeuralNet:
         source = checks.random_source(random_state)
         self._random = None if random_state is None else source
         self.history_: dict[str, list[float]] = {}
-        self._network = Network(list(self.layers), ACTIVATIONS[self.output_activation], self.dtype)
+        self.input_shift, self.input_scale = input_shift, input_scale
+        self._network = Network(
+            list(self.layers),
+            ACTIVATIONS[self.output_activation],
+            self.dtype,
+            checks.scaling(input_shift, input_scale, self.layers[0], self.dtype),
+        )
         for weights in self._network.weights:
             n_out, n_in = weights.shape
             weights[...] = source.standard_normal((n_out, n_in)) * np.sqrt(2 / (n_in + n_out))
@@ -159,7 +171,8 @@ class NeuralNet:
         ----------
         X : array-like (n_samples, n_in)
             Finite real numbers of any type and memory order; read without a copy where they are
-            C-contiguous and of the network's dtype.
+            C-contiguous and of the network's dtype, uint8, bool or float16. Or a matrix of
+            scipy.sparse, which is never made dense.
         y : array-like (n_samples,) or (n_samples, n_out)
             Labels 0 to n_out - 1, or one-hot rows.
         epochs : int, default 10
@@ -258,8 +271,15 @@ class NeuralNet:
     def _threads(self) -> int | None:
         return None if self.n_threads is None else checks.thread_count(self.n_threads)
 
+    def _rows(self, name: str, X: Any) -> Any:
+        n_in = self._network.sizes[0]
+        rows = checks.feature_rows(name, X, n_in, self.dtype)
+        if isinstance(rows, SparseRows) and self._network.scaling[:n_in].any():
+            raise ValueError(f"{name} is sparse, which an input_shift other than 0 would fill")
+        return rows
+
     def _data(self, X_name: str, X: Any, y_name: str, y: Any) -> Data:
-        rows = checks.feature_rows(X_name, X, self._network.sizes[0], self.dtype)
+        rows = self._rows(X_name, X)
         return Data(rows, checks.class_labels(y_name, y, len(rows), self._network.sizes[-1]))
 
     def _pairs(self, name: str, pairs: Any) -> Data:
@@ -309,7 +329,7 @@ class NeuralNet:
         ValueError, TypeError
             As in `fit`.
         """
-        rows = checks.feature_rows("X", X, self._network.sizes[0], self.dtype)
+        rows = self._rows("X", X)
         try:
             return predict(self._network, rows, self._threads())[0]
         except NotFinite as error:
@@ -379,6 +399,8 @@ class NeuralNet:
             "reg_lambda": self.reg_lambda,
             "output_activation": self.output_activation,
             "dtype": self.dtype.name,
+            "input_shift": np.asarray(self.input_shift).tolist(),
+            "input_scale": np.asarray(self.input_scale).tolist(),
             "n_threads": self.n_threads,
             "random_state": self._random,
             "history_": self.history_,
@@ -395,6 +417,8 @@ class NeuralNet:
             state["reg_lambda"],
             output_activation=state["output_activation"],
             dtype=state["dtype"],
+            input_shift=state.get("input_shift", 0.0),  # which format 1 has not
+            input_scale=state.get("input_scale", 1.0),
             random_state=0,
             n_threads=state["n_threads"],
         )
@@ -418,7 +442,9 @@ def warmup(dtype: Any = None) -> None:
     Parameters
     ----------
     dtype : {float32, float64} or None, default None
-        None is both. One compilation serves every architecture.
+        None is both. One compilation serves every architecture, for X of this type or of one that
+        is converted to it; X of uint8 or bool, of float16 and sparse have one each, which is made
+        at their first use.
 
     Examples
     --------

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.run import Pace, predict, skips_zeros, train_epoch, workers_for
+from fastmlp.core.gather import SparseRows, rows_of
+from fastmlp.core.run import Pace, inputs_of, predict, train_epoch, workers_for
 from fastmlp.core.step import Rule, Samples
 from fastmlp.core.storage import Network
 
@@ -15,7 +16,7 @@ from fastmlp.core.storage import Network
 class Data(NamedTuple):
     """Samples that `checks` has brought into form."""
 
-    X: np.ndarray  # (n_samples, n_in), C-contiguous, of the network's dtype
+    X: np.ndarray | SparseRows  # (n_samples, n_in), as `checks.feature_rows` returns it
     labels: np.ndarray  # (n_samples,), int64
 
 
@@ -52,16 +53,19 @@ def train_epochs(
     n = len(data.X)
     batch_size = min(batch_size, n)
     n_workers = workers_for(n_threads, network, batch_size, n)
-    passes_zeros = skips_zeros(network, data.X, batch_size)
-    work = network.workspace(batch_size, n_workers, passes_zeros)
+    inputs = inputs_of(network, data.X, batch_size)
+    most_listed = data.X.most_listed if isinstance(data.X, SparseRows) else 0
+    work = network.workspace(batch_size, n_workers, inputs, most_listed)
+    rows = rows_of(data.X)
     pace = Pace(network, batch_size, n_workers)
     network.clear_padding()
     history |= {"loss": []}
     if validation is not None:
         history |= {"validation_loss": [], "validation_accuracy": []}
     for epoch, order in enumerate(orders, 1):
-        flat, order = data.X.reshape(-1), order.astype(np.int64)
-        samples = Samples(flat, data.labels, order, batch_size, passes_zeros)
+        samples = Samples(
+            rows, network.scaling, data.labels, order.astype(np.int64), batch_size, inputs
+        )
         history["loss"].append(train_epoch(network, rule, samples, work, pace, report))
         if validation is not None:
             loss, accuracy = scores(network, validation, n_threads)

@@ -14,7 +14,7 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import fastmlp
 from fastmlp import NeuralNet
-from fastmlp.core import kernel, run, step, storage
+from fastmlp.core import kernel, lists, run, step, storage
 
 FIRST_FIT = """
 import time, sys
@@ -162,7 +162,7 @@ def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data):
     net.fit(X, y, epochs=3)
     assert len(made) == 1  # one workspace for all steps and epochs
 
-    samples = step.Samples(X.reshape(-1), y, np.arange(640), 32, False)
+    samples = step.Samples(X.reshape(-1), net._network.scaling, y, np.arange(640), 32, lists.DENSE)
     rule, team = step.Rule(0.1, 0.0), run.new_team()
 
     def allocations(steps, batch_size):
@@ -190,8 +190,9 @@ def test_warmup_compiles_all_that_a_fit_needs(tmp_path):
         fastmlp.warmup("float16")
     began = time.perf_counter()
     fastmlp.warmup()
+    signatures = list(step.train_steps.signatures)
     fastmlp.warmup()
-    assert len(step.train_steps.signatures) == 2
+    assert step.train_steps.signatures == signatures and len(signatures) >= 2
     assert time.perf_counter() - began < 60
 
 

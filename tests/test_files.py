@@ -84,10 +84,10 @@ def test_other_files_are_refused(tmp_path):
 
 
 def test_a_later_format_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(files, "FORMAT_VERSION", 3)
     NeuralNet([3, 2]).save(tmp_path / "net.npz")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="format version 2; this release reads up to 1"):
+    with pytest.raises(ValueError, match="format version 3; this release reads up to 2"):
         NeuralNet.load(tmp_path / "net.npz")
 
 
@@ -142,12 +142,22 @@ def test_damage_anywhere_is_refused_or_harmless(tmp_path):
 
 
 def test_a_later_format_is_named_whatever_it_holds(tmp_path):
-    plain = json.dumps({"format": files.FORMAT, "format_version": 2})
+    plain = json.dumps({"format": files.FORMAT, "format_version": 3})
     np.savez(tmp_path / "net.npz", network=np.array(plain))
-    with pytest.raises(ValueError, match="format version 2; this release reads up to 1"):
+    with pytest.raises(ValueError, match="format version 3; this release reads up to 2"):
         NeuralNet.load(tmp_path / "net.npz")
 
 
 def test_a_name_as_long_as_the_system_allows(tmp_path):
     NeuralNet([3, 2]).save(tmp_path / ("n" * 250))
     assert os.listdir(tmp_path) == ["n" * 250]
+
+
+def test_a_network_of_format_1_has_no_scaling(tmp_path):
+    net = NeuralNet([3, 2], random_state=0)
+    state = net._state()
+    del state["input_shift"], state["input_scale"]
+    files.save_state(tmp_path / "net.npz", state)
+    loaded = NeuralNet.load(tmp_path / "net.npz")
+    assert (loaded.input_shift, loaded.input_scale) == (0.0, 1.0)
+    assert np.array_equal(loaded.weights[0], net.weights[0])

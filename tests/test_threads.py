@@ -12,7 +12,7 @@ from numba import njit
 
 import fastmlp
 from fastmlp import NeuralNet, neural_net
-from fastmlp.core import barrier, processor, run, step, storage
+from fastmlp.core import barrier, lists, processor, run, step, storage
 from fastmlp.core.update import update
 
 
@@ -341,7 +341,9 @@ def update_the_first_layer(work, parameters, rule, team):
 
 def test_a_team_that_is_told_to_stop_changes_no_weight():
     network = storage.Network([8, 8], 0, np.dtype(np.float64))
-    samples = step.Samples(np.ones(64), np.zeros(8, np.int64), np.arange(8), 8, False)
+    samples = step.Samples(
+        np.ones(64), network.scaling, np.zeros(8, np.int64), np.arange(8), 8, lists.DENSE
+    )
     rule = step.Rule(0.1, 0.0)
     for stop in (1, 0):
         work, team = network.workspace(8, 1), run.new_team()

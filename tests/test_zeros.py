@@ -7,12 +7,16 @@ from fastmlp import NeuralNet, training
 from fastmlp.core import run
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import (
+    DENSE,
     INPUTS_TOGETHER,
-    ROWS_IN_A_MARK,
+    LISTED_TOGETHER,
+    ROWS_IN_A_WORD,
+    ZERO_RICH,
+    find_rows,
     list_at,
     list_inputs,
-    lowest_mark,
-    mark_rows,
+    lowest_bit,
+    mark_inputs,
 )
 from fastmlp.core.storage import Network
 
@@ -57,17 +61,26 @@ def test_zeros_are_passed_over_by_what_x_holds_alone():
     network = Network([100, 64, 10], 0, np.dtype("float32"))
     sparse, _ = zero_rich([100], 5000, 0.1, "float32")
     dense, _ = zero_rich([100], 5000, 0.9, "float32")
-    assert run.skips_zeros(network, sparse, 32)
-    assert not run.skips_zeros(network, dense, 32)
-    assert run.skips_zeros(network, sparse[:1], 32)
-    assert not run.skips_zeros(network, sparse[:0], 32)
-    assert not run.skips_zeros(network, sparse, 2)
-    assert not run.skips_zeros(Network([100, 5], 0, np.dtype("float32")), sparse, 32)
+    narrow = Network([100, 5], 0, np.dtype("float32"))
+    assert run.inputs_of(network, sparse, 32) == ZERO_RICH
+    assert run.inputs_of(network, dense, 32) == DENSE
+    assert run.inputs_of(network, sparse[:1], 32) == ZERO_RICH
+    assert run.inputs_of(network, sparse[:0], 32) == DENSE
+    assert run.inputs_of(network, sparse, 2) == DENSE
+    assert run.inputs_of(narrow, sparse, 32) == DENSE
+
+
+def test_what_counts_as_zero_is_what_the_network_reads():
+    scaling = np.repeat(np.float32([0.5, 2]), 100)
+    network = Network([100, 64, 10], 0, np.dtype("float32"), scaling)
+    zeros, halves = np.zeros((50, 100), np.float32), np.full((50, 100), 0.5, np.float32)
+    assert run.inputs_of(network, zeros, 32) == DENSE
+    assert run.inputs_of(network, halves, 32) == ZERO_RICH
 
 
 def test_no_row_but_the_first_has_a_list_where_nothing_is_passed_over():
     network = Network([1000, 64, 10], 0, np.dtype("float32"))
-    with_lists, without = (network.workspace(500, 2, skips) for skips in (True, False))
+    with_lists, without = (network.workspace(500, 2, inputs) for inputs in (ZERO_RICH, DENSE))
     assert with_lists.listed.size > 500_000 > 2000 > without.listed.size
     assert without.marks.size == 0 < with_lists.marks.size
 
@@ -76,62 +89,72 @@ def test_passing_over_zeros_was_really_tried(monkeypatch):
     """Else the comparison above compares nothing."""
     X, y = zero_rich([300], 203, 0.1, "float32")
     seen = []
-    skips_zeros = training.skips_zeros
+    inputs_of = training.inputs_of
     monkeypatch.setattr(
-        training, "skips_zeros", lambda *given: seen.append(skips_zeros(*given)) or seen[-1]
+        training, "inputs_of", lambda *given: seen.append(inputs_of(*given)) or seen[-1]
     )
     monkeypatch.setattr(run, "DENSE_ENOUGH", ALWAYS)
     trained(X, y % 10, [300, 64, 10], 64)
     monkeypatch.setattr(run, "DENSE_ENOUGH", NEVER)
     trained(X, y % 10, [300, 64, 10], 64)
-    assert seen == [True, False]
+    assert seen == [ZERO_RICH, DENSE]
 
 
 @kernel(entry=True)
 def lowest(bits):
-    return lowest_mark(bits)
+    return lowest_bit(bits)
 
 
 @kernel(entry=True)
-def listed_at(layers, l, i):
-    return list_at(layers[l], i)
+def listed_at(layers, l, i, block):
+    return list_at(layers[l], i, block)
+
+
+@kernel(entry=True)
+def list_and_mark(work, n_rows):
+    list_inputs(work.layers[0], work.activations, work.listed, work.values, 0, n_rows)
+    mark_inputs(work.layers[0], work.activations, work.marks, 0, n_rows)
+
+
+@kernel(entry=True)
+def find(work, n_rows, first, last):
+    find_rows(work.layers[0], work.activations, work.marks, work.words, n_rows, first, last)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_lists_and_marks_say_what_is_not_zero(dtype):
-    for n_in in (1, 8, 15, 100, 300):
-        n_rows = 70
-        network = Network([n_in, 40, 3], 0, np.dtype(dtype))
-        work = network.workspace(n_rows, 1, skips_zeros=True)
-        layer = work.layers[0]
-        X, _ = zero_rich([n_in], n_rows, 0.3, dtype)
-        X[0], X[1], X[2, 0], X[3, -1] = 0, 1, -0.0, np.nan
-        rows = work.activations[: n_rows * layer["stride_in"]].reshape(n_rows, -1)
-        rows[:, :n_in] = X
-        _list(work, n_rows)
-        for i in range(n_rows):
-            at = listed_at(work.layers, 0, i)
+@pytest.mark.parametrize("n_in", [1, 8, 15, 100, 256, 600])
+def test_lists_and_marks_say_what_is_not_zero(n_in, dtype):
+    n_rows = 70
+    network = Network([n_in, 40, 3], 0, np.dtype(dtype))
+    work = network.workspace(n_rows, 1, ZERO_RICH)
+    layer = work.layers[0]
+    X, _ = zero_rich([n_in], n_rows, 0.3, dtype)
+    X[0], X[1], X[2, 0], X[3, -1] = 0, 1, -0.0, np.nan
+    rows = work.activations[: n_rows * layer["stride_in"]].reshape(n_rows, -1)
+    rows[:, :n_in] = X
+    work.marks[:] = 2**16 - 1  # what is left of other minibatches
+    list_and_mark(work, n_rows)
+    for i in range(n_rows):
+        found, values = [], []
+        for block in range(-(-n_in // LISTED_TOGETHER)):
+            at = listed_at(work.layers, 0, i, block)
             entries = slice(at + 1, at + 1 + work.listed[at])
-            assert work.listed[entries].tolist() == np.flatnonzero(X[i]).tolist()
-            np.testing.assert_array_equal(work.values[entries], X[i][X[i] != 0])
-        for first in range(0, n_in, INPUTS_TOGETHER):
-            last = min(first + INPUTS_TOGETHER, n_in)
-            _mark(work, n_rows, first, last)
-            for k in range(first, last):
-                bits = work.marks.reshape(-1, INPUTS_TOGETHER)[:, k - first]
-                marked = [i for i in range(n_rows) if bits[i // ROWS_IN_A_MARK] >> (i % 64) & 1]
-                assert marked == np.flatnonzero(X[:, k]).tolist()
+            found += work.listed[entries].tolist()
+            values += work.values[entries].tolist()
+        assert found == np.flatnonzero(X[i]).tolist()
+        np.testing.assert_array_equal(values, X[i][X[i] != 0])
+    for first in range(0, n_in, INPUTS_TOGETHER):
+        last = min(first + INPUTS_TOGETHER, n_in)
+        find(work, n_rows, first, last)
+        for k in range(first, last):
+            words = work.words.reshape(-1, INPUTS_TOGETHER)[:, k - first].tolist()
+            marked = [i for w, word in enumerate(words) for i in bits_of(word, w)]
+            assert marked == np.flatnonzero(X[:, k]).tolist()
 
 
-@kernel(entry=True)
-def _list(work, n_rows):
-    list_inputs(work.layers[0], work.activations, work.listed, work.values, 0, n_rows)
+def bits_of(word, w):
+    return [w * ROWS_IN_A_WORD + i for i in range(ROWS_IN_A_WORD) if word >> i & 1]
 
 
-@kernel(entry=True)
-def _mark(work, n_rows, first, last):
-    mark_rows(work.layers[0], work.activations, work.marks, n_rows, first, last)
-
-
-def test_the_lowest_mark():
+def test_the_lowest_bit():
     assert [lowest(1), lowest(12), lowest(-(2**63))] == [0, 2, 63]

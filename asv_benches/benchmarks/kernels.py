@@ -12,7 +12,7 @@ from fastmlp.core.forward import forward, forward_listed
 from fastmlp.core.functions import exp
 from fastmlp.core.gather import gather
 from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import list_inputs
+from fastmlp.core.lists import ZERO_RICH, list_inputs, mark_inputs
 from fastmlp.core.losses import output_delta
 from fastmlp.core.processor import LANES
 from fastmlp.core.product import WIDE
@@ -29,8 +29,8 @@ from .timed import Timed
 SHAPES = ["32x784x64", "128x784x64", "128x784x512", "128x256x256", "32x64x32", "32x64x16"]
 PRODUCTS = ["forward", "propagate", "update"]
 ROWWISE = [
-    *("gather", "list_inputs", "forward_listed", "update_marked", "update_sample"),
-    *("update_biases", "output_delta", "exp"),
+    *("gather", "list_inputs", "mark_inputs", "forward_listed", "update_marked"),
+    *("update_sample", "update_biases", "output_delta", "exp"),
 ]
 DTYPES = ["float32", "float64"]
 TURN = 1e8  # multiply-adds: some milliseconds, over the clock's grain, under a time slice
@@ -68,11 +68,12 @@ def repeat_multiply_add(n, x, result):
 
 
 @kernel(entry=True)
-def repeat_gather(n, layers, X, order, activations, n_rows):
+def repeat_gather(n, layers, X, scaling, order, activations, n_rows):
     """Gather n minibatches, one after the other, from the beginning again at the end."""
     n_minibatches = len(order) // n_rows
     for step in range(n):
-        gather(layers[0], X, order, step % n_minibatches * n_rows, activations, 0, n_rows)
+        start = step % n_minibatches * n_rows
+        gather(layers[0], X, scaling, order, start, activations, 0, n_rows)
 
 
 @kernel(entry=True)
@@ -97,12 +98,19 @@ def repeat_forward_listed(n, layers, parameters, activations, listed, values, te
 
 
 @kernel(entry=True)
+def repeat_mark_inputs(n, layers, activations, marks, n_rows):
+    """Call `mark_inputs` of the first layer n times."""
+    for _ in range(n):
+        mark_inputs(layers[0], activations, marks, 0, n_rows)
+
+
+@kernel(entry=True)
 def repeat_update_marked(n, layers, parameters, work, team, rule, n_rows):
     """Call `update_marked` of the first layer n times, hardly moving its weights."""
     for _ in range(n):
         update_marked(
             layers[0], parameters, work.activations, work.deltas, n_rows, rule, team,
-            work.marks, 0, layers[0].n_in,
+            work.marks, work.words, 0, layers[0].n_in,
         )  # fmt: skip
 
 
@@ -205,20 +213,25 @@ class RowByRow(Timed):
     def make_turn(self, name, dtype):
         rng, n_rows = np.random.default_rng(0), 64
         network = Network([784, 64, 10], 0, dtype)
-        work = network.workspace(n_rows, 1, skips_zeros=True)
+        work = network.workspace(n_rows, 1, ZERO_RICH)
         network.parameters[:] = rng.standard_normal(len(network.parameters)) / 100
         X = make_data(2000, 784, 10, dtype.name)[0].reshape(-1)
         order = rng.permutation(2000)
-        repeat_gather(1, work.layers, X, order, work.activations, n_rows)
+        gathered = (X, network.scaling, order, work.activations, n_rows)
+        repeat_gather(1, work.layers, *gathered)
         repeat_list_inputs(1, work.layers, work.activations, work.listed, work.values, n_rows)
+        repeat_mark_inputs(1, work.layers, work.activations, work.marks, n_rows)
         rule, x = Rule(1e-30, 0.0), np.linspace(-20, 0, 1000).astype(dtype)
         last = (work.layers[-1:], work.activations, work.deltas, work.labels, work.losses)
         return {
-            "gather": partial(repeat_gather, 100, work.layers, X, order, work.activations, n_rows),
+            "gather": partial(repeat_gather, 100, work.layers, *gathered),
             "output_delta": partial(repeat_output_delta, 500, *last, n_rows),
             "list_inputs": partial(
                 *(repeat_list_inputs, 200, work.layers, work.activations, work.listed),
                 *(work.values, n_rows),
+            ),
+            "mark_inputs": partial(
+                *(repeat_mark_inputs, 300, work.layers, work.activations, work.marks, n_rows),
             ),
             "forward_listed": partial(
                 *(repeat_forward_listed, 30, work.layers, network.parameters),

@@ -46,7 +46,7 @@ def forward_listed(layer, parameters, activations, listed, values, team, first, 
     ----------
     layer, parameters, activations, team, first, last
         As in `forward`.
-    listed : int32 array
+    listed : uint32 array
     values : flat array
         The rows' lists, of `lists.list_inputs`; read.
     """
@@ -61,12 +61,16 @@ def forward_listed(layer, parameters, activations, listed, values, team, first, 
 def _forward_listed(shape, j, layer, parameters, activations, listed, values, team, first, last):
     width = columns(shape, parameters)
     while j + width <= layer.padded_out and not stopped(team):
-        for i in range(first, last):
-            z = repeat_row(shape, parameters, layer.biases_at + j)
-            z = add_listed(
-                z, listed, values, list_at(layer, i),
-                parameters, layer.weights_at + j, layer.stride_out,
-            )  # fmt: skip
-            store(z, activations, layer.output_at + i * layer.stride_out + j, 0)
+        for b in range(layer.n_blocks):
+            for i in range(first, last):
+                at = layer.output_at + i * layer.stride_out + j
+                z = repeat_row(shape, activations, at)
+                if b == 0:
+                    z = repeat_row(shape, parameters, layer.biases_at + j)
+                z = add_listed(
+                    z, listed, values, list_at(layer, i, b),
+                    parameters, layer.weights_at + j, layer.stride_out,
+                )  # fmt: skip
+                store(z, activations, at, 0)
         j += width
     return j

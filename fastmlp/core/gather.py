@@ -2,22 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmlp.core.functions import number
 from fastmlp.core.kernel import kernel
 from fastmlp.core.processor import CACHE_LINE
 from fastmlp.core.tile import prefetch
 
 AHEAD = 8  # rows: their way from memory takes as long as the copies of so many
 
+#: The types that X may keep until it is gathered, and what compiled code takes them for.
+KEPT = {"uint8": np.uint8, "bool": np.uint8, "float16": np.uint16}
+
+
+@dataclass(frozen=True, eq=False)
+class SparseRows:
+    """A matrix in compressed sparse rows: every input at most once in a row, in order."""
+
+    numbers: np.ndarray  # of the network's dtype
+    inputs: np.ndarray  # uint32
+    starts: np.ndarray  # int64
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of the numbers."""
+        return self.numbers.dtype
+
+    @property
+    def most_listed(self) -> int:
+        """How many numbers the fullest row has."""
+        return int(np.diff(self.starts).max())
+
+
+class Sparse(NamedTuple):
+    """`SparseRows` as kernels take them."""
+
+    numbers: np.ndarray
+    inputs: np.ndarray
+    starts: np.ndarray
+
+
+def rows_of(X: np.ndarray | SparseRows) -> np.ndarray | Sparse:
+    """Return rows as kernels take them: an array flat, a float16 as its bits."""
+    if isinstance(X, SparseRows):
+        return Sparse(X.numbers, X.inputs, X.starts)
+    return X.reshape(-1).view(KEPT.get(X.dtype.name, X.dtype))
+
 
 @kernel
-def gather(layer, X, order, start, activations, first, last):
-    """``a_in[i] = X[order[start + i]]`` for the rows first to last of the minibatch.
+def gather(layer, X, scaling, order, start, activations, first, last):
+    """``a_in[i] = (X[order[start + i]] - shift) * scale`` for the rows first to last.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
         The first layer.
     X : flat array of rows of n_in
+        Of the type of `activations`, or of one in `KEPT`; read.
+    scaling : array
+        n_in shifts, then n_in scales; or empty, for none.
     order : int64 array
     start : int
         Where in `order` this minibatch begins.
@@ -37,14 +86,30 @@ def gather(layer, X, order, start, activations, first, last):
         row = order[start + i]
         if start + i + AHEAD < len(order):  # this minibatch's or the next one's
             for k in range(0, n, line):
-                prefetch(X, order[start + i + AHEAD] * n + k)
+                prefetch(X, order[start + i + AHEAD] * n + k, 2)
         at = layer.input_at + i * layer.stride_in
         x = X[row * n : (row + 1) * n]
         a = activations[at : at + n]
         broken = False
         for k in range(n):
-            a[k] = x[k]
-            broken |= x[k] - x[k] != 0  # NaN and infinity alone
+            value = number(x[k], a[k])
+            a[k] = value
+            broken |= value - value != 0  # NaN and infinity alone
+        if len(scaling) > 0:
+            broken |= scale(a, scaling)
         if broken:
             refused = row + 1
     return refused
+
+
+@kernel
+def scale(a, scaling):
+    """Do ``a = (a - shift) * scale``; return whether that is finite no more."""
+    n = len(a)
+    shift, factor = scaling[:n], scaling[n:]
+    broken = False
+    for k in range(n):
+        value = (a[k] - shift[k]) * factor[k]
+        a[k] = value
+        broken |= value - value != 0
+    return broken

@@ -123,6 +123,16 @@ class _CalleeCompiler(Compiler):
         super().__init__(typingctx, targetctx, library or _Linked(targetctx.codegen()), *rest)
 
 
+#: The options that Numba compiles with: kernels that Python calls, and those that kernels call.
+ENTRY: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,
+    "no_cfunc_wrapper": True,
+}
+CALLEE = ENTRY | {"no_cpython_wrapper": True, "pipeline_class": _CalleeCompiler}
+
+
 def kernel(function: Callable | None = None, *, entry: bool = False, inline: bool = False) -> Any:
     """Compile `function` with Numba at its first call, without the GIL.
 
@@ -149,10 +159,7 @@ def kernel(function: Callable | None = None, *, entry: bool = False, inline: boo
     """
     if function is None:
         return lambda function: kernel(function, entry=entry, inline=inline)
-    options: dict[str, Any] = {
-        **{"nogil": True, "error_model": "numpy", "_nrt": False, "no_cfunc_wrapper": True},
-        **({} if entry else {"no_cpython_wrapper": True, "pipeline_class": _CalleeCompiler}),
-    }
+    options = dict(ENTRY if entry else CALLEE)
     if inline:
         options["inline"] = "always"
     dispatcher = njit(**options)(function)

@@ -17,14 +17,17 @@ from fastmlp.core import processor
 from fastmlp.core.kernel import kernel
 from fastmlp.core.tile import lanes_of
 
-INPUTS_TOGETHER = 128  # whose rows are marked at once: they stay in the nearest cache
-ROWS_IN_A_MARK = 64
+# How the first layer reads X: all of it; dense rows whose zeros it passes over; sparse rows.
+DENSE, ZERO_RICH, SPARSE = 0, 1, 2
+LISTED_TOGETHER = 256  # inputs: their weights stay in the nearest cache from row to row
+INPUTS_TOGETHER = 128  # whose rows are found at once: they stay in the nearest cache
+ROWS_IN_A_WORD = 64
 
 
 @kernel(inline=True)
-def list_at(layer, i):
-    """Return where the list of row i of the layer's inputs begins."""
-    return layer.listed_at + i * (layer.padded_in + 1)
+def list_at(layer, i, block):
+    """Return where row i's list of a block of the layer's inputs begins."""
+    return layer.listed_at + i * layer.stride_listed + block * (layer.block_inputs + 1)
 
 
 @intrinsic
@@ -100,50 +103,112 @@ def list_inputs(layer, activations, listed, values, first, last):
     layer : record of `storage.LAYER`
     activations : flat array
         The layer's inputs are read.
-    listed : int32 array
+    listed : uint32 array
         Overwritten: the rows' lists.
     values : flat array
         Overwritten: at the place of each input in `listed`, its value.
     first, last : int
     """
     for i in range(first, last):
-        at = list_at(layer, i)
-        end = at + 1
-        for k in range(0, layer.padded_in, lanes_of(activations)):
-            x_at = layer.input_at + i * layer.stride_in + k
-            end = _append_nonzero(activations, x_at, k, listed, values, end)
-        listed[at] = end - at - 1
+        for b in range(layer.n_blocks):
+            at = list_at(layer, i, b)
+            end = at + 1
+            begin = b * layer.block_inputs
+            for k in range(
+                begin, min(begin + layer.block_inputs, layer.padded_in), lanes_of(activations)
+            ):
+                x_at = layer.input_at + i * layer.stride_in + k
+                end = _append_nonzero(activations, x_at, k, listed, values, end)
+            listed[at] = end - at - 1
 
 
 @kernel
-def mark_rows(layer, activations, marks, n_rows, first, last):
-    """Mark, for the inputs first to last, the rows of the minibatch where they are not zero.
+def mark_inputs(layer, activations, marks, first, last):
+    """Mark, for the rows first to last, the layer's inputs that are not zero.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
     activations : flat array
         The layer's inputs are read.
-    marks : int64 array
-        Overwritten: row i of input k is bit ``i % 64`` of
-        ``marks[i // 64 * INPUTS_TOGETHER + k - first]``.
-    n_rows, first, last : int
+    marks : uint16 array
+        Overwritten: input k of row i is bit ``k % lanes`` of
+        ``marks[k // lanes * layer.stride_marks + i]``.
+    first, last : int
     """
-    n = last - first
-    for start in range(0, n_rows, ROWS_IN_A_MARK):
-        at = start // ROWS_IN_A_MARK * INPUTS_TOGETHER
-        bits = marks[at : at + n]
-        for c in range(n):
-            bits[c] = 0
-        for i in range(start, min(start + ROWS_IN_A_MARK, n_rows)):
-            x_at = layer.input_at + i * layer.stride_in + first
-            x = activations[x_at : x_at + n]
-            for c in range(n):
-                bits[c] |= np.int64(x[c] != 0) << (i - start)
+    lanes = lanes_of(activations)
+    for k in range(0, layer.padded_in, lanes):
+        at = k // lanes * layer.stride_marks
+        for i in range(first, last):
+            x_at = layer.input_at + i * layer.stride_in + k
+            marks[at + i] = _nonzero_lanes(activations, x_at)
 
 
 @intrinsic
-def lowest_mark(typing_context, bits):
+def _nonzero_lanes(typing_context, x, x_at):
+    """Return a bit for each lane of the vector ``x[x_at:]`` that is not zero, as a uint16."""
+    lanes = processor.LANES * 32 // x.dtype.bitwidth
+
+    def write(context, builder, signature, arguments):
+        data = context.make_array(x)(context, builder, arguments[0]).data
+        vector = ir.VectorType(context.get_value_type(x.dtype), lanes)
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
+        numbers = builder.load(address, align=x.dtype.bitwidth // 8)
+        mask = builder.fcmp_unordered("!=", numbers, ir.Constant(vector, None))
+        flags = builder.bitcast(mask, ir.IntType(lanes))
+        return flags if lanes == 16 else builder.zext(flags, ir.IntType(16))
+
+    return types.uint16(x, types.intp), write
+
+
+@kernel
+def find_rows(layer, activations, marks, words, n_rows, first, last):
+    """Find, for the inputs first to last, the rows of the minibatch where they are marked.
+
+    Parameters
+    ----------
+    layer : record of `storage.LAYER`
+    activations : flat array
+        Tells the lanes of a vector alone.
+    marks : uint16 array
+        Of `mark_inputs`; read.
+    words : int64 array
+        Overwritten: row i of input k is bit ``i % 64`` of
+        ``words[i // 64 * INPUTS_TOGETHER + k - first]``.
+    n_rows, first, last : int
+    """
+    lanes = lanes_of(activations)
+    for start in range(0, n_rows, ROWS_IN_A_WORD):
+        at = start // ROWS_IN_A_WORD * INPUTS_TOGETHER
+        there = np.int64(-1)
+        if n_rows - start < ROWS_IN_A_WORD:
+            there = (np.int64(1) << (n_rows - start)) - 1
+        for k in range(first, last):
+            row_at = k // lanes * layer.stride_marks + start
+            words[at + k - first] = _marked(marks, row_at, k % lanes) & there
+
+
+@intrinsic
+def _marked(typing_context, marks, at, lane):
+    """Return a bit for each of the 64 rows from ``marks[at]`` on in which `lane` is marked."""
+
+    def write(context, builder, signature, arguments):
+        data = context.make_array(marks)(context, builder, arguments[0]).data
+        rows = ir.VectorType(ir.IntType(16), ROWS_IN_A_WORD)
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), rows.as_pointer())
+        flags = builder.load(address, align=2)
+        one = builder.shl(
+            ir.Constant(ir.IntType(16), 1), builder.trunc(arguments[2], ir.IntType(16))
+        )
+        chosen = builder.and_(flags, _spread(builder, one, ROWS_IN_A_WORD))
+        found = builder.icmp_unsigned("!=", chosen, ir.Constant(rows, None))
+        return builder.bitcast(found, ir.IntType(ROWS_IN_A_WORD))
+
+    return types.int64(marks, types.intp, types.intp), write
+
+
+@intrinsic
+def lowest_bit(typing_context, bits):
     """Return the number of the lowest bit that is set, of an int64 that is not zero."""
 
     def write(context, builder, signature, values):

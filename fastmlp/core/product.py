@@ -12,7 +12,7 @@ import numpy as np
 from fastmlp.core import processor
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_MARK, lowest_mark
+from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_WORD, lowest_bit
 from fastmlp.core.tile import (
     Shape,
     add_outer,
@@ -132,12 +132,12 @@ def add_listed(tile, listed, values, at, y, y_at, y_term):
 
 
 @kernel(inline=True)
-def add_marked(tile, marks, at, n_marks, x, x_at, x_term, y, y_at, y_term):
-    """``tile + x y`` for one row and the terms that are marked alone, in their order."""
-    for m in range(n_marks):
-        bits = marks[at + m * INPUTS_TOGETHER]
+def add_marked(tile, words, at, n_words, x, x_at, x_term, y, y_at, y_term):
+    """``tile + x y`` for one row and the terms whose bits are set alone, in their order."""
+    for w in range(n_words):
+        bits = words[at + w * INPUTS_TOGETHER]
         while bits != 0:
-            t = m * ROWS_IN_A_MARK + lowest_mark(bits)
+            t = w * ROWS_IN_A_WORD + lowest_bit(bits)
             bits &= bits - 1
             tile = add_outer(tile, x, x_at + t * x_term, 0, y, y_at + t * y_term)
     return tile

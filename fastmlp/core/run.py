@@ -12,6 +12,8 @@ import numpy as np
 
 from fastmlp.core import processor
 from fastmlp.core.barrier import ABANDONED, BEGUN, STOPPED, new_team
+from fastmlp.core.gather import SparseRows, rows_of
+from fastmlp.core.lists import DENSE, SPARSE, ZERO_RICH
 from fastmlp.core.product import MOST_ROWS, ROW
 from fastmlp.core.step import Rule, Samples, predict_rows, train_steps
 from fastmlp.core.storage import Network, Workspace
@@ -55,16 +57,20 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
     return max(1, int(min(processor.usable_threads(), gaining)))
 
 
-def skips_zeros(network: Network, X: np.ndarray, batch_size: int) -> bool:
-    """Return whether X has so many zeros that a step gains by passing over them.
+def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> int:
+    """Return how the first layer reads X, a code of `lists`: as its zeros make it quickest.
 
     Whatever the answer, the results are the same, to the last bit.
     """
+    if isinstance(X, SparseRows):
+        return SPARSE
     tile_columns = ROW.vectors * processor.LANES * 4 // network.dtype.itemsize
     if batch_size < MOST_ROWS or network.sizes[1] < tile_columns:
-        return False
+        return DENSE
     looked_at = X[:: max(1, -(-len(X) // LOOKED_AT))]
-    return bool(np.count_nonzero(looked_at) < DENSE_ENOUGH * looked_at.size)
+    shift = network.scaling[: network.sizes[0]]
+    n_others = np.count_nonzero(looked_at - shift if shift.any() else looked_at)
+    return ZERO_RICH if n_others < DENSE_ENOUGH * looked_at.size else DENSE
 
 
 def _together(
@@ -259,7 +265,10 @@ def _undone_if_interrupted(parameters: np.ndarray) -> Iterator[None]:
 
 
 def predict(
-    network: Network, X: np.ndarray, n_threads: int | None, labels: np.ndarray | None = None
+    network: Network,
+    X: np.ndarray | SparseRows,
+    n_threads: int | None,
+    labels: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the softmax of the last activation of every row of X, and the rows' cross-entropies.
 
@@ -277,9 +286,11 @@ def predict(
     order = np.arange(n, dtype=np.int64)
     together = min(n, PREDICTED_TOGETHER)
     n_workers = min(workers_for(n_threads, network, n + 1, n), -(-n // together))
-    works = [network.borrow(PREDICTED_TOGETHER) for _ in range(n_workers)]
+    works = [_prediction_workspace(network, X) for _ in range(n_workers)]
     at_once = n_workers * max(1, int(RUN_SECONDS / MULTIPLY_ADD / network.multiply_adds))
-    samples = Samples(X.reshape(-1), labels, order, PREDICTED_TOGETHER, False)
+    rows = rows_of(X)
+    inputs = SPARSE if isinstance(X, SparseRows) else DENSE
+    samples = Samples(rows, network.scaling, labels, order, PREDICTED_TOGETHER, inputs)
     team = new_team()
     try:
         for start in range(0, n, at_once):
@@ -296,5 +307,12 @@ def predict(
             if refused:
                 raise NotFinite(int(refused) - 1)
     finally:
-        network.give_back(works)
+        if inputs == DENSE:
+            network.give_back(works)
     return probabilities, losses
+
+
+def _prediction_workspace(network: Network, X: np.ndarray | SparseRows) -> Workspace:
+    if isinstance(X, SparseRows):
+        return network.workspace(PREDICTED_TOGETHER, 1, SPARSE, X.most_listed)
+    return network.borrow(PREDICTED_TOGETHER)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from fastmlp.core.barrier import begin, meet, stopped
 from fastmlp.core.forward import forward, forward_listed
-from fastmlp.core.gather import gather
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import list_inputs
+from fastmlp.core.gather import Sparse, gather
+from fastmlp.core.kernel import CALLEE, kernel
+from fastmlp.core.lists import DENSE, SPARSE, ZERO_RICH, list_inputs, mark_inputs
 from fastmlp.core.losses import output_delta, softmax
 from fastmlp.core.product import MOST_ROWS
 from fastmlp.core.propagate import propagate
+from fastmlp.core.sparse import list_sparse, update_sparse
 from fastmlp.core.update import update, update_biases, update_marked, update_sample
 
 ROWS_TOGETHER = 256  # of a worker's share: they stay in the cache from layer to layer
@@ -23,11 +26,12 @@ HALTED = -1  # instead of a refused row: the team was told to stop
 class Samples(NamedTuple):
     """What is trained on, and in which order."""
 
-    X: np.ndarray  # flat: rows of n_in numbers
+    X: np.ndarray | Sparse  # as `gather.rows_of` returns it
+    scaling: np.ndarray  # what is done to X as it is read, see `gather.gather`
     labels: np.ndarray  # int64: the class of each row
     order: np.ndarray  # int64: rows of X, minibatch after minibatch
     batch_size: int
-    skips_zeros: bool  # so many zeros in X that listing the others is quicker
+    inputs: int  # how the first layer reads X: a code of `lists`
 
 
 class Rule(NamedTuple):
@@ -107,6 +111,36 @@ def train_steps(
     return loss
 
 
+def _read_rows(X, layer, samples, start, work, first, last):
+    raise NotImplementedError
+
+
+@overload(_read_rows, jit_options=CALLEE)
+def _read_rows_of(X, layer, samples, start, work, first, last):
+    """Gather dense rows or list sparse ones, as the type of X says: nobody compiles both."""
+    if isinstance(X, types.NamedTuple):
+        return lambda X, layer, samples, start, work, first, last: list_sparse(
+            layer, X, samples.scaling, samples.order, start, work.listed, work.values, first, last
+        )
+    return lambda X, layer, samples, start, work, first, last: gather(
+        layer, X, samples.scaling, samples.order, start, work.activations, first, last
+    )
+
+
+def _update_sparse_rows(X, layer, parameters, n_rows, rule, team, work, first, last):
+    raise NotImplementedError
+
+
+@overload(_update_sparse_rows, jit_options=CALLEE)
+def _update_sparse_rows_of(X, layer, parameters, n_rows, rule, team, work, first, last):
+    if isinstance(X, types.NamedTuple):
+        return lambda X, layer, parameters, n_rows, rule, team, work, first, last: update_sparse(
+            layer, parameters, work.deltas, n_rows, rule, team, work.listed, work.values,
+            work.columns, first, last,
+        )  # fmt: skip
+    return lambda X, layer, parameters, n_rows, rule, team, work, first, last: None
+
+
 @kernel
 def _forward_rows(team, parameters, samples, work, start, n_rows, first, last):
     """Gather the rows first to last and bring them forward through all layers.
@@ -114,10 +148,13 @@ def _forward_rows(team, parameters, samples, work, start, n_rows, first, last):
     Returns 1 + a row of X that holds NaN or infinity, 0 where all is finite.
     """
     layers, activations, listed, values = work.layers, work.activations, work.listed, work.values
-    refused = gather(layers[0], samples.X, samples.order, start, activations, first, last)
+    refused = _read_rows(samples.X, layers[0], samples, start, work, first, last)
     for l in range(len(layers)):
-        if n_rows == 1 or (l == 0 and samples.skips_zeros):
-            list_inputs(layers[l], activations, listed, values, first, last)
+        if n_rows == 1 or (l == 0 and samples.inputs != DENSE):
+            if l > 0 or samples.inputs != SPARSE:
+                list_inputs(layers[l], activations, listed, values, first, last)
+            if l == 0 and samples.inputs == ZERO_RICH:
+                mark_inputs(layers[l], activations, work.marks, first, last)
             forward_listed(layers[l], parameters, activations, listed, values, team, first, last)
         else:
             forward(layers[l], parameters, activations, team, first, last)
@@ -152,11 +189,15 @@ def _weights_phase(worker, n_workers, team, parameters, rule, samples, work, n_r
                 update_sample(layer, parameters, deltas, rule, work.listed, work.values)
         else:
             first, last = _share(layer.n_in, worker, n_workers)
-            if l == 0 and samples.skips_zeros:
-                marks = _own(work.marks, worker, n_workers)
-                update_marked(
-                    layer, parameters, activations, deltas, n_rows, rule, team, marks, first, last
+            if l == 0 and samples.inputs == SPARSE:
+                _update_sparse_rows(
+                    samples.X, layer, parameters, n_rows, rule, team, work, first, last
                 )
+            elif l == 0 and samples.inputs == ZERO_RICH:
+                update_marked(
+                    layer, parameters, activations, deltas, n_rows, rule, team, work.marks,
+                    _own(work.words, worker, n_workers), first, last,
+                )  # fmt: skip
             else:
                 update(layer, parameters, activations, deltas, n_rows, rule, team, first, last)
         if worker == 0:

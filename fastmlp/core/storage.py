@@ -13,7 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.core.activations import RELU
-from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_MARK
+from fastmlp.core.lists import (
+    DENSE,
+    INPUTS_TOGETHER,
+    LISTED_TOGETHER,
+    ROWS_IN_A_WORD,
+    SPARSE,
+    ZERO_RICH,
+)
 from fastmlp.core.processor import CACHE_LINE, LANES
 from fastmlp.core.product import MOST_ROWS
 
@@ -32,6 +39,10 @@ LAYER = np.dtype(
         ("output_at", np.int64),
         ("delta_at", np.int64),  # in the deltas
         ("listed_at", np.int64),  # in the lists of inputs that are not zero
+        ("stride_listed", np.int64),  # from a row's lists to the next's
+        ("n_blocks", np.int64),  # of inputs, each with a list
+        ("block_inputs", np.int64),  # how many a list names at the most
+        ("stride_marks", np.int64),  # from a vector of inputs to the next, in their marks
         ("activation", np.int64),
     ]
 )
@@ -54,6 +65,15 @@ def zeros(n: int, dtype: np.dtype) -> np.ndarray:
     return raw[start : start + n_bytes].view(dtype)
 
 
+class Columns(NamedTuple):
+    """For sparse rows: what is listed of a minibatch, input by input, see `sparse`."""
+
+    values: np.ndarray  # the numbers, of the network's dtype
+    rows: np.ndarray  # uint32: the row that each is of
+    ends: np.ndarray  # uint32, for each input: where its numbers end; 0 between two updates
+    touched: np.ndarray  # uint32: each worker's inputs that are listed at all
+
+
 class Workspace(NamedTuple):
     """All that a step overwrites besides the parameters; allocated before the first step."""
 
@@ -61,9 +81,11 @@ class Workspace(NamedTuple):
     activations: np.ndarray  # each layer's rows after those of the layer before
     deltas: np.ndarray  # likewise, without the inputs
     panels: np.ndarray  # each worker's few columns of transposed weights
-    listed: np.ndarray  # int32: each row's list of inputs that are not zero, see `lists`
+    listed: np.ndarray  # uint32: each row's list of inputs that are not zero, see `lists`
     values: np.ndarray  # the values of those inputs, each at its input's place
-    marks: np.ndarray  # int64: each worker's marks of rows where some inputs are not zero
+    columns: Columns
+    marks: np.ndarray  # uint16: of the minibatch's inputs that are not zero, see `lists`
+    words: np.ndarray  # int64: each worker's bits of the rows in which some inputs are marked
     labels: np.ndarray  # int64: the classes of the minibatch
     losses: np.ndarray  # float64: the cross-entropy of each row
     refused: np.ndarray  # int64, for each worker: 0, or why it ends: see `train_steps`
@@ -80,6 +102,8 @@ class Network:
         A code of `activations`; hidden layers are relu.
     dtype : dtype
         float32 or float64.
+    scaling : array of `dtype`, optional
+        What is done to X as it is read: n_in shifts, then n_in scales; see `gather.gather`.
 
     Attributes
     ----------
@@ -88,8 +112,15 @@ class Network:
         Each layer's, as writable views of shape (n_out, n_in) and (n_out, 1).
     """
 
-    def __init__(self, sizes: list[int], output_activation: int, dtype: np.dtype):
+    def __init__(
+        self,
+        sizes: list[int],
+        output_activation: int,
+        dtype: np.dtype,
+        scaling: np.ndarray | None = None,
+    ):
         self.sizes, self.output_activation, self.dtype = sizes, output_activation, dtype
+        self.scaling = np.empty(0, dtype) if scaling is None else scaling
         self._table = self._layers_of_one_row()
         last = self._table[-1]
         self.parameters = zeros(int(last["biases_at"] + last["stride_out"]), dtype)
@@ -141,38 +172,64 @@ class Network:
             layer["output_at"] = input_at = input_at + layer["stride_in"]
             layer["delta_at"] = layer["output_at"] - table[0]["stride_in"]
             layer["listed_at"] = listed_at
-            listed_at += layer["padded_in"] + 1
+            layer["n_blocks"], layer["block_inputs"] = 1, layer["padded_in"]
+            layer["stride_listed"] = layer["padded_in"] + 1
+            listed_at += layer["stride_listed"]
             layer["activation"] = RELU
         table[-1]["activation"] = self.output_activation
         return table
 
-    def workspace(self, n_rows: int, n_workers: int, skips_zeros: bool = False) -> Workspace:
+    def workspace(
+        self, n_rows: int, n_workers: int, inputs: int = DENSE, most_listed: int = 0
+    ) -> Workspace:
         """Return a workspace for minibatches of up to `n_rows` and as many workers.
 
-        With room for a list of the first layer's inputs for every row where `skips_zeros`, else
-        only for row 0, which may be a whole minibatch.
+        `inputs` is how the first layer reads: a code of `lists`. Each row's list has room for
+        `most_listed` inputs where they are sparse, for all where they are rich in zeros; else only
+        row 0, which may be a whole minibatch, has one.
         """
         capacity = _padded(n_rows, MOST_ROWS)
         table = self._table.copy()
-        n_listed = int(table[-1]["listed_at"] + table[-1]["padded_in"] + 1)
-        if skips_zeros:
-            of_other_rows = (n_rows - 1) * int(table[0]["padded_in"] + 1)
+        first = table[0]
+        if inputs == SPARSE:
+            first["block_inputs"] = most_listed
+            for name in ("output_at", "input_at"):  # no dense inputs
+                table[name] -= first["stride_in"]
+            first["input_at"] = 0
+        elif inputs == ZERO_RICH:
+            first["block_inputs"] = LISTED_TOGETHER
+            first["n_blocks"] = -(-first["padded_in"] // LISTED_TOGETHER)
+        of_a_row = first["n_blocks"] * (first["block_inputs"] + 1)
+        table["listed_at"][1:] += of_a_row - first["stride_listed"]
+        first["stride_listed"] = of_a_row
+        n_listed = int(table[-1]["listed_at"] + table[-1]["stride_listed"])
+        if inputs != DENSE:
+            of_other_rows = (n_rows - 1) * int(table[0]["stride_listed"])
             table["listed_at"][1:] += of_other_rows
             n_listed += of_other_rows
-        n_marks = INPUTS_TOGETHER * -(-n_rows // ROWS_IN_A_MARK)
         for name in ("input_at", "output_at", "delta_at"):
             table[name] *= capacity
         last = table[-1]
-        n_activations = int(last["output_at"] + capacity * last["stride_out"])
         panel = 4 * CACHE_LINE // self.dtype.itemsize * int(table["stride_out"].max())
+        n_words = -(-n_rows // ROWS_IN_A_WORD) if inputs == ZERO_RICH else 0
+        table["stride_marks"] = n_words * ROWS_IN_A_WORD
+        n_marks = int(table[0]["padded_in"] * table[0]["stride_marks"])
+        n_sorted, n_inputs = (n_listed, self.sizes[0]) if inputs == SPARSE else (0, 0)
         return Workspace(
             layers=table,
-            activations=zeros(n_activations, self.dtype),
-            deltas=zeros(n_activations - capacity * int(table[0]["stride_in"]), self.dtype),
+            activations=zeros(int(last["output_at"] + capacity * last["stride_out"]), self.dtype),
+            deltas=zeros(int(last["delta_at"] + capacity * last["stride_out"]), self.dtype),
             panels=zeros(n_workers * panel, self.dtype),
-            listed=np.zeros(n_listed, np.int32),
+            listed=np.zeros(n_listed, np.uint32),
             values=zeros(n_listed, self.dtype),
-            marks=np.zeros(n_workers * n_marks if skips_zeros else 0, np.int64),
+            columns=Columns(
+                values=zeros(n_sorted, self.dtype),
+                rows=np.zeros(n_sorted, np.uint32),
+                ends=np.zeros(n_inputs, np.uint32),
+                touched=np.zeros(n_inputs, np.uint32),
+            ),
+            marks=np.zeros(n_marks // (LANES * 4 // self.dtype.itemsize), np.uint16),
+            words=np.zeros(n_workers * n_words * INPUTS_TOGETHER, np.int64),
             labels=np.zeros(capacity, np.int64),
             losses=np.zeros(capacity),
             refused=np.zeros(n_workers, np.int64),

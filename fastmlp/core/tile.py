@@ -359,9 +359,14 @@ def add_scaled(typing_context, tile, factor, array, position, stride):
     return tile(tile, tile.dtype, array, types.intp, types.intp), write
 
 
-@intrinsic
-def prefetch(typing_context, array, position):
-    """``prefetch(array, position)``: start to bring one cache line near; no effect on values."""
+@intrinsic(prefer_literal=True)
+def prefetch(typing_context, array, position, level):
+    """``prefetch(array, position, level)``: start to bring one cache line near.
+
+    Into the nearest cache where `level`, a literal, is 1, into the second where it is 2. No effect
+    on values.
+    """
+    locality = 4 - level.literal_value
 
     def write(context, builder, signature, values):
         w = _Writer(context, builder, signature, values)
@@ -369,8 +374,8 @@ def prefetch(typing_context, array, position):
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         address = builder.bitcast(w.pointer(0, values[1]), byte)
-        read, level, data = (ir.Constant(word, value) for value in (0, 2, 1))
+        read, level, data = (ir.Constant(word, value) for value in (0, locality, 1))
         builder.call(call, [address, read, level, data])
         return context.get_dummy_value()
 
-    return types.void(array, types.intp), write
+    return types.void(array, types.intp, level), write

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_MARK, list_at, mark_rows
+from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_WORD, find_rows, list_at
 from fastmlp.core.product import ROW, ROW_SINGLE, Product, add_marked, multiply
 from fastmlp.core.tile import add_outer, add_row, add_scaled, columns, descend, zeros
 
@@ -47,41 +47,41 @@ def _descent(layer, parameters, activations, deltas, n_rows, rule, j):
 
 
 @kernel(inline=True)
-def update_marked(layer, parameters, activations, deltas, n_rows, rule, team, marks, first, last):
+def update_marked(
+    layer, parameters, activations, deltas, n_rows, rule, team, marks, words, first, last
+):
     """`update` that passes over inputs that are zero: the same sums.
 
     Parameters
     ----------
     layer, parameters, activations, deltas, n_rows, rule, team, first, last
         As in `update`.
-    marks : int64 array
-        Overwritten: see `lists.mark_rows`.
+    marks : uint16 array
+        Of `lists.mark_inputs`; read.
+    words : int64 array
+        Overwritten: see `lists.find_rows`.
     """
     j = 0
     for k in range(first, last, INPUTS_TOGETHER):
         if stopped(team):
             break
         end = min(k + INPUTS_TOGETHER, last)
-        mark_rows(layer, activations, marks, n_rows, k, end)
+        find_rows(layer, activations, marks, words, n_rows, k, end)
         j = _update_marked(
-            ROW, layer, parameters, activations, deltas, n_rows, rule, team, marks, k, end
+            layer, parameters, activations, deltas, n_rows, rule, team, words, k, end
         )
     # The columns that are left fill too few registers to gain by it.
     multiply(_descent(layer, parameters, activations, deltas, n_rows, rule, j), team, first, last)
 
 
 @kernel
-def _update_marked(
-    shape, layer, parameters, activations, deltas, n_rows, rule, team, marks, first, last
-):
-    width, j = columns(shape, parameters), 0
-    n_marks = (n_rows + ROWS_IN_A_MARK - 1) // ROWS_IN_A_MARK
-    while j + width <= layer.padded_out:
+def _update_marked(layer, parameters, activations, deltas, n_rows, rule, team, words, first, last):
+    width, j = columns(ROW, parameters), 0
+    n_words = (n_rows + ROWS_IN_A_WORD - 1) // ROWS_IN_A_WORD
+    while j + width <= layer.padded_out and not stopped(team):
         for k in range(first, last):
-            if stopped(team):
-                break
             weight_grads = add_marked(
-                zeros(shape, parameters), marks, k - first, n_marks,
+                zeros(ROW, parameters), words, k - first, n_words,
                 activations, layer.input_at + k, layer.stride_in,
                 deltas, layer.delta_at + j, layer.stride_out,
             )  # fmt: skip
@@ -107,13 +107,15 @@ def update_sample(layer, parameters, deltas, rule, listed, values):
 @kernel
 def _update_sample(shape, j, layer, parameters, deltas, rule, listed, values):
     width, stride, n_columns = columns(shape, parameters), layer.stride_out, layer.padded_out
-    at, weights_at, delta_at = list_at(layer, 0), layer.weights_at, layer.delta_at
+    weights_at, delta_at = layer.weights_at, layer.delta_at
     while j + width <= n_columns:
-        for s in range(at + 1, at + 1 + listed[at]):
-            weight_grads = add_outer(zeros(shape, parameters), values, s, 0, deltas, delta_at + j)
-            descend(
-                weight_grads, rule.learning_rate, parameters, weights_at + listed[s] * stride + j, 0
-            )
+        for b in range(layer.n_blocks):
+            at = list_at(layer, 0, b)
+            for s in range(at + 1, at + 1 + listed[at]):
+                grads = add_outer(zeros(shape, parameters), values, s, 0, deltas, delta_at + j)
+                descend(
+                    grads, rule.learning_rate, parameters, weights_at + listed[s] * stride + j, 0
+                )
         j += width
     return j
 

@@ -1,0 +1,188 @@
+"""Sparse rows of X: their lists, and an update that costs by the numbers there are (floor 2).
+
+Such rows are never made dense. A row's list, which forward goes along, is what lies in memory.
+For the update every input's numbers are brought together, row after row, so the sums are those of
+`update` in the same order.
+"""
+
+from __future__ import annotations
+
+from fastmlp.core.barrier import stopped
+from fastmlp.core.gather import AHEAD
+from fastmlp.core.kernel import kernel
+from fastmlp.core.lists import list_at
+from fastmlp.core.processor import CACHE_LINE
+from fastmlp.core.product import ROW, ROW_SINGLE
+from fastmlp.core.tile import add_outer, add_scaled, descend, prefetch, zeros
+from fastmlp.core.tile import columns as columns_of
+
+
+@kernel
+def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
+    """List the inputs of the sparse rows first to last of the minibatch.
+
+    Parameters
+    ----------
+    layer : record of `storage.LAYER`
+        The first layer.
+    X : gather.Sparse
+        Read.
+    scaling : array
+        As in `gather.gather`; of the shifts, which would fill X, none is other than 0.
+    order : int64 array
+    start : int
+        Where in `order` this minibatch begins.
+    listed : uint32 array
+    values : flat array
+        Overwritten: the rows' lists, as `lists.list_inputs` makes them.
+    first, last : int
+
+    Returns
+    -------
+    int
+        1 + the row of X in which NaN or infinity was found, 0 where all is finite.
+    """
+    refused = 0
+    for i in range(first, last):
+        row = order[start + i]
+        if start + i + AHEAD < len(order):  # this minibatch's or the next one's
+            _prefetch(X, order[start + i + AHEAD])
+        begin, n = X.starts[row], X.starts[row + 1] - X.starts[row]
+        at = list_at(layer, i, 0)
+        listed[at] = n
+        numbers, inputs = X.numbers[begin : begin + n], X.inputs[begin : begin + n]
+        own_values, own_list = values[at + 1 : at + 1 + n], listed[at + 1 : at + 1 + n]
+        for s in range(n):
+            own_list[s] = inputs[s]
+        broken = False
+        for s in range(n):
+            value = numbers[s]
+            if len(scaling) > 0:
+                value = value * scaling[layer.n_in + inputs[s]]
+            own_values[s] = value
+            broken |= value - value != 0
+        if broken:
+            refused = row + 1
+    return refused
+
+
+@kernel(inline=True)
+def _prefetch(X, row):
+    line = CACHE_LINE // 4
+    for s in range(X.starts[row], X.starts[row + 1], line):
+        prefetch(X.numbers, s, 2)
+        prefetch(X.inputs, s, 2)
+
+
+@kernel
+def _sort(layer, listed, values, columns, n_rows, first, last):
+    """Bring the listed numbers of the inputs first to last together, input by input.
+
+    Afterwards ``columns.touched[first:]`` names the inputs that are listed at all. The numbers of
+    the first of them, in the order of their rows, begin at the first place returned and end
+    before ``columns.ends`` of that input, where those of the next one begin.
+
+    Returns
+    -------
+    int, int
+        Where the numbers begin, and how many inputs are named.
+    """
+    ends, touched = columns.ends, columns.touched[first:last]
+    n_touched = n_below = 0
+    for i in range(n_rows):
+        begin, end = _part(layer, listed, i, first, last)
+        n_below += begin - list_at(layer, i, 0) - 1
+        own_list = listed[begin:end]
+        for s in range(len(own_list)):
+            k = own_list[s]
+            if ends[k] == 0:
+                touched[n_touched] = k
+                n_touched += 1
+            ends[k] += 1
+    end = n_below
+    for c in range(n_touched):
+        n = ends[touched[c]]
+        ends[touched[c]] = end
+        end += n
+    for i in range(n_rows):
+        begin, end = _part(layer, listed, i, first, last)
+        own_list, own_values = listed[begin:end], values[begin:end]
+        for s in range(len(own_list)):
+            k = own_list[s]
+            at = ends[k]
+            columns.rows[at] = i
+            columns.values[at] = own_values[s]
+            ends[k] = at + 1
+    return n_below, n_touched
+
+
+@kernel
+def _part(layer, listed, i, first, last):
+    """Return where the inputs from first to last begin and end in the list of row i."""
+    begin = list_at(layer, i, 0) + 1
+    end = begin + listed[begin - 1]
+    while begin < end and listed[begin] < first:
+        begin += 1
+    while begin < end and listed[end - 1] >= last:
+        end -= 1
+    return begin, end
+
+
+@kernel
+def update_sparse(
+    layer, parameters, deltas, n_rows, rule, team, listed, values, columns, first, last
+):
+    """`update` of the first layer for sparse rows: the same sums.
+
+    Parameters
+    ----------
+    layer, parameters, deltas, n_rows, rule, team, first, last
+        As in `update.update`. Where ``rule.reg_lambda`` is 0 only weights of inputs that some row
+        lists are read or changed.
+    listed : uint32 array
+    values : flat array
+        The rows' lists, of `list_sparse`; read.
+    columns : storage.Columns
+        Overwritten, apart from `ends`, which are all 0 before and after.
+    """
+    begin, n_touched = _sort(layer, listed, values, columns, n_rows, first, last)
+    touched = columns.touched[first : first + n_touched]
+    if rule.reg_lambda != 0:
+        touched = _touch_all(columns, n_touched, first, last)
+    j = _update_sparse(ROW, 0, layer, parameters, deltas, rule, team, columns, touched, begin)
+    _update_sparse(ROW_SINGLE, j, layer, parameters, deltas, rule, team, columns, touched, begin)
+    for c in range(len(touched)):
+        columns.ends[touched[c]] = 0
+
+
+@kernel(inline=True)
+def _touch_all(columns, n_touched, first, last):
+    """Name the other inputs too, which have no numbers: weights that decay all move."""
+    end = columns.ends[columns.touched[first + n_touched - 1]] if n_touched > 0 else 0
+    for k in range(first, last):
+        if columns.ends[k] == 0:
+            columns.ends[k] = end
+            columns.touched[first + n_touched] = k
+            n_touched += 1
+    return columns.touched[first:last]
+
+
+@kernel
+def _update_sparse(shape, j, layer, parameters, deltas, rule, team, columns, touched, begin):
+    width, stride, n_columns = columns_of(shape, parameters), layer.stride_out, layer.padded_out
+    weights_at, delta_at = layer.weights_at, layer.delta_at
+    while j + width <= n_columns and not stopped(team):
+        s = begin
+        for c in range(len(touched)):
+            k = touched[c]
+            weight_grads = zeros(shape, parameters)
+            while s < columns.ends[k]:
+                row_at = delta_at + columns.rows[s] * stride + j
+                weight_grads = add_outer(weight_grads, columns.values, s, 0, deltas, row_at)
+                s += 1
+            at = weights_at + k * stride + j
+            if rule.reg_lambda != 0:
+                weight_grads = add_scaled(weight_grads, rule.reg_lambda, parameters, at, 0)
+            descend(weight_grads, rule.learning_rate, parameters, at, 0)
+        j += width
+    return j
