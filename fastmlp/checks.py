@@ -181,8 +181,7 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
         raise ValueError(f"{name} is empty; accepted are one or more samples")
     if not isinstance(array, np.ndarray):
         return _sparse_rows(name, array.tocsr(), dtype)
-    kept = array.dtype.name in KEPT and array.dtype.isnative
-    return _readable(array, array.dtype if kept else dtype)
+    return _readable(array, array.dtype if array.dtype in KEPT else dtype)
 
 
 def _sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
@@ -203,8 +202,9 @@ def _sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
 
 def _readable(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return `array` as a C-contiguous, aligned and writable one of `dtype`, if need be a copy."""
-    with np.errstate(all="ignore"):  # what is too large for the type is reported as infinity
-        array = np.ascontiguousarray(array, dtype)
+    if array.dtype != dtype or not array.flags.c_contiguous:
+        with np.errstate(all="ignore"):  # what is too large for the type is reported as infinity
+            array = np.ascontiguousarray(array, dtype)
     if not array.flags.aligned:  # which compiled code takes for granted
         array = array.copy()
     if not array.flags.writeable:  # for which Numba would compile anew

@@ -336,7 +336,17 @@ def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
 
 @njit
 def update_the_first_layer(work, parameters, rule, team):
-    update(work.layers[0], parameters, work.activations, work.deltas, 8, rule, team, 0, 8)
+    update(
+        work.forward.layers[0],
+        parameters,
+        work.forward.activations,
+        work.deltas,
+        8,
+        rule,
+        team,
+        0,
+        8,
+    )
 
 
 def test_a_team_that_is_told_to_stop_changes_no_weight():
@@ -352,7 +362,7 @@ def test_a_team_that_is_told_to_stop_changes_no_weight():
         assert work.refused[0] == (step.HALTED if stop else 0)
         assert network.parameters.any() == (not stop)
         network.parameters[...] = 0
-        work.activations[...] = work.deltas[...] = 1
+        work.forward.activations[...] = work.deltas[...] = 1
         update_the_first_layer(work, network.parameters, rule, team)
         assert network.parameters.any() == (not stop)
         network.parameters[...] = 0

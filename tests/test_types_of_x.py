@@ -92,7 +92,10 @@ def test_what_is_kept_is_not_copied_and_what_is_sparse_takes_no_dense_minibatch(
     assert np.shares_memory(rows.inputs, matrix.indices)
     network = Network([10**6, 4, 2], 0, np.dtype(np.float32))
     work = network.workspace(1000, 2, SPARSE, 20)
-    assert sum(array.size for array in (work.activations, work.deltas, work.listed)) < 10**5
+    assert (
+        sum(array.size for array in (work.forward.activations, work.deltas, work.forward.listed))
+        < 10**5
+    )
 
 
 def test_a_matrix_with_its_inputs_in_disorder_and_twice():

@@ -81,8 +81,8 @@ def test_what_counts_as_zero_is_what_the_network_reads():
 def test_no_row_but_the_first_has_a_list_where_nothing_is_passed_over():
     network = Network([1000, 64, 10], 0, np.dtype("float32"))
     with_lists, without = (network.workspace(500, 2, inputs) for inputs in (ZERO_RICH, DENSE))
-    assert with_lists.listed.size > 500_000 > 2000 > without.listed.size
-    assert without.marks.size == 0 < with_lists.marks.size
+    assert with_lists.forward.listed.size > 500_000 > 2000 > without.forward.listed.size
+    assert without.forward.marks.size == 0 < with_lists.forward.marks.size
 
 
 def test_passing_over_zeros_was_really_tried(monkeypatch):
@@ -112,13 +112,28 @@ def listed_at(layers, l, i, block):
 
 @kernel(entry=True)
 def list_and_mark(work, n_rows):
-    list_inputs(work.layers[0], work.activations, work.listed, work.values, 0, n_rows)
-    mark_inputs(work.layers[0], work.activations, work.marks, 0, n_rows)
+    list_inputs(
+        work.forward.layers[0],
+        work.forward.activations,
+        work.forward.listed,
+        work.forward.values,
+        0,
+        n_rows,
+    )
+    mark_inputs(work.forward.layers[0], work.forward.activations, work.forward.marks, 0, n_rows)
 
 
 @kernel(entry=True)
 def find(work, n_rows, first, last):
-    find_rows(work.layers[0], work.activations, work.marks, work.words, n_rows, first, last)
+    find_rows(
+        work.forward.layers[0],
+        work.forward.activations,
+        work.forward.marks,
+        work.words,
+        n_rows,
+        first,
+        last,
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -127,20 +142,20 @@ def test_lists_and_marks_say_what_is_not_zero(n_in, dtype):
     n_rows = 70
     network = Network([n_in, 40, 3], 0, np.dtype(dtype))
     work = network.workspace(n_rows, 1, ZERO_RICH)
-    layer = work.layers[0]
+    layer = work.forward.layers[0]
     X, _ = zero_rich([n_in], n_rows, 0.3, dtype)
     X[0], X[1], X[2, 0], X[3, -1] = 0, 1, -0.0, np.nan
-    rows = work.activations[: n_rows * layer["stride_in"]].reshape(n_rows, -1)
+    rows = work.forward.activations[: n_rows * layer["stride_in"]].reshape(n_rows, -1)
     rows[:, :n_in] = X
-    work.marks[:] = 2**16 - 1  # what is left of other minibatches
+    work.forward.marks[:] = 2**16 - 1  # what is left of other minibatches
     list_and_mark(work, n_rows)
     for i in range(n_rows):
         found, values = [], []
         for block in range(-(-n_in // LISTED_TOGETHER)):
-            at = listed_at(work.layers, 0, i, block)
-            entries = slice(at + 1, at + 1 + work.listed[at])
-            found += work.listed[entries].tolist()
-            values += work.values[entries].tolist()
+            at = listed_at(work.forward.layers, 0, i, block)
+            entries = slice(at + 1, at + 1 + work.forward.listed[at])
+            found += work.forward.listed[entries].tolist()
+            values += work.forward.values[entries].tolist()
         assert found == np.flatnonzero(X[i]).tolist()
         np.testing.assert_array_equal(values, X[i][X[i] != 0])
     for first in range(0, n_in, INPUTS_TOGETHER):

@@ -109,8 +109,8 @@ def repeat_update_marked(n, layers, parameters, work, team, rule, n_rows):
     """Call `update_marked` of the first layer n times, hardly moving its weights."""
     for _ in range(n):
         update_marked(
-            layers[0], parameters, work.activations, work.deltas, n_rows, rule, team,
-            work.marks, work.words, 0, layers[0].n_in,
+            layers[0], parameters, work.forward.activations, work.deltas, n_rows, rule, team,
+            work.forward.marks, work.words, 0, layers[0].n_in,
         )  # fmt: skip
 
 
@@ -155,7 +155,7 @@ class Products(Timed):
         network = Network([1, n_in, n_out], 0, dtype)
         work = network.workspace(n_rows, 1)
         rng = np.random.default_rng(0)
-        for array in (network.parameters, work.activations, work.deltas):
+        for array in (network.parameters, work.forward.activations, work.deltas):
             array[:] = rng.standard_normal(len(array), np.float32)
         repeat = {
             "forward": repeat_forward,
@@ -163,7 +163,13 @@ class Products(Timed):
             "update": repeat_update,
         }[product]
         arguments = (
-            *(work.layers[1:], work.layers[:1], network.parameters, work.activations, work.deltas),
+            *(
+                work.forward.layers[1:],
+                work.forward.layers[:1],
+                network.parameters,
+                work.forward.activations,
+                work.deltas,
+            ),
             *(work.panels, new_team(), Rule(1e-30, 0.0), n_rows),
         )
         n = max(1, round(TURN / (n_rows * n_in * n_out)))
@@ -217,36 +223,70 @@ class RowByRow(Timed):
         network.parameters[:] = rng.standard_normal(len(network.parameters)) / 100
         X = make_data(2000, 784, 10, dtype.name)[0].reshape(-1)
         order = rng.permutation(2000)
-        gathered = (X, network.scaling, order, work.activations, n_rows)
-        repeat_gather(1, work.layers, *gathered)
-        repeat_list_inputs(1, work.layers, work.activations, work.listed, work.values, n_rows)
-        repeat_mark_inputs(1, work.layers, work.activations, work.marks, n_rows)
+        gathered = (X, network.scaling, order, work.forward.activations, n_rows)
+        repeat_gather(1, work.forward.layers, *gathered)
+        repeat_list_inputs(
+            1,
+            work.forward.layers,
+            work.forward.activations,
+            work.forward.listed,
+            work.forward.values,
+            n_rows,
+        )
+        repeat_mark_inputs(
+            1, work.forward.layers, work.forward.activations, work.forward.marks, n_rows
+        )
         rule, x = Rule(1e-30, 0.0), np.linspace(-20, 0, 1000).astype(dtype)
-        last = (work.layers[-1:], work.activations, work.deltas, work.labels, work.losses)
+        last = (
+            work.forward.layers[-1:],
+            work.forward.activations,
+            work.deltas,
+            work.labels,
+            work.losses,
+        )
         return {
-            "gather": partial(repeat_gather, 100, work.layers, *gathered),
+            "gather": partial(repeat_gather, 100, work.forward.layers, *gathered),
             "output_delta": partial(repeat_output_delta, 500, *last, n_rows),
             "list_inputs": partial(
-                *(repeat_list_inputs, 200, work.layers, work.activations, work.listed),
-                *(work.values, n_rows),
+                *(
+                    repeat_list_inputs,
+                    200,
+                    work.forward.layers,
+                    work.forward.activations,
+                    work.forward.listed,
+                ),
+                *(work.forward.values, n_rows),
             ),
             "mark_inputs": partial(
-                *(repeat_mark_inputs, 300, work.layers, work.activations, work.marks, n_rows),
+                *(
+                    repeat_mark_inputs,
+                    300,
+                    work.forward.layers,
+                    work.forward.activations,
+                    work.forward.marks,
+                    n_rows,
+                ),
             ),
             "forward_listed": partial(
-                *(repeat_forward_listed, 30, work.layers, network.parameters),
-                *(work.activations, work.listed, work.values, new_team(), n_rows),
+                *(repeat_forward_listed, 30, work.forward.layers, network.parameters),
+                *(
+                    work.forward.activations,
+                    work.forward.listed,
+                    work.forward.values,
+                    new_team(),
+                    n_rows,
+                ),
             ),
             "update_marked": partial(
-                *(repeat_update_marked, 30, work.layers, network.parameters, work),
+                *(repeat_update_marked, 30, work.forward.layers, network.parameters, work),
                 *(new_team(), rule, n_rows),
             ),
             "update_sample": partial(
-                *(repeat_update_sample, 1000, work.layers, network.parameters),
-                *(work.deltas, rule, work.listed, work.values),
+                *(repeat_update_sample, 1000, work.forward.layers, network.parameters),
+                *(work.deltas, rule, work.forward.listed, work.forward.values),
             ),
             "update_biases": partial(
-                *(repeat_update_biases, 5000, work.layers[:1], network.parameters),
+                *(repeat_update_biases, 5000, work.forward.layers[:1], network.parameters),
                 *(work.deltas, rule, n_rows),
             ),
             "exp": partial(repeat_exp, 3000, x, np.empty_like(x)),

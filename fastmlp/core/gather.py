@@ -15,7 +15,11 @@ from fastmlp.core.tile import prefetch
 AHEAD = 8  # rows: their way from memory takes as long as the copies of so many
 
 #: The types that X may keep until it is gathered, and what compiled code takes them for.
-KEPT = {"uint8": np.uint8, "bool": np.uint8, "float16": np.uint16}
+KEPT = {
+    np.dtype(np.uint8): np.uint8,
+    np.dtype(np.bool_): np.uint8,
+    np.dtype(np.float16): np.uint16,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,8 @@ def rows_of(X: np.ndarray | SparseRows) -> np.ndarray | Sparse:
     """Return rows as kernels take them: an array flat, a float16 as its bits."""
     if isinstance(X, SparseRows):
         return Sparse(X.numbers, X.inputs, X.starts)
-    return X.reshape(-1).view(KEPT.get(X.dtype.name, X.dtype))
+    flat = X.reshape(-1)
+    return flat.view(KEPT[X.dtype]) if X.dtype in KEPT else flat
 
 
 @kernel

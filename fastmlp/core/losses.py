@@ -20,7 +20,7 @@ def softmax(z, n_out, probabilities):
     z : array of at least `n_out`
     n_out : int
     probabilities : array of as many as `z`
-        Overwritten, those past `n_out` with values of no meaning.
+        Overwritten, those past `n_out` with values of no meaning; may be `z` itself.
 
     Returns
     -------

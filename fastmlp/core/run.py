@@ -16,7 +16,7 @@ from fastmlp.core.gather import SparseRows, rows_of
 from fastmlp.core.lists import DENSE, SPARSE, ZERO_RICH
 from fastmlp.core.product import MOST_ROWS, ROW
 from fastmlp.core.step import Rule, Samples, predict_rows, train_steps
-from fastmlp.core.storage import Network, Workspace
+from fastmlp.core.storage import ForwardSpace, Network, Workspace
 
 LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
 RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
@@ -31,6 +31,8 @@ CALL_SHARE = 2e7
 # Passing over zeros gains where less of X than this is not zero, which is estimated from so many
 # rows, and where minibatches and the first layer fill a tile: `fit.EpochSkippingZeros` measures it.
 DENSE_ENOUGH, LOOKED_AT = 0.3, 256
+NO_LABELS, NO_LOSSES = np.empty(0, np.int64), np.empty(0)
+ALONE = new_team()  # of one who predicts, whom nobody stops
 PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the nearest cache
 
 
@@ -54,7 +56,7 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
         work * batch_size // STEP_SHARE,
         work * n_samples // CALL_SHARE,
     )
-    return max(1, int(min(processor.usable_threads(), gaining)))
+    return int(min(gaining, processor.usable_threads())) if gaining > 1 else 1
 
 
 def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> int:
@@ -281,17 +283,19 @@ def predict(
     """
     n = len(X)
     probabilities = np.empty((n, network.sizes[-1]), network.dtype)
-    labels = np.empty(0, np.int64) if labels is None else labels
-    losses = np.empty(len(labels))
-    order = np.arange(n, dtype=np.int64)
-    together = min(n, PREDICTED_TOGETHER)
-    n_workers = min(workers_for(n_threads, network, n + 1, n), -(-n // together))
-    works = [_prediction_workspace(network, X) for _ in range(n_workers)]
-    at_once = n_workers * max(1, int(RUN_SECONDS / MULTIPLY_ADD / network.multiply_adds))
-    rows = rows_of(X)
+    losses = NO_LOSSES if labels is None else np.empty(n)
     inputs = SPARSE if isinstance(X, SparseRows) else DENSE
-    samples = Samples(rows, network.scaling, labels, order, PREDICTED_TOGETHER, inputs)
-    team = new_team()
+    samples = Samples(
+        rows_of(X),
+        network.scaling,
+        NO_LABELS if labels is None else labels,
+        np.arange(n),
+        PREDICTED_TOGETHER,
+        inputs,
+    )
+    n_workers = min(workers_for(n_threads, network, n + 1, n), -(-n // PREDICTED_TOGETHER))
+    spaces = [_forward_space(network, X) for _ in range(n_workers)]
+    at_once = n_workers * max(1, int(RUN_SECONDS / MULTIPLY_ADD / network.multiply_adds))
     try:
         for start in range(0, n, at_once):
             stop = min(start + at_once, n)
@@ -299,20 +303,20 @@ def predict(
 
             def task(worker: int, shares: list[int] = shares) -> float:
                 return predict_rows(
-                    team, network.parameters, samples, works[worker], probabilities, losses,
+                    ALONE, network.parameters, samples, spaces[worker], probabilities, losses,
                     shares[worker], shares[worker + 1],
                 )  # fmt: skip
 
-            refused = max(_together(n_workers, task))
+            refused = max(_together(n_workers, task)) if n_workers > 1 else task(0)
             if refused:
                 raise NotFinite(int(refused) - 1)
     finally:
         if inputs == DENSE:
-            network.give_back(works)
+            network.give_back(spaces)
     return probabilities, losses
 
 
-def _prediction_workspace(network: Network, X: np.ndarray | SparseRows) -> Workspace:
+def _forward_space(network: Network, X: np.ndarray | SparseRows) -> ForwardSpace:
     if isinstance(X, SparseRows):
-        return network.workspace(PREDICTED_TOGETHER, 1, SPARSE, X.most_listed)
+        return network.workspace(PREDICTED_TOGETHER, 1, SPARSE, X.most_listed).forward
     return network.borrow(PREDICTED_TOGETHER)

@@ -111,19 +111,19 @@ def train_steps(
     return loss
 
 
-def _read_rows(X, layer, samples, start, work, first, last):
+def _read_rows(X, layer, samples, start, space, first, last):
     raise NotImplementedError
 
 
 @overload(_read_rows, jit_options=CALLEE)
-def _read_rows_of(X, layer, samples, start, work, first, last):
+def _read_rows_of(X, layer, samples, start, space, first, last):
     """Gather dense rows or list sparse ones, as the type of X says: nobody compiles both."""
     if isinstance(X, types.NamedTuple):
-        return lambda X, layer, samples, start, work, first, last: list_sparse(
-            layer, X, samples.scaling, samples.order, start, work.listed, work.values, first, last
+        return lambda X, layer, samples, start, space, first, last: list_sparse(
+            layer, X, samples.scaling, samples.order, start, space.listed, space.values, first, last
         )
-    return lambda X, layer, samples, start, work, first, last: gather(
-        layer, X, samples.scaling, samples.order, start, work.activations, first, last
+    return lambda X, layer, samples, start, space, first, last: gather(
+        layer, X, samples.scaling, samples.order, start, space.activations, first, last
     )
 
 
@@ -135,37 +135,40 @@ def _update_sparse_rows(X, layer, parameters, n_rows, rule, team, work, first, l
 def _update_sparse_rows_of(X, layer, parameters, n_rows, rule, team, work, first, last):
     if isinstance(X, types.NamedTuple):
         return lambda X, layer, parameters, n_rows, rule, team, work, first, last: update_sparse(
-            layer, parameters, work.deltas, n_rows, rule, team, work.listed, work.values,
-            work.columns, first, last,
+            layer, parameters, work.deltas, n_rows, rule, team, work.forward.listed,
+            work.forward.values, work.columns, first, last,
         )  # fmt: skip
     return lambda X, layer, parameters, n_rows, rule, team, work, first, last: None
 
 
 @kernel
-def _forward_rows(team, parameters, samples, work, start, n_rows, first, last):
+def _forward_rows(team, parameters, samples, space, start, n_rows, first, last):
     """Gather the rows first to last and bring them forward through all layers.
 
     Returns 1 + a row of X that holds NaN or infinity, 0 where all is finite.
     """
-    layers, activations, listed, values = work.layers, work.activations, work.listed, work.values
-    refused = _read_rows(samples.X, layers[0], samples, start, work, first, last)
+    layers, activations, listed, values = (
+        space.layers, space.activations, space.listed, space.values
+    )  # fmt: skip
+    refused = _read_rows(samples.X, layers[0], samples, start, space, first, last)
     for l in range(len(layers)):
+        layer = layers[l]
         if n_rows == 1 or (l == 0 and samples.inputs != DENSE):
             if l > 0 or samples.inputs != SPARSE:
-                list_inputs(layers[l], activations, listed, values, first, last)
+                list_inputs(layer, activations, listed, values, first, last)
             if l == 0 and samples.inputs == ZERO_RICH:
-                mark_inputs(layers[l], activations, work.marks, first, last)
-            forward_listed(layers[l], parameters, activations, listed, values, team, first, last)
+                mark_inputs(layer, activations, space.marks, first, last)
+            forward_listed(layer, parameters, activations, listed, values, team, first, last)
         else:
-            forward(layers[l], parameters, activations, team, first, last)
+            forward(layer, parameters, activations, team, first, last)
     return refused
 
 
 @kernel(inline=True)
 def _rows_phase(worker, team, parameters, samples, work, start, n_rows, first, last):
-    layers, activations, deltas = work.layers, work.activations, work.deltas
+    layers, activations, deltas = work.forward.layers, work.forward.activations, work.deltas
     n_layers = len(layers)
-    refused = _forward_rows(team, parameters, samples, work, start, n_rows, first, last)
+    refused = _forward_rows(team, parameters, samples, work.forward, start, n_rows, first, last)
     work.refused[worker] = HALTED if stopped(team) else refused
     for i in range(first, last):
         work.labels[i] = samples.labels[samples.order[start + i]]
@@ -181,12 +184,13 @@ def _rows_phase(worker, team, parameters, samples, work, start, n_rows, first, l
 
 @kernel(inline=True)
 def _weights_phase(worker, n_workers, team, parameters, rule, samples, work, n_rows):
-    activations, deltas = work.activations, work.deltas
-    for l in range(len(work.layers)):
-        layer = work.layers[l]
+    layers, activations, deltas = work.forward.layers, work.forward.activations, work.deltas
+    listed, values = work.forward.listed, work.forward.values
+    for l in range(len(layers)):
+        layer = layers[l]
         if n_rows == 1 and rule.reg_lambda == 0:
             if worker == 0:
-                update_sample(layer, parameters, deltas, rule, work.listed, work.values)
+                update_sample(layer, parameters, deltas, rule, listed, values)
         else:
             first, last = _share(layer.n_in, worker, n_workers)
             if l == 0 and samples.inputs == SPARSE:
@@ -195,7 +199,7 @@ def _weights_phase(worker, n_workers, team, parameters, rule, samples, work, n_r
                 )
             elif l == 0 and samples.inputs == ZERO_RICH:
                 update_marked(
-                    layer, parameters, activations, deltas, n_rows, rule, team, work.marks,
+                    layer, parameters, activations, deltas, n_rows, rule, team, work.forward.marks,
                     _own(work.words, worker, n_workers), first, last,
                 )  # fmt: skip
             else:
@@ -212,7 +216,7 @@ def _own(array, worker, n_workers):
 
 
 @kernel(entry=True)
-def predict_rows(team, parameters, samples, work, probabilities, losses, first, last):
+def predict_rows(team, parameters, samples, space, probabilities, losses, first, last):
     """``probabilities[i] = softmax(a_last)`` of the rows first to last of X, and their losses.
 
     Parameters
@@ -223,8 +227,8 @@ def predict_rows(team, parameters, samples, work, probabilities, losses, first, 
         Read.
     samples : Samples
         Read; the order is 0, 1, 2, ..., and the labels may be none.
-    work : Workspace
-        Overwritten; its capacity is how many rows go through the layers together.
+    space : ForwardSpace
+        Overwritten; it has room for ``samples.batch_size`` rows.
     probabilities : array (n_samples, n_out)
         Rows first to last are overwritten.
     losses : float64 array
@@ -236,20 +240,20 @@ def predict_rows(team, parameters, samples, work, probabilities, losses, first, 
     int
         1 + a row of X that holds NaN or infinity, 0 where all is finite.
     """
-    output = work.layers[len(work.layers) - 1]
+    output = space.layers[len(space.layers) - 1]
     row = np.int64(0)  # as a literal it would have all that is below compiled anew
     for start in range(first, last, samples.batch_size):
         n_rows = min(samples.batch_size, last - start)
-        refused = _forward_rows(team, parameters, samples, work, start, n_rows, row, n_rows)
+        refused = _forward_rows(team, parameters, samples, space, start, n_rows, row, n_rows)
         if refused != 0:
             return refused
         for i in range(n_rows):
             at = output.output_at + i * output.stride_out
-            a = work.activations[at : at + output.padded_out]
-            p = work.deltas[: output.padded_out]
-            log_total = softmax(a, output.n_out, p)
+            a = space.activations[at : at + output.padded_out]
+            a_of_label = a[samples.labels[start + i]] if len(samples.labels) > 0 else a[0]
+            log_total = softmax(a, output.n_out, a)
             if len(samples.labels) > 0:
-                losses[start + i] = log_total - a[samples.labels[start + i]]
+                losses[start + i] = log_total - a_of_label
             for j in range(output.n_out):
-                probabilities[start + i, j] = p[j]
+                probabilities[start + i, j] = a[j]
     return 0

@@ -74,17 +74,23 @@ class Columns(NamedTuple):
     touched: np.ndarray  # uint32: each worker's inputs that are listed at all
 
 
-class Workspace(NamedTuple):
-    """All that a step overwrites besides the parameters; allocated before the first step."""
+class ForwardSpace(NamedTuple):
+    """What bringing rows forward overwrites, and the table that says where."""
 
     layers: np.ndarray  # LAYER: the table for this capacity
     activations: np.ndarray  # each layer's rows after those of the layer before
-    deltas: np.ndarray  # likewise, without the inputs
-    panels: np.ndarray  # each worker's few columns of transposed weights
     listed: np.ndarray  # uint32: each row's list of inputs that are not zero, see `lists`
     values: np.ndarray  # the values of those inputs, each at its input's place
-    columns: Columns
     marks: np.ndarray  # uint16: of the minibatch's inputs that are not zero, see `lists`
+
+
+class Workspace(NamedTuple):
+    """All that a step overwrites besides the parameters; allocated before the first step."""
+
+    forward: ForwardSpace
+    deltas: np.ndarray  # likewise, without the inputs
+    panels: np.ndarray  # each worker's few columns of transposed weights
+    columns: Columns
     words: np.ndarray  # int64: each worker's bits of the rows in which some inputs are marked
     labels: np.ndarray  # int64: the classes of the minibatch
     losses: np.ndarray  # float64: the cross-entropy of each row
@@ -110,6 +116,8 @@ class Network:
     parameters : flat array
     weights, biases : lists of arrays
         Each layer's, as writable views of shape (n_out, n_in) and (n_out, 1).
+    multiply_adds : int
+        Those of a sample's training: forward, weight gradients, deltas of hidden layers.
     """
 
     def __init__(
@@ -121,21 +129,17 @@ class Network:
     ):
         self.sizes, self.output_activation, self.dtype = sizes, output_activation, dtype
         self.scaling = np.empty(0, dtype) if scaling is None else scaling
+        products = [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        self.multiply_adds = 3 * sum(products) - products[0]
         self._table = self._layers_of_one_row()
         last = self._table[-1]
         self.parameters = zeros(int(last["biases_at"] + last["stride_out"]), dtype)
-        self._spare: list[Workspace] = []
+        self._spare: list[ForwardSpace] = []
         self.weights: list[np.ndarray] = []
         self.biases: list[np.ndarray] = []
         for stored, biases, n_in, n_out in self._stored():
             self.weights.append(stored[:n_in, :n_out].T)
             self.biases.append(biases[:n_out].reshape(n_out, 1))
-
-    @property
-    def multiply_adds(self) -> int:
-        """Those of a sample's training: forward, weight gradients, deltas of hidden layers."""
-        products = [a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True)]
-        return 3 * sum(products) - products[0]
 
     def _stored(self) -> Iterator[tuple[np.ndarray, np.ndarray, int, int]]:
         """Yield each layer's weights and biases as they lie, with n_in and n_out."""
@@ -215,36 +219,39 @@ class Network:
         table["stride_marks"] = n_words * ROWS_IN_A_WORD
         n_marks = int(table[0]["padded_in"] * table[0]["stride_marks"])
         n_sorted, n_inputs = (n_listed, self.sizes[0]) if inputs == SPARSE else (0, 0)
-        return Workspace(
+        forward = ForwardSpace(
             layers=table,
             activations=zeros(int(last["output_at"] + capacity * last["stride_out"]), self.dtype),
-            deltas=zeros(int(last["delta_at"] + capacity * last["stride_out"]), self.dtype),
-            panels=zeros(n_workers * panel, self.dtype),
             listed=np.zeros(n_listed, np.uint32),
             values=zeros(n_listed, self.dtype),
+            marks=np.zeros(n_marks // (LANES * 4 // self.dtype.itemsize), np.uint16),
+        )
+        return Workspace(
+            forward=forward,
+            deltas=zeros(int(last["delta_at"] + capacity * last["stride_out"]), self.dtype),
+            panels=zeros(n_workers * panel, self.dtype),
             columns=Columns(
                 values=zeros(n_sorted, self.dtype),
                 rows=np.zeros(n_sorted, np.uint32),
                 ends=np.zeros(n_inputs, np.uint32),
                 touched=np.zeros(n_inputs, np.uint32),
             ),
-            marks=np.zeros(n_marks // (LANES * 4 // self.dtype.itemsize), np.uint16),
             words=np.zeros(n_workers * n_words * INPUTS_TOGETHER, np.int64),
             labels=np.zeros(capacity, np.int64),
             losses=np.zeros(capacity),
             refused=np.zeros(n_workers, np.int64),
         )
 
-    def borrow(self, n_rows: int) -> Workspace:
-        """Return a workspace of `n_rows` rows, always as many, for one worker: a spare one if any.
+    def borrow(self, n_rows: int) -> ForwardSpace:
+        """Return space for `n_rows` rows, always as many, for one worker: a spare one if any.
 
         No other thread has it until it is given back.
         """
         try:
             return self._spare.pop()
         except IndexError:
-            return self.workspace(n_rows, 1)
+            return self.workspace(n_rows, 1).forward
 
-    def give_back(self, works: list[Workspace]) -> None:
-        """Keep borrowed workspaces for the next who needs one."""
-        self._spare.extend(works)
+    def give_back(self, spaces: list[ForwardSpace]) -> None:
+        """Keep borrowed spaces for the next who needs one."""
+        self._spare.extend(spaces)
