@@ -53,8 +53,8 @@ class NeuralNet:
         so that after ``np.random.seed(s)`` the weights are those of the NumPy version; an int
         seeds a RandomState of this network's own, with the same weights.
     n_threads : int or None, default None
-        Threads that train and predict. None is as many as this process may use and the size of
-        the work repays. The result has the same bits for any number.
+        Threads that train and predict, but never more than this process may run at once. None
+        is as many as the size of the work repays. The result has the same bits for any number.
 
     Attributes
     ----------

@@ -57,7 +57,7 @@ def train_epochs(
     most_listed = data.X.most_listed if isinstance(data.X, SparseRows) else 0
     work = network.workspace(batch_size, n_workers, inputs, most_listed)
     rows = rows_of(data.X)
-    pace = Pace(network, batch_size, n_workers)
+    pace = Pace(network, batch_size)
     network.clear_padding()
     history |= {"loss": []}
     if validation is not None:

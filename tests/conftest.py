@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fastmlp.core import processor
+
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -38,3 +40,9 @@ def make_data():
         return X, random.integers(0, sizes[-1], n)
 
     return make
+
+
+@pytest.fixture
+def eight_processors(monkeypatch):
+    """Let as many threads run as a test asks for, wherever it runs."""
+    monkeypatch.setattr(processor, "usable_threads", lambda: 8)

@@ -32,6 +32,7 @@ def trained(n_threads, X, y, sizes, dtype, batch_size):
     return [*net.weights, *net.biases, net.predict_proba(X), np.array(net.history_["loss"])]
 
 
+@pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("batch_size", [1, 2, 8, 16, 33, 200])
 def test_same_bits_on_any_number_of_threads(dtype, batch_size, make_data):
@@ -44,6 +45,7 @@ def test_same_bits_on_any_number_of_threads(dtype, batch_size, make_data):
                 assert one.tobytes() == many.tobytes()
 
 
+@pytest.mark.usefixtures("eight_processors")
 def test_as_many_threads_as_asked_for_really_train(make_data, monkeypatch):
     seen = set()
     train_steps = run.train_steps
@@ -69,8 +71,10 @@ def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch)
     assert run.workers_for(None, tiny, 32, 60000) == 1
     assert run.workers_for(None, small, 8, 60000) == 1
     assert run.workers_for(None, large, 128, 128) <= processor.usable_threads()
-    assert run.workers_for(7, small, 32, 60000) == 7
+    monkeypatch.setattr(processor, "usable_threads", lambda: 2)
+    assert run.workers_for(7, small, 32, 60000) == 2
     monkeypatch.setattr(processor, "usable_threads", lambda: 64)
+    assert run.workers_for(7, small, 32, 60000) == 7
     narrow = storage.Network([64, 10], 0, np.dtype(np.float32))
     assert run.workers_for(7, small, 1, 60000) == 1
     assert run.workers_for(None, narrow, 32, 10**6) == 1  # too little in a step
@@ -205,6 +209,7 @@ def test_interrupt_within_a_long_step_undoes_it(n_threads):
     assert epochs > 0 or np.array_equal(before, net.weights[0])
 
 
+@pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("run_seconds", [0.1, 0])  # 0: shorter than any step
 @pytest.mark.parametrize("n_started", [0, 1])
 def test_a_thread_that_cannot_start_leaves_nobody_waiting(
@@ -231,6 +236,7 @@ def test_a_thread_that_cannot_start_leaves_nobody_waiting(
     assert np.array_equal(net.weights[0], before)
 
 
+@pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("worker", [0, 2])
 def test_an_error_in_any_thread_is_raised(worker, monkeypatch, make_data):
     def broken(*arguments):
@@ -244,6 +250,7 @@ def test_an_error_in_any_thread_is_raised(worker, monkeypatch, make_data):
         NeuralNet([10, 5], n_threads=3).predict(X)
 
 
+@pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_a_run_for_every_step_gives_the_same_bits(n_threads, monkeypatch, make_data):
     sizes = [20, 33, 5]
@@ -265,12 +272,13 @@ def test_runs_begin_short_and_keep_their_pace_from_epoch_to_epoch(monkeypatch, m
     X, y = make_data([2, 4, 2], 200_000)
     NeuralNet([2, 4, 2], n_threads=1).fit(X, y, epochs=2, batch_size=1)
     assert 1000 < lengths[1] < 100_000  # a microsecond each, and ten on a slow machine
-    crowd = run.Pace(storage.Network([8, 8, 2], 0, np.dtype(np.float32)), 16, 1000)
-    assert crowd.steps == 1
-    crowd.measured(1, 0.0)
-    assert crowd.steps == 1
+    pace = run.Pace(storage.Network([8, 8, 2], 0, np.dtype(np.float32)), 16)
+    guess = pace.step_seconds
+    pace.measured(1, 0.0)
+    assert pace.step_seconds == guess / 8
 
 
+@pytest.mark.usefixtures("eight_processors")
 def test_as_many_threads_as_asked_for_really_predict(make_data, monkeypatch):
     shares, predict_rows = [], run.predict_rows
 
@@ -439,3 +447,24 @@ def test_several_predictions_at_once_of_one_network(make_data):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_a_moved_thread_may_go_anywhere_afterwards():
+    allowed, home = os.sched_getaffinity(0), processor.here()
+    assert home in allowed
+    for places in (1, 2, 7):
+        processor.move_from(home, places)
+        assert os.sched_getaffinity(0) == allowed
+    processor.move_from(-1, 1)
+
+
+def test_a_thread_that_may_not_be_moved_stays(monkeypatch):
+    def refused(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", refused, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    processor.move_from(0, 1)
+    monkeypatch.setattr(processor, "CURRENT", None)
+    assert processor.here() == -1

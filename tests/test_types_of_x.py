@@ -29,6 +29,7 @@ def trained(X, y, sizes, batch_size, reg_lambda=0.0, dtype="float32", n_threads=
     return parameters, net.history_["loss"], net.predict_proba(X).tobytes()
 
 
+@pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("batch_size", [1, 3, 32, 101])
 @pytest.mark.parametrize("reg_lambda", [0.0, 0.01])

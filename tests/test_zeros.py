@@ -43,6 +43,7 @@ def trained(X, y, sizes, batch_size, n_threads=1, reg_lambda=0.0):
     return [w.tobytes() for w in [*net.weights, *net.biases]], net.history_["loss"]
 
 
+@pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("batch_size", [1, 8, 64, 130, 203])
 @pytest.mark.parametrize("density", [0.0, 0.02, 0.2, 1.0])

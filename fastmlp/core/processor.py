@@ -5,11 +5,12 @@ Everything that differs between platforms is decided here, once, with a fallback
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from numba.core import config
@@ -92,6 +93,37 @@ def usable_threads() -> int:
     return max(1, int(min(processors, _quota(), config.NUMBA_NUM_THREADS)))
 
 
+def _current() -> Callable[[], int] | None:
+    """Return the C library's ``sched_getcpu``, None where there is no such call."""
+    try:
+        return ctypes.CDLL(None).sched_getcpu
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+def here() -> int:
+    """Return the number of the processor that the calling thread runs on, -1 where unknown."""
+    return CURRENT() if CURRENT is not None else -1
+
+
+def move_from(home: int, places: int) -> None:
+    """Move the calling thread so many places on from the processor `home`, and leave it free.
+
+    Some systems start a thread where its parent runs, and take long to find that another
+    processor is idle. Does nothing where a thread cannot be moved.
+    """
+    if home < 0 or not hasattr(os, "sched_setaffinity"):
+        return
+    try:
+        allowed = os.sched_getaffinity(0)
+        others = sorted(allowed - {home}) + [home]
+        os.sched_setaffinity(0, {others[(places - 1) % len(others)]})
+        os.sched_setaffinity(0, allowed)
+    except OSError:  # not permitted: it stays where it is
+        pass
+
+
+CURRENT = _current()
 FEATURES = _features()
 X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 ARM64 = platform.machine().lower() in ("arm64", "aarch64")

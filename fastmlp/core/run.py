@@ -21,9 +21,8 @@ from fastmlp.core.storage import ForwardSpace, Network, Workspace
 LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
 RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
 # The guess for the first run, of a slow core: what a multiply-add takes, what a row takes besides
-# in each layer, and a step; where there are more workers than processors, also what a meeting
-# takes. Runs grow from there.
-MULTIPLY_ADD, PER_ROW, PER_STEP, CROWDED_MEETING = 1e-10, 2e-7, 2e-6, 1e-3  # seconds
+# in each layer, and a step. Runs grow from there.
+MULTIPLY_ADD, PER_ROW, PER_STEP = 1e-10, 2e-7, 2e-6  # seconds
 # A second worker gains from where its share of a step takes a few microseconds, for two meetings
 # take one, and its share of the whole call half a millisecond, for a thread's start takes a tenth.
 STEP_SHARE = 1e5  # multiply-adds
@@ -45,11 +44,14 @@ class NotFinite(Exception):
 
 
 def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:
-    """Return how many workers train: n_threads, or as many as gain where it is None."""
+    """Return how many workers train: n_threads, or as many as gain where it is None.
+
+    Never more than this process may run at once, for they wait for one another at every step.
+    """
     if batch_size == 1:  # one row, and its few weights, are one worker's share
         return 1
     if n_threads is not None:
-        return n_threads
+        return min(n_threads, processor.usable_threads()) if n_threads > 1 else 1
     work = network.multiply_adds
     gaining = min(
         batch_size // MOST_ROWS,  # each has rows of its own
@@ -85,9 +87,11 @@ def _together(
     """
     results, errors = [0.0] * n_workers, []
     running: list[threading.Event] = []
+    home = processor.here()
 
     def work(worker: int, finished: threading.Event) -> None:
         try:
+            processor.move_from(home, worker)
             results[worker] = task(worker)
         except BaseException as error:
             errors.append(error)
@@ -172,14 +176,12 @@ class Pace:
     Parameters
     ----------
     network : Network
-    batch_size, n_workers : int
+    batch_size : int
     """
 
-    def __init__(self, network: Network, batch_size: int, n_workers: int):
+    def __init__(self, network: Network, batch_size: int):
         of_a_row = network.multiply_adds * MULTIPLY_ADD + len(network.weights) * PER_ROW
         self.step_seconds = batch_size * of_a_row + PER_STEP
-        if n_workers > processor.usable_threads():
-            self.step_seconds += n_workers * CROWDED_MEETING
 
     @property
     def steps(self) -> int:
