@@ -20,7 +20,7 @@ from fastmlp.core.lists import (
 )
 from fastmlp.core.storage import Network
 
-ALWAYS, NEVER = 2.0, 0.0  # shares of X that are never reached, always reached
+ALWAYS, NEVER = 4.0, 0.0  # shares of X that are never reached, always reached
 
 
 def zero_rich(sizes, n, density, dtype):

@@ -1,6 +1,7 @@
 """Data for the benchmarks: synthetic, from a seed, shaped like MNIST."""
 
 from functools import lru_cache
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -41,3 +42,19 @@ def make_data(n_samples, n_in, n_classes, dtype="float32", density=DENSITY):
     if dtype != "uint8":
         X = (X / np.float32(255)).astype(dtype)
     return X, make_labels(n_samples, n_classes)
+
+
+def make_sparse(X):
+    """Return X with what fastmlp reads of a matrix of scipy.sparse, which is not needed here."""
+    rows, inputs = np.nonzero(X)
+    starts = np.searchsorted(rows, np.arange(len(X) + 1)).astype(np.int32)
+    matrix = SimpleNamespace(
+        shape=X.shape,
+        dtype=X.dtype,
+        data=X[rows, inputs],
+        indices=inputs.astype(np.int32),
+        indptr=starts,
+        has_canonical_format=True,
+    )
+    matrix.tocsr = lambda: matrix
+    return matrix

@@ -27,9 +27,10 @@ MULTIPLY_ADD, PER_ROW, PER_STEP = 1e-10, 2e-7, 2e-6  # seconds
 # take one, and its share of the whole call half a millisecond, for a thread's start takes a tenth.
 STEP_SHARE = 1e5  # multiply-adds
 CALL_SHARE = 2e7
-# Passing over zeros gains where less of X than this is not zero, which is estimated from so many
-# rows, and where minibatches and the first layer fill a tile: `fit.EpochSkippingZeros` measures it.
-DENSE_ENOUGH, LOOKED_AT = 0.3, 256
+# Passing over zeros gains where less of X than this is not zero, half of it in minibatches of less
+# than so many rows, and where minibatches and the first layer fill a tile: the benchmark
+# `fit.EpochSkippingZeros` measures it. The share is estimated from so many rows.
+DENSE_ENOUGH, FEW_ROWS, LOOKED_AT = 0.45, 32, 256
 NO_LABELS, NO_LOSSES = np.empty(0, np.int64), np.empty(0)
 ALONE = new_team()  # of one who predicts, whom nobody stops
 PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the nearest cache
@@ -74,7 +75,8 @@ def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> 
     looked_at = X[:: max(1, -(-len(X) // LOOKED_AT))]
     shift = network.scaling[: network.sizes[0]]
     n_others = np.count_nonzero(looked_at - shift if shift.any() else looked_at)
-    return ZERO_RICH if n_others < DENSE_ENOUGH * looked_at.size else DENSE
+    enough = DENSE_ENOUGH if batch_size >= FEW_ROWS else DENSE_ENOUGH / 2
+    return ZERO_RICH if n_others < enough * looked_at.size else DENSE
 
 
 def _together(
