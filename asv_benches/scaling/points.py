@@ -84,7 +84,7 @@ def make_point(value, layers=NET, batch_size=BATCH_SIZE, n_threads=1, n_samples=
     """
     network = Network(list(layers), IDENTITY, DTYPE)
     # One worker's guess, so that every number of threads trains on the same samples.
-    step_seconds = Pace(network, batch_size, 1).step_seconds
+    step_seconds = Pace(network, batch_size).step_seconds
     if n_samples is None:
         n_samples = batch_size * max(FEWEST_STEPS, int(TURN / step_seconds))
     epochs = max(1, int(TURN / step_seconds * batch_size / n_samples))
