@@ -450,21 +450,31 @@ def test_several_predictions_at_once_of_one_network(make_data):
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
-def test_a_moved_thread_may_go_anywhere_afterwards():
-    allowed, home = os.sched_getaffinity(0), processor.here()
+def test_workers_are_bound_apart_and_their_caller_is_left_free():
+    allowed, bound = os.sched_getaffinity(0), {}
+    home = processor.here()
     assert home in allowed
-    for places in (1, 2, 7):
-        processor.move_from(home, places)
-        assert os.sched_getaffinity(0) == allowed
-    processor.move_from(-1, 1)
+
+    def bind(worker):
+        processor.keep_apart(home, worker)
+        bound[worker] = os.sched_getaffinity(0)
+
+    for worker in range(len(allowed)):
+        thread = threading.Thread(target=bind, args=(worker,))
+        thread.start()
+        thread.join()
+    assert bound.pop(0) == allowed
+    assert sorted([{home}, *bound.values()], key=min) == [{place} for place in sorted(allowed)]
+    processor.keep_apart(-1, 1)
+    assert os.sched_getaffinity(0) == allowed
 
 
-def test_a_thread_that_may_not_be_moved_stays(monkeypatch):
+def test_a_thread_that_may_not_be_bound_stays(monkeypatch):
     def refused(*_):
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setaffinity", refused, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    processor.move_from(0, 1)
+    processor.keep_apart(0, 1)
     monkeypatch.setattr(processor, "CURRENT", None)
     assert processor.here() == -1

@@ -106,19 +106,21 @@ def here() -> int:
     return CURRENT() if CURRENT is not None else -1
 
 
-def move_from(home: int, places: int) -> None:
-    """Move the calling thread so many places on from the processor `home`, and leave it free.
+def keep_apart(home: int, worker: int) -> None:
+    """Bind the calling thread to the processor so many places on from `home`; do not bind worker 0.
 
-    Some systems start a thread where its parent runs, and take long to find that another
-    processor is idle. Does nothing where a thread cannot be moved.
+    Some systems start or wake a thread where another one runs, and take long to find that a
+    processor is idle. Worker 0, whose thread is not ours, is moved to `home` and left free; the
+    others are bound for as long as they last, a run. Does nothing where threads cannot be bound.
     """
     if home < 0 or not hasattr(os, "sched_setaffinity"):
         return
     try:
         allowed = os.sched_getaffinity(0)
-        others = sorted(allowed - {home}) + [home]
-        os.sched_setaffinity(0, {others[(places - 1) % len(others)]})
-        os.sched_setaffinity(0, allowed)
+        places = [home, *sorted(allowed - {home})]
+        os.sched_setaffinity(0, {places[worker % len(places)]})
+        if worker == 0:
+            os.sched_setaffinity(0, allowed)
     except OSError:  # not permitted: it stays where it is
         pass
 

@@ -93,7 +93,7 @@ def _together(
 
     def work(worker: int, finished: threading.Event) -> None:
         try:
-            processor.move_from(home, worker)
+            processor.keep_apart(home, worker)
             results[worker] = task(worker)
         except BaseException as error:
             errors.append(error)
@@ -111,6 +111,8 @@ def _together(
                 finished = threading.Event()
                 threading.Thread(target=work, args=(worker, finished), daemon=True).start()
                 running.append(finished)
+            if running:
+                processor.keep_apart(home, 0)
             results[0] = task(0)
         finally:
             settle()
