@@ -174,3 +174,22 @@ def bits_of(word, w):
 
 def test_the_lowest_bit():
     assert [lowest(1), lowest(12), lowest(-(2**63))] == [0, 2, 63]
+
+
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_predictions_have_the_same_bits_with_zeros_passed_over(dtype, monkeypatch):
+    X, y = zero_rich([300, 64, 10], 203, 0.2, dtype)
+    seen, predict_rows = [], run.predict_rows
+
+    def watched(team, parameters, samples, *rest):
+        seen.append(samples.inputs)
+        return predict_rows(team, parameters, samples, *rest)
+
+    monkeypatch.setattr(run, "predict_rows", watched)
+    net = NeuralNet([300, 64, 10], dtype=dtype, random_state=0, n_threads=3)
+    quick = net.predict_proba(X), net.score(X, y)
+    monkeypatch.setattr(run, "DENSE_ENOUGH", NEVER)
+    dense = net.predict_proba(X), net.score(X, y)
+    assert np.array_equal(quick[0], dense[0]) and quick[1] == dense[1]
+    assert set(seen[: len(seen) // 2]) == {ZERO_RICH} and set(seen[len(seen) // 2 :]) == {DENSE}

@@ -30,7 +30,7 @@ CALL_SHARE = 2e7
 # Passing over zeros gains where less of X than this is not zero, half of it in minibatches of less
 # than so many rows, and where minibatches and the first layer fill a tile: the benchmark
 # `fit.EpochSkippingZeros` measures it. The share is estimated from so many rows.
-DENSE_ENOUGH, FEW_ROWS, LOOKED_AT = 0.45, 32, 256
+DENSE_ENOUGH, FEW_ROWS, LOOKED_AT = 0.45, 32, 64
 NO_LABELS, NO_LOSSES = np.empty(0, np.int64), np.empty(0)
 ALONE = new_team()  # of one who predicts, whom nobody stops
 PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the nearest cache
@@ -290,7 +290,7 @@ def predict(
     n = len(X)
     probabilities = np.empty((n, network.sizes[-1]), network.dtype)
     losses = NO_LOSSES if labels is None else np.empty(n)
-    inputs = SPARSE if isinstance(X, SparseRows) else DENSE
+    inputs = inputs_of(network, X, PREDICTED_TOGETHER if n >= LOOKED_AT else 1)
     samples = Samples(
         rows_of(X),
         network.scaling,
@@ -299,8 +299,10 @@ def predict(
         PREDICTED_TOGETHER,
         inputs,
     )
-    n_workers = min(workers_for(n_threads, network, n + 1, n), -(-n // PREDICTED_TOGETHER))
-    spaces = [_forward_space(network, X) for _ in range(n_workers)]
+    n_workers, blocks = 1, -(-n // PREDICTED_TOGETHER)
+    if blocks > 1:
+        n_workers = min(workers_for(n_threads, network, n, n), blocks)
+    spaces = [_forward_space(network, X, inputs) for _ in range(n_workers)]
     at_once = n_workers * max(1, int(RUN_SECONDS / MULTIPLY_ADD / network.multiply_adds))
     try:
         for start in range(0, n, at_once):
@@ -317,12 +319,12 @@ def predict(
             if refused:
                 raise NotFinite(int(refused) - 1)
     finally:
-        if inputs == DENSE:
-            network.give_back(spaces)
+        if inputs != SPARSE:
+            network.give_back(spaces, inputs)
     return probabilities, losses
 
 
-def _forward_space(network: Network, X: np.ndarray | SparseRows) -> ForwardSpace:
+def _forward_space(network: Network, X: np.ndarray | SparseRows, inputs: int) -> ForwardSpace:
     if isinstance(X, SparseRows):
         return network.workspace(PREDICTED_TOGETHER, 1, SPARSE, X.most_listed).forward
-    return network.borrow(PREDICTED_TOGETHER)
+    return network.borrow(PREDICTED_TOGETHER, inputs)

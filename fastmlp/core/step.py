@@ -156,7 +156,7 @@ def _forward_rows(team, parameters, samples, space, start, n_rows, first, last):
         if n_rows == 1 or (l == 0 and samples.inputs != DENSE):
             if l > 0 or samples.inputs != SPARSE:
                 list_inputs(layer, activations, listed, values, first, last)
-            if l == 0 and samples.inputs == ZERO_RICH:
+            if l == 0 and len(space.marks) > 0:
                 mark_inputs(layer, activations, space.marks, first, last)
             forward_listed(layer, parameters, activations, listed, values, team, first, last)
         else:

@@ -134,7 +134,7 @@ class Network:
         self._table = self._layers_of_one_row()
         last = self._table[-1]
         self.parameters = zeros(int(last["biases_at"] + last["stride_out"]), dtype)
-        self._spare: list[ForwardSpace] = []
+        self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
         self.weights: list[np.ndarray] = []
         self.biases: list[np.ndarray] = []
         for stored, biases, n_in, n_out in self._stored():
@@ -242,16 +242,18 @@ class Network:
             refused=np.zeros(n_workers, np.int64),
         )
 
-    def borrow(self, n_rows: int) -> ForwardSpace:
-        """Return space for `n_rows` rows, always as many, for one worker: a spare one if any.
+    def borrow(self, n_rows: int, inputs: int) -> ForwardSpace:
+        """Return space for one worker to bring rows forward: a spare one if there is any.
 
-        No other thread has it until it is given back.
+        No other thread has it until it is given back. `n_rows` is the same in every call, and
+        `inputs` `lists.DENSE` or `lists.ZERO_RICH`; there are no marks, which updates need alone.
         """
         try:
-            return self._spare.pop()
+            return self._spare[inputs].pop()
         except IndexError:
-            return self.workspace(n_rows, 1).forward
+            space = self.workspace(n_rows, 1, inputs).forward
+            return space._replace(marks=np.zeros(0, np.uint16))
 
-    def give_back(self, spaces: list[ForwardSpace]) -> None:
+    def give_back(self, spaces: list[ForwardSpace], inputs: int) -> None:
         """Keep borrowed spaces for the next who needs one."""
-        self._spare.extend(spaces)
+        self._spare[inputs].extend(spaces)
