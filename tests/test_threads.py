@@ -450,23 +450,22 @@ def test_several_predictions_at_once_of_one_network(make_data):
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
-def test_workers_are_bound_apart_and_their_caller_is_left_free():
-    allowed, bound = os.sched_getaffinity(0), {}
-    home = processor.here()
-    assert home in allowed
-
-    def bind(worker):
-        processor.keep_apart(home, worker)
-        bound[worker] = os.sched_getaffinity(0)
-
-    for worker in range(len(allowed)):
-        thread = threading.Thread(target=bind, args=(worker,))
-        thread.start()
-        thread.join()
-    assert bound.pop(0) == allowed
-    assert sorted([{home}, *bound.values()], key=min) == [{place} for place in sorted(allowed)]
-    processor.keep_apart(-1, 1)
+def test_workers_are_bound_apart_while_they_run_and_their_caller_is_free_again(monkeypatch):
+    allowed = os.sched_getaffinity(0)
+    bound = run._together(len(allowed), lambda worker: min(os.sched_getaffinity(0)))
+    assert sorted(bound) == sorted(allowed)
     assert os.sched_getaffinity(0) == allowed
+
+    def failing(worker):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run._together(2, failing)
+    assert os.sched_getaffinity(0) == allowed
+    monkeypatch.setattr(processor, "CURRENT", None)
+    assert processor.here() == -1
+    free = run._together(2, lambda worker: len(os.sched_getaffinity(0)))
+    assert free == [len(allowed)] * 2
 
 
 def test_a_thread_that_may_not_be_bound_stays(monkeypatch):
@@ -475,6 +474,5 @@ def test_a_thread_that_may_not_be_bound_stays(monkeypatch):
 
     monkeypatch.setattr(os, "sched_setaffinity", refused, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    processor.keep_apart(0, 1)
-    monkeypatch.setattr(processor, "CURRENT", None)
-    assert processor.here() == -1
+    assert processor.bind(0, 1) == set()
+    processor.unbind(set())

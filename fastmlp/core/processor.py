@@ -106,23 +106,32 @@ def here() -> int:
     return CURRENT() if CURRENT is not None else -1
 
 
-def keep_apart(home: int, worker: int) -> None:
-    """Bind the calling thread to the processor so many places on from `home`; do not bind worker 0.
+def bind(home: int, worker: int) -> set[int]:
+    """Bind the calling thread to the processor so many places on from `home`.
 
-    Some systems start or wake a thread where another one runs, and take long to find that a
-    processor is idle. Worker 0, whose thread is not ours, is moved to `home` and left free; the
-    others are bound for as long as they last, a run. Does nothing where threads cannot be bound.
+    Some systems start, wake or move a thread to where another one runs, and take long to find
+    that a processor is idle.
+
+    Returns
+    -------
+    set of int
+        The processors that were allowed, for `unbind`; empty where a thread cannot be bound.
     """
     if home < 0 or not hasattr(os, "sched_setaffinity"):
-        return
+        return set()
     try:
         allowed = os.sched_getaffinity(0)
         places = [home, *sorted(allowed - {home})]
         os.sched_setaffinity(0, {places[worker % len(places)]})
-        if worker == 0:
-            os.sched_setaffinity(0, allowed)
     except OSError:  # not permitted: it stays where it is
-        pass
+        return set()
+    return allowed
+
+
+def unbind(allowed: set[int]) -> None:
+    """Let the calling thread run where `bind` found it allowed."""
+    if allowed:
+        os.sched_setaffinity(0, allowed)
 
 
 CURRENT = _current()

@@ -89,11 +89,11 @@ def _together(
     """
     results, errors = [0.0] * n_workers, []
     running: list[threading.Event] = []
-    home = processor.here()
+    home, allowed = processor.here(), set[int]()
 
     def work(worker: int, finished: threading.Event) -> None:
         try:
-            processor.keep_apart(home, worker)
+            processor.bind(home, worker)
             results[worker] = task(worker)
         except BaseException as error:
             errors.append(error)
@@ -101,6 +101,7 @@ def _together(
             finished.set()
 
     def settle() -> None:
+        processor.unbind(allowed)
         if team is not None and team[BEGUN] == 0:
             team[BEGUN] = ABANDONED
         _wait(running)
@@ -112,7 +113,7 @@ def _together(
                 threading.Thread(target=work, args=(worker, finished), daemon=True).start()
                 running.append(finished)
             if running:
-                processor.keep_apart(home, 0)
+                allowed |= processor.bind(home, 0)
             results[0] = task(0)
         finally:
             settle()
