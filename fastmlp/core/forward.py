@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fastmlp.core.activations import activate
+from fastmlp.core.activations import RELU
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import list_at
-from fastmlp.core.product import ROW, ROW_SINGLE, Product, add_listed, multiply
-from fastmlp.core.tile import columns, repeat_row, store
+from fastmlp.core.product import RECTIFY, ROW, ROW_SINGLE, STORE, Product, add_listed, multiply
+from fastmlp.core.tile import columns, rectify, repeat_row, store
 
 
 @kernel(inline=True)
@@ -25,6 +25,7 @@ def forward(layer, parameters, activations, team, first, last):
         Where it is told to stop, so does this, between two tiles.
     first, last : int
     """
+    finish = RECTIFY if layer.activation == RELU else STORE
     sums = Product(
         n_terms=layer.n_in, n_columns=layer.padded_out,
         x=activations, x_at=layer.input_at, x_row=layer.stride_in, x_term=1,
@@ -32,10 +33,9 @@ def forward(layer, parameters, activations, team, first, last):
         turned=False, panel=parameters,
         start=parameters, start_at=layer.biases_at,
         target=activations, target_at=layer.output_at, target_row=layer.stride_out,
-        descends=False, rate=0.0, decay=0.0,
+        finish=finish, gate=activations, gate_at=0, rate=0.0, decay=0.0,
     )  # fmt: skip
     multiply(sums, team, first, last)
-    activate(layer, activations, first, last)
 
 
 @kernel(inline=True)
@@ -54,7 +54,6 @@ def forward_listed(layer, parameters, activations, listed, values, team, first, 
     _forward_listed(
         ROW_SINGLE, j, layer, parameters, activations, listed, values, team, first, last
     )
-    activate(layer, activations, first, last)
 
 
 @kernel
@@ -71,6 +70,8 @@ def _forward_listed(shape, j, layer, parameters, activations, listed, values, te
                     z, listed, values, list_at(layer, i, b),
                     parameters, layer.weights_at + j, layer.stride_out,
                 )  # fmt: skip
+                if b == layer.n_blocks - 1 and layer.activation == RELU:
+                    z = rectify(z)
                 store(z, activations, at, 0)
         j += width
     return j

@@ -21,9 +21,11 @@ from fastmlp.core.tile import (
     copy_transposed,
     descend,
     lanes_of,
+    rectify,
     repeat_row,
     rows,
     store,
+    store_where_positive,
     zeros,
 )
 
@@ -38,11 +40,15 @@ MOST_ROWS = 8  # of the shapes above: a worker's share is whole blocks of so man
 ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 
 
+# What becomes of a sum: it is stored, or relu of it; or where the gate is positive, and else zero;
+# or the target descends by it: ``target -= rate * (sum + decay * target)``.
+STORE, RECTIFY, GATE, DESCEND = 0, 1, 2, 3
+
+
 class Product(NamedTuple):
-    """``target[r, c] = start[c] + sum over t < n_terms of x[r, t] * y[t, c]``, or a descent.
+    """``sum[r, c] = start[c] + sum over t < n_terms of x[r, t] * y[t, c]``, and what becomes of it.
 
     All arrays are flat: element (r, t) of x is ``x[x_at + r * x_row + t * x_term]``, and so on.
-    Where `descends`, it is ``target -= rate * (sum + decay * target)`` instead.
     """
 
     n_terms: int
@@ -61,7 +67,9 @@ class Product(NamedTuple):
     target: np.ndarray
     target_at: int
     target_row: int
-    descends: bool
+    finish: int
+    gate: np.ndarray  # its element (r, c) is ``gate[gate_at + r * target_row + c]``
+    gate_at: int
     rate: float
     decay: float
 
@@ -104,11 +112,15 @@ def _multiply(shape, j, product, team, first, last):
             for t in range(product.n_terms):
                 tile = add_outer(tile, x, x_at + t * x_term, x_row, y, y_at + t * y_term)
             at = product.target_at + r * product.target_row + j
-            if product.descends:
+            if product.finish == DESCEND:
                 if product.decay != 0:
                     tile = add_scaled(tile, product.decay, target, at, product.target_row)
                 descend(tile, product.rate, target, at, product.target_row)
+            elif product.finish == GATE:
+                gate_at = product.gate_at + r * product.target_row + j
+                store_where_positive(tile, product.gate, gate_at, target, at, product.target_row)
             else:
+                tile = rectify(tile) if product.finish == RECTIFY else tile
                 store(tile, target, at, product.target_row)
         j += width
     return j

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fastmlp.core.activations import gate
+from fastmlp.core.activations import RELU
 from fastmlp.core.kernel import kernel
-from fastmlp.core.product import Product, multiply
+from fastmlp.core.product import GATE, STORE, Product, multiply
 
 
 @kernel(inline=True)
@@ -25,6 +25,7 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
         Where it is told to stop, so does this, between two tiles.
     first, last : int
     """
+    finish = GATE if below.activation == RELU else STORE
     sums = Product(
         n_terms=layer.n_out, n_columns=layer.padded_in,
         x=deltas, x_at=layer.delta_at, x_row=layer.stride_out, x_term=1,
@@ -32,7 +33,6 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
         turned=True, panel=panel,
         start=parameters, start_at=-1,
         target=deltas, target_at=below.delta_at, target_row=below.stride_out,
-        descends=False, rate=0.0, decay=0.0,
+        finish=finish, gate=activations, gate_at=below.output_at, rate=0.0, decay=0.0,
     )  # fmt: skip
     multiply(sums, team, first, last)
-    gate(below, activations, deltas, first, last)

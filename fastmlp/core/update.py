@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_WORD, find_rows, list_at
-from fastmlp.core.product import ROW, ROW_SINGLE, Product, add_marked, multiply
+from fastmlp.core.product import DESCEND, ROW, ROW_SINGLE, Product, add_marked, multiply
 from fastmlp.core.tile import add_outer, add_row, add_scaled, columns, descend, zeros
 
 
@@ -42,7 +42,7 @@ def _descent(layer, parameters, activations, deltas, n_rows, rule, j):
         turned=False, panel=deltas,
         start=deltas, start_at=-1,
         target=parameters, target_at=layer.weights_at + j, target_row=layer.stride_out,
-        descends=True, rate=rule.learning_rate, decay=rule.reg_lambda,
+        finish=DESCEND, gate=deltas, gate_at=0, rate=rule.learning_rate, decay=rule.reg_lambda,
     )  # fmt: skip
 
 
