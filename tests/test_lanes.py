@@ -20,7 +20,7 @@ x86 = pytest.mark.skipif(
 )
 
 DIGEST = """
-import hashlib, numpy as np
+import hashlib, numpy as np, scipy.sparse
 from fastmlp import NeuralNet, datasets
 from fastmlp.core import processor
 X, y = datasets.digits()
@@ -32,6 +32,10 @@ for dtype in ("float32", "float64"):
         net.fit(X / 16, y, epochs=1, batch_size=batch_size)
         digest.update(b"".join(w.tobytes() for w in [*net.weights, *net.biases]))
         digest.update(net.predict_proba(X / 16).tobytes() + repr(net.history_).encode())
+for form in (X.astype(np.uint8), X.astype(np.float16), scipy.sparse.csr_matrix(X)):
+    net = NeuralNet([64, 100, 10], 0.1, dtype="float32", input_scale=1 / 16, random_state=0)
+    net.fit(form, y, epochs=1)
+    digest.update(b"".join(w.tobytes() for w in net.weights))
 print(processor.LANES, processor.REGISTERS, processor.FUSED, digest.hexdigest())
 """
 
