@@ -96,8 +96,12 @@ class _Linked(JITCodeLibrary):
         super().__init__(codegen, "fastmlp")
 
     def _optimize_final_module(self) -> None:
-        passes, builder = self._codegen._module_pass_manager()
-        passes.run(self._final_module, builder)
+        passes = self._codegen._module_pass_manager()
+        if isinstance(passes, tuple):
+            passes, builder = passes
+            passes.run(self._final_module, builder)
+        else:  # Numba 0.61
+            passes.run(self._final_module)
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
