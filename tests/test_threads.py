@@ -470,9 +470,16 @@ def test_workers_are_bound_apart_while_they_run_and_their_caller_is_free_again(m
 
 def test_a_thread_that_may_not_be_bound_stays(monkeypatch):
     def refused(*_):
+        asked.append(1)
         raise PermissionError
 
+    asked: list[int] = []
     monkeypatch.setattr(os, "sched_setaffinity", refused, raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    assert processor.bind(0, 1) == set()
-    processor.unbind(set())
+    processor.bind({0, 1}, 0, 1)
+    processor.unbind({0, 1})
+    assert len(asked) == 2
+    processor.bind({0, 1}, -1, 1)  # where home is unknown
+    processor.unbind(set())  # where no thread can be bound
+    assert len(asked) == 2
+    monkeypatch.delattr(os, "sched_setaffinity")
+    assert processor.allowed() == set()

@@ -5,6 +5,7 @@ Everything that differs between platforms is decided here, once, with a fallback
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -106,32 +107,28 @@ def here() -> int:
     return CURRENT() if CURRENT is not None else -1
 
 
-def bind(home: int, worker: int) -> set[int]:
-    """Bind the calling thread to the processor so many places on from `home`.
+def allowed() -> set[int]:
+    """Return the processors that the calling thread may run on; empty where it cannot be bound."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+
+
+def bind(allowed: set[int], home: int, worker: int) -> None:
+    """Bind the calling thread to the allowed processor so many places on from `home`.
 
     Some systems start, wake or move a thread to where another one runs, and take long to find
-    that a processor is idle.
-
-    Returns
-    -------
-    set of int
-        The processors that were allowed, for `unbind`; empty where a thread cannot be bound.
+    that a processor is idle. Does nothing where a thread cannot be bound, or `home` is unknown.
     """
-    if home < 0 or not hasattr(os, "sched_setaffinity"):
-        return set()
-    try:
-        allowed = os.sched_getaffinity(0)
+    if home in allowed:
         places = [home, *sorted(allowed - {home})]
-        os.sched_setaffinity(0, {places[worker % len(places)]})
-    except OSError:  # not permitted: it stays where it is
-        return set()
-    return allowed
+        with contextlib.suppress(OSError):  # not permitted: it stays where it is
+            os.sched_setaffinity(0, {places[worker % len(places)]})
 
 
 def unbind(allowed: set[int]) -> None:
-    """Let the calling thread run where `bind` found it allowed."""
+    """Let the calling thread run on all the allowed processors again."""
     if allowed:
-        os.sched_setaffinity(0, allowed)
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, allowed)
 
 
 CURRENT = _current()

@@ -89,11 +89,11 @@ def _together(
     """
     results, errors = [0.0] * n_workers, []
     running: list[threading.Event] = []
-    home, allowed = processor.here(), set[int]()
+    home, allowed = processor.here(), processor.allowed()
 
     def work(worker: int, finished: threading.Event) -> None:
         try:
-            processor.bind(home, worker)
+            processor.bind(allowed, home, worker)
             results[worker] = task(worker)
         except BaseException as error:
             errors.append(error)
@@ -101,7 +101,8 @@ def _together(
             finished.set()
 
     def settle() -> None:
-        processor.unbind(allowed)
+        if running:
+            processor.unbind(allowed)
         if team is not None and team[BEGUN] == 0:
             team[BEGUN] = ABANDONED
         _wait(running)
@@ -113,7 +114,7 @@ def _together(
                 threading.Thread(target=work, args=(worker, finished), daemon=True).start()
                 running.append(finished)
             if running:
-                allowed |= processor.bind(home, 0)
+                processor.bind(allowed, home, 0)
             results[0] = task(0)
         finally:
             settle()
@@ -296,7 +297,7 @@ def predict(
         rows_of(X),
         network.scaling,
         NO_LABELS if labels is None else labels,
-        np.arange(n),
+        np.arange(n, dtype=np.int64),
         PREDICTED_TOGETHER,
         inputs,
     )
