@@ -190,6 +190,14 @@ def _sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
         raise TypeError(
             f"{name} is sparse of {matrix.dtype}; accepted are matrices of real numbers"
         )
+    starts, inputs = np.asarray(matrix.indptr), np.asarray(matrix.indices)
+    n_rows, n_in = matrix.shape
+    ordered = len(starts) == n_rows + 1 and starts[0] == 0 and (starts[:-1] <= starts[1:]).all()
+    if not ordered or starts[-1] > min(len(inputs), len(matrix.data)):
+        raise ValueError(f"{name} is sparse with rows that overlap or end behind its numbers")
+    named = inputs[: starts[-1]]
+    if len(named) > 0 and (named.min() < 0 or named.max() >= n_in):
+        raise ValueError(f"{name} is sparse with features outside 0 to {n_in - 1}")
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()

@@ -114,7 +114,6 @@ class NeuralNet:
         source = checks.random_source(random_state)
         self._random = None if random_state is None else source
         self.history_: dict[str, list[float]] = {}
-        self.input_shift, self.input_scale = input_shift, input_scale
         self._network = Network(
             list(self.layers),
             ACTIVATIONS[self.output_activation],
@@ -142,6 +141,20 @@ class NeuralNet:
     @weights.setter
     def weights(self, values: Sequence[Any]) -> None:
         self.weights.assign(values)
+
+    @property
+    def input_shift(self) -> Any:
+        """What is subtracted from each input: an array (n_in,), or 0.0 where nothing is scaled."""
+        return self._network.scaling[: self._network.sizes[0]].copy() if self._is_scaled else 0.0
+
+    @property
+    def input_scale(self) -> Any:
+        """What each input is multiplied by then: an array (n_in,), or 1.0 where nothing is."""
+        return self._network.scaling[self._network.sizes[0] :].copy() if self._is_scaled else 1.0
+
+    @property
+    def _is_scaled(self) -> bool:
+        return len(self._network.scaling) > 0
 
     @property
     def biases(self) -> ParameterViews:

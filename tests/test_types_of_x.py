@@ -177,6 +177,35 @@ def test_sparse_matrices_that_are_refused():
         net.predict(scipy.sparse.csr_matrix((3, 50), dtype=complex))
 
 
+@pytest.mark.parametrize(
+    ("part", "place", "value", "message"),
+    [
+        ("indices", 3, 50, "X is sparse with features outside 0 to 49"),
+        ("indices", 3, -1, "X is sparse with features outside 0 to 49"),
+        ("indptr", 3, 10**6, "X is sparse with rows that overlap or end behind its numbers"),
+        ("indptr", -1, 10**6, "X is sparse with rows that overlap or end behind its numbers"),
+        ("indptr", 0, -1, "X is sparse with rows that overlap or end behind its numbers"),
+    ],
+)
+def test_a_matrix_that_points_outside_itself_is_refused(part, place, value, message):
+    X, y = images()
+    matrix = scipy.sparse.csr_matrix(X)
+    getattr(matrix, part)[place] = value
+    net = NeuralNet([50, 4], random_state=0)
+    for call in (lambda: net.fit(matrix, y), lambda: net.predict(matrix)):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_scaling_is_the_network_s_own():
+    shift = np.arange(3.0)
+    net = NeuralNet([3, 2], input_shift=shift, input_scale=0.5, random_state=0)
+    shift += 1
+    assert net.input_shift.tolist() == [0, 1, 2] and net.input_scale.tolist() == [0.5] * 3
+    with pytest.raises(AttributeError):
+        net.input_scale = 2.0  # what is read so far was read by another
+
+
 def test_scaling_comes_back_from_disk(tmp_path):
     X, y = images()
     net = NeuralNet([50, 4], input_shift=X.mean(axis=0), input_scale=1 / 255, random_state=0)
