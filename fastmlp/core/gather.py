@@ -91,7 +91,7 @@ def gather(layer, X, scaling, order, start, activations, first, last):
         row = order[start + i]
         if start + i + AHEAD < len(order):  # this minibatch's or the next one's
             for k in range(0, n, line):
-                prefetch(X, order[start + i + AHEAD] * n + k, 2)
+                prefetch(X, order[start + i + AHEAD] * n + k)
         at = layer.input_at + i * layer.stride_in
         x = X[row * n : (row + 1) * n]
         a = activations[at : at + n]

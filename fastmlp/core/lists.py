@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from fastmlp.core import processor
 from fastmlp.core.kernel import kernel
-from fastmlp.core.tile import lanes_of
+from fastmlp.core.tile import TileType, Writer, lanes_of
 
 # How the first layer reads X: all of it; dense rows whose zeros it passes over; sparse rows.
 DENSE, ZERO_RICH, SPARSE = 0, 1, 2
@@ -38,60 +38,45 @@ def _append_nonzero(typing_context, x, x_at, k, listed, values, at):
     number into ``values[at:]``. Returns where the list ends now, behind which a vector's length
     may be overwritten too.
     """
-    lanes = processor.LANES * 32 // x.dtype.bitwidth
+    tile = TileType(x.dtype, 1, 1)
 
-    def write(context, builder, signature, arguments):
-        x_data, listed_data, values_data = (
-            context.make_array(signature.args[n])(context, builder, arguments[n]).data
-            for n in (0, 3, 4)
-        )
-        number, word = context.get_value_type(x.dtype), ir.IntType(32)
-        vector = ir.VectorType(number, lanes)
-        address = builder.bitcast(builder.gep(x_data, [arguments[1]]), vector.as_pointer())
-        numbers = builder.load(address, align=x.dtype.bitwidth // 8)
-        mask = builder.fcmp_unordered("!=", numbers, ir.Constant(vector, None))
-        first, at = builder.trunc(arguments[2], word), arguments[5]
+    def write(context, builder, signature, values):
+        w = Writer(context, builder, signature, values)
+        numbers = w.load(tile, 0, values[1])
+        chosen = _nonzero(w, tile, numbers)
+        word, lanes, at = ir.IntType(32), tile.lanes, values[5]
+        first = builder.trunc(values[2], word)
         # Without a branch, which could not be foretold. Two lanes have no instruction to pack them.
         if processor.COMPRESS is None or lanes < 4:
             for lane in range(lanes):
                 index = ir.Constant(word, lane)
-                builder.store(builder.add(first, index), builder.gep(listed_data, [at]))
-                found = builder.extract_element(numbers, index)
-                builder.store(found, builder.gep(values_data, [at]))
-                at = builder.add(at, builder.zext(builder.extract_element(mask, index), at.type))
+                builder.store(builder.add(first, index), w.pointer(3, at))
+                builder.store(builder.extract_element(numbers, index), w.pointer(4, at))
+                at = builder.add(at, builder.zext(builder.extract_element(chosen, index), at.type))
             return at
-        indices = builder.add(
-            _spread(builder, first, lanes),
-            ir.Constant(ir.VectorType(word, lanes), list(range(lanes))),
-        )
-        _store_packed(builder, indices, mask, builder.gep(listed_data, [at]), "i32")
-        _store_packed(
-            builder, numbers, mask, builder.gep(values_data, [at]), f"f{x.dtype.bitwidth}"
-        )
-        flags = builder.bitcast(mask, ir.IntType(lanes))
+        inputs = builder.add(w.spread(first, lanes), w.mask(range(lanes)))
+        _store_packed(w, inputs, chosen, 3, at, "i32")
+        _store_packed(w, numbers, chosen, 4, at, f"f{x.dtype.bitwidth}")
+        flags = builder.bitcast(chosen, ir.IntType(lanes))
         return builder.add(at, builder.zext(builder.ctpop(flags), at.type))
 
     return types.intp(x, types.intp, types.intp, listed, values, types.intp), write
 
 
-def _spread(builder, number, lanes):
-    """Return a vector with `number` in every lane."""
-    empty = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
-    first = builder.insert_element(empty, number, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(
-        first, empty, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
-    )
+def _nonzero(w, tile, numbers):
+    """Return for each lane whether it is not zero; NaN is not."""
+    return w.builder.fcmp_unordered("!=", numbers, ir.Constant(tile.vector, None))
 
 
-def _store_packed(builder, vector, mask, address, suffix):
-    """Store the lanes that `mask` chooses, one behind the other, and anything behind them."""
+def _store_packed(w, vector, chosen, argument, at, suffix):
+    """Store the chosen lanes, one behind the other, and anything behind them."""
     compress = cgutils.get_or_insert_function(
-        builder.module,
-        ir.FunctionType(vector.type, [vector.type, vector.type, mask.type]),
+        w.builder.module,
+        ir.FunctionType(vector.type, [vector.type, vector.type, chosen.type]),
         f"{processor.COMPRESS}.v{vector.type.count}{suffix}",
     )
-    target = builder.bitcast(address, vector.type.as_pointer())
-    builder.store(builder.call(compress, [vector, vector, mask]), target, align=4)
+    packed = w.builder.call(compress, [vector, vector, chosen])
+    w.builder.store(packed, w.pointer(argument, at, vector.type), align=4)
 
 
 @kernel
@@ -147,16 +132,13 @@ def mark_inputs(layer, activations, marks, first, last):
 @intrinsic
 def _nonzero_lanes(typing_context, x, x_at):
     """Return a bit for each lane of the vector ``x[x_at:]`` that is not zero, as a uint16."""
-    lanes = processor.LANES * 32 // x.dtype.bitwidth
+    tile = TileType(x.dtype, 1, 1)
 
-    def write(context, builder, signature, arguments):
-        data = context.make_array(x)(context, builder, arguments[0]).data
-        vector = ir.VectorType(context.get_value_type(x.dtype), lanes)
-        address = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
-        numbers = builder.load(address, align=x.dtype.bitwidth // 8)
-        mask = builder.fcmp_unordered("!=", numbers, ir.Constant(vector, None))
-        flags = builder.bitcast(mask, ir.IntType(lanes))
-        return flags if lanes == 16 else builder.zext(flags, ir.IntType(16))
+    def write(context, builder, signature, values):
+        w = Writer(context, builder, signature, values)
+        chosen = _nonzero(w, tile, w.load(tile, 0, values[1]))
+        flags = builder.bitcast(chosen, ir.IntType(tile.lanes))
+        return flags if tile.lanes == 16 else builder.zext(flags, ir.IntType(16))
 
     return types.uint16(x, types.intp), write
 
@@ -192,15 +174,13 @@ def find_rows(layer, activations, marks, words, n_rows, first, last):
 def _marked(typing_context, marks, at, lane):
     """Return a bit for each of the 64 rows from ``marks[at]`` on in which `lane` is marked."""
 
-    def write(context, builder, signature, arguments):
-        data = context.make_array(marks)(context, builder, arguments[0]).data
-        rows = ir.VectorType(ir.IntType(16), ROWS_IN_A_WORD)
-        address = builder.bitcast(builder.gep(data, [arguments[1]]), rows.as_pointer())
-        flags = builder.load(address, align=2)
-        one = builder.shl(
-            ir.Constant(ir.IntType(16), 1), builder.trunc(arguments[2], ir.IntType(16))
-        )
-        chosen = builder.and_(flags, _spread(builder, one, ROWS_IN_A_WORD))
+    def write(context, builder, signature, values):
+        w = Writer(context, builder, signature, values)
+        half = ir.IntType(16)
+        rows = ir.VectorType(half, ROWS_IN_A_WORD)
+        flags = builder.load(w.pointer(0, values[1], rows), align=2)
+        bit = builder.shl(ir.Constant(half, 1), builder.trunc(values[2], half))
+        chosen = builder.and_(flags, w.spread(bit, ROWS_IN_A_WORD))
         found = builder.icmp_unsigned("!=", chosen, ir.Constant(rows, None))
         return builder.bitcast(found, ir.IntType(ROWS_IN_A_WORD))
 

@@ -70,8 +70,8 @@ def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
 def _prefetch(X, row):
     line = CACHE_LINE // 4
     for s in range(X.starts[row], X.starts[row + 1], line):
-        prefetch(X.numbers, s, 2)
-        prefetch(X.inputs, s, 2)
+        prefetch(X.numbers, s)
+        prefetch(X.inputs, s)
 
 
 @kernel

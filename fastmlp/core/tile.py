@@ -78,14 +78,15 @@ class _TileModel(models.PrimitiveModel):
 # How an operation is written ------------------------------------------------------------------
 
 
-class _Writer:
-    """LLVM's builder with the words that the operations below need."""
+class Writer:
+    """LLVM's builder with the words that operations on vectors need."""
 
     def __init__(self, context, builder, signature, values):
         self.context, self.builder = context, builder
         self.signature, self.values = signature, values
 
     def constant(self, value: int):
+        """Return an int64 that is known when a kernel is compiled."""
         return ir.Constant(ir.IntType(64), value)
 
     def pointer(self, argument: int, position, vector=None):
@@ -101,6 +102,7 @@ class _Writer:
         return self.builder.add(row_start, self.constant(column))
 
     def load(self, tile, argument: int, position):
+        """Return a vector of the array passed as `argument`, from element `position` on."""
         address = self.pointer(argument, position, tile.vector)
         return self.builder.load(address, align=tile.dtype.bitwidth // 8)
 
@@ -110,16 +112,18 @@ class _Writer:
         return [self.load(tile, argument, self.builder.add(position, c)) for c in starts]
 
     def store(self, tile, value, argument: int, position):
+        """Overwrite as much as `load` would return with the vector `value`."""
         address = self.pointer(argument, position, tile.vector)
         self.builder.store(value, address, align=tile.dtype.bitwidth // 8)
 
-    def spread(self, tile, number):
+    def spread(self, number, lanes: int):
         """Return a vector with `number` in every lane."""
-        empty = ir.Constant(tile.vector, ir.Undefined)
+        empty = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
         first = self.builder.insert_element(empty, number, ir.Constant(ir.IntType(32), 0))
-        return self.builder.shuffle_vector(first, empty, self.mask([0] * tile.lanes))
+        return self.builder.shuffle_vector(first, empty, self.mask([0] * lanes))
 
     def mask(self, lanes):
+        """Return the vector of the int32 numbers in `lanes`."""
         lanes = list(lanes)
         return ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
 
@@ -205,7 +209,7 @@ def repeat_row(typing_context, shape, array, position):
     tile = _tile_of(shape, array)
 
     def write(context, builder, signature, values):
-        w = _Writer(context, builder, signature, values)
+        w = Writer(context, builder, signature, values)
         row = w.load_row(tile, 1, values[2])
         return w.tile(tile, [row] * tile.rows)
 
@@ -220,12 +224,12 @@ def add_outer(typing_context, tile, x, x_at, x_stride, y, y_at):
     """
 
     def write(context, builder, signature, values):
-        w = _Writer(context, builder, signature, values)
+        w = Writer(context, builder, signature, values)
         row = w.load_row(tile, 4, values[5])
         sums = w.rows(tile, values[0])
         for r in range(tile.rows):
             number = builder.load(w.pointer(1, w.at(values[2], r, values[3])))
-            factor = w.spread(tile, number)
+            factor = w.spread(number, tile.lanes)
             sums[r] = [
                 w.multiply_add(tile, factor, y, z) for y, z in zip(row, sums[r], strict=True)
             ]
@@ -239,7 +243,7 @@ def add_row(typing_context, tile, array, position):
     """``add_row(tile, array, position)``: tile + ``array[position:]`` in every row."""
 
     def write(context, builder, signature, values):
-        w = _Writer(context, builder, signature, values)
+        w = Writer(context, builder, signature, values)
         row = w.load_row(tile, 1, values[2])
         sums = [
             [builder.fadd(total, y) for total, y in zip(totals, row, strict=True)]
@@ -255,7 +259,7 @@ def rectify(typing_context, tile):
     """``rectify(tile)``: max(tile, 0), element by element; NaN stays NaN."""
 
     def write(context, builder, signature, values):
-        w = _Writer(context, builder, signature, values)
+        w = Writer(context, builder, signature, values)
         zero = ir.Constant(tile.vector, None)
         rows = [
             [builder.select(builder.fcmp_ordered("<", v, zero), zero, v) for v in row]
@@ -278,7 +282,7 @@ def copy_transposed(
     tile = TileType(source.dtype, lanes, 1)
 
     def write(context, builder, signature, values):
-        w = _Writer(context, builder, signature, values)
+        w = Writer(context, builder, signature, values)
         low = w.mask(lane // 2 + (lane % 2) * lanes for lane in range(lanes))
         high = w.mask(lanes // 2 + lane // 2 + (lane % 2) * lanes for lane in range(lanes))
         rows = [w.load(tile, 0, w.at(values[1], r, values[2])) for r in range(lanes)]
@@ -298,7 +302,7 @@ def store(typing_context, tile, array, position, stride):
     """``store(tile, array, position, stride)``: overwrites ``array[position + r * stride:]``."""
 
     def write(context, builder, signature, values):
-        w = _Writer(context, builder, signature, values)
+        w = Writer(context, builder, signature, values)
         for r, row in enumerate(w.rows(tile, values[0])):
             for c, vector in enumerate(row):
                 w.store(tile, vector, 1, w.at(values[2], r, values[3], c * tile.lanes))
@@ -312,7 +316,7 @@ def store_where_positive(typing_context, tile, gate, gate_at, array, position, s
     """``array[...] = tile where gate > 0, else 0``; gate and array share one stride."""
 
     def write(context, builder, signature, values):
-        w = _Writer(context, builder, signature, values)
+        w = Writer(context, builder, signature, values)
         zero = ir.Constant(tile.vector, None)
         for r, row in enumerate(w.rows(tile, values[0])):
             for c, vector in enumerate(row):
@@ -329,8 +333,8 @@ def descend(typing_context, tile, rate, array, position, stride):
     """``array[...] -= rate * tile``: one step of gradient descent."""
 
     def write(context, builder, signature, values):
-        w = _Writer(context, builder, signature, values)
-        minus_rate = w.spread(tile, builder.fneg(values[1]))
+        w = Writer(context, builder, signature, values)
+        minus_rate = w.spread(builder.fneg(values[1]), tile.lanes)
         for r, row in enumerate(w.rows(tile, values[0])):
             for c, gradient in enumerate(row):
                 at = w.at(values[3], r, values[4], c * tile.lanes)
@@ -346,8 +350,8 @@ def add_scaled(typing_context, tile, factor, array, position, stride):
     """``add_scaled(tile, factor, array, position, stride)``: tile + factor * ``array[...]``."""
 
     def write(context, builder, signature, values):
-        w = _Writer(context, builder, signature, values)
-        factors = w.spread(tile, values[1])
+        w = Writer(context, builder, signature, values)
+        factors = w.spread(values[1], tile.lanes)
         sums = w.rows(tile, values[0])
         for r in range(tile.rows):
             row = w.load_row(tile, 2, w.at(values[3], r, values[4]))
@@ -359,23 +363,18 @@ def add_scaled(typing_context, tile, factor, array, position, stride):
     return tile(tile, tile.dtype, array, types.intp, types.intp), write
 
 
-@intrinsic(prefer_literal=True)
-def prefetch(typing_context, array, position, level):
-    """``prefetch(array, position, level)``: start to bring one cache line near.
-
-    Into the nearest cache where `level`, a literal, is 1, into the second where it is 2. No effect
-    on values.
-    """
-    locality = 4 - level.literal_value
+@intrinsic
+def prefetch(typing_context, array, position):
+    """``prefetch(array, position)``: start to bring one cache line near; no effect on values."""
 
     def write(context, builder, signature, values):
-        w = _Writer(context, builder, signature, values)
+        w = Writer(context, builder, signature, values)
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
         call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         address = builder.bitcast(w.pointer(0, values[1]), byte)
-        read, level, data = (ir.Constant(word, value) for value in (0, locality, 1))
+        read, level, data = (ir.Constant(word, value) for value in (0, 2, 1))
         builder.call(call, [address, read, level, data])
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, level), write
+    return types.void(array, types.intp), write
