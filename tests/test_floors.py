@@ -15,7 +15,7 @@ FLOORS = {
     "core.product": 0,
     "core.activations": 1, "core.functions": 1, "core.losses": 1, "core.numbers": 1,
     "core.gather": 2, "core.sparse": 2, "core.forward": 2, "core.propagate": 2, "core.update": 2,
-    "core.random_bits": 1,
+    "core.random_bits": 1, "core.norms": 2,
     "core.storage": 3, "core.step": 3, "core.run": 3,
     "checks": 4, "files": 4, "progress": 4, "training": 4, "parameter_views": 4, "neural_net": 4,
     "image_files": 5, "command_line": 5, "__main__": 5,
