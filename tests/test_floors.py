@@ -18,6 +18,7 @@ FLOORS = {
     "core.random_bits": 1, "core.norms": 2,
     "core.storage": 3, "core.step": 3, "core.run": 3,
     "checks": 4, "files": 4, "progress": 4, "training": 4, "parameter_views": 4, "neural_net": 4,
+    "options": 4, "initializers": 4, "schedules": 4, "metrics": 4, "losses": 4, "optimizers": 4,
     "image_files": 5, "command_line": 5, "__main__": 5,
 }  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.
