@@ -193,3 +193,9 @@ def add_noise(key_low, key_high, row, deviation, x):
         words = threefry(np.uint32(half), low, key_low, high)
         first, _ = _normals(words, scale)
         x[n - 1] += first
+
+
+@kernel(inline=True)
+def key_of(seed, purpose):
+    """Return the key of one purpose, such as a layer's dropout, from a seed of 64 bits."""
+    return threefry(np.uint32(purpose), np.uint32(0), np.uint32(seed), np.uint32(seed >> 32))
