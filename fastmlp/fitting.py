@@ -13,7 +13,6 @@ from fastmlp import checks, saving, sources, targets
 from fastmlp.callbacks import Callback, ModelCheckpoint, Progress
 from fastmlp.core.run import NotFinite
 from fastmlp.metrics import chosen_metrics
-from fastmlp.options import from_zero_below_one
 from fastmlp.training import Data, Epoch, State, Training
 
 
@@ -76,7 +75,7 @@ class Fit:
 
     def validate_on(self, pair: Any, fraction: float) -> None:
         """Check what is to be scored."""
-        self.fraction = from_zero_below_one("validation_fraction", fraction)
+        self.fraction = checks.from_zero_below_one("validation_fraction", fraction)
         if pair is not None and self.fraction > 0:
             raise ValueError("validation_data and validation_fraction are given; accepted is one")
         if pair is not None:

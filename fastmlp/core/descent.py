@@ -98,7 +98,15 @@ class Descent:
     def _rates(self, n: int) -> Any:
         if not callable(self.rate):
             return self.rate * self.rate_factor
-        return [self.rate(step) * self.rate_factor for step in range(self.taken, self.taken + n)]
+        rates = np.empty(n)
+        for i, step in enumerate(range(self.taken, self.taken + n)):
+            rates[i] = self.rate(step)
+            if not 0 <= rates[i] < np.inf:
+                raise ValueError(
+                    f"learning_rate returned {rates[i]} for step {step}; "
+                    "accepted is a finite number of at least 0"
+                )
+        return rates * self.rate_factor
 
     def _next_powers(self, which: int, n: int) -> np.ndarray:
         """Return beta**t of the next n steps, by one multiplication a step, however many at once.
