@@ -213,6 +213,15 @@ class MLP:
         return checks.real_number("learning_rate", self.learning_rate)
 
     @property
+    def rate_factor(self) -> float:
+        """What every learning rate is multiplied by: 1.0 until a callback lowers it."""
+        return self._state.descent.rate_factor
+
+    @rate_factor.setter
+    def rate_factor(self, value: float) -> None:
+        self._state.descent.rate_factor = checks.real_number("rate_factor", value)
+
+    @property
     def _source(self) -> Any:
         return np.random if self._random is None else self._random
 

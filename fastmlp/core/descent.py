@@ -108,6 +108,11 @@ class Descent:
                 )
         return rates * self.rate_factor
 
+    @property
+    def next_rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(np.ravel(self._rates(1))[0])
+
     def _next_powers(self, which: int, n: int) -> np.ndarray:
         """Return beta**t of the next n steps, by one multiplication a step, however many at once.
 
