@@ -116,8 +116,20 @@ def joined(parts: list[Data]) -> Data:
     return Data(
         X,
         Targets(
-            *(np.concatenate(arrays) for arrays in zip(*(d.targets for d in parts), strict=True))
+            np.concatenate([data.targets.labels for data in parts]),
+            np.concatenate([data.targets.values for data in parts]),
+            _joined_weights(parts),
         ),
+    )
+
+
+def _joined_weights(parts: list[Data]) -> np.ndarray:
+    """Return everyone's weights, 1 for the samples of parts that have none beside parts that do."""
+    weights = [data.targets.weights for data in parts]
+    if not any(map(len, weights)):
+        return weights[0]
+    return np.concatenate(
+        [w if len(w) > 0 else np.ones(len(d.X)) for w, d in zip(weights, parts, strict=True)]
     )
 
 
