@@ -90,8 +90,19 @@ def epoch_of_batches(
             together = joined(waiting)
             yield _in_order(part(together, slice(0, size)), shuffle, source)
             waiting, n_waiting = [part(together, slice(size, None))], n_waiting - size
+        waiting[-1] = _own(waiting[-1])
     if n_waiting > 0:
         yield _in_order(joined(waiting), shuffle, source)
+
+
+def _own(data: Data) -> Data:
+    """Return a copy: whoever yields batches may write the next one where this one lies."""
+    X = data.X
+    if isinstance(X, SparseRows):
+        X = SparseRows(X.numbers.copy(), X.inputs.copy(), X.starts.copy())
+    else:
+        X = X.copy()
+    return Data(X, Targets(*(array.copy() for array in data.targets)))
 
 
 def _in_order(data: Data, shuffle: bool, source: Any) -> tuple[Data, np.ndarray]:
