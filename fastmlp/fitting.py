@@ -47,6 +47,7 @@ class Fit:
         self.validation: Data | None = None
         self.data: Data | None = None
         self.batches: Callable[[], Iterable[Any]] | None = None
+        self.ends = False  # whether they can be iterated over only once
         self.fraction = 0.0
         self.class_weight: Any = None
         self.order: Callable[[], np.ndarray] | None = None  # instead of what `shuffle` says
@@ -71,6 +72,7 @@ class Fit:
                 "and a class_weight that is not 'balanced'"
             )
         self.class_weight = class_weight
+        self.ends = isinstance(X, Iterator)
         self.batches = X if callable(X) else lambda: X
 
     def validate_on(self, pair: Any, fraction: float) -> None:
@@ -135,7 +137,7 @@ class Fit:
     def run(self, epochs: int, resume: Any = None) -> Any:
         """Train for so many epochs, those before a checkpoint included; return the model."""
         model, source = self.model, self.model._source
-        if self.batches is not None and epochs > 1 and _ends(self.batches):
+        if self.ends and epochs > 1:
             raise ValueError(
                 f"X is an iterator, which ends after one epoch, and epochs is {epochs}; "
                 "accepted are a list of batches and a function that returns an iterator"
@@ -288,9 +290,3 @@ def _last(history: dict[str, list[float]]) -> dict[str, float]:
 
 def _is_source(X: Any) -> bool:
     return callable(X) or isinstance(X, Iterable) and not isinstance(X, (str, bytes, dict))
-
-
-def _ends(batches: Callable[[], Iterable[Any]]) -> bool:
-    """Whether the next epoch would find the same iterator, at its end."""
-    first = batches()
-    return isinstance(first, Iterator) and batches() is first

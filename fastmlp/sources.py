@@ -79,6 +79,11 @@ def epoch_of_batches(
     shuffle : bool
         Whether the rows of a block are shuffled.
     source : module, RandomState or Generator
+
+    Raises
+    ------
+    ValueError
+        Where there are no batches.
     """
     waiting: list[Data] = []
     n_waiting = 0
@@ -93,6 +98,8 @@ def epoch_of_batches(
         waiting[-1] = _own(waiting[-1])
     if n_waiting > 0:
         yield _in_order(joined(waiting), shuffle, source)
+    elif not waiting:
+        raise ValueError("X has no batches in this epoch; accepted are one or more, every epoch")
 
 
 def _own(data: Data) -> Data:
