@@ -164,7 +164,7 @@ class Training:
                 "training has stopped, for the loss was NaN or infinity: a smaller learning_rate, "
                 "scaled inputs or clip_norm may help; the weights are the last finite ones",
                 DivergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
             return False
         self._record("loss", loss / total if total > 0 else 0.0)
