@@ -159,6 +159,7 @@ class Fit:
         model, source = self.model, self.model._source
         if model._fitted and not (model.warm_start or self.goes_on):
             model._draw_weights()
+        model._draw_key()  # for dropout that was assigned since
         if found is not None:
             checks.return_to_position(source, found["began_at"])
         self.began_at = checks.random_position(source)
