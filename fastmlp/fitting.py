@@ -50,6 +50,7 @@ class Fit:
         self.ends = False  # whether they can be iterated over only once
         self.fraction = 0.0
         self.class_weight: Any = None
+        self.first_step: int | None = None
         self.order: Callable[[], np.ndarray] | None = None  # instead of what `shuffle` says
 
     # The data ---------------------------------------------------------------------------------
@@ -180,8 +181,14 @@ class Fit:
             self.metrics,
             self._report if self.callbacks else None,
         )
+        self.first_step = state.descent.taken
         while self.epochs_done < epochs and not model.stop_training:
             self._one_epoch(training, rows)
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether there has been a step."""
+        return self.first_step is not None and self.model._state.descent.taken > self.first_step
 
     def _one_epoch(self, training: Training, rows: np.ndarray | None) -> None:
         epoch, self.runs = self.epochs_done, 0
@@ -212,9 +219,9 @@ class Fit:
 
     @contextlib.contextmanager
     def _unchanged_if_refused(self, source: Any) -> Iterator[None]:
-        """Put everything back if the kernels come upon a row of X that is not finite.
+        """Put everything back after an error before the first step, and for X that is not finite.
 
-        They look at each row as they read it, which costs nothing, where a look beforehand
+        The kernels look at each row as they read it, which costs nothing, where a look beforehand
         would cost a pass over X.
         """
         model = self.model
@@ -223,12 +230,16 @@ class Fit:
         position = checks.random_position(source)
         try:
             yield
-        except NotFinite as error:
-            if self.data is not None:  # of batches, those before it were good
+        except Exception as error:
+            # Of batches, those before a row that is not finite were good.
+            refused = isinstance(error, NotFinite) and self.data is not None
+            if refused or not self._has_begun:
                 restore()
                 model.history_, model._fitted = history_before, fitted
                 checks.return_to_position(source, position)
-            raise checks.not_finite("X", error.row, model.dtype) from None
+            if isinstance(error, NotFinite):
+                raise checks.not_finite("X", error.row, model.dtype) from None
+            raise
 
     # Going on ---------------------------------------------------------------------------------
 

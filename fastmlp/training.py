@@ -87,12 +87,13 @@ class State:
 
     def copy(self) -> Callable[[], None]:
         """Return a function that puts everything back as it is now."""
-        copies, state, seen = [a.copy() for a in self.arrays()], self.descent.state, self.seen
+        copies, state = [a.copy() for a in self.arrays()], self.descent.state
+        seen, key = self.seen, self.key
 
         def restore() -> None:
             for array, copy in zip(self.arrays(), copies, strict=True):
                 array[...] = copy
-            self.descent.state, self.seen = state, seen
+            self.descent.state, self.seen, self.key = state, seen, key
 
         return restore
 
