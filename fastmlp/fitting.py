@@ -149,9 +149,11 @@ class Fit:
         try:
             with self._unchanged_if_refused(source):
                 self._run(state, n_threads, epochs, found)
+            model._fit = None  # what is saved from here on is the network alone
+            self._tell("on_train_end", _last(model.history_))
         finally:
             model._fit = None
-        self._tell("on_train_end", _last(model.history_))
+            self._tell("close")
         return model
 
     def _run(
@@ -165,11 +167,12 @@ class Fit:
             checks.return_to_position(source, found["began_at"])
         self.began_at = checks.random_position(source)
         rows, scored = self._split(source)
-        model.history_ = model.history_ if self.goes_on else {}
+        model.history_ = model.history_ if self.goes_on else {name: [] for name in self._recorded}
         model.stop_training, model._fitted = False, True
         n_samples = None if self.data is None else len(self.data.X if rows is None else rows)
         self._tell("set_model", model)
-        self._tell("on_train_begin", {"epochs": epochs, "samples": n_samples})
+        logs = {"epochs": epochs, "samples": n_samples, "greater_is_better": self._recorded}
+        self._tell("on_train_begin", logs)
         self.epochs_done = 0 if found is None else self._restore(found, source)
         training = Training(
             state,
@@ -184,6 +187,15 @@ class Fit:
         self.first_step = state.descent.taken
         while self.epochs_done < epochs and not model.stop_training:
             self._one_epoch(training, rows)
+
+    @property
+    def _recorded(self) -> dict[str, bool]:
+        """What each epoch records, and whether greater is better."""
+        scores = {metric.name: metric.greater_is_better for metric in self.metrics}
+        if self.validation is not None or self.fraction > 0:
+            found = {f"validation_{name}": greater for name, greater in scores.items()}
+            return {"loss": False, "validation_loss": False} | found
+        return {"loss": False} | (scores if self.scores_training else {})
 
     @property
     def _has_begun(self) -> bool:
