@@ -43,7 +43,7 @@ class Fit:
         self.metrics = chosen_metrics(metrics, model.loss.task)
         self.scores_training = metrics is not None
         self.shuffle = shuffle if shuffle == "blocks" else bool(shuffle)
-        self.callbacks = _in_order([*callbacks, *([Progress()] if verbose else [])])
+        self.callbacks = _in_order(callbacks, verbose)
         self.validation: Data | None = None
         self.data: Data | None = None
         self.batches: Callable[[], Iterable[Any]] | None = None
@@ -298,14 +298,18 @@ class Fit:
         return found["epochs_done"]
 
 
-def _in_order(callbacks: Sequence[Callback]) -> list[Callback]:
+def _in_order(callbacks: Any, verbose: bool) -> list[Callback]:
     """Return the callbacks, those last that write what the others have become."""
-    for callback in callbacks:
+    accepted = "accepted is a list of instances of callbacks.Callback"
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks is {callbacks!r}; {accepted}")
+    found = list(callbacks)
+    for callback in found:
         if not isinstance(callback, Callback):
-            raise TypeError(
-                f"callbacks has {callback!r}; accepted are instances of callbacks.Callback"
-            )
-    return sorted(callbacks, key=lambda callback: isinstance(callback, ModelCheckpoint))
+            raise TypeError(f"callbacks has {callback!r}; {accepted}")
+    if verbose and not any(isinstance(callback, Progress) for callback in found):
+        found.append(Progress())
+    return sorted(found, key=lambda callback: isinstance(callback, ModelCheckpoint))
 
 
 def _last(history: dict[str, list[float]]) -> dict[str, float]:
