@@ -150,6 +150,12 @@ def random_source(random_state: Any) -> Any:
     return np.random.RandomState(seed)
 
 
+def random_kind(source: Any) -> str:
+    """Return the names of a source's class and bit generator: positions of others are not its."""
+    kind = "Generator" if isinstance(source, np.random.Generator) else "RandomState"
+    return f"{kind} of {random_position(source)['bit_generator']}"
+
+
 def random_position(source: Any) -> Any:
     """Return where a source of `random_source` stands in its sequence."""
     if isinstance(source, np.random.Generator):

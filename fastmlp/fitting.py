@@ -257,8 +257,19 @@ class Fit:
 
     def _shape(self) -> dict[str, Any]:
         """Return what must be the same for a run to go on."""
-        n = None if self.data is None else len(self.data.X)
-        return {"batch_size": self.batch_size, "n_samples": n}
+        return {
+            "batch_size": self.batch_size,
+            "n_samples": None if self.data is None else len(self.data.X),
+            "validation_fraction": self.fraction,
+            "history": list(self._recorded),
+            "callbacks": [type(callback).__name__ for callback in self._kept_callbacks],
+            "random_state": checks.random_kind(self.model._source),
+        }
+
+    @property
+    def _kept_callbacks(self) -> list[Callback]:
+        """The callbacks that a checkpoint has: a bar may be shown or not."""
+        return [callback for callback in self.callbacks if not isinstance(callback, Progress)]
 
     def checkpoint(self) -> dict[str, Any]:
         """Return all that the rest of this fit depends on, besides the arguments."""
@@ -267,7 +278,7 @@ class Fit:
             "stopped": self.model.stop_training,
             "began_at": self.began_at,
             "random_position": checks.random_position(self.model._source),
-            "callbacks": [callback.state() for callback in self.callbacks],
+            "callback_states": [callback.state() for callback in self._kept_callbacks],
         }
 
     def _found(self, resume: Any) -> dict[str, Any] | None:
@@ -276,23 +287,25 @@ class Fit:
             return None
         path = resume
         if resume is True:
-            paths = [c.path for c in self.callbacks if isinstance(c, ModelCheckpoint)]
-            if not paths:
+            writers = [c for c in self.callbacks if isinstance(c, ModelCheckpoint)]
+            if not writers:
                 raise ValueError(
                     "resume is True without a ModelCheckpoint among the callbacks; "
                     "accepted is one beside it, and a path"
                 )
-            path = paths[0]
+            path = min(writers, key=lambda callback: callback.only_better).path
             if not os.path.exists(path):
                 return None
-        return saving.checkpoint(self.model, path, self._shape(), len(self.callbacks))
+        elif not isinstance(resume, (str, os.PathLike)):
+            raise TypeError(f"resume is {resume!r}; accepted are True and a path")
+        return saving.checkpoint(self.model, path, self._shape())
 
     def _restore(self, found: dict[str, Any], source: Any) -> int:
         """Go back to where the checkpoint was written; return the epochs that were done."""
         model = self.model
         saving.restore(model, found["model"])
         model.stop_training = found["stopped"]
-        for callback, state in zip(self.callbacks, found["callbacks"], strict=True):
+        for callback, state in zip(self._kept_callbacks, found["callback_states"], strict=True):
             callback.restore(state)
         checks.return_to_position(source, found["random_position"])
         return found["epochs_done"]
