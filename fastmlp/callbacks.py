@@ -360,7 +360,7 @@ class ModelCheckpoint(_Monitor):
         Of at least 1: after how many epochs each.
     monitor : str, optional
         A name in `MLP.history_`: write only where it is better than after all epochs at which
-        `every` looked before. ``resume=True`` prefers a checkpoint without one.
+        `every` looked before. Of several checkpoints, ``resume=True`` is the last without one.
     mode : {"auto", "max", "min"}, default "auto"
         As in `EarlyStopping`.
 

@@ -293,7 +293,7 @@ class Fit:
                     "resume is True without a ModelCheckpoint among the callbacks; "
                     "accepted is one beside it, and a path"
                 )
-            path = min(writers, key=lambda callback: callback.only_better).path
+            path = writers[-1].path
             if not os.path.exists(path):
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
@@ -322,7 +322,15 @@ def _in_order(callbacks: Any, verbose: bool) -> list[Callback]:
             raise TypeError(f"callbacks has {callback!r}; {accepted}")
     if verbose and not any(isinstance(callback, Progress) for callback in found):
         found.append(Progress())
-    return sorted(found, key=lambda callback: isinstance(callback, ModelCheckpoint))
+    return sorted(found, key=_rank)
+
+
+def _rank(callback: Callback) -> int:
+    """Return 0, but more for checkpoints, and most for those that are always written.
+
+    What is gone on from comes last: the epoch in which others are newer is trained once more.
+    """
+    return 2 - callback.only_better if isinstance(callback, ModelCheckpoint) else 0
 
 
 def _last(history: dict[str, list[float]]) -> dict[str, float]:
