@@ -16,7 +16,6 @@ import numpy as np
 
 from fastmlp import checks, files
 from fastmlp.metrics import METRICS
-from fastmlp.options import between_zero_and_one
 
 
 class Callback:
@@ -283,7 +282,7 @@ class ReduceLROnPlateau(_Patience):
         mode: str = "auto",
     ):
         super().__init__(monitor, mode, patience, min_delta)
-        self.factor = between_zero_and_one("factor", factor)
+        self.factor = checks.between_zero_and_one("factor", factor)
         self.cooldown = checks.whole_number("cooldown", cooldown, 0)
         self.min_rate = checks.real_number("min_rate", min_rate)
 
