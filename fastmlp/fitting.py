@@ -165,7 +165,8 @@ class Fit:
         model._draw_key()  # for dropout that was assigned since
         if found is not None:
             checks.return_to_position(source, found["began_at"])
-        self.began_at = checks.random_position(source)
+        if self.callbacks:  # who alone can write a checkpoint; it takes as long as some steps
+            self.began_at = checks.random_position(source)
         rows, scored = self._split(source)
         model.history_ = model.history_ if self.goes_on else {name: [] for name in self._recorded}
         model.stop_training, model._fitted = False, True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ class Diverged(Exception):
     """A loss is not finite; the parameters are those that it was found with."""
 
 
+@functools.cache
 def no_targets(dtype: np.dtype) -> Targets:
     """Return the targets of predictions that nobody scores."""
     return Targets(np.empty(0, np.int64), np.empty(0, dtype), np.empty(0))

@@ -125,6 +125,8 @@ class Network:
     parameters : flat array
     weights, biases : lists of arrays
         Each layer's, as writable views of shape (n_out, n_in) and (n_out, 1).
+    is_simple : bool
+        Whether all activations are identity or relu.
     multiply_adds : int
         Those of a sample's training: forward, weight gradients, deltas of hidden layers.
     """
@@ -143,6 +145,8 @@ class Network:
         self.multiply_adds = 3 * sum(products) - products[0]
         self._table = self._layers_of_one_row()
         self._table["activation"][:-1] = RELU if hidden_activations is None else hidden_activations
+        self._others = ~np.isin(self._table["activation"], (IDENTITY, RELU))
+        self.is_simple = not self._others.any()
         self.regularise()
         self.parameters = self.like_parameters()
         self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
@@ -157,18 +161,12 @@ class Network:
         """
         self._table["l2"], self._table["l1"] = l2, l1
         self._table["max_norm"], self._table["dropout"] = max_norm, dropout
-        others = ~np.isin(self._table["activation"], (IDENTITY, RELU))
-        self._table["derived"] = others | (self._table["dropout"] > 0)
+        self._table["derived"] = self._others | (self._table["dropout"] > 0)
 
     def like_parameters(self) -> np.ndarray:
         """Return zeros laid out as the parameters, one for each."""
         last = self._table[-1]
         return zeros(int(last["biases_at"] + last["stride_out"]), self.dtype)
-
-    @property
-    def is_simple(self) -> bool:
-        """Whether all activations are identity or relu."""
-        return bool(np.isin(self._table["activation"], (IDENTITY, RELU)).all())
 
     @property
     def is_plain(self) -> bool:
