@@ -88,7 +88,7 @@ class Descent:
             table[:, 1] = 1 / (1 - self._next_powers(0, n))
             table[:, 2] = 1 / np.sqrt(1 - self._next_powers(1, n))
         if plain:
-            return PlainOptimizer(table.reshape(-1))
+            return PlainOptimizer(table.reshape(-1), self._gradients)
         return Optimizer(
             self.kind, self.momentum, self.decay, self.epsilon, self.clip_norm,
             self.network.is_constrained,

@@ -55,6 +55,9 @@ LAYER = np.dtype(
 )
 
 
+GRADIENTS_TOGETHER = 2**14  # weights
+
+
 def _padded(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
@@ -100,6 +103,7 @@ class Workspace(NamedTuple):
     columns: Columns
     words: np.ndarray  # int64: each worker's bits of the rows in which some inputs are marked
     losses: np.ndarray  # float64: the loss of each row
+    gradients: np.ndarray  # each worker's, of some of its weights
     sums: np.ndarray  # float64: each worker's sums of squares
     refused: np.ndarray  # int64, for each worker: 0, or why it ends: see `train_steps`
 
@@ -295,9 +299,21 @@ class Network:
             ),
             words=np.zeros(n_workers * n_words * INPUTS_TOGETHER, np.int64),
             losses=np.zeros(capacity),
+            gradients=zeros(n_workers * self._gradients_together(inputs, n_workers), self.dtype),
             sums=np.zeros(n_workers * max(RUNNING_SUMS, int(table["stride_out"].max()))),
             refused=np.zeros(n_workers, np.int64),
         )
+
+    def _gradients_together(self, inputs: int, n_workers: int) -> int:
+        """Return of how many weights a worker keeps gradients until it changes them.
+
+        Rows that stay in the second cache; of sparse inputs all, which are sorted but once. Memory
+        that no rule uses is never touched.
+        """
+        strides = self._table["stride_out"]
+        rows = -(-int(self._table[0]["padded_in"]) // (n_workers * MOST_ROWS)) * MOST_ROWS
+        all_of_first = rows * int(strides[0]) if inputs == SPARSE else 0
+        return max(GRADIENTS_TOGETHER, MOST_ROWS * int(strides.max()), all_of_first)
 
     def borrow(self, n_rows: int, inputs: int) -> ForwardSpace:
         """Return space for one worker to bring rows forward: a spare one if there is any.
