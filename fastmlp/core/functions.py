@@ -120,7 +120,8 @@ def _logarithms(real, n_terms, ln2_high, ln2_low):
     tiny, up, down = np.finfo(real).tiny, real(2.0**60), real(60)
 
     @joined
-    def log_of_sum(g, n):  # log(2**n (1 + g))
+    def log_of_sum(g, n):
+        """``log(2**n (1 + g))``."""
         f = g / (two + g)
         square = f * f
         rest = square * polynomial(square, series)
@@ -196,7 +197,8 @@ def _exponentials(real, n_terms, rounder, ln2_high, ln2_low, least, most, minus_
     least, most, minus_one_below = real(least), real(most), real(minus_one_below)
 
     @joined
-    def parts(x, more):  # (n, r, q) with e**(x + more) = 2**n (1 + r + q), q small beside r
+    def parts(x, more):
+        """``(n, r, q)`` with e**(x + more) = 2**n (1 + r + q), `more` and q small beside x and r."""
         n = ((x + more) * log2_e + rounder) - rounder
         high, low = x - n * ln2_high, n * ln2_low - more
         r = high - low

@@ -54,7 +54,8 @@ def _gaussians(real, exp_parts, scale, tail, far, grid, n_terms):
     )
 
     @joined
-    def tail_bell(y):  # (Phi(-y), e**(-y**2 / 2))
+    def tail_bell(y):
+        """``(Phi(-y), e**(-y**2 / 2))`` for y >= 0."""
         y = far if y > far else y
         high = (y + grid) - grid
         low = y - high
