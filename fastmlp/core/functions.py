@@ -198,7 +198,7 @@ def _exponentials(real, n_terms, rounder, ln2_high, ln2_low, least, most, minus_
 
     @joined
     def parts(x, more):
-        """``(n, r, q)`` with e**(x + more) = 2**n (1 + r + q), `more` and q small beside x and r."""
+        """``(n, r, q)`` with e**(x + more) = 2**n (1 + r + q), q small beside r."""
         n = ((x + more) * log2_e + rounder) - rounder
         high, low = x - n * ln2_high, n * ln2_low - more
         r = high - low
