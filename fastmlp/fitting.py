@@ -97,14 +97,22 @@ class Fit:
                 )
 
     def _checked(
-        self, X_name: str, X: Any, y_name: str, y: Any, sample_weight: Any, class_weight: Any
+        self,
+        X_name: str,
+        X: Any,
+        y_name: str,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        some: bool = True,
     ) -> Data:
         rows = self.model._rows(X_name, X)
         found = self.model._targets(y_name, y, len(rows))
         n_out = self.model._network.sizes[-1]
-        return Data(rows, targets.weighted(found, sample_weight, class_weight, len(rows), n_out))
+        weights = (sample_weight, class_weight, len(rows), n_out, some)
+        return Data(rows, targets.weighted(found, *weights))
 
-    def _batch(self, name: str, batch: Any, class_weight: Any = None) -> Data:
+    def _batch(self, name: str, batch: Any, class_weight: Any = None, some: bool = True) -> Data:
         try:
             X, y, *weight = batch
             if len(weight) > 1:
@@ -114,7 +122,7 @@ class Fit:
                 f"{name} is not a tuple (X, y) or (X, y, sample_weight), which is accepted"
             ) from None
         return self._checked(
-            f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None, class_weight
+            f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None, class_weight, some
         )
 
     def _epoch(self, rows: np.ndarray | None) -> Epoch:
@@ -127,7 +135,7 @@ class Fit:
         row_bytes = self.model._network.sizes[0] * self.model.dtype.itemsize
         return sources.epoch_of_batches(
             self.batches(),
-            lambda batch: self._batch("a batch of X", batch, self.class_weight),
+            lambda batch: self._batch("a batch of X", batch, self.class_weight, some=False),
             sources.block_rows(self.batch_size, row_bytes),
             bool(self.shuffle),
             source,
