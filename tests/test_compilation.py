@@ -13,8 +13,11 @@ from numba.core.errors import NumbaError
 from numba.core.runtime import _nrt_python, rtsys
 
 import fastmlp
-from fastmlp import NeuralNet
+from fastmlp import MLP, NeuralNet
 from fastmlp.core import kernel, run, step, storage
+from fastmlp.core.activations import ACTIVATIONS
+from fastmlp.losses import LOSSES
+from fastmlp.optimizers import OPTIMIZERS
 
 FIRST_FIT = """
 import time, sys
@@ -60,6 +63,44 @@ def test_a_second_architecture_compiles_nothing(dtype, make_data):
                     net.train(list(zip(X, y, strict=True)), epochs=1)
     assert not compiled.buffer
     assert signatures == [*step.train_steps.signatures, *step.predict_rows.signatures]
+
+
+@pytest.mark.filterwarnings("ignore::fastmlp.DivergenceWarning")
+def test_other_options_compile_nothing(make_data):
+    X, y = make_data([20, 6], 70)
+    for options in ({"optimizer": "sgd"}, {"activation": "tanh"}):  # what is plain, and all else
+        MLP([20, 3, 6], **options).fit(X, y, epochs=1).predict(X)
+    with event.install_recorder("numba:compile") as compiled:
+        for option in (
+            *({"activation": name} for name in ACTIVATIONS),
+            *({"optimizer": name} for name in OPTIMIZERS),
+            *({"loss": name} for name in LOSSES),
+            {"l2": 0.1}, {"l1": 0.1}, {"max_norm": 1.0}, {"clip_norm": 1.0}, {"dropout": 0.5},
+            {"input_noise": 0.1}, {"learning_rate": lambda step: 0.1 / (step + 1)},
+        ):  # fmt: skip
+            for n_threads in (1, 3):
+                mlp = MLP([20, 7, 6], n_threads=n_threads, random_state=0, **option)
+                targets = y if mlp.loss.task == "classes" else np.eye(6)[y]
+                for batch_size in (1, 32):
+                    weights = np.arange(70.0)
+                    mlp.fit(X, targets, 1, batch_size, sample_weight=weights, metrics="accuracy"
+                            if mlp.loss.task != "values" else "r2")  # fmt: skip
+                mlp.predict(X)
+    assert not compiled.buffer
+
+
+def test_plain_kernels_and_all_others_give_the_same_bits(make_data):
+    """A norm that is never reached has the kernels of all options do what the plain ones do."""
+    X, y = make_data([100, 33, 5], 203)
+    for dtype, batch_size in (("float32", 32), ("float64", 1), ("float64", 203)):
+        options = {"optimizer": "sgd", "l2": 0.01, "dtype": dtype, "random_state": 0}
+        nets = [MLP([100, 33, 5], max_norm=bound, **options) for bound in (None, 1e9)]
+        assert [net._state.descent.is_plain for net in nets] == [True, False]
+        for net in nets:
+            net.fit(X, y, epochs=2, batch_size=batch_size, validation_data=(X, y))
+        assert nets[0].history_ == nets[1].history_
+        for one, other in zip(*(net.weights for net in nets), strict=True):
+            assert one.tobytes() == other.tobytes()
 
 
 def test_an_empty_cache_a_filled_one_and_another_width(tmp_path):

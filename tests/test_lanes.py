@@ -21,8 +21,11 @@ x86 = pytest.mark.skipif(
 
 DIGEST = """
 import hashlib, numpy as np, scipy.sparse
-from fastmlp import NeuralNet, datasets
+from fastmlp import MLP, NeuralNet, datasets
 from fastmlp.core import processor
+from fastmlp.core.activations import ACTIVATIONS
+from fastmlp.losses import LOSSES
+from fastmlp.optimizers import OPTIMIZERS
 X, y = datasets.digits()
 X[::2] *= X[::2] > 14  # where most is zero, training passes over it
 digest = hashlib.sha256()
@@ -36,6 +39,17 @@ for form in (X.astype(np.uint8), X.astype(np.float16), scipy.sparse.csr_matrix(X
     net = NeuralNet([64, 100, 10], 0.1, dtype="float32", input_scale=1 / 16, random_state=0)
     net.fit(form, y, epochs=1)
     digest.update(b"".join(w.tobytes() for w in net.weights))
+hidden = [name for name in ACTIVATIONS if name != "identity"]
+for loss, optimizer in zip(LOSSES, OPTIMIZERS, strict=True):
+    mlp = MLP(
+        [64, 24, 20, 17, 16, 15, 9, 8, 12, 10], activation=hidden, loss=loss, optimizer=optimizer,
+        learning_rate=1e-3, l2=1e-4, l1=1e-5, dropout=0.1, input_noise=0.1, max_norm=2.0,
+        clip_norm=1.0 if optimizer != "adam" else None, input_scale=1 / 16, random_state=0,
+    )
+    mlp.fit(X, y if loss == "softmax" else np.eye(10)[y], epochs=2, batch_size=33)
+    assert np.isfinite(mlp.history_["loss"]).all()
+    digest.update(b"".join(w.tobytes() for w in [*mlp.weights, *mlp.biases]))
+    digest.update(mlp._outputs(X).tobytes() + repr(mlp.history_).encode())
 print(processor.LANES, processor.REGISTERS, processor.FUSED, digest.hexdigest())
 """
 
