@@ -3,9 +3,10 @@
 import mlp_cases
 import numpy as np
 import pytest
-from mlp_cases import BATCH_SIZE, EPOCHS, OPTIMIZERS, settings
+from mlp_cases import BATCH_SIZE, EPOCHS, OPTIMIZERS, SAMPLES, settings
 from numpy.linalg import norm
 from reference_mlp import ReferenceMLP
+from scipy.sparse import csr_array
 
 from fastmlp.optimizers import RMSprop
 
@@ -297,6 +298,31 @@ def test_twenty_steps_of_the_reference(optimizer, name, dtype, tolerance):
         net.fit(x, y, epochs=EPOCHS, batch_size=BATCH_SIZE, **order)
         mlp_cases.assert_close(net, slow, tolerance)
         assert net.history_["loss"] == pytest.approx(slow.losses, rel=tolerance, abs=tolerance)
+
+
+def zero_rich(sizes, n=SAMPLES):
+    """Return X, of which most numbers are zero, and labels."""
+    X, y = mlp_cases.samples("softmax", sizes, n)
+    return X * (np.random.default_rng(2).random(X.shape) < 0.15), y
+
+
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("options", [{}, {"l2": 0.1, "l1": 0.01, "clip_norm": 0.3}], ids=str)
+@pytest.mark.parametrize("batch_size", [1, 2, 33, SAMPLES])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_zeros_in_batches_of_any_size(optimizer, batch_size, options):
+    sizes = [30, 70, 4]
+    given = settings(optimizer, **options)
+    weights, biases = mlp_cases.parameters(sizes)
+    x, y = zero_rich(sizes)
+    slow = ReferenceMLP(weights, biases, **given).fit(x, y, 1, batch_size)
+    nets = []
+    for n_threads, kind in ((1, np.asarray), (3, np.asarray), (1, csr_array), (3, csr_array)):
+        net = mlp_cases.mlp(weights, biases, given, n_threads=n_threads)
+        net.fit(kind(x), y, epochs=1, batch_size=batch_size, shuffle=False)
+        mlp_cases.assert_close(net, slow, 1e-11)
+        nets.append(net)
+        assert_same_bits(nets[0], net)
 
 
 EVERYTHING = {
