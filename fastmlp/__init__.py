@@ -6,19 +6,47 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastmlp import datasets
+    from fastmlp import callbacks, datasets, initializers, losses, metrics, optimizers, schedules
+    from fastmlp.mlp import MLP
     from fastmlp.neural_net import NeuralNet, warmup
+    from fastmlp.training import DivergenceWarning
 
 __version__ = "0.1.0"
-__all__ = ["NeuralNet", "__version__", "datasets", "warmup"]
+#: What is imported when it is first asked for, and from which module; modules themselves from none.
+_LAZY = {
+    "DivergenceWarning": "training",
+    "MLP": "mlp",
+    "NeuralNet": "neural_net",
+    "warmup": "neural_net",
+    "callbacks": None,
+    "datasets": None,
+    "initializers": None,
+    "losses": None,
+    "metrics": None,
+    "optimizers": None,
+    "schedules": None,
+}
+__all__ = [
+    "DivergenceWarning",
+    "MLP",
+    "NeuralNet",
+    "__version__",
+    "callbacks",
+    "datasets",
+    "initializers",
+    "losses",
+    "metrics",
+    "optimizers",
+    "schedules",
+    "warmup",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for when it is first asked for: Numba takes a third of a second."""
-    if name == "datasets":
-        return importlib.import_module("fastmlp.datasets")
-    if name in ("NeuralNet", "warmup"):
-        return getattr(importlib.import_module("fastmlp.neural_net"), name)
+    if name in _LAZY:
+        module = importlib.import_module(f"fastmlp.{_LAZY[name] or name}")
+        return getattr(module, name) if _LAZY[name] else module
     raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import numbers
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,16 @@ def real_number(name: str, value: Any) -> float:
     return number
 
 
+def for_each(name: str, value: Any, n: int, check: Callable[[str, Any], Any]) -> list[Any]:
+    """Return `value`, one for all or a list of n, as a list of what `check` returns of each."""
+    if isinstance(value, (str, numbers.Number)) or value is None or np.ndim(value) == 0:
+        return [check(name, value)] * n
+    values = list(value)
+    if len(values) != n:
+        raise ValueError(f"{name} has {len(values)} values; accepted are one and {n}")
+    return [check(f"{name}[{l}]", each) for l, each in enumerate(values)]
+
+
 def scaling(shift: Any, scale: Any, n_in: int, dtype: np.dtype) -> np.ndarray | None:
     """Return ``input_shift`` and ``input_scale``, each a number or one for every input, in a row.
 
@@ -61,7 +71,7 @@ def scaling(shift: Any, scale: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
     """
     both = np.empty((2, n_in), dtype)
     for row, name, value in zip(both, ("input_shift", "input_scale"), (shift, scale), strict=True):
-        array = _array(name, value)
+        array = array_of(name, value)
         if array.shape not in ((), (n_in,)):
             raise ValueError(
                 f"{name} has the shape {array.shape}; accepted are a number and ({n_in},)"
@@ -141,7 +151,7 @@ def return_to_position(source: Any, position: Any) -> None:
         source.set_state(position)
 
 
-def _array(name: str, values: Any) -> np.ndarray:
+def array_of(name: str, values: Any) -> np.ndarray:
     """Return `values` as an array of numbers."""
     try:
         array = np.asarray(values)
@@ -167,7 +177,7 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
     without a copy where it lies so already. Whether the numbers are finite is not looked at here:
     `finite_rows` does, and the kernels do while they read.
     """
-    array = X if hasattr(X, "tocsr") else _array(name, X)
+    array = X if hasattr(X, "tocsr") else array_of(name, X)
     if len(array.shape) != 2:
         raise ValueError(
             f"{name} has {len(array.shape)} dimension(s); "
@@ -247,85 +257,9 @@ def not_finite(name: str, row: int, dtype: np.dtype) -> ValueError:
     )
 
 
-def class_labels(name: str, y: Any, n_samples: int, n_out: int) -> np.ndarray:
-    """Return `y`, integer labels or one-hot rows, as int64 labels of shape (n_samples,)."""
-    array = _array(name, y)
-    if array.ndim not in (1, 2):
-        raise ValueError(
-            f"{name} has {array.ndim} dimensions; accepted are labels of shape (n_samples,) "
-            f"and one-hot rows of shape (n_samples, {n_out})"
-        )
-    if len(array) != n_samples:
-        raise ValueError(
-            f"{name} has {len(array)} samples, X has {n_samples}; accepted is one each"
-        )
-    if array.ndim == 2:
-        return _labels_of_one_hot(name, array, n_out)
-    with np.errstate(invalid="ignore"):
-        labels = array.astype(np.int64)
-    if array.dtype.kind == "f" and not np.array_equal(labels, array):
-        wrong = array[labels != array][0]
-        raise ValueError(f"{name} has the label {wrong}; accepted are whole numbers")
-    if labels.min() < 0 or labels.max() >= n_out:
-        wrong = labels[(labels < 0) | (labels >= n_out)][0]
-        raise ValueError(f"{name} has the label {wrong}; accepted are 0 to {n_out - 1}")
-    return labels
-
-
-def _labels_of_one_hot(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
-    if array.shape[1] != n_out:
-        raise ValueError(
-            f"{name} has one-hot rows of width {array.shape[1]}; the output layer has {n_out} units"
-        )
-    one_hot = ((array == 0) | (array == 1)).all(axis=1) & (array.sum(axis=1) == 1)
-    if not one_hot.all():
-        raise ValueError(
-            f"{name} has in row {int(np.argmin(one_hot))} something other than one 1 among 0s; "
-            "accepted are integer labels and one-hot rows"
-        )
-    return array.argmax(axis=1).astype(np.int64)
-
-
-def _size(name: str, values: Any) -> int:
-    """Return how many numbers `values` holds."""
-    try:
-        return int(np.size(values))
-    except ValueError:
-        raise ValueError(f"{name} has rows of different lengths; accepted are equal ones") from None
-
-
-def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> tuple:
-    """Return the arrays (X, labels) of a list of (x, one_hot) pairs.
-
-    Each x has n_in numbers in any shape, each one_hot n_out; an integer label in its place is
-    taken too. Raises as `feature_rows`, `finite_rows` and `class_labels` do.
-    """
-    n_in, n_out = sizes[0], sizes[-1]
-    try:
-        samples = [(x, y) for x, y in pairs]
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is not a list of (x, one_hot) pairs, which is accepted") from None
-    if not samples:
-        raise ValueError(f"{name} is empty; accepted are one or more (x, one_hot) pairs")
-    for i, (x, y) in enumerate(samples):
-        n_features, n_classes = _size(f"{name}[{i}][0]", x), _size(f"{name}[{i}][1]", y)
-        if n_features != n_in:
-            raise ValueError(
-                f"{name}[{i}][0] has {n_features} features; the network's input layer takes {n_in}"
-            )
-        if np.ndim(y) > 0 and n_classes != n_out:
-            raise ValueError(
-                f"{name}[{i}][1] is a one-hot of {n_classes}; the output layer has {n_out} units"
-            )
-    X = feature_rows(name, [np.ravel(x) for x, _ in samples], n_in, dtype)
-    finite_rows(name, X)
-    one_hots = [np.ravel(y) if np.ndim(y) else np.arange(n_out) == y for _, y in samples]
-    return X, class_labels(name, one_hots, len(X), n_out)
-
-
 def parameter_values(name: str, values: Any, view: np.ndarray) -> np.ndarray:
     """Return a copy of `values` to write into a layer's weights or biases."""
-    array = _array(name, values)
+    array = array_of(name, values)
     if array.shape != view.shape:
         raise ValueError(f"{name} has the shape {array.shape}; accepted is {view.shape}")
     with np.errstate(all="ignore"):  # as wherever NumPy writes into a narrower type

@@ -14,7 +14,8 @@ from typing import IO, Any
 import numpy as np
 
 FORMAT = "fastmlp network"
-FORMAT_VERSION = 2  # 2 brought input_shift and input_scale
+ARRAY = "array in this file"  # a name, where an array has been
+FORMAT_VERSION = 3  # 2 brought input_shift and input_scale, 3 `MLP` and checkpoints
 
 
 @contextlib.contextmanager
@@ -37,15 +38,42 @@ def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
 
 def save_state(path: str | os.PathLike, state: dict[str, Any]) -> None:
     """Write the state of a network: its arrays bit by bit, the rest as JSON beside them."""
-    plain = {name: value for name, value in state.items() if name not in ("weights", "biases")}
-    plain |= {"format": FORMAT, "format_version": FORMAT_VERSION}
-    plain["random_state"] = _plain_random_state(state["random_state"])
+    arrays: dict[str, Any] = {}
+    plain = {"format": FORMAT, "format_version": FORMAT_VERSION, **_without(arrays, state)}
     text = json.dumps(plain, default=lambda number: number.item())  # NumPy's numbers
-    arrays: dict[str, Any] = {"network": np.array(text)}
-    for kind in ("weights", "biases"):
-        arrays |= {f"{kind}_{l}": array for l, array in enumerate(state[kind])}
     with written_whole(path) as file:
-        np.savez(file, **arrays)
+        np.savez(file, network=np.array(text), **arrays)
+
+
+def _without(arrays: dict[str, Any], value: Any, name: str = "") -> Any:
+    """Return `value` with the names of arrays in their places, and the arrays in `arrays`."""
+    if isinstance(value, np.ndarray):
+        arrays[name] = value
+        return {ARRAY: name}
+    if isinstance(value, (np.random.Generator, np.random.RandomState)):
+        return _without(arrays, _plain_random_state(value), name)
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, (list, tuple))
+        else None
+    )
+    if items is None:
+        return value
+    parts = {
+        key: _without(arrays, part, f"{name}_{key}" if name else str(key)) for key, part in items
+    }
+    return parts if isinstance(value, dict) else list(parts.values())
+
+
+def _with(arrays: Any, value: Any) -> Any:
+    """Return what `_without` was given, random states apart."""
+    if isinstance(value, dict):
+        if set(value) == {ARRAY}:
+            return arrays[value[ARRAY]]
+        return {name: _with(arrays, part) for name, part in value.items()}
+    return [_with(arrays, part) for part in value] if isinstance(value, list) else value
 
 
 def load_state(path: str | os.PathLike) -> dict[str, Any]:
@@ -64,18 +92,40 @@ def load_state(path: str | os.PathLike) -> dict[str, Any]:
         try:
             if not known:
                 raise ValueError
-            for kind in ("weights", "biases"):
-                n_layers = len(state["layers"]) - 1
-                state[kind] = [arrays[f"{kind}_{l}"] for l in range(n_layers)]
+            state = _with(arrays, state if version == 3 else _of_version_2(state))
             state["random_state"] = _random_state(state["random_state"])
         except Exception:
             raise not_a_network(path) from None
     return state
 
 
-def not_a_network(path: str | os.PathLike) -> ValueError:
+def _of_version_2(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a file from when there was `NeuralNet` alone."""
+    n_layers = len(state["layers"]) - 1
+    names = ("layers", "learning_rate", "reg_lambda", "output_activation", "dtype", "n_threads")
+    optional = {"input_shift": 0.0, "input_scale": 1.0}  # which version 1 has not
+    parameters = {
+        kind: [{ARRAY: f"{kind}_{l}"} for l in range(n_layers)] for kind in ("weights", "biases")
+    }
+    return parameters | {
+        "class": "NeuralNet",
+        "arguments": {name: state[name] for name in names}
+        | {name: state.get(name, default) for name, default in optional.items()},
+        "random_state": state["random_state"],
+        "history_": state["history_"],
+        "fitted": True,
+        "moments": {},
+        "descent": {"taken": 0, "powers": [1.0, 1.0], "rate_factor": 1.0},
+        "seen": 0,
+        "key": 0,
+    }
+
+
+def not_a_network(
+    path: str | os.PathLike, accepted: str = "a network saved by fastmlp"
+) -> ValueError:
     """Return the refusal of a file that holds something else."""
-    return ValueError(f"{path} is not a network saved by fastmlp, which is accepted")
+    return ValueError(f"{path} is not {accepted}, which is accepted")
 
 
 def _plain_random_state(source: Any) -> Any:

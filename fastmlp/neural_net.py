@@ -1,28 +1,23 @@
-"""`NeuralNet`: the drop-in for the NumPy version, thin over the compiled core (floor 4)."""
+"""`NeuralNet`: the drop-in for the NumPy version, an `MLP` of fixed choices (floor 4)."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
 
-from fastmlp import checks, files
-from fastmlp.core.activations import ACTIVATIONS
-from fastmlp.core.gather import SparseRows
-from fastmlp.core.run import NotFinite, predict
-from fastmlp.core.step import Rule
-from fastmlp.core.storage import Network
-from fastmlp.parameter_views import ParameterViews
-from fastmlp.progress import progress
-from fastmlp.training import Data, train_epochs
+from fastmlp import checks, files, targets
+from fastmlp.callbacks import Callback
+from fastmlp.fitting import Fit
+from fastmlp.mlp import MLP
+from fastmlp.training import Data
 
 
-class NeuralNet:
+class NeuralNet(MLP):
     r"""A multilayer perceptron with softmax output, trained by stochastic gradient descent.
 
     Forward, for layers l = 1 to L: :math:`z_l = W_l a_{l-1} + b_l`, :math:`a_l = f_l(z_l)`, and
@@ -104,123 +99,32 @@ class NeuralNet:
         random_state: Any = None,
         n_threads: int | None = None,
     ):
-        self.layers = checks.layer_sizes(layers)
-        self.num_layers = len(self.layers)
-        self.learning_rate = checks.real_number("learning_rate", learning_rate)
         self.reg_lambda = checks.real_number("reg_lambda", reg_lambda)
-        self.output_activation = checks.choice("output_activation", output_activation, ACTIVATIONS)
-        self.dtype = checks.float_type(dtype)
-        self.n_threads = None if n_threads is None else checks.thread_count(n_threads)
-        source = checks.random_source(random_state)
-        self._random = None if random_state is None else source
-        self.history_: dict[str, list[float]] = {}
-        self._network = Network(
-            list(self.layers),
-            ACTIVATIONS[self.output_activation],
-            self.dtype,
-            checks.scaling(input_shift, input_scale, self.layers[0], self.dtype),
-        )
-        for weights in self._network.weights:
-            n_out, n_in = weights.shape
-            weights[...] = source.standard_normal((n_out, n_in)) * np.sqrt(2 / (n_in + n_out))
-
-    def __repr__(self) -> str:
-        return (
-            f"NeuralNet({self.layers}, learning_rate={self.learning_rate}, "
-            f"reg_lambda={self.reg_lambda}, output_activation={self.output_activation!r}, "
-            f"dtype={self.dtype.name!r}, n_threads={self.n_threads})"
+        super().__init__(
+            layers,
+            output_activation=output_activation,
+            optimizer="sgd",
+            learning_rate=checks.real_number("learning_rate", learning_rate),
+            dtype=dtype,
+            input_shift=input_shift,
+            input_scale=input_scale,
+            random_state=random_state,
+            n_threads=n_threads,
         )
 
-    # The parameters ---------------------------------------------------------------------------
+    def _arguments(self) -> dict[str, Any]:
+        names = (
+            "layers", "learning_rate", "reg_lambda", "output_activation", "dtype", "input_shift",
+            "input_scale", "n_threads",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names} | {"layers": self._network.sizes}
 
-    @property
-    def weights(self) -> ParameterViews:
-        """Each layer's weights, live views of shape (n_out, n_in)."""
-        return ParameterViews("weights", self._network.weights)
+    def _penalties(self) -> tuple[list[float], list[float]]:
+        n = len(self._network.sizes) - 1
+        return [checks.real_number("reg_lambda", self.reg_lambda)] * n, [0.0] * n
 
-    @weights.setter
-    def weights(self, values: Sequence[Any]) -> None:
-        self.weights.assign(values)
-
-    @property
-    def input_shift(self) -> Any:
-        """What is subtracted from each input: an array (n_in,), or 0.0 where nothing is scaled."""
-        return self._network.scaling[: self._network.sizes[0]].copy() if self._is_scaled else 0.0
-
-    @property
-    def input_scale(self) -> Any:
-        """What each input is multiplied by then: an array (n_in,), or 1.0 where nothing is."""
-        return self._network.scaling[self._network.sizes[0] :].copy() if self._is_scaled else 1.0
-
-    @property
-    def _is_scaled(self) -> bool:
-        return len(self._network.scaling) > 0
-
-    @property
-    def biases(self) -> ParameterViews:
-        """Each layer's biases, live views of shape (n_out, 1)."""
-        return ParameterViews("biases", self._network.biases)
-
-    @biases.setter
-    def biases(self, values: Sequence[Any]) -> None:
-        self.biases.assign(values)
-
-    # Training ---------------------------------------------------------------------------------
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        epochs: int = 10,
-        batch_size: int = 32,
-        *,
-        shuffle: bool = True,
-        validation_data: tuple[Any, Any] | None = None,
-        verbose: bool = False,
-    ) -> NeuralNet:
-        """Train on arrays, minibatch by minibatch, from the present weights on.
-
-        Parameters
-        ----------
-        X : array-like (n_samples, n_in)
-            Finite real numbers of any type and memory order; read without a copy where they are
-            C-contiguous and of the network's dtype, uint8, bool or float16. Or a matrix of
-            scipy.sparse, which is never made dense.
-        y : array-like (n_samples,) or (n_samples, n_out)
-            Labels 0 to n_out - 1, or one-hot rows.
-        epochs : int, default 10
-            How often every sample is trained on.
-        batch_size : int, default 32
-            Samples of a step; the last of an epoch has those that are left over.
-        shuffle : bool, default True
-            A new order for every epoch, from `random_state`.
-        validation_data : tuple (X, y), optional
-            Scored after every epoch, never trained on.
-        verbose : bool, default False
-            Show a progress bar with the loss and samples per second.
-
-        Returns
-        -------
-        NeuralNet
-            This network: `weights`, `biases` and `history_` are overwritten.
-
-        Raises
-        ------
-        ValueError, TypeError
-            For data that cannot be trained on. Nothing is changed.
-        KeyboardInterrupt
-            Within half a second of Ctrl-C; the network is as after the last finished steps.
-        """
-        data = self._data("X", X, "y", y)
-        validation = None if validation_data is None else self._validation(validation_data)
-        epochs = checks.whole_number("epochs", epochs, 0)
-        batch_size = checks.whole_number("batch_size", batch_size, 1)
-        n, source = len(data.X), np.random if self._random is None else self._random
-        orders = (source.permutation(n) if shuffle else np.arange(n) for _ in range(epochs))
-        with self._unchanged_if_refused(source), progress(verbose, n, epochs) as report:
-            for _ in self._train(data, orders, batch_size, validation, report):
-                pass
-        return self
+    def _rate(self) -> float:
+        return checks.real_number("learning_rate", self.learning_rate)
 
     def train(
         self,
@@ -244,157 +148,27 @@ class NeuralNet:
         ValueError, TypeError
             For data that cannot be trained on. Nothing is changed.
         """
-        data = self._pairs("training_data", training_data)
-        validation = None
+        fit = Fit(self, 1, [_Lines()], None, False, False)
+        fit.data = self._pairs("training_data", training_data)
         if validation_data is not None:
-            validation = self._pairs("validation_data", validation_data)
-        epochs = checks.whole_number("epochs", epochs, 0)
-        order = list(range(len(data.X)))
+            fit.validation = self._pairs("validation_data", validation_data)
+        order = list(range(len(fit.data.X)))
 
-        def orders() -> Iterator[np.ndarray]:
-            for _ in range(epochs):
-                random.shuffle(order)
-                yield np.array(order)
+        def shuffled() -> np.ndarray:
+            random.shuffle(order)
+            return np.array(order)
 
-        for epoch in self._train(data, orders(), 1, validation):
-            if validation is not None:
-                percent = 100 * self.history_["validation_accuracy"][-1]
-                print(f"epoch {epoch}: {percent:.2f} % correct")
-
-    def _train(
-        self,
-        data: Data,
-        orders: Iterable[np.ndarray],
-        batch_size: int,
-        validation: Data | None,
-        report: Callable[[int, float], None] | None = None,
-    ) -> Iterator[int]:
-        """Train an epoch for each order, into a new history, yielding its number after it."""
-        rule = Rule(
-            checks.real_number("learning_rate", self.learning_rate),
-            checks.real_number("reg_lambda", self.reg_lambda),
-        )
-        n_threads = self._threads()
-        history: dict[str, list[float]] = {}
-        self.history_ = history
-        return train_epochs(
-            self._network, data, orders, batch_size, rule, n_threads, history, validation, report
-        )
-
-    def _threads(self) -> int | None:
-        return None if self.n_threads is None else checks.thread_count(self.n_threads)
-
-    def _rows(self, name: str, X: Any) -> Any:
-        n_in = self._network.sizes[0]
-        rows = checks.feature_rows(name, X, n_in, self.dtype)
-        if isinstance(rows, SparseRows) and self._network.scaling[:n_in].any():
-            raise ValueError(f"{name} is sparse, which an input_shift other than 0 would fill")
-        return rows
-
-    def _data(self, X_name: str, X: Any, y_name: str, y: Any) -> Data:
-        rows = self._rows(X_name, X)
-        return Data(rows, checks.class_labels(y_name, y, len(rows), self._network.sizes[-1]))
+        fit.order = shuffled
+        fit.run(checks.whole_number("epochs", epochs, 0))
 
     def _pairs(self, name: str, pairs: Any) -> Data:
-        return Data(*checks.labelled_pairs(name, pairs, self._network.sizes, self.dtype))
-
-    def _validation(self, pair: Any) -> Data:
-        try:
-            X, y = pair
-        except (TypeError, ValueError):
-            raise TypeError("validation_data is not a tuple (X, y), which is accepted") from None
-        data = self._data("validation_data[0]", X, "validation_data[1]", y)
-        checks.finite_rows("validation_data[0]", data.X)
-        return data
-
-    @contextlib.contextmanager
-    def _unchanged_if_refused(self, source: Any) -> Iterator[None]:
-        """Put everything back if the kernels come upon a row that is not finite.
-
-        They look at each row as they read it, which costs nothing, where a look beforehand
-        would cost a pass over X.
-        """
-        parameters, history = self._network.parameters.copy(), self.history_
-        position = checks.random_position(source)
-        try:
-            yield
-        except NotFinite as error:
-            self._network.parameters[...], self.history_ = parameters, history
-            checks.return_to_position(source, position)
-            raise checks.not_finite("X", error.row, self.dtype) from None
-
-    # Prediction -------------------------------------------------------------------------------
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of every class, ``softmax(a_L)``, for each row of X.
-
-        Parameters
-        ----------
-        X : array-like (n_samples, n_in)
-            As in `fit`.
-
-        Returns
-        -------
-        array (n_samples, n_out) of the network's dtype
-
-        Raises
-        ------
-        ValueError, TypeError
-            As in `fit`.
-        """
-        rows = self._rows("X", X)
-        try:
-            return predict(self._network, rows, self._threads())[0]
-        except NotFinite as error:
-            raise checks.not_finite("X", error.row, self.dtype) from None
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of each row of X, int64 of shape (n_samples,).
-
-        The first of several equal ones. Parameters and errors are those of `predict_proba`.
-        """
-        return self.predict_proba(X).argmax(axis=1)
-
-    def score(self, X: Any, y: Any) -> float:
-        """Return the share of rows of X (0 to 1) whose predicted class is the one in y.
-
-        Parameters and errors are those of `fit`.
-        """
-        predicted = self.predict(X)
-        labels = checks.class_labels("y", y, len(predicted), self._network.sizes[-1])
-        return float((predicted == labels).mean())
+        X, labels = targets.labelled_pairs(name, pairs, self._network.sizes, self.dtype)
+        return Data(X, self._targets(name, labels, len(X)))
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
         """Return the percentage (0 to 100) of (x, one_hot) pairs whose class is predicted."""
         data = self._pairs("test_data", test_data)
-        return 100 * np.count_nonzero(self.predict(data.X) == data.labels) / len(data.X)
-
-    # On disk ----------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the network to `path` as one ``.npz``, whole or not at all.
-
-        Parameters, `history_` and the state of `random_state` come back from `load` bit by bit,
-        except a random state that is NumPy's global one.
-        """
-        files.save_state(path, self._state())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> NeuralNet:
-        """Return the network that `save` wrote to `path`; no pickle is involved.
-
-        Raises
-        ------
-        FileNotFoundError
-        ValueError
-            For a file of another kind, or of a later format.
-        """
-        net, state = cls.__new__(cls), files.load_state(path)
-        try:
-            net._restore(state)
-        except Exception:
-            raise files.not_a_network(path) from None
-        return net
+        return 100 * np.count_nonzero(self.predict(data.X) == data.targets.labels) / len(data.X)
 
     def dump(self, file: str | os.PathLike | IO[bytes]) -> None:
         """Pickle the network to a path (whole or not at all) or into an open binary file."""
@@ -404,49 +178,16 @@ class NeuralNet:
         else:
             pickle.dump(self, file)
 
-    def _state(self) -> dict[str, Any]:
-        """Return all that makes this network, in forms that do not depend on the processor."""
-        return {
-            "layers": self._network.sizes,
-            "learning_rate": self.learning_rate,
-            "reg_lambda": self.reg_lambda,
-            "output_activation": self.output_activation,
-            "dtype": self.dtype.name,
-            "input_shift": np.asarray(self.input_shift).tolist(),
-            "input_scale": np.asarray(self.input_scale).tolist(),
-            "n_threads": self.n_threads,
-            "random_state": self._random,
-            "history_": self.history_,
-            "weights": [np.ascontiguousarray(view) for view in self.weights],
-            "biases": [view.copy() for view in self.biases],
-        }
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        """Become the network of `_state`; the arguments are checked once more."""
-        NeuralNet.__init__(
-            self,
-            state["layers"],
-            state["learning_rate"],
-            state["reg_lambda"],
-            output_activation=state["output_activation"],
-            dtype=state["dtype"],
-            input_shift=state.get("input_shift", 0.0),  # which format 1 has not
-            input_scale=state.get("input_scale", 1.0),
-            random_state=0,
-            n_threads=state["n_threads"],
-        )
-        self._random = state["random_state"]
-        self.history_ = state["history_"]
-        self.weights, self.biases = state["weights"], state["biases"]
+NeuralNet._kind = NeuralNet
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = self._state()
-        own = {"num_layers", "_network", "_random", *state}
-        return state | {"others": {k: v for k, v in vars(self).items() if k not in own}}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._restore(state)
-        vars(self).update(state["others"])
+class _Lines(Callback):
+    """Print a line for each epoch that was scored."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if logs and "validation_accuracy" in logs:
+            print(f"epoch {epoch + 1}: {100 * logs['validation_accuracy']:.2f} % correct")
 
 
 def warmup(dtype: Any = None) -> None:

@@ -43,6 +43,27 @@ def make_data():
 
 
 @pytest.fixture
+def one_call():
+    """Return a function that makes the arguments of `train_steps` from `samples` on, and before."""
+    from fastmlp.core import lists, step
+    from fastmlp.core.descent import Descent
+    from fastmlp.core.losses import Targets
+    from fastmlp.core.rules import SGD
+
+    def make(network, X, labels, batch_size):
+        targets = Targets(labels, np.empty(0, network.dtype), np.empty(0))
+        samples = step.Samples(
+            X.reshape(-1), network.scaling, targets, None, None,
+            np.arange(len(labels)), batch_size, lists.DENSE,
+        )  # fmt: skip
+        descent = Descent(network, SGD)
+        descent.begin(0.1)
+        return descent, samples
+
+    return make
+
+
+@pytest.fixture
 def eight_processors(monkeypatch):
     """Let as many threads run as a test asks for, wherever it runs."""
     monkeypatch.setattr(processor, "usable_threads", lambda: 8)

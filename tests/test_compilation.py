@@ -14,7 +14,7 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import fastmlp
 from fastmlp import NeuralNet
-from fastmlp.core import kernel, lists, run, step, storage
+from fastmlp.core import kernel, run, step, storage
 
 FIRST_FIT = """
 import time, sys
@@ -151,7 +151,7 @@ def test_a_kernel_that_allocates_does_not_compile():
         doubled(np.ones(3))
 
 
-def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data):
+def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data, one_call):
     made = []
     workspace = storage.Network.workspace
     monkeypatch.setattr(
@@ -162,14 +162,14 @@ def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data):
     net.fit(X, y, epochs=3)
     assert len(made) == 1  # one workspace for all steps and epochs
 
-    samples = step.Samples(X.reshape(-1), net._network.scaling, y, np.arange(640), 32, lists.DENSE)
-    rule, team = step.Rule(0.1, 0.0), run.new_team()
+    descent, samples = one_call(net._network, X, y, 32)
+    optimizer, team = descent.steps(20, True), run.new_team()
 
     def allocations(steps, batch_size):
         samples_of = samples._replace(batch_size=batch_size)
         before = rtsys.get_allocation_stats()
         step.train_steps(
-            0, 1, team, net._network.parameters, rule, samples_of, made[0], 0, steps, 0.0
+            0, 1, team, net._network.parameters, optimizer, samples_of, made[0], 0, steps, 0.0
         )
         after = rtsys.get_allocation_stats()
         return after.alloc - before.alloc, after.mi_alloc - before.mi_alloc

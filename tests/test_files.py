@@ -84,10 +84,10 @@ def test_other_files_are_refused(tmp_path):
 
 
 def test_a_later_format_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "FORMAT_VERSION", 3)
+    monkeypatch.setattr(files, "FORMAT_VERSION", 4)
     NeuralNet([3, 2]).save(tmp_path / "net.npz")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="format version 3; this release reads up to 2"):
+    with pytest.raises(ValueError, match="format version 4; this release reads up to 3"):
         NeuralNet.load(tmp_path / "net.npz")
 
 
@@ -142,9 +142,9 @@ def test_damage_anywhere_is_refused_or_harmless(tmp_path):
 
 
 def test_a_later_format_is_named_whatever_it_holds(tmp_path):
-    plain = json.dumps({"format": files.FORMAT, "format_version": 3})
+    plain = json.dumps({"format": files.FORMAT, "format_version": 4})
     np.savez(tmp_path / "net.npz", network=np.array(plain))
-    with pytest.raises(ValueError, match="format version 3; this release reads up to 2"):
+    with pytest.raises(ValueError, match="format version 4; this release reads up to 3"):
         NeuralNet.load(tmp_path / "net.npz")
 
 
@@ -153,11 +153,25 @@ def test_a_name_as_long_as_the_system_allows(tmp_path):
     assert os.listdir(tmp_path) == ["n" * 250]
 
 
-def test_a_network_of_format_1_has_no_scaling(tmp_path):
-    net = NeuralNet([3, 2], random_state=0)
-    state = net._state()
-    del state["input_shift"], state["input_scale"]
-    files.save_state(tmp_path / "net.npz", state)
-    loaded = NeuralNet.load(tmp_path / "net.npz")
-    assert (loaded.input_shift, loaded.input_scale) == (0.0, 1.0)
-    assert np.array_equal(loaded.weights[0], net.weights[0])
+@pytest.mark.parametrize("version", [1, 2])
+def test_networks_of_former_formats(version, tmp_path):
+    weights, biases = np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([[7.0], [8]])
+    plain = {
+        "format": files.FORMAT, "format_version": version, "layers": [3, 2], "learning_rate": 0.5,
+        "reg_lambda": 0.25, "output_activation": "identity", "dtype": "float64",
+        "n_threads": None, "random_state": None, "history_": {"loss": [1.5]},
+    }  # fmt: skip
+    if version == 2:
+        plain |= {"input_shift": [1.0, 2.0, 3.0], "input_scale": 2.0}
+    np.savez(
+        tmp_path / "net.npz",
+        network=np.array(json.dumps(plain)),
+        weights_0=weights,
+        biases_0=biases,
+    )
+    net = NeuralNet.load(tmp_path / "net.npz")
+    assert np.array_equal(net.weights[0], weights) and np.array_equal(net.biases[0], biases)
+    assert (net.learning_rate, net.reg_lambda, net.history_) == (0.5, 0.25, {"loss": [1.5]})
+    x = np.array([[1.0, 0, 2]]) if version == 1 else np.array([[1.5, 2, 4]])
+    z = weights @ [1.0, 0, 2] + biases.ravel()
+    np.testing.assert_allclose(net.predict_proba(x)[0], np.exp(z) / np.exp(z).sum())

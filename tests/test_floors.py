@@ -12,11 +12,15 @@ PACKAGE = Path(__file__).parents[1] / "fastmlp"
 #: Each module and the floor it is on; one may import from its own floor and from those below.
 FLOORS = {
     "core.processor": 0, "core.kernel": 0, "core.tile": 0, "core.barrier": 0, "core.lists": 0,
-    "core.product": 0,
-    "core.activations": 1, "core.functions": 1, "core.losses": 1,
-    "core.gather": 2, "core.sparse": 2, "core.forward": 2, "core.propagate": 2, "core.update": 2,
-    "core.storage": 3, "core.step": 3, "core.run": 3,
-    "checks": 4, "files": 4, "progress": 4, "training": 4, "parameter_views": 4, "neural_net": 4,
+    "core.activations": 1, "core.functions": 1, "core.losses": 1, "core.numbers": 1,
+    "core.product": 1, "core.random_bits": 1, "core.rules": 1,
+    "core.clip": 2, "core.forward": 2, "core.gather": 2, "core.norms": 2, "core.propagate": 2,
+    "core.sparse": 2, "core.update": 2,
+    "core.descent": 3, "core.rows_phase": 3, "core.run": 3, "core.step": 3, "core.storage": 3,
+    "core.weights_phase": 3,
+    "callbacks": 4, "checks": 4, "files": 4, "fitting": 4, "initializers": 4, "losses": 4,
+    "metrics": 4, "mlp": 4, "neural_net": 4, "optimizers": 4, "options": 4, "parameter_views": 4,
+    "saving": 4, "schedules": 4, "sources": 4, "targets": 4, "training": 4,
     "image_files": 5, "command_line": 5, "__main__": 5,
 }  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.

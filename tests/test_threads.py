@@ -11,8 +11,9 @@ import pytest
 from numba import njit
 
 import fastmlp
-from fastmlp import NeuralNet, neural_net
-from fastmlp.core import barrier, lists, processor, run, step, storage
+from fastmlp import NeuralNet
+from fastmlp.callbacks import Callback
+from fastmlp.core import barrier, processor, rows_phase, rules, run, step, storage
 from fastmlp.core.update import update
 
 
@@ -139,22 +140,15 @@ def test_fork_before_and_after_a_fit(digits):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads, monkeypatch):
+def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads):
     random = np.random.default_rng(0)
     X, y = random.random((60000, 100), np.float32), random.integers(0, 10, 60000)
     done = []
 
-    def watched(*_):
-        class Reports:
-            def __enter__(self):
-                return lambda samples, loss: done.append(samples)
+    class Reports(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            done.append(logs["samples"])
 
-            def __exit__(self, *_):
-                return False
-
-        return Reports()
-
-    monkeypatch.setattr(neural_net, "progress", watched)
     fastmlp.warmup("float32")
     options = {"dtype": "float32", "random_state": 0, "n_threads": n_threads}
     net = NeuralNet([100, 256, 10], **options)
@@ -167,10 +161,9 @@ def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads, monkeypatch
     timer = threading.Timer(0.35, interrupt)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        net.fit(X, y, epochs=10000, batch_size=50, shuffle=False)
+        net.fit(X, y, epochs=10000, batch_size=50, shuffle=False, callbacks=[Reports()])
     assert time.perf_counter() - fired[0] < 0.5
     timer.join()
-    monkeypatch.undo()
     epochs, again = len(net.history_["loss"]), NeuralNet([100, 256, 10], **options)
     again.fit(X, y, epochs=epochs, batch_size=50, shuffle=False)
     for start in range(0, len(X), 50):
@@ -357,17 +350,16 @@ def update_the_first_layer(work, parameters, rule, team):
     )
 
 
-def test_a_team_that_is_told_to_stop_changes_no_weight():
+def test_a_team_that_is_told_to_stop_changes_no_weight(one_call):
     network = storage.Network([8, 8], 0, np.dtype(np.float64))
-    samples = step.Samples(
-        np.ones(64), network.scaling, np.zeros(8, np.int64), np.arange(8), 8, lists.DENSE
-    )
-    rule = step.Rule(0.1, 0.0)
+    descent, samples = one_call(network, np.ones((8, 8)), np.zeros(8, np.int64), 8)
+    optimizer = descent.steps(1, True)
+    rule = rules.PlainRule(0.1, 0.0)
     for stop in (1, 0):
         work, team = network.workspace(8, 1), run.new_team()
         team[barrier.STOPPED] = stop
-        step.train_steps(0, 1, team, network.parameters, rule, samples, work, 0, 1, 0.0)
-        assert work.refused[0] == (step.HALTED if stop else 0)
+        step.train_steps(0, 1, team, network.parameters, optimizer, samples, work, 0, 1, 0.0)
+        assert work.refused[0] == (rows_phase.HALTED if stop else 0)
         assert network.parameters.any() == (not stop)
         network.parameters[...] = 0
         work.forward.activations[...] = work.deltas[...] = 1

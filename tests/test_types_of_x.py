@@ -5,9 +5,9 @@ import pytest
 import scipy.sparse
 
 from fastmlp import NeuralNet, checks, training
-from fastmlp.core.functions import number
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import SPARSE
+from fastmlp.core.numbers import number
 from fastmlp.core.storage import Network
 
 NETS = ([50, 70, 4], [50, 5], [50, 64, 33, 4])

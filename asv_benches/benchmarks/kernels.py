@@ -13,11 +13,11 @@ from fastmlp.core.functions import exp
 from fastmlp.core.gather import gather
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import ZERO_RICH, list_inputs, mark_inputs
-from fastmlp.core.losses import output_delta
+from fastmlp.core.losses import SOFTMAX, Loss, Targets, output_delta
 from fastmlp.core.processor import LANES
 from fastmlp.core.product import WIDE
 from fastmlp.core.propagate import propagate
-from fastmlp.core.step import Rule
+from fastmlp.core.rules import PLAIN, Rule
 from fastmlp.core.storage import Network
 from fastmlp.core.tile import add_outer, store, zeros
 from fastmlp.core.update import update, update_biases, update_marked, update_sample
@@ -77,10 +77,12 @@ def repeat_gather(n, layers, X, scaling, order, activations, n_rows):
 
 
 @kernel(entry=True)
-def repeat_output_delta(n, layer, activations, deltas, labels, losses, n_rows):
-    """Call `output_delta` n times, the deltas being overwritten with the same again."""
+def repeat_output_delta(n, layer, loss, activations, deltas, targets, order, losses, n_rows):
+    """Call `output_delta` n times, of the activations that it leaves."""
     for _ in range(n):
-        output_delta(layer[0], activations, deltas, labels, losses, 0, n_rows, 1 / n_rows)
+        output_delta(
+            layer[0], loss, activations, deltas, targets, order, 0, losses, 0, n_rows, 1 / n_rows
+        )
 
 
 @kernel(entry=True)
@@ -136,6 +138,11 @@ def repeat_exp(n, x, result):
             result[i] = exp(x[i])
 
 
+def hardly_moving(array):
+    """Return the rule of plain SGD at a rate that changes next to nothing."""
+    return Rule(PLAIN, 1e-30, *[0.0] * 5, 1.0, 1.0, array, array, array, array)
+
+
 def seconds_of(call):
     """Return how long a call takes."""
     began = time.perf_counter()
@@ -170,7 +177,7 @@ class Products(Timed):
                 work.forward.activations,
                 work.deltas,
             ),
-            *(work.panels, new_team(), Rule(1e-30, 0.0), n_rows),
+            *(work.panels, new_team(), hardly_moving(network.parameters), n_rows),
         )
         n = max(1, round(TURN / (n_rows * n_in * n_out)))
         self.multiply_adds = n * n_rows * n_in * n_out
@@ -236,12 +243,15 @@ class RowByRow(Timed):
         repeat_mark_inputs(
             1, work.forward.layers, work.forward.activations, work.forward.marks, n_rows
         )
-        rule, x = Rule(1e-30, 0.0), np.linspace(-20, 0, 1000).astype(dtype)
+        rule, x = hardly_moving(network.parameters), np.linspace(-20, 0, 1000).astype(dtype)
+        labels = rng.integers(0, 10, n_rows)
         last = (
             work.forward.layers[-1:],
+            Loss(SOFTMAX, 0.0),
             work.forward.activations,
             work.deltas,
-            work.labels,
+            Targets(labels, np.empty(0, dtype), np.empty(0)),
+            np.arange(n_rows),
             work.losses,
         )
         return {

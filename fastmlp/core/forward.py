@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from fastmlp.core.activations import RELU
+from fastmlp.core.activations import RELU, activate
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import list_at
-from fastmlp.core.product import RECTIFY, ROW, ROW_SINGLE, STORE, Product, add_listed, multiply
+from fastmlp.core.product import (
+    RECTIFY,
+    ROW,
+    ROW_SINGLE,
+    STORE,
+    Product,
+    add_listed,
+    multiply,
+)
+from fastmlp.core.random_bits import drop, key_of
 from fastmlp.core.tile import columns, rectify, repeat_row, store
 
 
 @kernel(inline=True)
-def forward(layer, parameters, activations, team, first, last):
+def forward(layer, parameters, activations, rule, team, first, last):
     """``a_out[i] = f(W a_in[i] + b)`` for the rows first to last of the minibatch.
 
     Parameters
@@ -21,6 +30,8 @@ def forward(layer, parameters, activations, team, first, last):
         Every layer's weights and biases; read.
     activations : flat array
         The layer's inputs are read, its outputs overwritten, to whole tiles of rows.
+    rule : rules.Rule or PlainRule
+        Of any numbers: one for all products compiles once.
     team : int64 array
         Where it is told to stop, so does this, between two tiles.
     first, last : int
@@ -33,9 +44,46 @@ def forward(layer, parameters, activations, team, first, last):
         turned=False, panel=parameters,
         start=parameters, start_at=layer.biases_at,
         target=activations, target_at=layer.output_at, target_row=layer.stride_out,
-        finish=finish, gate=activations, gate_at=0, rate=0.0, decay=0.0,
+        finish=finish, gate=activations, gate_at=0, rule=rule,
     )  # fmt: skip
     multiply(sums, team, first, last)
+
+
+@kernel
+def activate_rows(layer, number, activations, derivatives, draws, start, first, last):
+    """``a_out[i] = f(z[i])`` in place, with dropout, and ``f'(z[i])``, for the rows first to last.
+
+    For activations other than identity and relu, and where outputs are dropped: what is kept is
+    divided by the share that is kept, and so is its derivative (Srivastava et al., Dropout, 2014,
+    section 10).
+
+    Parameters
+    ----------
+    layer : record of `storage.LAYER`
+    number : int
+        The layer's, from 1 on; of what it draws.
+    activations : flat array
+        The layer's outputs are overwritten.
+    derivatives : flat array
+        The layer's deltas are overwritten. In prediction, which drops nothing, empty.
+    draws : step.Draws
+    start : int
+        How many rows of the epoch come before the minibatch.
+    first, last : int
+    """
+    n, n_out = layer.padded_out, layer.n_out
+    key_low, key_high = key_of(draws.key, number)
+    for i in range(first, last):
+        at, delta_at = layer.output_at + i * layer.stride_out, layer.delta_at + i * layer.stride_out
+        a, derivative = activations[at : at + n], derivatives[delta_at : delta_at + n]
+        activate(layer.activation, a, derivative)
+        if layer.dropout > 0 and len(derivative) > 0:
+            row = draws.row + start + i
+            drop(key_low, key_high, row, layer.dropout, a[:n_out], derivative[:n_out])
+        for j in range(n_out, n):
+            a[j] = 0
+        for j in range(n_out, len(derivative)):
+            derivative[j] = 0
 
 
 @kernel(inline=True)

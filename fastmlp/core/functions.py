@@ -43,6 +43,46 @@ def _times_power_of_two(typing_context, x, n):
     return x(x, x), write
 
 
+@intrinsic
+def _split(typing_context, x):
+    """``(m, n)`` with x = m * 2**n and m from sqrt(1/2) to sqrt(2), of a normal positive x."""
+    single = x == types.float32
+    bits, mantissa, bias = (32, 23, 127) if single else (64, 52, 1023)
+
+    def write(context, builder, signature, values):
+        number = ir.FloatType() if single else ir.DoubleType()
+        integer = ir.IntType(bits)
+        root = builder.bitcast(ir.Constant(number, 0.5**0.5), integer)
+        # From sqrt(1/2) to 1 the exponent is one lower: adding the bits of 1, less those of the
+        # root, carries into it from the root on.
+        whole = builder.bitcast(values[0], integer)
+        whole = builder.sub(whole, builder.sub(root, ir.Constant(integer, bias << mantissa)))
+        low = builder.and_(whole, ir.Constant(integer, (1 << mantissa) - 1))
+        m = builder.bitcast(builder.add(low, root), number)
+        # As numbers 2**mantissa apart from where they were, integers need no conversion.
+        shift = ir.Constant(number, 1.5 * 2.0**mantissa)
+        n = builder.lshr(whole, ir.Constant(integer, mantissa))
+        n = builder.sub(n, ir.Constant(integer, bias))
+        n = builder.bitcast(builder.add(n, builder.bitcast(shift, integer)), number)
+        return context.make_tuple(builder, signature.return_type, (m, builder.fsub(n, shift)))
+
+    return types.UniTuple(x, 2)(x), write
+
+
+@intrinsic
+def _polynomial(typing_context, x, coefficients):
+    """``c[0] + x * (c[1] + x * (c[2] + ...))`` by Horner's rule, of a tuple of constants."""
+
+    def write(context, builder, signature, values):
+        total = None
+        for k in reversed(range(len(coefficients))):
+            c = builder.extract_value(values[1], k)
+            total = c if total is None else builder.fadd(builder.fmul(total, values[0]), c)
+        return total
+
+    return x(x, coefficients), write
+
+
 @kernel
 def _exp32(x):
     x = np.float32(-104) if x < np.float32(-104) else x
@@ -98,38 +138,82 @@ def _exp(x):
     return lambda x: function(x)
 
 
-@intrinsic
-def _single_of_bits(typing_context, bits):
-    """Return the float32 that has these bits, of a uint32."""
+def _logarithms(real, n_terms, ln2_high, ln2_low):
+    """Return the kernels of log and log1p for the type `real`."""
+    series = tuple(real(2 / (2 * k + 3)) for k in range(n_terms))
+    half, one, two, infinity, nan = real(0.5), real(1), real(2), real(np.inf), real(np.nan)
+    tiny, up, down = np.finfo(real).tiny, real(2.0**60), real(60)
 
-    def write(context, builder, signature, values):
-        return builder.bitcast(values[0], ir.FloatType())
+    @kernel
+    def log_of_sum(g, n):
+        """``log(2**n (1 + g))``."""
+        f = g / (two + g)
+        square = f * f
+        rest = square * _polynomial(square, series)
+        halved = half * g * g
+        return n * ln2_high - ((halved - (f * (halved + rest) + n * ln2_low)) - g)
 
-    return types.float32(types.uint32), write
+    @kernel
+    def log(x):
+        normal = x if x >= tiny else x * up  # subnormals scaled
+        m, n = _split(normal)
+        n = n if x >= tiny else n - down
+        result = log_of_sum(m - one, n)
+        result = result if x < infinity else x  # infinity and NaN
+        result = result if x != 0 else -infinity
+        return nan if x < 0 else result
+
+    @kernel
+    def log1p(x):
+        m, n = _split(one + x)
+        # m - 1 = (1 + x) / 2**n - 1, without the rounding of 1 + x, which the result would show.
+        scale = _times_power_of_two(one, -n)
+        g = x * scale + (scale - one)
+        result = log_of_sum(g, n)
+        result = result if x < infinity else x
+        result = result if x != 0 else x
+        result = result if x != -one else -infinity
+        return nan if x < -one else result
+
+    return log, log1p
 
 
-@kernel
-def _single_of_half(bits):
-    magnitude = np.uint32(bits & 0x7FFF) << np.uint32(13)
-    # A half's infinity and NaN have all bits of the exponent set, and so must a single's.
-    magnitude = magnitude | (np.uint32(0x70000000) if bits & 0x7C00 == 0x7C00 else np.uint32(0))
-    sign = np.uint32(bits & 0x8000) << np.uint32(16)
-    return _single_of_bits(np.uint32(magnitude | sign)) * np.float32(2.0**112)
+_log32, _log1p32 = _logarithms(np.float32, 4, _LN2_HIGH_32, _LN2_LOW_32)
+_log64, _log1p64 = _logarithms(np.float64, 10, _LN2_HIGH_64, _LN2_LOW_64)
 
 
-def number(x, like):
-    """``x`` as a number of the type of `like`, for use in kernels; a uint16 is a float16's bits.
+def log(x):
+    """Natural logarithm of a float32 or float64, for use in kernels.
 
-    A half's exponent has 5 bits and a bias of 15, a single's 8 and 127, so the bits of one shifted
-    into the other's place are 2**-112 of the number, also where it is subnormal (IEEE 754-2008,
-    section 3.6). Exact wherever the type of `like` holds all numbers of x's.
+    With x = 2**n (1 + g), 1 + g from sqrt(1/2) to sqrt(2), and f = g / (2 + g), it is
+    n ln 2 + 2 (f + f**3 / 3 + f**5 / 5 + ...), as log((1 + f) / (1 - f)) (Abramowitz and Stegun,
+    Handbook of Mathematical Functions, 1964, 4.1.27), the series ending below the rounding error.
+    NaN stays NaN, x < 0 gives NaN, 0 gives -infinity; x may be subnormal.
+    Largest error measured: 0.86 units in the last place over every float32, 0.85 over ten million
+    float64.
     """
-    raise NotImplementedError("number is compiled into kernels; use astype in Python")
+    raise NotImplementedError("log is compiled into kernels; use numpy.log in Python")
 
 
-@overload(number, jit_options=CALLEE)
-def _number(x, like):
-    convert = np.float32 if like == types.float32 else np.float64
-    if x == types.uint16:
-        return lambda x, like: convert(_single_of_half(x))
-    return lambda x, like: convert(x)  # of a number of its own type: nothing
+@overload(log, jit_options=CALLEE)
+def _log(x):
+    function = _log32 if x == types.float32 else _log64
+    return lambda x: function(x)
+
+
+def log1p(x):
+    """``log(1 + x)`` of a float32 or float64, exact also for small x, for use in kernels.
+
+    As `log` with 1 + x = 2**n (1 + g), where g = x / 2**n + (1 / 2**n - 1) is x itself while
+    1 + x is between sqrt(1/2) and sqrt(2): the rounding of 1 + x is not seen in it.
+    NaN stays NaN, x < -1 gives NaN, -1 gives -infinity.
+    Largest error measured: 1.42 units in the last place over every float32, 1.40 over ten million
+    float64.
+    """
+    raise NotImplementedError("log1p is compiled into kernels; use numpy.log1p in Python")
+
+
+@overload(log1p, jit_options=CALLEE)
+def _log1p(x):
+    function = _log1p32 if x == types.float32 else _log1p64
+    return lambda x: function(x)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.functions import number
 from fastmlp.core.kernel import kernel
+from fastmlp.core.numbers import number
 from fastmlp.core.processor import CACHE_LINE
 from fastmlp.core.tile import prefetch
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.extending import overload
 
 from fastmlp.core import processor
 
@@ -135,6 +137,33 @@ ENTRY: dict[str, Any] = {
     "no_cfunc_wrapper": True,
 }
 CALLEE = ENTRY | {"no_cpython_wrapper": True, "pipeline_class": _CalleeCompiler}
+
+
+def by_type(
+    is_first: Callable[[tuple[Any, ...]], bool], first: Callable, other: Callable
+) -> Callable:
+    """Return a function for use in kernels that is `first` or `other`, as its arguments' types say.
+
+    Only the one that is chosen is compiled. An `if` within a kernel would have both compiled, for
+    everybody.
+
+    Parameters
+    ----------
+    is_first : callable
+        From the Numba types of the arguments to whether it is `first`.
+    first, other : callable
+        Python functions of the same parameters.
+    """
+
+    def function(*arguments: Any) -> Any:
+        raise NotImplementedError(f"{first.__name__} is compiled into kernels")
+
+    def choose(*arguments: Any) -> Callable:
+        return first if is_first(arguments) else other
+
+    choose.__signature__ = inspect.signature(first)  # type: ignore[attr-defined]
+    overload(function, jit_options=CALLEE)(choose)
+    return function
 
 
 def kernel(function: Callable | None = None, *, entry: bool = False, inline: bool = False) -> Any:

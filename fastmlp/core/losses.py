@@ -1,12 +1,44 @@
-"""The loss and its derivative by the last activation (floor 1)."""
+"""The losses and their derivatives by the last activation (floor 1)."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from fastmlp.core.activations import RELU
-from fastmlp.core.functions import exp
-from fastmlp.core.kernel import kernel
+from fastmlp.core.functions import exp, log1p
+from fastmlp.core.kernel import by_type, kernel
+from fastmlp.core.rules import is_plain
+
+# The first three are log-likelihoods of the exponential family, the others functions of z - t.
+SOFTMAX, LOGISTIC, POISSON, SQUARED, ABSOLUTE, HUBER, PINBALL = range(7)
+
+#: The accepted names and the codes that kernels know them by.
+LOSS_CODES = {
+    "softmax": SOFTMAX,
+    "logistic": LOGISTIC,
+    "poisson": POISSON,
+    "squared_error": SQUARED,
+    "absolute_error": ABSOLUTE,
+    "huber": HUBER,
+    "pinball": PINBALL,
+}
+
+
+class Loss(NamedTuple):
+    """Which loss, and its one number."""
+
+    kind: int
+    parameter: float  # softmax: label smoothing; Huber: delta; pinball: the quantile
+
+
+class Targets(NamedTuple):
+    """What the network ought to give for every sample."""
+
+    labels: np.ndarray  # int64: the class of each; empty unless the loss is softmax
+    values: np.ndarray  # of the network's dtype, flat: a number for each output; or empty
+    weights: np.ndarray  # float64: what each sample counts; empty where all count 1
 
 
 @kernel
@@ -41,40 +73,205 @@ def softmax(z, n_out, probabilities):
     return np.log(np.float64(total)) + top
 
 
-@kernel
-def output_delta(layer, activations, deltas, labels, losses, first, last, scale):
-    """``delta = scale * (softmax(a) - onehot(y)) * f'(z)`` of the rows first to last.
+def _predict_probabilities(loss, z, n_out):
+    return softmax(z, n_out, z)
 
-    The cross-entropy ``-log softmax(a)[y]`` has the derivative ``softmax(a) - onehot(y)`` by the
-    activation a (Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.4); `scale`
-    is 1 / batch_size, the one place where it enters.
+
+def _predict_mean(loss, z, n_out):
+    """Turn z into the mean that it predicts, in place; return the log-partition function A(z).
+
+    The mean is A'(z): softmax(z), of ``A = log(sum over j of exp(z[j]))``; ``1 / (1 + exp(-z))``,
+    of ``A = sum over j of log(1 + exp(z[j]))``; exp(z), of ``A = sum over j of exp(z[j])``
+    (McCullagh and Nelder, Generalized linear models, 1989, section 2.2). For losses of z - t it
+    is z itself, and 0 is returned.
+    """
+    partition = 0.0
+    if loss.kind == SOFTMAX:
+        partition = softmax(z, n_out, z)
+    elif loss.kind == LOGISTIC:
+        one = z.dtype.type(1)
+        for j in range(n_out):
+            small = exp(-abs(z[j]))  # so that nothing overflows
+            partition += log1p(small) + max(z[j], z.dtype.type(0))
+            z[j] = (one if z[j] >= 0 else small) / (one + small)
+    elif loss.kind == POISSON:
+        for j in range(n_out):
+            z[j] = exp(z[j])
+            partition += z[j]
+    return partition
+
+
+#: `_predict_mean`; `loss` None is softmax's.
+predict_mean = by_type(is_plain, _predict_probabilities, _predict_mean)
+
+
+@kernel(inline=True)
+def _inner_product(loss, z, n_out, targets, row):
+    """Return ``sum over j of t[j] z[j]`` for the targets t of this row of X."""
+    total = 0.0
+    if loss.kind == SOFTMAX:
+        total = np.float64(z[targets.labels[row]])
+        if loss.parameter != 0:  # t = (1 - smoothing) onehot + smoothing / n_out
+            mean = 0.0
+            for j in range(n_out):
+                mean += z[j]
+            total += loss.parameter * (mean / n_out - total)
+    else:
+        for j in range(n_out):
+            total += np.float64(targets.values[row * n_out + j]) * z[j]
+    return total
+
+
+@kernel(inline=True)
+def _subtract_targets(loss, means, n_out, targets, row):
+    """Do ``means -= t``: the derivative of ``A(z) - t z``."""
+    if loss.kind == SOFTMAX:
+        if loss.parameter == 0:
+            means[targets.labels[row]] -= 1
+        else:
+            for j in range(n_out):
+                means[j] -= means.dtype.type(loss.parameter / n_out)
+            means[targets.labels[row]] -= means.dtype.type(1 - loss.parameter)
+    else:
+        for j in range(n_out):
+            means[j] -= targets.values[row * n_out + j]
+
+
+@kernel(inline=True)
+def _sign(r):
+    return 1.0 if r > 0 else (-1.0 if r < 0 else 0.0)
+
+
+@kernel
+def _of_residual(loss, r):
+    """Return a loss of ``r = z - t`` and its derivative; where that has a jump, 0.
+
+    Squared error ``r**2``; absolute error ``|r|``; Huber's, ``r**2 / 2`` up to delta and beyond
+    ``delta * (|r| - delta / 2)`` (Huber, Robust estimation of a location parameter, 1964);
+    pinball of the quantile q, ``q * -r`` below the target and ``(1 - q) * r`` above it (Koenker
+    and Bassett, Regression quantiles, 1978).
+    """
+    if loss.kind == SQUARED:
+        return r * r, 2 * r
+    if loss.kind == HUBER:
+        edge = loss.parameter
+        if abs(r) <= edge:
+            return r * r / 2, r
+        return edge * (abs(r) - edge / 2), edge * _sign(r)
+    share = 1.0
+    if loss.kind == PINBALL:
+        share = 1 - loss.parameter if r > 0 else loss.parameter
+    return share * abs(r), share * _sign(r)
+
+
+def _probabilities_and_loss(loss, z, n_out, targets, row):
+    z_of_label = z[targets.labels[row]]
+    return softmax(z, n_out, z) - z_of_label
+
+
+def _mean_and_loss(loss, z, n_out, targets, row):
+    """Do `predict_mean`; return the loss of this row of X.
+
+    It is ``A(z) - t z``, which for softmax is ``-sum over j of t[j] log p[j]``, or a loss of the
+    residual ``z - t``; but for softmax the mean over the outputs.
+    """
+    value = 0.0
+    if loss.kind <= POISSON:
+        inner = _inner_product(loss, z, n_out, targets, row)
+        value = predict_mean(loss, z, n_out) - inner
+    else:
+        for j in range(n_out):
+            r = np.float64(z[j]) - np.float64(targets.values[row * n_out + j])
+            value += _of_residual(loss, r)[0]
+    return value if loss.kind == SOFTMAX else value / n_out
+
+
+#: `_mean_and_loss`; `loss` None is softmax's.
+mean_and_loss = by_type(is_plain, _probabilities_and_loss, _mean_and_loss)
+
+
+def _of_class(loss, z, n_out, targets, row):
+    y = targets.labels[row]
+    z_of_label = z[y]
+    value = softmax(z, n_out, z) - z_of_label
+    z[y] -= 1
+    return value
+
+
+def _of_any(loss, z, n_out, targets, row):
+    value = 0.0
+    if loss.kind <= POISSON:
+        value = mean_and_loss(loss, z, n_out, targets, row)
+        _subtract_targets(loss, z, n_out, targets, row)
+    else:
+        for j in range(n_out):
+            r = np.float64(z[j]) - np.float64(targets.values[row * n_out + j])
+            part, slope = _of_residual(loss, r)
+            value += part / n_out
+            z[j] = slope
+    if loss.kind != SOFTMAX and n_out > 1:
+        for j in range(n_out):
+            z[j] /= n_out
+    return value
+
+
+#: Returns the loss of a row of X, and puts its derivative by each z in z's place. ``A(z) - t z``
+#: has the derivative ``A'(z) - t``: the mean that is predicted, less the target (Bishop, Pattern
+#: recognition and machine learning, 2006, section 4.3.6). `loss` None is softmax's.
+loss_and_derivative = by_type(is_plain, _of_class, _of_any)
+
+
+@kernel
+def output_delta(
+    layer, loss, activations, deltas, targets, order, start, losses, first, last, scale
+):
+    """``delta = scale * weight * dloss/da * f'(z)`` of the rows first to last.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
         The last layer.
+    loss : Loss
     activations, deltas : flat arrays
-        The layer's activations are read; its deltas are overwritten, the padding with zeros.
-    labels : int64 array
-        The class of each row.
+        The layer's activations are overwritten. So are its deltas, the padding with zeros; where
+        the activation is neither identity nor relu they hold f'(z) before.
+    targets : Targets
+    order : int64 array
+        Rows of X, and of the targets.
+    start : int
+        Where in `order` this minibatch begins.
     losses : float64 array
-        Overwritten with each row's cross-entropy.
+        Overwritten with each row's loss, times its weight.
     first, last : int
     scale : float
+        1 / batch_size, or 1 over the sum of the minibatch's weights: the one place where it enters.
+
+    Returns
+    -------
+    bool
+        Whether some loss is not finite.
     """
     n, n_out = layer.padded_out, layer.n_out
+    diverged = False
     for i in range(first, last):
         a_at = layer.output_at + i * layer.stride_out
         delta_at = layer.delta_at + i * layer.stride_out
-        a = activations[a_at : a_at + n]
-        delta = deltas[delta_at : delta_at + n]
-        y = labels[i]
-        losses[i] = softmax(a, n_out, delta) - a[y]
-        delta[y] -= 1
-        for j in range(n_out):
-            delta[j] *= scale
+        a, delta = activations[a_at : a_at + n], deltas[delta_at : delta_at + n]
+        row, share = order[start + i], scale
         if layer.activation == RELU:
             for j in range(n_out):
-                delta[j] = delta[j] if a[j] > 0 else delta.dtype.type(0)
+                delta[j] = 1 if a[j] > 0 else 0
+        losses[i] = loss_and_derivative(loss, a, n_out, targets, row)
+        if len(targets.weights) > 0:
+            losses[i] *= targets.weights[row]
+            share *= targets.weights[row]
+        diverged |= losses[i] - losses[i] != 0
+        if layer.activation == RELU or layer.derived:
+            for j in range(n_out):
+                delta[j] *= share * a[j]
+        else:
+            for j in range(n_out):
+                delta[j] = share * a[j]
         for j in range(n_out, n):
             delta[j] = 0
+    return diverged

@@ -1,4 +1,4 @@
-"""The one inner product of the library and the tile shapes it runs in (floor 0).
+"""The one inner product of the library and the tile shapes it runs in (floor 1).
 
 Forward, propagate and update are the same sum of outer products, read from different arrays.
 """
@@ -13,18 +13,18 @@ from fastmlp.core import processor
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_WORD, lowest_bit
+from fastmlp.core.rules import PlainRule, Rule, change
 from fastmlp.core.tile import (
     Shape,
     add_outer,
-    add_scaled,
     columns,
     copy_transposed,
-    descend,
     lanes_of,
     rectify,
     repeat_row,
     rows,
     store,
+    store_product,
     store_where_positive,
     zeros,
 )
@@ -41,8 +41,8 @@ ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 
 
 # What becomes of a sum: it is stored, or relu of it; or where the gate is positive, and else zero;
-# or the target descends by it: ``target -= rate * (sum + decay * target)``.
-STORE, RECTIFY, GATE, DESCEND = 0, 1, 2, 3
+# or the target is multiplied by it; or it is the target's gradient, and changes it by the rule.
+STORE, RECTIFY, GATE, TIMES, CHANGE = 0, 1, 2, 3, 4
 
 
 class Product(NamedTuple):
@@ -70,8 +70,16 @@ class Product(NamedTuple):
     finish: int
     gate: np.ndarray  # its element (r, c) is ``gate[gate_at + r * target_row + c]``
     gate_at: int
-    rate: float
-    decay: float
+    rule: Rule | PlainRule
+
+
+@kernel(inline=True)
+def share(n, worker, n_workers):
+    """Return where this worker's share of n rows begins and ends: whole blocks of `MOST_ROWS`."""
+    blocks = (n + MOST_ROWS - 1) // MOST_ROWS
+    first = worker * blocks // n_workers * MOST_ROWS
+    last = (worker + 1) * blocks // n_workers * MOST_ROWS
+    return first, min(last, n)
 
 
 @kernel
@@ -112,13 +120,13 @@ def _multiply(shape, j, product, team, first, last):
             for t in range(product.n_terms):
                 tile = add_outer(tile, x, x_at + t * x_term, x_row, y, y_at + t * y_term)
             at = product.target_at + r * product.target_row + j
-            if product.finish == DESCEND:
-                if product.decay != 0:
-                    tile = add_scaled(tile, product.decay, target, at, product.target_row)
-                descend(tile, product.rate, target, at, product.target_row)
+            if product.finish == CHANGE:
+                change(shape, tile, product.rule, target, at, product.target_row)
             elif product.finish == GATE:
                 gate_at = product.gate_at + r * product.target_row + j
                 store_where_positive(tile, product.gate, gate_at, target, at, product.target_row)
+            elif product.finish == TIMES:
+                store_product(tile, target, at, product.target_row)
             else:
                 tile = rectify(tile) if product.finish == RECTIFY else tile
                 store(tile, target, at, product.target_row)

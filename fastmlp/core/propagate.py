@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from fastmlp.core.activations import RELU
 from fastmlp.core.kernel import kernel
-from fastmlp.core.product import GATE, STORE, Product, multiply
+from fastmlp.core.product import GATE, STORE, TIMES, Product, multiply
 
 
 @kernel(inline=True)
-def propagate(layer, below, parameters, activations, deltas, panel, team, first, last):
+def propagate(layer, below, parameters, activations, deltas, panel, rule, team, first, last):
     """``delta_in[i] = (W.T delta_out[i]) * f'(z_in[i])`` for the rows first to last.
+
+    relu' is 1 where the activation is positive and the identity's is 1; any other derivative lies
+    where the delta is wanted, for `forward.activate_rows` left it there.
 
     Parameters
     ----------
     layer, below : records of `storage.LAYER`
         The layer whose deltas are known and the one before it, whose deltas are wanted.
     parameters, activations : flat arrays
-        Read: W, and the activations of `below`, positive where relu' is 1.
+        Read: W, and the activations of `below`.
     deltas : flat array
         Those of `layer` are read; those of `below` are overwritten, to whole tiles of rows.
     panel : array
         Overwritten: a few columns of W.T.
+    rule : rules.Rule or PlainRule
+        As in `forward`.
     team : int64 array
         Where it is told to stop, so does this, between two tiles.
     first, last : int
     """
     finish = GATE if below.activation == RELU else STORE
+    finish = TIMES if below.derived else finish
     sums = Product(
         n_terms=layer.n_out, n_columns=layer.padded_in,
         x=deltas, x_at=layer.delta_at, x_row=layer.stride_out, x_term=1,
@@ -33,6 +39,6 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
         turned=True, panel=panel,
         start=parameters, start_at=-1,
         target=deltas, target_at=below.delta_at, target_row=below.stride_out,
-        finish=finish, gate=activations, gate_at=below.output_at, rate=0.0, decay=0.0,
+        finish=finish, gate=activations, gate_at=below.output_at, rule=rule,
     )  # fmt: skip
     multiply(sums, team, first, last)

@@ -12,10 +12,12 @@ import numpy as np
 
 from fastmlp.core import processor
 from fastmlp.core.barrier import ABANDONED, BEGUN, STOPPED, new_team
+from fastmlp.core.descent import Descent
 from fastmlp.core.gather import SparseRows, rows_of
 from fastmlp.core.lists import DENSE, SPARSE, ZERO_RICH
+from fastmlp.core.losses import Loss, Targets
 from fastmlp.core.product import MOST_ROWS, ROW
-from fastmlp.core.step import Rule, Samples, predict_rows, train_steps
+from fastmlp.core.step import Draws, Samples, predict_rows, train_steps
 from fastmlp.core.storage import ForwardSpace, Network, Workspace
 
 LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
@@ -31,7 +33,8 @@ CALL_SHARE = 2e7
 # than so many rows, and where minibatches and the first layer fill a tile: the benchmark
 # `fit.EpochSkippingZeros` measures it. The share is estimated from so many rows.
 DENSE_ENOUGH, FEW_ROWS, LOOKED_AT = 0.45, 32, 64
-NO_LABELS, NO_LOSSES = np.empty(0, np.int64), np.empty(0)
+MOST_STEPS = 2**16  # of a run: each has its rate in memory
+NOTHING_DRAWN = Draws(0, 0, 0.0)
 ALONE = new_team()  # of one who predicts, whom nobody stops
 PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the nearest cache
 
@@ -42,6 +45,15 @@ class NotFinite(Exception):
     def __init__(self, row: int):
         super().__init__(row)
         self.row = row
+
+
+class Diverged(Exception):
+    """A loss is not finite; the parameters are those that it was found with."""
+
+
+def no_targets(dtype: np.dtype) -> Targets:
+    """Return the targets of predictions that nobody scores."""
+    return Targets(np.empty(0, np.int64), np.empty(0, dtype), np.empty(0))
 
 
 def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:
@@ -192,7 +204,7 @@ class Pace:
     @property
     def steps(self) -> int:
         """How many steps make a run of `RUN_SECONDS`; at least 1."""
-        return max(1, int(RUN_SECONDS / self.step_seconds))
+        return max(1, min(int(RUN_SECONDS / self.step_seconds), MOST_STEPS))
 
     def measured(self, steps: int, seconds: float) -> None:
         """Heed what a run took; one that was fast by chance makes the next not much longer."""
@@ -201,7 +213,7 @@ class Pace:
 
 def train_epoch(
     network: Network,
-    rule: Rule,
+    descent: Descent,
     samples: Samples,
     work: Workspace,
     pace: Pace,
@@ -213,7 +225,8 @@ def train_epoch(
     ----------
     network : Network
         Its parameters are changed.
-    rule : Rule
+    descent : Descent
+        Its moments are changed, and its steps counted.
     samples : Samples
     work : Workspace
         Overwritten. It has room for one minibatch and as many workers as train.
@@ -225,12 +238,14 @@ def train_epoch(
     Returns
     -------
     float
-        The mean cross-entropy of the samples, each by the weights of its step.
+        The sum of the samples' losses, times their weights, each by the parameters of its step.
 
     Raises
     ------
     NotFinite
         Where a row of X holds NaN or infinity; the steps before it have changed the parameters.
+    Diverged
+        Where a loss is not finite; likewise.
     KeyboardInterrupt
         After the run in which it came, whose steps are finished, or where a single step takes
         longer than a run, within the step, which is undone.
@@ -238,51 +253,65 @@ def train_epoch(
     n_workers, n_samples = len(work.refused), len(samples.order)
     parameters = network.parameters
     n_steps = -(-n_samples // samples.batch_size)
+    plain = samples.draws is None
     # Compiled here, before threads wait for one another.
-    train_steps(0, 1, new_team(), parameters, rule, samples, work, 0, 0, 0.0)
+    train_steps(0, 1, new_team(), parameters, descent.steps(1, plain), samples, work, 0, 0, 0.0)
     step, loss = 0, 0.0
     while step < n_steps:
         last = min(step + pace.steps, n_steps)
-        team, began = new_team(), time.perf_counter()
+        team, optimizer, began = new_team(), descent.steps(last - step, plain), time.perf_counter()
 
-        def task(worker: int, team=team, first=step, last=last, loss=loss) -> float:
+        def task(
+            worker: int, team=team, optimizer=optimizer, first=step, last=last, loss=loss
+        ) -> float:
             return train_steps(
-                worker, n_workers, team, parameters, rule, samples, work, first, last, loss
+                worker, n_workers, team, parameters, optimizer, samples, work, first, last, loss
             )
 
         if pace.step_seconds <= RUN_SECONDS:
-            loss = _together(n_workers, task, team)[0]
+            try:
+                loss = _together(n_workers, task, team)[0]
+            except KeyboardInterrupt:
+                if team[BEGUN] > 0:
+                    descent.taken_steps(last - step)
+                raise
         else:  # too long to wait for: to be stopped within the step, and then undone
-            with _undone_if_interrupted(parameters):
+            with _undone_if_interrupted(parameters, descent.first, descent.second):
                 loss = _stoppable(partial(_together, n_workers, task, team), team)[0]
-        if work.refused.any():
+        if (work.refused > 0).any():
             raise NotFinite(int(work.refused.max()) - 1)
+        if work.refused.any():
+            raise Diverged
+        descent.taken_steps(last - step)
         pace.measured(last - step, time.perf_counter() - began)
         step = last
         if report is not None:
             report(min(step * samples.batch_size, n_samples), loss)
-    return loss / n_samples
+    return loss
 
 
 @contextlib.contextmanager
-def _undone_if_interrupted(parameters: np.ndarray) -> Iterator[None]:
-    before = parameters.copy()
+def _undone_if_interrupted(*arrays: np.ndarray) -> Iterator[None]:
+    before = [array.copy() for array in arrays]
     try:
         yield
     except BaseException:
-        parameters[...] = before
+        for array, copy in zip(arrays, before, strict=True):
+            array[...] = copy
         raise
 
 
 def predict(
     network: Network,
     X: np.ndarray | SparseRows,
+    loss: Loss | None,
     n_threads: int | None,
-    labels: np.ndarray | None = None,
+    targets: Targets | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the softmax of the last activation of every row of X, and the rows' cross-entropies.
+    """Return the mean that the network predicts for every row of X, and the rows' losses.
 
-    The first is an array (n_samples, n_out); the second is empty without labels.
+    The first is an array (n_samples, n_out), see `losses.predict_mean`; the second is empty
+    without targets.
 
     Raises
     ------
@@ -290,13 +319,15 @@ def predict(
         Where a row of X holds NaN or infinity.
     """
     n = len(X)
-    probabilities = np.empty((n, network.sizes[-1]), network.dtype)
-    losses = NO_LOSSES if labels is None else np.empty(n)
+    predictions = np.empty((n, network.sizes[-1]), network.dtype)
+    losses = np.empty(0 if targets is None else n)
     inputs = inputs_of(network, X, PREDICTED_TOGETHER if n >= LOOKED_AT else 1)
     samples = Samples(
         rows_of(X),
         network.scaling,
-        NO_LABELS if labels is None else labels,
+        no_targets(network.dtype) if targets is None else targets,
+        loss,
+        None if loss is None else NOTHING_DRAWN,
         np.arange(n, dtype=np.int64),
         PREDICTED_TOGETHER,
         inputs,
@@ -313,7 +344,7 @@ def predict(
 
             def task(worker: int, shares: list[int] = shares) -> float:
                 return predict_rows(
-                    ALONE, network.parameters, samples, spaces[worker], probabilities, losses,
+                    ALONE, network.parameters, samples, spaces[worker], predictions, losses,
                     shares[worker], shares[worker + 1],
                 )  # fmt: skip
 
@@ -323,7 +354,7 @@ def predict(
     finally:
         if inputs != SPARSE:
             network.give_back(spaces, inputs)
-    return probabilities, losses
+    return predictions, losses
 
 
 def _forward_space(network: Network, X: np.ndarray | SparseRows, inputs: int) -> ForwardSpace:

@@ -13,7 +13,8 @@ from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import list_at
 from fastmlp.core.processor import CACHE_LINE
 from fastmlp.core.product import ROW, ROW_SINGLE
-from fastmlp.core.tile import add_outer, add_scaled, descend, prefetch, zeros
+from fastmlp.core.rules import change, moves_all
+from fastmlp.core.tile import add_outer, prefetch, zeros
 from fastmlp.core.tile import columns as columns_of
 
 
@@ -137,8 +138,8 @@ def update_sparse(
     Parameters
     ----------
     layer, parameters, deltas, n_rows, rule, team, first, last
-        As in `update.update`. Where ``rule.reg_lambda`` is 0 only weights of inputs that some row
-        lists are read or changed.
+        As in `update.update`. Where a gradient of zero moves no weight, only weights of inputs
+        that some row lists are read or changed.
     listed : uint32 array
     values : flat array
         The rows' lists, of `list_sparse`; read.
@@ -147,7 +148,7 @@ def update_sparse(
     """
     begin, n_touched = _sort(layer, listed, values, columns, n_rows, first, last)
     touched = columns.touched[first : first + n_touched]
-    if rule.reg_lambda != 0:
+    if moves_all(rule):
         touched = _touch_all(columns, n_touched, first, last)
     j = _update_sparse(ROW, 0, layer, parameters, deltas, rule, team, columns, touched, begin)
     _update_sparse(ROW_SINGLE, j, layer, parameters, deltas, rule, team, columns, touched, begin)
@@ -181,8 +182,6 @@ def _update_sparse(shape, j, layer, parameters, deltas, rule, team, columns, tou
                 weight_grads = add_outer(weight_grads, columns.values, s, 0, deltas, row_at)
                 s += 1
             at = weights_at + k * stride + j
-            if rule.reg_lambda != 0:
-                weight_grads = add_scaled(weight_grads, rule.reg_lambda, parameters, at, 0)
-            descend(weight_grads, rule.learning_rate, parameters, at, 0)
+            change(shape, weight_grads, rule, parameters, at, 0)
         j += width
     return j

@@ -8,11 +8,11 @@ multiplies zeros and receives gradients of zero.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp.core.activations import RELU
+from fastmlp.core.activations import IDENTITY, RELU
 from fastmlp.core.lists import (
     DENSE,
     INPUTS_TOGETHER,
@@ -21,6 +21,7 @@ from fastmlp.core.lists import (
     SPARSE,
     ZERO_RICH,
 )
+from fastmlp.core.norms import RUNNING_SUMS
 from fastmlp.core.processor import CACHE_LINE, LANES
 from fastmlp.core.product import MOST_ROWS
 
@@ -44,6 +45,12 @@ LAYER = np.dtype(
         ("block_inputs", np.int64),  # how many a list names at the most
         ("stride_marks", np.int64),  # from a vector of inputs to the next, in their marks
         ("activation", np.int64),
+        ("derived", np.bool_),  # its derivatives are computed forward, into the deltas' place
+        ("squares_at", np.int64),  # in `Optimizer.squares`
+        ("l2", np.float64),
+        ("l1", np.float64),
+        ("max_norm", np.float64),  # of a unit's weights; infinity for none
+        ("dropout", np.float64),  # the share of its outputs that training drops
     ]
 )
 
@@ -92,8 +99,8 @@ class Workspace(NamedTuple):
     panels: np.ndarray  # each worker's few columns of transposed weights
     columns: Columns
     words: np.ndarray  # int64: each worker's bits of the rows in which some inputs are marked
-    labels: np.ndarray  # int64: the classes of the minibatch
-    losses: np.ndarray  # float64: the cross-entropy of each row
+    losses: np.ndarray  # float64: the loss of each row
+    sums: np.ndarray  # float64: each worker's sums of squares
     refused: np.ndarray  # int64, for each worker: 0, or why it ends: see `train_steps`
 
 
@@ -105,11 +112,13 @@ class Network:
     sizes : list of int
         Units of the input, of each hidden layer and of the output.
     output_activation : int
-        A code of `activations`; hidden layers are relu.
+        A code of `activations`.
     dtype : dtype
         float32 or float64.
     scaling : array of `dtype`, optional
         What is done to X as it is read: n_in shifts, then n_in scales; see `gather.gather`.
+    hidden_activations : list of int, optional
+        A code for each hidden layer; relu for all by default.
 
     Attributes
     ----------
@@ -126,34 +135,83 @@ class Network:
         output_activation: int,
         dtype: np.dtype,
         scaling: np.ndarray | None = None,
+        hidden_activations: list[int] | None = None,
     ):
         self.sizes, self.output_activation, self.dtype = sizes, output_activation, dtype
         self.scaling = np.empty(0, dtype) if scaling is None else scaling
         products = [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
         self.multiply_adds = 3 * sum(products) - products[0]
         self._table = self._layers_of_one_row()
-        last = self._table[-1]
-        self.parameters = zeros(int(last["biases_at"] + last["stride_out"]), dtype)
+        self._table["activation"][:-1] = RELU if hidden_activations is None else hidden_activations
+        self.regularise()
+        self.parameters = self.like_parameters()
         self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
-        self.weights: list[np.ndarray] = []
-        self.biases: list[np.ndarray] = []
-        for stored, biases, n_in, n_out in self._stored():
-            self.weights.append(stored[:n_in, :n_out].T)
-            self.biases.append(biases[:n_out].reshape(n_out, 1))
+        self.weights, self.biases = self.views(self.parameters)
 
-    def _stored(self) -> Iterator[tuple[np.ndarray, np.ndarray, int, int]]:
+    def regularise(
+        self, l2: Any = 0.0, l1: Any = 0.0, max_norm: Any = np.inf, dropout: Any = 0.0
+    ) -> None:
+        """Set the penalties of each layer; each argument is a number or one for every layer.
+
+        A layer's dropout is that of its outputs. Holds for workspaces made from then on.
+        """
+        self._table["l2"], self._table["l1"] = l2, l1
+        self._table["max_norm"], self._table["dropout"] = max_norm, dropout
+        others = ~np.isin(self._table["activation"], (IDENTITY, RELU))
+        self._table["derived"] = others | (self._table["dropout"] > 0)
+
+    def like_parameters(self) -> np.ndarray:
+        """Return zeros laid out as the parameters, one for each."""
+        last = self._table[-1]
+        return zeros(int(last["biases_at"] + last["stride_out"]), self.dtype)
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether all activations are identity or relu."""
+        return bool(np.isin(self._table["activation"], (IDENTITY, RELU)).all())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing but identity and relu, and l2."""
+        table = self._table
+        return not (table["derived"].any() or table["l1"].any() or self.is_constrained)
+
+    @property
+    def drops(self) -> bool:
+        """Whether outputs of some layer are dropped."""
+        return bool((self._table["dropout"] > 0).any())
+
+    @property
+    def is_constrained(self) -> bool:
+        """Whether units of some layer have a largest norm."""
+        return bool((self._table["max_norm"] < np.inf).any())
+
+    @property
+    def n_squares(self) -> int:
+        """How many sums of squares `clip.square_gradients` makes."""
+        return int(self._table["squares_at"][-1] + self._table["padded_in"][-1] // MOST_ROWS + 1)
+
+    def views(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return each layer's weights and biases in an array that is laid out as the parameters."""
+        weights, biases = [], []
+        for stored, own_biases, n_in, n_out in self._stored(flat):
+            weights.append(stored[:n_in, :n_out].T)
+            biases.append(own_biases[:n_out].reshape(n_out, 1))
+        return weights, biases
+
+    def _stored(self, flat: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, int, int]]:
         """Yield each layer's weights and biases as they lie, with n_in and n_out."""
         for layer in self._table:
             n_in, n_out, rows, stride = (
                 int(layer[name]) for name in ("n_in", "n_out", "padded_in", "stride_out")
             )
             at, biases_at = int(layer["weights_at"]), int(layer["biases_at"])
-            stored = self.parameters[at:biases_at].reshape(rows, stride)
-            yield stored, self.parameters[biases_at : biases_at + stride], n_in, n_out
+            stored = flat[at:biases_at].reshape(rows, stride)
+            yield stored, flat[biases_at : biases_at + stride], n_in, n_out
 
     def clear_padding(self) -> None:
         """Make the padding zero again, which weights that ran to infinity may have spoilt."""
-        for stored, biases, n_in, n_out in self._stored():
+        for stored, biases, n_in, n_out in self._stored(self.parameters):
             stored[n_in:] = 0
             stored[:, n_out:] = 0
             biases[n_out:] = 0
@@ -162,7 +220,7 @@ class Network:
         """Return the table of `LAYER` for activations and deltas of a single row."""
         multiple = max(LANES * 4 // self.dtype.itemsize, MOST_ROWS)
         table = np.zeros(len(self.sizes) - 1, LAYER)
-        parameters_at = input_at = listed_at = 0
+        parameters_at = input_at = listed_at = squares_at = 0
         for layer, n_in, n_out in zip(table, self.sizes[:-1], self.sizes[1:], strict=True):
             layer["n_in"], layer["n_out"] = n_in, n_out
             layer["padded_in"] = _padded(n_in, multiple)
@@ -179,7 +237,8 @@ class Network:
             layer["n_blocks"], layer["block_inputs"] = 1, layer["padded_in"]
             layer["stride_listed"] = layer["padded_in"] + 1
             listed_at += layer["stride_listed"]
-            layer["activation"] = RELU
+            layer["squares_at"] = squares_at
+            squares_at += layer["padded_in"] // MOST_ROWS + 1
         table[-1]["activation"] = self.output_activation
         return table
 
@@ -237,8 +296,8 @@ class Network:
                 touched=np.zeros(n_inputs, np.uint32),
             ),
             words=np.zeros(n_workers * n_words * INPUTS_TOGETHER, np.int64),
-            labels=np.zeros(capacity, np.int64),
             losses=np.zeros(capacity),
+            sums=np.zeros(n_workers * max(RUNNING_SUMS, int(table["stride_out"].max()))),
             refused=np.zeros(n_workers, np.int64),
         )
 

@@ -329,6 +329,21 @@ def store_where_positive(typing_context, tile, gate, gate_at, array, position, s
 
 
 @intrinsic
+def store_product(typing_context, tile, array, position, stride):
+    """``array[...] *= tile``."""
+
+    def write(context, builder, signature, values):
+        w = Writer(context, builder, signature, values)
+        for r, row in enumerate(w.rows(tile, values[0])):
+            for c, vector in enumerate(row):
+                at = w.at(values[2], r, values[3], c * tile.lanes)
+                w.store(tile, builder.fmul(vector, w.load(tile, 1, at)), 1, at)
+        return context.get_dummy_value()
+
+    return types.void(tile, array, types.intp, types.intp), write
+
+
+@intrinsic
 def descend(typing_context, tile, rate, array, position, stride):
     """``array[...] -= rate * tile``: one step of gradient descent."""
 

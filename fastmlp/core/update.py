@@ -5,13 +5,14 @@ from __future__ import annotations
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_WORD, find_rows, list_at
-from fastmlp.core.product import DESCEND, ROW, ROW_SINGLE, Product, add_marked, multiply
-from fastmlp.core.tile import add_outer, add_row, add_scaled, columns, descend, zeros
+from fastmlp.core.product import CHANGE, ROW, ROW_SINGLE, Product, add_marked, multiply
+from fastmlp.core.rules import change
+from fastmlp.core.tile import add_outer, add_row, columns, descend, zeros
 
 
 @kernel(inline=True)
 def update(layer, parameters, activations, deltas, n_rows, rule, team, first, last):
-    """``W -= learning_rate * (sum over i of delta[i] a_in[i].T + reg_lambda * W)``.
+    """``W -= learning_rate * (sum over i of delta[i] a_in[i].T + l2 * W)``, or as `rule` says.
 
     Parameters
     ----------
@@ -23,7 +24,7 @@ def update(layer, parameters, activations, deltas, n_rows, rule, team, first, la
     n_rows : int
         The samples of this minibatch.
     rule : Rule
-        learning_rate and reg_lambda.
+        Its moments are changed too.
     team : int64 array
         Where it is told to stop, so does this, between two tiles.
     first, last : int
@@ -42,7 +43,7 @@ def _descent(layer, parameters, activations, deltas, n_rows, rule, j):
         turned=False, panel=deltas,
         start=deltas, start_at=-1,
         target=parameters, target_at=layer.weights_at + j, target_row=layer.stride_out,
-        finish=DESCEND, gate=deltas, gate_at=0, rate=rule.learning_rate, decay=rule.reg_lambda,
+        finish=CHANGE, gate=deltas, gate_at=0, rule=rule,
     )  # fmt: skip
 
 
@@ -86,9 +87,7 @@ def _update_marked(layer, parameters, activations, deltas, n_rows, rule, team, w
                 deltas, layer.delta_at + j, layer.stride_out,
             )  # fmt: skip
             at = layer.weights_at + k * layer.stride_out + j
-            if rule.reg_lambda != 0:
-                weight_grads = add_scaled(weight_grads, rule.reg_lambda, parameters, at, 0)
-            descend(weight_grads, rule.learning_rate, parameters, at, 0)
+            change(ROW, weight_grads, rule, parameters, at, 0)
         j += width
     return j
 
@@ -97,8 +96,8 @@ def _update_marked(layer, parameters, activations, deltas, n_rows, rule, team, w
 def update_sample(layer, parameters, deltas, rule, listed, values):
     """`update` for a minibatch of row 0 alone, for the inputs that its list names.
 
-    Where an input is zero so is the gradient of its weights. Not for reg_lambda other than 0,
-    which moves every weight.
+    Where an input is zero so is the gradient of its weights. For rules alone that move no weight
+    then.
     """
     j = _update_sample(ROW, 0, layer, parameters, deltas, rule, listed, values)
     _update_sample(ROW_SINGLE, j, layer, parameters, deltas, rule, listed, values)
@@ -113,16 +112,14 @@ def _update_sample(shape, j, layer, parameters, deltas, rule, listed, values):
             at = list_at(layer, 0, b)
             for s in range(at + 1, at + 1 + listed[at]):
                 grads = add_outer(zeros(shape, parameters), values, s, 0, deltas, delta_at + j)
-                descend(
-                    grads, rule.learning_rate, parameters, weights_at + listed[s] * stride + j, 0
-                )
+                descend(grads, rule.rate, parameters, weights_at + listed[s] * stride + j, 0)
         j += width
     return j
 
 
 @kernel(inline=True)
 def update_biases(layer, parameters, deltas, n_rows, rule):
-    """``b -= learning_rate * sum over i of delta[i]``; overwrites the layer's biases."""
+    """``b -= learning_rate * sum over i of delta[i]``, or as `rule` says; the biases change."""
     j = _update_bias_columns(ROW, 0, layer, parameters, deltas, n_rows, rule)
     _update_bias_columns(ROW_SINGLE, j, layer, parameters, deltas, n_rows, rule)
 
@@ -134,6 +131,6 @@ def _update_bias_columns(shape, j, layer, parameters, deltas, n_rows, rule):
         bias_grads = zeros(shape, parameters)
         for i in range(n_rows):
             bias_grads = add_row(bias_grads, deltas, layer.delta_at + i * layer.stride_out + j)
-        descend(bias_grads, rule.learning_rate, parameters, layer.biases_at + j, 0)
+        change(shape, bias_grads, rule, parameters, layer.biases_at + j, 0)
         j += width
     return j

@@ -1,0 +1,87 @@
+"""Clipping: gradients of all layers, collected and scaled down to a largest norm (floor 2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastmlp.core.kernel import kernel
+from fastmlp.core.norms import sum_of_squares
+from fastmlp.core.product import MOST_ROWS, share
+from fastmlp.core.rules import change_row, rule_of
+
+SLACK = 1e-6  # beside the norm, as PyTorch has it, so that a norm of zero divides
+
+
+@kernel
+def square_gradients(layers, optimizer, sums, worker, n_workers):
+    """Sum the squares of this worker's share of the collected gradients, block by block.
+
+    Parameters
+    ----------
+    layers : records of `storage.LAYER`
+    optimizer : rules.Optimizer
+        Its `gradients` are read; its `squares` overwritten: for each layer a sum for every
+        `MOST_ROWS` inputs and one for the biases, which no number of workers changes.
+    sums : float64 array
+        The worker's own; overwritten.
+    worker, n_workers : int
+    """
+    for l in range(len(layers)):
+        layer = layers[l]
+        first, last = share(layer.n_in, worker, n_workers)
+        size = MOST_ROWS * layer.stride_out
+        for block in range(first // MOST_ROWS, (last + MOST_ROWS - 1) // MOST_ROWS):
+            begin = layer.weights_at + block * size
+            optimizer.squares[layer.squares_at + block] = sum_of_squares(
+                optimizer.gradients, begin, begin + size, sums
+            )
+        if worker == 0:
+            optimizer.squares[layer.squares_at + layer.padded_in // MOST_ROWS] = sum_of_squares(
+                optimizer.gradients, layer.biases_at, layer.biases_at + layer.stride_out, sums
+            )
+
+
+@kernel
+def change_by_collected(layers, parameters, optimizer, step, scratch, worker, n_workers):
+    """Change this worker's share of all weights by their gradients ``g * min(1, c / norm)``.
+
+    The norm is the Euclidean norm of the gradients of all weights and biases together, and c
+    `clip_norm` (Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural
+    networks, 2013, section 3.2).
+
+    Parameters
+    ----------
+    layers : records of `storage.LAYER`
+    parameters : flat array
+        Changed.
+    optimizer : rules.Optimizer
+        Its moments are changed, its `gradients` overwritten, its `squares` read.
+    step : int
+        Of this run.
+    scratch : array
+        Not used.
+    worker, n_workers : int
+    """
+    total = 0.0
+    for part in range(len(optimizer.squares)):
+        total += optimizer.squares[part]
+    factor = min(1.0, optimizer.clip_norm / (np.sqrt(total) + SLACK))
+    for l in range(len(layers)):
+        layer = layers[l]
+        rule = rule_of(optimizer, step, layer.l2, layer.l1, scratch, False)
+        first, last = share(layer.n_in, worker, n_workers)
+        for k in range(first, last):
+            at = layer.weights_at + k * layer.stride_out
+            _change_row(rule, factor, parameters, at, layer.padded_out)
+        if worker == 0:
+            biases = rule_of(optimizer, step, 0.0, 0.0, scratch, False)
+            _change_row(biases, factor, parameters, layer.biases_at, layer.padded_out)
+
+
+@kernel
+def _change_row(rule, factor, parameters, at, n):
+    g = rule.gradients[at : at + n]
+    scale = g.dtype.type(factor)
+    for j in range(n):
+        g[j] *= scale
+    change_row(rule, rule.gradients, at, parameters, at, n)

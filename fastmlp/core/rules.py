@@ -1,0 +1,245 @@
+"""Update rules: what a gradient does to weights, name -> code (floor 1)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+
+from fastmlp.core.kernel import by_type, kernel
+from fastmlp.core.tile import add_scaled, columns, descend, rows, store
+
+# COLLECT changes no weight, but keeps the gradient; PLAIN is SGD without l1, never stored.
+PLAIN, SGD, MOMENTUM, NESTEROV, RMSPROP, ADAGRAD, ADAM, ADAMW, COLLECT = range(9)
+
+#: The accepted names and the codes that kernels know them by.
+RULES = {
+    "sgd": SGD,
+    "momentum": MOMENTUM,
+    "nesterov": NESTEROV,
+    "rmsprop": RMSPROP,
+    "adagrad": ADAGRAD,
+    "adam": ADAM,
+    "adamw": ADAMW,
+}
+#: Which of them remember a mean of gradients, and which a mean (or sum) of their squares.
+FIRST_MOMENT = {MOMENTUM, NESTEROV, ADAM, ADAMW}
+SECOND_MOMENT = {RMSPROP, ADAGRAD, ADAM, ADAMW}
+
+#: Numbers of each step in `Optimizer.steps`, in this order.
+PER_STEP = 3
+
+
+class PlainOptimizer(NamedTuple):
+    """An optimizer that is SGD, with l2 at most: kernels for it compile in half the time."""
+
+    steps: np.ndarray  # as in `Optimizer`
+
+
+class Optimizer(NamedTuple):
+    """What all layers and a run of steps have in common."""
+
+    kind: int  # a code of the above
+    momentum: float  # of the mean of gradients: the papers' mu, or beta1
+    decay: float  # of the mean of their squares: alpha, or beta2
+    epsilon: float
+    clip_norm: float  # infinity for none
+    constrained: bool  # whether units of some layer have a largest norm
+    steps: np.ndarray  # float64, for each step: rate, 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
+    first: np.ndarray  # the mean of gradients, laid out as the parameters; or empty
+    second: np.ndarray  # that of their squares; or empty
+    gradients: np.ndarray  # the gradients themselves, where they are clipped; or empty
+    squares: np.ndarray  # float64: their sums of squares, part by part; or empty
+
+
+class PlainRule(NamedTuple):
+    """That ``w -= rate * (g + l2 * w)``."""
+
+    rate: float
+    l2: float
+
+
+class Rule(NamedTuple):
+    """How a gradient changes the weights of one layer in one step."""
+
+    kind: int
+    rate: float
+    l2: float
+    l1: float
+    momentum: float
+    decay: float
+    epsilon: float
+    first_share: float  # what a mean of gradients is multiplied by, for what it has not yet seen
+    second_share: float  # likewise the root of a mean of squares
+    first: np.ndarray
+    second: np.ndarray
+    gradients: np.ndarray
+    scratch: np.ndarray  # the worker's own, for a tile
+
+
+def is_plain(arguments: tuple[Any, ...]) -> bool:
+    """Whether one of these Numba types is of the plain kind: nothing, or of the classes above."""
+    return any(
+        getattr(argument, "instance_class", None) in (PlainRule, PlainOptimizer)
+        or isinstance(argument, types.NoneType)
+        for argument in arguments
+    )
+
+
+def _plain_rule_of(optimizer, step, l2, l1, scratch, collect):
+    return PlainRule(optimizer.steps[PER_STEP * step], l2)
+
+
+def _rule_of(optimizer, step, l2, l1, scratch, collect):
+    kind = PLAIN if optimizer.kind == SGD and l1 == 0 else optimizer.kind
+    kind = COLLECT if collect else kind
+    return Rule(
+        kind, optimizer.steps[PER_STEP * step], l2, l1,
+        optimizer.momentum, optimizer.decay, optimizer.epsilon,
+        optimizer.steps[PER_STEP * step + 1], optimizer.steps[PER_STEP * step + 2],
+        optimizer.first, optimizer.second, optimizer.gradients, scratch,
+    )  # fmt: skip
+
+
+#: The rule of weights with the penalties `l2` and `l1` in step number `step` of this run; where
+#: `collect`, one that only keeps the gradients.
+rule_of = by_type(is_plain, _plain_rule_of, _rule_of)
+
+
+def _no_plain_rule(draws, array):
+    return PlainRule(0.0, 0.0)
+
+
+def _no_rule(draws, array):
+    none = 0.0
+    return Rule(
+        PLAIN, none, none, none, none, none, none, none, none, array, array, array, array
+    )  # fmt: skip
+
+
+#: The rule, which nothing reads, of products that change no weights.
+no_rule = by_type(is_plain, _no_plain_rule, _no_rule)
+
+#: Whether weights whose gradient is zero may change, too.
+moves_all = by_type(
+    is_plain, lambda rule: rule.l2 != 0, lambda rule: rule.kind != PLAIN or rule.l2 != 0
+)
+#: Whether the gradients of all layers are collected, and then clipped.
+clips = by_type(is_plain, lambda optimizer: False, lambda optimizer: optimizer.clip_norm < np.inf)
+
+
+def _change_plainly(shape, tile, rule, weights, at, stride):
+    if rule.l2 != 0:
+        tile = add_scaled(tile, rule.l2, weights, at, stride)
+    descend(tile, rule.rate, weights, at, stride)
+
+
+def _change(shape, tile, rule, weights, at, stride):
+    if rule.kind == PLAIN:
+        if rule.l2 != 0:
+            tile = add_scaled(tile, rule.l2, weights, at, stride)
+        descend(tile, rule.rate, weights, at, stride)
+    elif rule.kind == COLLECT:
+        store(tile, rule.gradients, at, stride)
+    else:
+        width = columns(shape, weights)
+        store(tile, rule.scratch, 0, width)
+        for r in range(rows(shape)):
+            change_row(rule, rule.scratch, r * width, weights, at + r * stride, width)
+
+
+#: Changes a tile of weights, whose first row is ``weights[at:]``, by the tile of their gradients;
+#: of the rule's moments those at the same positions, or overwrites its gradients there.
+change = by_type(is_plain, _change_plainly, _change)
+
+
+@kernel
+def change_row(rule, gradients, gradient_at, weights, at, n):
+    """Change ``weights[at : at + n]`` by their gradients, as `rule` says.
+
+    With g the gradient and w the weights, where l1 and l2 are penalties, first of all
+    ``g += l2 * w + l1 * sign(w)`` (AdamW: ``w -= rate * l2 * w`` in place of l2's part). Then
+
+    - SGD: ``w -= rate * g``
+    - momentum: ``m = momentum * m + g``, ``w -= rate * m`` (Polyak, Some methods of speeding up
+      the convergence of iteration methods, 1964)
+    - Nesterov: m likewise, ``w -= rate * (g + momentum * m)`` (Sutskever et al., On the
+      importance of initialization and momentum in deep learning, 2013, section 2)
+    - RMSprop: ``v = decay * v + (1 - decay) * g**2``, ``w -= rate * g / (sqrt(v) + epsilon)``
+      (Tieleman and Hinton, Neural networks for machine learning, lecture 6.5, 2012)
+    - Adagrad: ``v += g**2``, w likewise (Duchi, Hazan and Singer, Adaptive subgradient methods,
+      2011, section 1)
+    - Adam, AdamW: ``m = momentum * m + (1 - momentum) * g``, v as RMSprop's,
+      ``w -= rate * first_share * m / (second_share * sqrt(v) + epsilon)`` (Kingma and Ba, Adam,
+      2015, algorithm 1; Loshchilov and Hutter, Decoupled weight decay regularization, 2019)
+
+    Parameters
+    ----------
+    rule : Rule
+        Its moments m (`first`) and v (`second`) are changed at the same positions.
+    gradients : flat array
+        Those from `gradient_at` on are read and overwritten.
+    weights : flat array
+    at, n : int
+    """
+    w, g = weights[at : at + n], gradients[gradient_at : gradient_at + n]
+    _penalise(rule, w, g)
+    if rule.kind <= SGD:
+        rate = w.dtype.type(rule.rate)
+        for j in range(n):
+            w[j] -= rate * g[j]
+    elif rule.kind <= NESTEROV:
+        _change_by_momentum(rule, w, g, rule.first[at : at + n])
+    elif rule.kind <= ADAGRAD:
+        _change_by_squares(rule, w, g, rule.second[at : at + n])
+    else:
+        _change_by_moments(rule, w, g, rule.first[at : at + n], rule.second[at : at + n])
+
+
+@kernel(inline=True)
+def _penalise(rule, w, g):
+    l2, l1, zero = w.dtype.type(rule.l2), w.dtype.type(rule.l1), w.dtype.type(0)
+    if l2 != 0:
+        if rule.kind == ADAMW:
+            kept = w.dtype.type(1 - rule.rate * rule.l2)
+            for j in range(len(w)):
+                w[j] *= kept
+        else:
+            for j in range(len(w)):
+                g[j] += l2 * w[j]
+    if l1 != 0:
+        for j in range(len(w)):
+            g[j] += l1 if w[j] > 0 else (-l1 if w[j] < 0 else zero)
+
+
+@kernel(inline=True)
+def _change_by_momentum(rule, w, g, m):
+    rate, momentum = w.dtype.type(rule.rate), w.dtype.type(rule.momentum)
+    ahead = momentum if rule.kind == NESTEROV else w.dtype.type(1)
+    own = w.dtype.type(1 if rule.kind == NESTEROV else 0)
+    for j in range(len(w)):
+        m[j] = momentum * m[j] + g[j]
+        w[j] -= rate * (own * g[j] + ahead * m[j])
+
+
+@kernel(inline=True)
+def _change_by_squares(rule, w, g, v):
+    rate, epsilon = w.dtype.type(rule.rate), w.dtype.type(rule.epsilon)
+    kept = w.dtype.type(1 if rule.kind == ADAGRAD else rule.decay)
+    new = w.dtype.type(1 if rule.kind == ADAGRAD else 1 - rule.decay)
+    for j in range(len(w)):
+        v[j] = kept * v[j] + new * (g[j] * g[j])
+        w[j] -= rate * g[j] / (np.sqrt(v[j]) + epsilon)
+
+
+@kernel(inline=True)
+def _change_by_moments(rule, w, g, m, v):
+    rate = w.dtype.type(rule.rate * rule.first_share)
+    share, epsilon = w.dtype.type(rule.second_share), w.dtype.type(rule.epsilon)
+    momentum, decay = w.dtype.type(rule.momentum), w.dtype.type(rule.decay)
+    new_first, new_second = w.dtype.type(1 - rule.momentum), w.dtype.type(1 - rule.decay)
+    for j in range(len(w)):
+        m[j] = momentum * m[j] + new_first * g[j]
+        v[j] = decay * v[j] + new_second * (g[j] * g[j])
+        w[j] -= rate * m[j] / (np.sqrt(v[j]) * share + epsilon)

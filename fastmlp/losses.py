@@ -1,0 +1,148 @@
+r"""What a network is trained to make small (floor 4).
+
+The loss of a minibatch is :math:`\sum_i w_i L_i / \sum_i w_i`, the :math:`w_i` being the weights
+of the samples (1 where none are given). :math:`L_i` is said below for one sample: z are the last
+layer's activations, t the targets, and sums and means run over the outputs j = 1 to n_out.
+Where a derivative does not exist, it is taken as 0.
+
+`task` says what the targets are: "classes", an int label (n,); "labels", 0 or 1 for each output
+(n, n_out); "values", real numbers (n, n_out).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastmlp.options import (
+    above_zero,
+    between_zero_and_one,
+    check_fields,
+    from_zero_below_one,
+)
+
+
+@dataclass(frozen=True)
+class Softmax:
+    r"""Cross-entropy of one of several classes, :math:`-\sum_j t_j \log p_j`.
+
+    :math:`p = \mathrm{softmax}(z)` are the probabilities; with the label y and the smoothing e,
+    :math:`t_j = (1 - e) [j = y] + e / n_{out}`. The derivative by z is :math:`p - t`
+    (Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.4; the smoothing is of
+    Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 7).
+
+    Parameters
+    ----------
+    label_smoothing : float, default 0.0
+        The e above, of at least 0 and below 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        One sentence that names the argument, what was given and what is accepted. So do all
+        losses with parameters.
+
+    Examples
+    --------
+    >>> from fastmlp.losses import Softmax
+    >>> Softmax(label_smoothing=0.1)
+    Softmax(label_smoothing=0.1)
+    >>> Softmax(label_smoothing=1)
+    Traceback (most recent call last):
+    ValueError: label_smoothing is 1.0; accepted is a number of at least 0 and below 1
+    """
+
+    label_smoothing: float = 0.0
+    task: ClassVar[str] = "classes"
+
+    def __post_init__(self) -> None:
+        check_fields(self, label_smoothing=from_zero_below_one)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    r"""Cross-entropy of yes or no at each output, :math:`\mathrm{mean}(\log(1 + e^z) - t z)`.
+
+    The probabilities are :math:`p = 1 / (1 + e^{-z})`, the derivative by z is
+    :math:`(p - t) / n_{out}` (Bishop, 2006, section 4.3.2). One output tells two classes apart;
+    several are labels, of which any number may hold.
+    """
+
+    task: ClassVar[str] = "labels"
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """The mean of (z - t)**2, without a half, whose best constant is the mean of the targets."""
+
+    task: ClassVar[str] = "values"
+
+
+@dataclass(frozen=True)
+class AbsoluteError:
+    """The mean of abs(z - t), whose best constant is the median of the targets."""
+
+    task: ClassVar[str] = "values"
+
+
+@dataclass(frozen=True)
+class Huber:
+    r"""Squared near the target, linear far away: outliers pull no harder than `delta`.
+
+    The mean of :math:`r^2 / 2` where :math:`|r| \le \delta` and of
+    :math:`\delta (|r| - \delta / 2)` elsewhere, r being z - t (Huber, Robust Estimation of a
+    Location Parameter, 1964).
+
+    Parameters
+    ----------
+    delta : float, default 1.0
+        Above 0, in units of the target.
+    """
+
+    delta: float = 1.0
+    task: ClassVar[str] = "values"
+
+    def __post_init__(self) -> None:
+        check_fields(self, delta=above_zero)
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """The mean of exp(z) - t z, for counts t >= 0 that are predicted as exp(z).
+
+    The negative log-likelihood of the Poisson distribution of mean exp(z), without log t!, which
+    z does not change (McCullagh and Nelder, Generalized Linear Models, 1989, chapter 6).
+    """
+
+    task: ClassVar[str] = "values"
+
+
+@dataclass(frozen=True)
+class Pinball:
+    """The mean of max(q (t - z), (q - 1) (t - z)), whose best constant is the q-th quantile.
+
+    (Koenker and Bassett, Regression Quantiles, 1978, section 3.)
+
+    Parameters
+    ----------
+    quantile : float, default 0.5
+        The q above, between 0 and 1; at 0.5 the loss is half the absolute error.
+    """
+
+    quantile: float = 0.5
+    task: ClassVar[str] = "values"
+
+    def __post_init__(self) -> None:
+        check_fields(self, quantile=between_zero_and_one)
+
+
+#: The accepted names and what they stand for.
+LOSSES: dict[str, type] = {
+    "softmax": Softmax,
+    "logistic": Logistic,
+    "squared_error": SquaredError,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+    "poisson": Poisson,
+    "pinball": Pinball,
+}

@@ -1,0 +1,303 @@
+"""How good predictions are (floor 4).
+
+Every metric is called as ``metric(targets, outputs, sample_weight=None)`` and returns a float.
+By the task of the loss (see `fastmlp.losses`), targets and outputs are
+
+=======  =======================  ========================
+classes  int labels (n,)          probabilities (n, n_out)
+labels   0 or 1 (n, n_out)        probabilities (n, n_out)
+values   real numbers (n, n_out)  predictions (n, n_out)
+=======  =======================  ========================
+
+A class is predicted if it is the most probable one (the first of equal ones), a label if its
+probability is at least a half. Means over samples are weighted ones where weights are given; sums
+are in float64. Where scikit-learn has the metric, the numbers are its numbers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastmlp import checks
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A function of targets and outputs, with what a training run has to know of it.
+
+    Parameters
+    ----------
+    name : str
+        In messages and, behind "validation_", in `history_`.
+    function : callable
+        From (targets, outputs) to a number, or from (targets, outputs, sample_weight).
+    tasks : tuple of str, default all
+        The tasks whose targets it takes: "classes", "labels", "values".
+    greater_is_better : bool, default True
+        Early stopping waits for a greater number, or else for a smaller one.
+    takes_weight : bool, default False
+        Whether the function has the third parameter, which may be None. Without it, every sample
+        counts alike.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp.metrics import Metric
+    >>> worst = Metric("worst", lambda t, z: np.abs(t - z).max(), greater_is_better=False)
+    >>> worst(np.array([[1.0], [2.0]]), np.array([[1.5], [2.0]]))
+    0.5
+    """
+
+    name: str
+    function: Callable[..., Any]
+    tasks: tuple[str, ...] = ("classes", "labels", "values")
+    greater_is_better: bool = True
+    takes_weight: bool = False
+
+    def __call__(self, targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+        """Return the metric; TypeError if the function returns something other than a number."""
+        weight = (sample_weight,) if self.takes_weight else ()
+        value = self.function(targets, outputs, *weight)
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"the metric {self.name!r} returned {value!r}; accepted is a number"
+            ) from None
+
+
+# Classes and labels ---------------------------------------------------------------------------
+
+
+def accuracy(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+    """Return the share of samples that are predicted right, with all of their labels."""
+    targets, outputs = np.asarray(targets), np.asarray(outputs)
+    if targets.ndim == 1:
+        right = outputs.argmax(axis=1) == targets
+    else:
+        right = ((outputs >= 0.5) == (targets != 0)).all(axis=1)
+    return _mean(right, sample_weight)
+
+
+def balanced_accuracy(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+    """Return the mean over classes of the share of each class that is predicted right.
+
+    Classes without a sample are left out. A label has two classes, "holds" and "does not", and
+    the result is the mean over labels. (Brodersen et al., The Balanced Accuracy and Its Posterior
+    Distribution, 2010.)
+    """
+    right, true, _ = _counts(targets, outputs, sample_weight)
+    recall = np.divide(right, true, out=np.zeros_like(true), where=true > 0)
+    return float((recall.sum(axis=1) / (true > 0).sum(axis=1)).mean())
+
+
+def f1(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+    """Return 2 P R / (P + R) of precision P and recall R, 2 * right / (true + predicted) in counts.
+
+    Of two classes it is that of class 1; of more, the mean over those that occur in targets or
+    predictions; of labels, the mean over all, with 0 for one that is neither true nor predicted
+    anywhere. (van Rijsbergen, Information Retrieval, 1979, chapter 7.)
+    """
+    right, true, predicted = _counts(targets, outputs, sample_weight)
+    either = true + predicted
+    scores = np.divide(2 * right, either, out=np.zeros_like(either), where=either > 0)
+    if scores.shape[1] == 2:
+        return float(scores[:, 1].mean())
+    return float(scores[either > 0].mean())
+
+
+def top_k_accuracy(targets: Any, outputs: Any, sample_weight: Any = None, *, k: int = 5) -> float:
+    """Return the share of samples whose class is among the k most probable ones.
+
+    Of equal probabilities the first come first, so that k = 1 is `accuracy`.
+    """
+    targets, outputs = np.asarray(targets)[:, None], np.asarray(outputs)
+    own = np.take_along_axis(outputs, targets, axis=1)
+    tied_before = (outputs == own) & (np.arange(outputs.shape[1]) < targets)
+    before = ~(outputs <= own) | tied_before  # of NaN, which nothing equals, all are before
+    return _mean(before.sum(axis=1) < k, sample_weight)
+
+
+def top_k(k: int) -> Metric:
+    """Return `top_k_accuracy` for another k, named "top_3_accuracy" for 3.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import top_k
+    >>> top_k(2)([0, 1, 2], [[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
+    0.6666666666666666
+    """
+    k = checks.whole_number("k", k, 1)
+    function = functools.partial(top_k_accuracy, k=k)
+    return Metric(f"top_{k}_accuracy", function, ("classes",), takes_weight=True)
+
+
+def log_loss(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+    """Return the mean of -log p of what is true, over samples and over labels.
+
+    Probabilities are moved to at least the machine's epsilon of their type from 0 and 1, so the
+    result is finite: up to 16 in float32, 36 in float64.
+    """
+    targets, p = np.asarray(targets), np.asarray(outputs)
+    epsilon = np.finfo(p.dtype).eps
+    p = np.clip(p, epsilon, 1 - epsilon).astype(np.float64)
+    if targets.ndim == 1:
+        true = np.take_along_axis(p, targets[:, None], axis=1)
+    else:
+        true = np.where(targets != 0, p, 1 - p)
+    return _mean(-np.log(true).mean(axis=1), sample_weight)
+
+
+# Values ---------------------------------------------------------------------------------------
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a training that diverges has numbers of any size
+def r2(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+    """Return 1 - sum (t - z)**2 / sum (t - mean t)**2 of each output, and the mean of those.
+
+    1 is perfect, 0 no better than the mean. An output whose targets are all equal has 1 if they
+    are met, otherwise 0.
+    """
+    targets, outputs = _values(targets), _values(outputs)
+    mean = np.average(targets, axis=0, weights=sample_weight)
+    left = np.average((targets - outputs) ** 2, axis=0, weights=sample_weight)
+    whole = np.average((targets - mean) ** 2, axis=0, weights=sample_weight)
+    share = np.divide(left, whole, out=(left != 0).astype(np.float64), where=whole > 0)
+    return float((1 - share).mean())
+
+
+def mae(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+    """Return the mean of abs(t - z) over samples and outputs."""
+    return _mean(np.abs(_values(targets) - _values(outputs)).mean(axis=1), sample_weight)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def rmse(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+    """Return the root of the mean of (t - z)**2 of each output, and the mean of those."""
+    squares = (_values(targets) - _values(outputs)) ** 2
+    return float(np.sqrt(np.average(squares, axis=0, weights=sample_weight)).mean())
+
+
+# Names and functions --------------------------------------------------------------------------
+
+_BOTH, _CLASSES, _VALUES = ("classes", "labels"), ("classes",), ("values",)
+
+#: The accepted names and what they stand for.
+METRICS: dict[str, Metric] = {
+    function.__name__: Metric(function.__name__, function, tasks, greater, takes_weight=True)
+    for function, tasks, greater in (
+        (accuracy, _BOTH, True),
+        (balanced_accuracy, _BOTH, True),
+        (top_k_accuracy, _CLASSES, True),
+        (log_loss, _BOTH, False),
+        (f1, _BOTH, True),
+        (r2, _VALUES, True),
+        (mae, _VALUES, False),
+        (rmse, _VALUES, False),
+    )
+}
+
+
+def chosen_metrics(metrics: Any, task: str) -> list[Metric]:
+    """Return the metrics that `metrics` stands for.
+
+    Parameters
+    ----------
+    metrics : None, or one or several of str, Metric and callable
+        None is accuracy where the task has it, and nothing otherwise. A callable is a function of
+        (targets, outputs), known by its ``__name__``; greater is better unless it has an
+        attribute ``greater_is_better`` that says otherwise.
+    task : {"classes", "labels", "values"}
+        Of the loss.
+
+    Raises
+    ------
+    ValueError
+        For a name that is unknown or given twice, or a metric of another task.
+    TypeError
+        For anything else.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import chosen_metrics
+    >>> [metric.name for metric in chosen_metrics(["accuracy", "f1"], "classes")]
+    ['accuracy', 'f1']
+    """
+    if metrics is None:
+        return [METRICS["accuracy"]] if task in _BOTH else []
+    if isinstance(metrics, str) or callable(metrics):
+        metrics = [metrics]
+    elif not isinstance(metrics, Iterable):
+        raise TypeError(
+            f"metrics is {metrics!r}; accepted are {_accepted(task)}, and lists of them"
+        )
+    found = [_metric(metric, task) for metric in metrics]
+    names = [metric.name for metric in found]
+    for name in names:
+        if name == "loss" or names.count(name) > 1:  # each has a place of its own in the history
+            raise ValueError(
+                f"metrics has {name!r}, which the history has already; accepted are other names"
+            )
+    return found
+
+
+def _metric(metric: Any, task: str) -> Metric:
+    """Return one of `chosen_metrics`."""
+    known = METRICS.get(metric) if isinstance(metric, str) else metric
+    if isinstance(known, Metric):
+        if task in known.tasks:
+            return known
+    elif callable(known) and isinstance(getattr(known, "__name__", None), str):
+        greater_is_better = getattr(known, "greater_is_better", True)
+        return Metric(known.__name__, known, greater_is_better=bool(greater_is_better))
+    given = known.name if isinstance(known, Metric) else metric
+    raise (ValueError if isinstance(given, str) else TypeError)(
+        f"metrics has {given!r}; accepted are {_accepted(task)}"
+    )
+
+
+def _accepted(task: str) -> str:
+    names = sorted(name for name, metric in METRICS.items() if task in metric.tasks)
+    return (
+        f"{', '.join(map(repr, names))} for a loss of {task}, and functions of (targets, outputs) "
+        "that have a name"
+    )
+
+
+# What several metrics need --------------------------------------------------------------------
+
+
+def _mean(values: np.ndarray, weight: Any) -> float:
+    return float(np.average(values, weights=weight))
+
+
+def _values(array: Any) -> np.ndarray:
+    return np.asarray(array, np.float64)
+
+
+def _counts(targets: Any, outputs: Any, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the weights of the samples of each class: rightly predicted, true, predicted.
+
+    Shaped (1, n_out) for classes and (n_out, 2) for labels, whose two classes are 0 and 1.
+    """
+    targets, outputs = np.asarray(targets), np.asarray(outputs)
+    n_samples, n_out = outputs.shape
+    weight = np.ones(n_samples) if weight is None else np.asarray(weight, np.float64)
+    if targets.ndim == 1:
+        shape, true, predicted = (1, n_out), targets, outputs.argmax(axis=1)
+    else:
+        shape, zero = (n_out, 2), 2 * np.arange(n_out)  # label j has the classes 2 j and 2 j + 1
+        true = (zero + (targets != 0)).ravel()
+        predicted = (zero + (outputs >= 0.5)).ravel()
+        weight = np.repeat(weight, n_out)
+
+    def total(classes: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return np.bincount(classes, weight, shape[0] * shape[1]).reshape(shape)
+
+    right = true == predicted
+    return total(true[right], weight[right]), total(true, weight), total(predicted, weight)

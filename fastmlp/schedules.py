@@ -1,0 +1,275 @@
+"""Learning rates that change while training: step -> rate (floor 4).
+
+Steps count a network's updates from 0 on, one for each minibatch. Any function of the step may
+stand for one of these, which are kept on disk with the network, too. They use `math` alone: a rate
+has the same bits whatever the width of the processor's vectors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastmlp.options import above_zero, check_fields, count, from_zero, from_zero_below_one
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same rate at every step.
+
+    Parameters
+    ----------
+    rate : float
+        Of at least 0, as the rates of all schedules are.
+
+    Raises
+    ------
+    ValueError, TypeError
+        One sentence that names the argument, what was given and what is accepted. So do all
+        schedules.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        check_fields(self, rate=from_zero)
+
+    def __call__(self, step: int) -> float:
+        """Return ``rate``."""
+        return self.rate
+
+
+@dataclass(frozen=True)
+class Step:
+    """The rate is multiplied by `factor` after every so many steps.
+
+    Parameters
+    ----------
+    rate : float
+    every : int
+        Of at least 1: ``10 * math.ceil(n_samples / batch_size)`` is ten epochs.
+    factor : float, default 0.5
+        Above 0.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import Step
+    >>> schedule = Step(0.1, every=100)
+    >>> schedule(0), schedule(99), schedule(100), schedule(250)
+    (0.1, 0.1, 0.05, 0.025)
+    """
+
+    rate: float
+    every: int
+    factor: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_fields(self, rate=from_zero, every=count, factor=above_zero)
+
+    def __call__(self, step: int) -> float:
+        """Return ``rate * factor**(step // every)``."""
+        return self.rate * _power(self.factor, step // self.every)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """The rate is multiplied by `factor` after each step.
+
+    Parameters
+    ----------
+    rate : float
+    factor : float
+        Above 0; above 1 the rate grows, as in a search for the largest one that still trains.
+    """
+
+    rate: float
+    factor: float
+
+    def __post_init__(self) -> None:
+        check_fields(self, rate=from_zero, factor=above_zero)
+
+    def __call__(self, step: int) -> float:
+        """Return ``rate * factor**step``."""
+        return self.rate * _power(self.factor, step)
+
+
+@dataclass(frozen=True)
+class InverseScaling:
+    """The rate falls as a power of the step.
+
+    Any `power` above 0.5 and up to 1 meets the condition under which stochastic approximation
+    converges (Robbins and Monro, A Stochastic Approximation Method, 1951).
+
+    Parameters
+    ----------
+    rate : float
+    power : float, default 0.5
+        Of at least 0.
+    """
+
+    rate: float
+    power: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_fields(self, rate=from_zero, power=from_zero)
+
+    def __call__(self, step: int) -> float:
+        """Return ``rate / (step + 1)**power``."""
+        return self.rate / _power(step + 1.0, self.power)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a wave of the cosine from `rate` down to `final`, where the rate stays.
+
+    (Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017, equation
+    5, without restarts.)
+
+    Parameters
+    ----------
+    rate : float
+    steps : int
+        Of at least 1, after which `final` is reached.
+    final : float, default 0.0
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import Cosine
+    >>> schedule = Cosine(0.1, steps=1000)
+    >>> [round(schedule(step), 6) for step in (0, 250, 500, 1000, 2000)]
+    [0.1, 0.085355, 0.05, 0.0, 0.0]
+    """
+
+    rate: float
+    steps: int
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self, rate=from_zero, steps=count, final=from_zero)
+
+    def __call__(self, step: int) -> float:
+        """Return ``final + (rate - final) * (1 + cos(pi * step / steps)) / 2``."""
+        return _along_cosine(self.rate, self.final, step / self.steps)
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """In a straight line up to the first rate of another schedule, which begins afterwards.
+
+    The other schedule's own steps count from the end of the warming up, so ``WarmUp(Cosine(0.1,
+    1000), 50)`` is at 0.1 from step 49 to step 50 and at 0 from step 1050 on.
+
+    Parameters
+    ----------
+    schedule : callable
+        From step to rate; kept on disk if it is one of this module.
+    steps : int
+        Of at least 1: how many steps warm up.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import Constant, WarmUp
+    >>> schedule = WarmUp(Constant(0.5), steps=5)
+    >>> [schedule(step) for step in range(7)]
+    [0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.5]
+    """
+
+    schedule: Callable[[int], float]
+    steps: int
+
+    def __post_init__(self) -> None:
+        check_fields(self, schedule=_function_of_step, steps=count)
+
+    def __call__(self, step: int) -> float:
+        """Return ``schedule(0) * (step + 1) / steps``, and then ``schedule(step - steps)``."""
+        if step < self.steps:
+            return self.schedule(0) * ((step + 1) / self.steps)
+        return self.schedule(step - self.steps)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Up to `peak` and far down again, both along a cosine.
+
+    (Smith, A disciplined approach to neural network hyper-parameters: Part 1, 2018, section 4.2,
+    with the cosines and the defaults of PyTorch's OneCycleLR.)
+
+    Parameters
+    ----------
+    peak : float
+    steps : int
+        Of at least 1: all steps of the training; the rate of the last one stays.
+    warm_up : float, default 0.3
+        The share of the steps that go up, of at least 0 and below 1; step
+        ``warm_up * steps - 1`` is at the peak.
+    initial_factor : float, default 1 / 25
+        The first rate is ``peak * initial_factor``.
+    final_factor : float, default 1e-4
+        The last rate is ``peak * initial_factor * final_factor``.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import OneCycle
+    >>> schedule = OneCycle(1.0, steps=10)
+    >>> [round(schedule(step), 6) for step in (0, 1, 2, 9)]
+    [0.04, 0.52, 1.0, 4e-06]
+    """
+
+    peak: float
+    steps: int
+    warm_up: float = 0.3
+    initial_factor: float = 1 / 25
+    final_factor: float = 1e-4
+
+    def __post_init__(self) -> None:
+        check_fields(
+            self,
+            peak=from_zero,
+            steps=count,
+            warm_up=from_zero_below_one,
+            initial_factor=from_zero,
+            final_factor=from_zero,
+        )
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of the step."""
+        initial = self.peak * self.initial_factor
+        top, last = self.warm_up * self.steps - 1, self.steps - 1
+        if step < top:
+            return _along_cosine(initial, self.peak, step / top)
+        # A top before step 0 is passed already: the way down is under way at step 0.
+        return _along_cosine(self.peak, initial * self.final_factor, (step - top) / (last - top))
+
+
+#: The accepted names and what they stand for.
+SCHEDULES: dict[str, type] = {
+    "constant": Constant,
+    "step": Step,
+    "exponential": Exponential,
+    "inverse_scaling": InverseScaling,
+    "cosine": Cosine,
+    "warm_up": WarmUp,
+    "one_cycle": OneCycle,
+}
+
+
+def _along_cosine(first: float, last: float, share: float) -> float:
+    """Return what is between two rates after a share of the way, exact at both ends."""
+    to_go = (1 + math.cos(math.pi * min(share, 1.0))) / 2
+    return first * to_go + last * (1 - to_go)
+
+
+def _power(base: float, exponent: float) -> float:
+    """Return ``base**exponent``, infinity where it is too large for a float."""
+    try:
+        return base**exponent
+    except OverflowError:
+        return math.inf
+
+
+def _function_of_step(name: str, value: Any) -> Any:
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"{name} is {value!r}; accepted is a schedule, or a function of the step")
+    return value

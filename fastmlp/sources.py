@@ -1,0 +1,150 @@
+"""Where an epoch's samples come from: arrays, or batches that are read one by one (floor 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fastmlp.core.gather import SparseRows
+from fastmlp.core.losses import Targets
+from fastmlp.training import Data, Epoch
+
+BLOCK_BYTES = 2**26  # of rows that are shuffled together, where not all of X is
+PIECES = 64  # of a block: each lies together in X
+
+
+def block_rows(batch_size: int, n_bytes: int) -> int:
+    """Return how many rows of so many bytes make a block: whole minibatches."""
+    return max(1, BLOCK_BYTES // (n_bytes * batch_size)) * batch_size
+
+
+def epoch_of_arrays(
+    data: Data, rows: np.ndarray | None, shuffle: bool | str, source: Any, batch_size: int
+) -> Epoch:
+    """Yield the samples in a new order, or in their own where `shuffle` is false.
+
+    Only those of `rows`, unless it is None.
+
+    Where it is "blocks", pieces of rows that lie together are drawn, `PIECES` to a block, and
+    the rows of a block shuffled: a file that is larger than the memory is read in long stretches.
+    """
+    n = len(data.X) if rows is None else len(rows)
+    if shuffle == "blocks":
+        size = block_rows(batch_size, row_bytes(data.X))
+        orders = _orders_by_blocks(n, size, source)
+    else:
+        orders = iter([source.permutation(n) if shuffle else np.arange(n)])
+    for order in orders:
+        yield data, order if rows is None else rows[order]
+
+
+def row_bytes(X: np.ndarray | SparseRows) -> int:
+    """Return what a row of X takes in memory, at least 1."""
+    n_bytes = X.nbytes if isinstance(X, np.ndarray) else X.numbers.nbytes + X.inputs.nbytes
+    return max(1, n_bytes // len(X))
+
+
+def _orders_by_blocks(n: int, size: int, source: Any) -> Iterator[np.ndarray]:
+    """Yield every row of n once, in blocks of `size` rows."""
+    length = max(1, size // PIECES)
+    waiting: list[np.ndarray] = []
+    n_waiting = 0
+    for piece in source.permutation(-(-n // length)):
+        rows = np.arange(piece * length, min((piece + 1) * length, n))
+        waiting.append(rows)
+        n_waiting += len(rows)
+        if n_waiting >= size:
+            together = np.concatenate(waiting)
+            yield source.permutation(together[:size])
+            waiting, n_waiting = [together[size:]], n_waiting - size
+    if n_waiting > 0:
+        yield source.permutation(np.concatenate(waiting))
+
+
+def epoch_of_batches(
+    batches: Iterable[Any], checked: Callable[[Any], Data], size: int, shuffle: bool, source: Any
+) -> Epoch:
+    """Yield the samples of all batches, joined to blocks of `size` rows.
+
+    Parameters
+    ----------
+    batches : iterable
+        Each as `checked` takes it.
+    checked : callable
+        From a batch to `Data`; it raises for what cannot be trained on.
+    size : int
+        Rows of a block; the last one has those that are left.
+    shuffle : bool
+        Whether the rows of a block are shuffled.
+    source : module, RandomState or Generator
+    """
+    waiting: list[Data] = []
+    n_waiting = 0
+    for batch in batches:
+        data = checked(batch)
+        waiting.append(data)
+        n_waiting += len(data.X)
+        while n_waiting >= size:
+            together = joined(waiting)
+            yield _in_order(part(together, slice(0, size)), shuffle, source)
+            waiting, n_waiting = [part(together, slice(size, None))], n_waiting - size
+    if n_waiting > 0:
+        yield _in_order(joined(waiting), shuffle, source)
+
+
+def _in_order(data: Data, shuffle: bool, source: Any) -> tuple[Data, np.ndarray]:
+    n = len(data.X)
+    return data, source.permutation(n) if shuffle else np.arange(n)
+
+
+# Parts and wholes -------------------------------------------------------------------------------
+
+
+def joined(parts: list[Data]) -> Data:
+    """Return the samples of all parts, one after the other; of a single one itself."""
+    if len(parts) == 1:
+        return parts[0]
+    Xs: list[Any] = [data.X for data in parts]
+    if all(isinstance(X, SparseRows) for X in Xs):
+        X: Any = _joined_rows(Xs)
+    elif any(isinstance(X, SparseRows) for X in Xs):
+        raise TypeError("X has dense and sparse batches; accepted are all of one kind")
+    else:
+        X = np.concatenate(Xs)
+    return Data(
+        X,
+        Targets(
+            *(np.concatenate(arrays) for arrays in zip(*(d.targets for d in parts), strict=True))
+        ),
+    )
+
+
+def _joined_rows(parts: list[SparseRows]) -> SparseRows:
+    lengths = np.concatenate([np.diff(rows.starts) for rows in parts])
+    return SparseRows(
+        np.concatenate([rows.numbers[: rows.starts[-1]] for rows in parts]),
+        np.concatenate([rows.inputs[: rows.starts[-1]] for rows in parts]),
+        np.concatenate([[0], np.cumsum(lengths)]),
+    )
+
+
+def part(data: Data, rows: Any) -> Data:
+    """Return some of the samples: those of a slice, or of an array of row numbers."""
+    X, targets = data.X, data.targets
+    values = targets.values.reshape(len(X), -1)[rows].reshape(-1)
+    labels, weights = (
+        array[rows] if len(array) > 0 else array for array in (targets.labels, targets.weights)
+    )
+    return Data(
+        _part_of_rows(X, rows) if isinstance(X, SparseRows) else X[rows],
+        Targets(labels, values, weights),
+    )
+
+
+def _part_of_rows(X: SparseRows, rows: Any) -> SparseRows:
+    begins, lengths = X.starts[:-1][rows], np.diff(X.starts)[rows]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    at = np.repeat(begins - starts[:-1], lengths) + np.arange(starts[-1])
+    return SparseRows(X.numbers[at], X.inputs[at], starts)

@@ -1,0 +1,291 @@
+"""Random numbers that depend on their counter alone: against integers, and against chance."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numba import njit
+
+from fastmlp.core import processor
+from fastmlp.core.random_bits import _cosine, _normals, add_noise, drop, threefry
+
+KEY = (np.uint32(0x01234567), np.uint32(0x89ABCDEF))
+LARGE_ROW = 5 * 2**32 + 3
+
+HAND_OUT = """
+import hashlib, numpy as np
+from numba import njit
+from fastmlp.core.random_bits import add_noise, drop
+
+@njit
+def change(row, a, b, x):
+    drop(np.uint32(1), np.uint32(2), row, 0.4, a, b)
+    add_noise(np.uint32(3), np.uint32(2), row, 0.1, x)
+
+digest = hashlib.sha256()
+for dtype in ("float32", "float64"):
+    for n in (1, 2, 3, 31, 32, 100, 257):
+        arrays = [np.linspace(-1, 1, n).astype(dtype) for _ in range(3)]
+        for row in (0, 1, 2**32 + 1):
+            change(row, *arrays)
+        digest.update(b"".join(array.tobytes() for array in arrays))
+print(digest.hexdigest())
+"""
+
+
+@njit
+def words_of(counters, keys, words):
+    for i in range(len(words)):
+        words[i] = threefry(counters[i, 0], counters[i, 1], keys[i, 0], keys[i, 1])
+
+
+@njit
+def drop_row(key, row, probability, activations, derivatives):
+    drop(key[0], key[1], row, probability, activations, derivatives)
+
+
+@njit
+def add_noise_to_row(key, row, deviation, x):
+    add_noise(key[0], key[1], row, deviation, x)
+
+
+@njit
+def cosines_of(words, result):
+    for i in range(len(words)):
+        result[i] = _cosine(words[i], result[i])
+
+
+@njit
+def normals_of(words, deviation, result):
+    for i in range(len(words)):
+        result[i] = _normals((words[i, 0], words[i, 1]), deviation)
+
+
+def slow_threefry(counter, key):
+    """Threefry-2x32 as its authors describe it, in Python's own integers."""
+    rotations = [13, 15, 26, 6, 17, 29, 16, 24]
+    keys = [*key, key[0] ^ key[1] ^ 0x1BD11BDA]
+    x = [(c + k) % 2**32 for c, k in zip(counter, key, strict=True)]
+    for r in range(20):
+        x[0] = (x[0] + x[1]) % 2**32
+        turned = x[1] << rotations[r % 8]
+        x[1] = (turned % 2**32 + turned // 2**32) ^ x[0]
+        if r % 4 == 3:
+            s = r // 4 + 1
+            x[0] = (x[0] + keys[s % 3]) % 2**32
+            x[1] = (x[1] + keys[(s + 1) % 3] + s) % 2**32
+    return x
+
+
+def slow_pairs(key, row, n):
+    """Return the two words of each counter that n units have, in slow code."""
+    key = int(key[0]), int(key[1]) ^ (row >> 32)
+    return np.array([slow_threefry((j, row % 2**32), key) for j in range((n + 1) // 2)])
+
+
+def in_place(pairs, n):
+    """Return what units 0 to n have of the two columns of `pairs`."""
+    whole = n // 2
+    return np.concatenate([pairs[:whole, 0], pairs[:whole, 1], pairs[whole:, 0]])[:n]
+
+
+def masks(key, rows, n_units, probability, dtype="float32"):
+    """Return the factors of rows of units."""
+    result = np.ones((len(rows), n_units), dtype)
+    for mask, row in zip(result, rows, strict=True):
+        drop_row(key, row, probability, mask, np.ones(n_units, dtype))
+    return result
+
+
+def normals(key, rows, n_inputs, dtype="float32"):
+    result = np.zeros((len(rows), n_inputs), dtype)
+    for x, row in zip(result, rows, strict=True):
+        add_noise_to_row(key, row, 1.0, x)
+    return result
+
+
+def correlation(a, b):
+    """Return the correlation of two samples, in standard deviations of what chance makes it."""
+    a, b = np.ravel(a).astype(float), np.ravel(b).astype(float)
+    return abs(np.corrcoef(a, b)[0, 1]) * np.sqrt(len(a))
+
+
+# ---- words ----
+
+
+@pytest.mark.parametrize(
+    "counter, key, expected",
+    [
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((0xFFFFFFFF,) * 2, (0xFFFFFFFF,) * 2, (0x1CB996FC, 0xBB002BE7)),
+        ((0x243F6A88, 0x85A308D3), (0x13198A2E, 0x03707344), (0xC4923A9C, 0x483DF7A0)),
+    ],
+)
+def test_the_published_answers(counter, key, expected):
+    words = np.zeros((1, 2), np.uint32)
+    words_of(np.array([counter], np.uint32), np.array([key], np.uint32), words)
+    assert tuple(words[0]) == expected == tuple(slow_threefry(counter, key))
+
+
+def test_any_counter_and_key():
+    random = np.random.default_rng(0)
+    counters, keys = random.integers(0, 2**32, (2, 1000, 2), dtype=np.uint32)
+    words = np.zeros((1000, 2), np.uint32)
+    words_of(counters, keys, words)
+    slow = [slow_threefry(c, k) for c, k in zip(counters.tolist(), keys.tolist(), strict=True)]
+    np.testing.assert_array_equal(words, slow)
+
+
+# ---- dropout ----
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 2, 7, 32, 101])
+@pytest.mark.parametrize("row", [0, 2**32 - 1, LARGE_ROW])
+def test_which_units_are_dropped(dtype, n, row):
+    random = np.random.default_rng(n)
+    before = random.standard_normal((2, n)).astype(dtype)
+    for probability in (0.25, 1 / 3, 0.9):
+        activations, derivatives = before.copy()
+        drop_row(KEY, row, probability, activations, derivatives)
+        kept = in_place(slow_pairs(KEY, row, n), n) >= round(probability * 2**32)
+        factor = kept * np.dtype(dtype).type(1 / (1 - probability))
+        np.testing.assert_array_equal(activations, before[0] * factor)
+        np.testing.assert_array_equal(derivatives, before[1] * factor)
+
+
+def test_the_ends_of_the_probability():
+    before = np.random.default_rng(0).standard_normal(1001)
+    activations, derivatives = before.copy(), before.copy()
+    drop_row(KEY, 0, 0.0, activations, derivatives)
+    assert activations.tobytes() == derivatives.tobytes() == before.tobytes()
+    assert not masks(KEY, range(10), 1001, np.nextafter(1, 0), "float64").any()
+    assert masks(KEY, range(10), 1001, 2.0**-33 / 1.001, "float64").all()
+
+
+def test_what_is_not_a_number_stays_so():
+    activations, derivatives = np.full((2, 100), np.nan, np.float32)
+    derivatives[:] = np.inf
+    drop_row(KEY, 0, 0.5, activations, derivatives)
+    assert np.isnan(activations).all()
+    assert 0 < np.isinf(derivatives).sum() < 100
+    assert (np.isinf(derivatives) | np.isnan(derivatives)).all()
+
+
+def test_a_row_draws_the_same_in_any_order_and_place():
+    rows = np.random.default_rng(0).permutation(50)
+    drawn, noisy = masks(KEY, rows, 77, 0.5), normals(KEY, rows, 77)
+    np.testing.assert_array_equal(drawn[np.argsort(rows)], masks(KEY, range(50), 77, 0.5))
+    np.testing.assert_array_equal(noisy[np.argsort(rows)], normals(KEY, range(50), 77))
+    for at in range(20):  # on no vector's boundary
+        longer, other = np.ones((2, 120), np.float32)
+        drop_row(KEY, rows[0], 0.5, longer[at : at + 77], other[at + 1 : at + 78])
+        np.testing.assert_array_equal(longer[at : at + 77], drawn[0])
+        np.testing.assert_array_equal(other[at + 1 : at + 78], drawn[0])
+        assert (longer[:at] == 1).all() and (longer[at + 77 :] == 1).all()
+
+
+@pytest.mark.parametrize("probability", [0.01, 0.2, 0.5, 0.8])
+def test_the_share_that_is_dropped(probability):
+    drawn = masks(KEY, range(1000), 301, probability)
+    share, n = (drawn == 0).mean(), drawn.size
+    assert abs(share - probability) < 4 * np.sqrt(probability * (1 - probability) / n)
+    of_units, of_rows = (drawn == 0).mean(axis=0), (drawn == 0).mean(axis=1)
+    for means, each in ((of_units, 1000), (of_rows, 301)):  # chi-square
+        squares = ((means - probability) ** 2).sum() * each / (probability * (1 - probability))
+        assert abs(squares - len(means)) < 4 * np.sqrt(2 * len(means))
+    assert drawn.mean() == pytest.approx(1, abs=4 * np.sqrt(probability / (1 - probability) / n))
+
+
+@pytest.mark.parametrize("make", [lambda *a: masks(*a, 0.3), normals], ids=["drop", "noise"])
+def test_nothing_is_correlated(make):
+    drawn = make(KEY, range(400), 256)
+    for apart in (1, 2, 16, 128):
+        assert correlation(drawn[:, apart:], drawn[:, :-apart]) < 4
+        assert correlation(drawn[apart:], drawn[:-apart]) < 4
+        assert correlation(np.abs(drawn - 1)[:, apart:], np.abs(drawn - 1)[:, :-apart]) < 4
+    assert correlation(drawn[1:, 1:], drawn[:-1, :-1]) < 4
+    for other in ((KEY[0] + np.uint32(1), KEY[1]), (KEY[0], KEY[1] ^ np.uint32(1)), KEY[::-1]):
+        assert correlation(drawn, make(other, range(400), 256)) < 4
+    later = make(KEY, range(2**32, 2**32 + 400), 256)
+    assert correlation(drawn, later) < 4
+
+
+# ---- noise ----
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 32, 101])
+@pytest.mark.parametrize("row", [3, LARGE_ROW])
+def test_the_formula_of_the_normals(n, row):
+    first, second = slow_pairs(KEY, row, n).T
+    radius = np.sqrt(-2 * np.log((first // 2 + 1) / 2**31))
+    angle = 2 * np.pi * second / 2**32
+    expected = in_place(np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1), n)
+    before = np.random.default_rng(n).standard_normal(n)
+    for dtype, tolerance in (("float32", 2e-6), ("float64", 5e-9)):
+        x = before.astype(dtype)
+        add_noise_to_row(KEY, row, 0.5, x)
+        np.testing.assert_allclose(x, before + 0.5 * expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype, bound", [("float32", 1.6e-7), ("float64", 6.7e-10)])
+def test_cosine_of_every_397th_word_and_of_the_quarters(dtype, bound):
+    quarters = np.arange(4)[:, None] * 2**30 + np.arange(-1000, 1000)
+    every = np.concatenate([np.arange(0, 2**32, 397), quarters.ravel() % 2**32]).astype(np.uint32)
+    found = np.zeros(len(every), dtype)
+    cosines_of(every, found)
+    exact = np.cos(2 * np.pi / 2**32 * every.astype(np.int32))
+    assert np.abs(found - exact).max() < bound
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_extreme_words(dtype):
+    ends = np.array([0, 1, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1], np.uint32)
+    words = np.stack(np.meshgrid(ends, ends), axis=-1).reshape(-1, 2)
+    found = np.full(words.shape, np.nan, dtype)
+    normals_of(words, np.dtype(dtype).type(1), found)
+    assert np.isfinite(found).all()
+    assert np.abs(found).max() == pytest.approx(np.sqrt(62 * np.log(2)))
+    np.testing.assert_array_equal(found[words[:, 0] >= 2**32 - 2], 0)  # u is 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_noise_is_normal(dtype):
+    stats = pytest.importorskip("scipy.stats")
+    x = normals(KEY, range(1000), 401, dtype).ravel().astype(float)
+    n = len(x)
+    assert abs(x.mean()) < 4 / np.sqrt(n)
+    assert abs(x.var() - 1) < 4 * np.sqrt(2 / n)
+    assert abs(stats.skew(x)) < 4 * np.sqrt(6 / n)
+    assert abs(stats.kurtosis(x)) < 4 * np.sqrt(24 / n)
+    assert stats.kstest(x, "norm").pvalue > 0.01
+
+
+def test_a_deviation_of_zero_changes_no_bit():
+    x = np.random.default_rng(0).standard_normal(101).astype(np.float32)
+    before = x.tobytes()
+    add_noise_to_row(KEY, 0, 0.0, x)
+    assert x.tobytes() == before
+
+
+# ---- machines ----
+
+
+@pytest.mark.timeout(600)
+def test_the_same_bits_on_every_width():
+    settings = [{"FASTMLP_LANES": "4"}, {"FASTMLP_LANES": ""}]
+    if processor.X86:
+        avx2 = "+avx,+avx2,+fma,+sse4.2,+bmi,+bmi2"
+        settings.append({"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": avx2})
+        settings.append({"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": "+sse4.2"})
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", HAND_OUT],
+            env={**os.environ, "FASTMLP_LANES": "", **each},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for each in settings
+    }  # fmt: skip
+    assert len(found) == 1
