@@ -307,7 +307,9 @@ def zero_rich(sizes, n=SAMPLES):
 
 
 @pytest.mark.usefixtures("eight_processors")
-@pytest.mark.parametrize("options", [{}, {"l2": 0.1, "l1": 0.01, "clip_norm": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"l2": 0.1, "l1": 0.01}, {"clip_norm": 0.3, "max_norm": 0.9}], ids=str
+)
 @pytest.mark.parametrize("batch_size", [1, 2, 33, SAMPLES])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_zeros_in_batches_of_any_size(optimizer, batch_size, options):

@@ -175,3 +175,30 @@ def test_values_and_derivatives_of_activations(activation, hidden, dtype, tolera
     net.fit(z[None], np.full((1, n), -1e35), epochs=1, batch_size=1)
     derivative = -256 * np.asarray(net.biases[0], np.float64).ravel()
     np.testing.assert_allclose(derivative, x.grad, rtol=100 * tolerance, atol=10 * tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_values_and_derivatives_of_losses(loss, dtype):
+    """At one output, or at two of which one is 0 for softmax, as far as none overflows."""
+    largest = {"poisson": 80.0, "squared_error": 1e15}.get(loss, 1e30)
+    tolerance = 4 * float(np.finfo(dtype).eps)
+    n = 2 if loss == "softmax" else 1
+    weights, biases = [np.eye(n)], [np.zeros((n, 1))]
+    given = {"loss": loss, "learning_rate": 1.0, "dtype": dtype}
+    net = mlp_cases.mlp(weights, biases, given, n_threads=1)
+    inputs = extreme_inputs(largest).astype(dtype)
+    for i, z in enumerate(inputs[np.abs(inputs) <= largest]):
+        row, target = np.array([[z, 0.0][:n]], dtype), np.array([i % 2])
+        y = torch.tensor(target) if n == 2 else torch.tensor(target, dtype=torch.float64)[:, None]
+        net.weights, net.biases = weights, biases
+        net.fit(row, target, epochs=1, batch_size=1)
+        a = torch.tensor(row, dtype=torch.float64, requires_grad=True)
+        expected = torch_mlp.LOSSES[loss](a, y)
+        expected.sum().backward()
+        magnitude = max(1.0, abs(float(z)))
+        assert net.history_["loss"][0] == pytest.approx(
+            expected.item(), rel=10 * tolerance, abs=tolerance * magnitude
+        )
+        slope = -np.asarray(net.biases[0], np.float64).ravel()
+        np.testing.assert_allclose(slope, a.grad[0], rtol=10 * tolerance, atol=tolerance)
