@@ -19,6 +19,9 @@ from fastmlp.core.gather import KEPT, SparseRows
 MOST_THREADS = 1024  # each is a thread of the system
 LARGEST_LAYER = 2**31 - 1  # units
 
+#: From an argument's name and value to the value in form, or TypeError or ValueError.
+Checker = Callable[[str, Any], Any]
+
 
 def whole_number(name: str, value: Any, least: int) -> int:
     """Return `value` as an int of at least `least`; TypeError or ValueError otherwise."""
@@ -41,20 +44,31 @@ def thread_count(value: Any) -> int:
     return number
 
 
-def real_number(name: str, value: Any) -> float:
-    """Return `value` as a finite float of at least 0; TypeError or ValueError otherwise."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} is {value!r}; accepted is a number of at least 0")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = float("inf")
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"{name} is {number}; accepted is a finite number of at least 0")
-    return number
+def _number_that(is_accepted: Callable[[float], bool], accepted: str) -> Checker:
+    """Return a checker of real numbers; bools are none."""
+
+    def checker(name: str, value: Any) -> float:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+            raise TypeError(f"{name} is {value!r}; accepted is {accepted}")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = float("inf")
+        if not is_accepted(number):
+            raise ValueError(f"{name} is {number}; accepted is {accepted}")
+        return number
+
+    checker.__doc__ = f"Return `value` as {accepted}; TypeError or ValueError otherwise."
+    return checker
 
 
-def for_each(name: str, value: Any, n: int, check: Callable[[str, Any], Any]) -> list[Any]:
+real_number = _number_that(lambda x: 0 <= x < np.inf, "a finite number of at least 0")
+above_zero = _number_that(lambda x: 0 < x < np.inf, "a finite number above 0")
+from_zero_below_one = _number_that(lambda x: 0 <= x < 1, "a number of at least 0 and below 1")
+between_zero_and_one = _number_that(lambda x: 0 < x < 1, "a number above 0 and below 1")
+
+
+def for_each(name: str, value: Any, n: int, check: Checker) -> list[Any]:
     """Return `value`, one for all or a list of n, as a list of what `check` returns of each."""
     if isinstance(value, (str, numbers.Number)) or value is None or np.ndim(value) == 0:
         return [check(name, value)] * n
@@ -134,6 +148,12 @@ def random_source(random_state: Any) -> Any:
     if seed >= 2**32:
         raise ValueError(f"random_state is {seed}; accepted is an int below 2**32")
     return np.random.RandomState(seed)
+
+
+def random_kind(source: Any) -> str:
+    """Return the names of a source's class and bit generator: positions of others are not its."""
+    kind = "Generator" if isinstance(source, np.random.Generator) else "RandomState"
+    return f"{kind} of {random_position(source)['bit_generator']}"
 
 
 def random_position(source: Any) -> Any:

@@ -48,6 +48,8 @@ def save_state(path: str | os.PathLike, state: dict[str, Any]) -> None:
 def _without(arrays: dict[str, Any], value: Any, name: str = "") -> Any:
     """Return `value` with the names of arrays in their places, and the arrays in `arrays`."""
     if isinstance(value, np.ndarray):
+        while name in arrays:  # "a_b" in one dict, and "b" in "a" of it
+            name += "_"
         arrays[name] = value
         return {ARRAY: name}
     if isinstance(value, (np.random.Generator, np.random.RandomState)):

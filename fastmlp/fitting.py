@@ -13,7 +13,6 @@ from fastmlp import checks, saving, sources, targets
 from fastmlp.callbacks import Callback, ModelCheckpoint, Progress
 from fastmlp.core.run import NotFinite
 from fastmlp.metrics import chosen_metrics
-from fastmlp.options import from_zero_below_one
 from fastmlp.training import Data, Epoch, State, Training
 
 
@@ -44,12 +43,14 @@ class Fit:
         self.metrics = chosen_metrics(metrics, model.loss.task)
         self.scores_training = metrics is not None
         self.shuffle = shuffle if shuffle == "blocks" else bool(shuffle)
-        self.callbacks = _in_order([*callbacks, *([Progress()] if verbose else [])])
+        self.callbacks = _in_order(callbacks, verbose)
         self.validation: Data | None = None
         self.data: Data | None = None
         self.batches: Callable[[], Iterable[Any]] | None = None
+        self.ends = False  # whether they can be iterated over only once
         self.fraction = 0.0
         self.class_weight: Any = None
+        self.first_step: int | None = None
         self.order: Callable[[], np.ndarray] | None = None  # instead of what `shuffle` says
 
     # The data ---------------------------------------------------------------------------------
@@ -72,11 +73,12 @@ class Fit:
                 "and a class_weight that is not 'balanced'"
             )
         self.class_weight = class_weight
+        self.ends = isinstance(X, Iterator)
         self.batches = X if callable(X) else lambda: X
 
     def validate_on(self, pair: Any, fraction: float) -> None:
         """Check what is to be scored."""
-        self.fraction = from_zero_below_one("validation_fraction", fraction)
+        self.fraction = checks.from_zero_below_one("validation_fraction", fraction)
         if pair is not None and self.fraction > 0:
             raise ValueError("validation_data and validation_fraction are given; accepted is one")
         if pair is not None:
@@ -95,14 +97,22 @@ class Fit:
                 )
 
     def _checked(
-        self, X_name: str, X: Any, y_name: str, y: Any, sample_weight: Any, class_weight: Any
+        self,
+        X_name: str,
+        X: Any,
+        y_name: str,
+        y: Any,
+        sample_weight: Any,
+        class_weight: Any,
+        some: bool = True,
     ) -> Data:
         rows = self.model._rows(X_name, X)
         found = self.model._targets(y_name, y, len(rows))
         n_out = self.model._network.sizes[-1]
-        return Data(rows, targets.weighted(found, sample_weight, class_weight, len(rows), n_out))
+        weights = (sample_weight, class_weight, len(rows), n_out, some)
+        return Data(rows, targets.weighted(found, *weights))
 
-    def _batch(self, name: str, batch: Any, class_weight: Any = None) -> Data:
+    def _batch(self, name: str, batch: Any, class_weight: Any = None, some: bool = True) -> Data:
         try:
             X, y, *weight = batch
             if len(weight) > 1:
@@ -112,7 +122,7 @@ class Fit:
                 f"{name} is not a tuple (X, y) or (X, y, sample_weight), which is accepted"
             ) from None
         return self._checked(
-            f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None, class_weight
+            f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None, class_weight, some
         )
 
     def _epoch(self, rows: np.ndarray | None) -> Epoch:
@@ -125,7 +135,7 @@ class Fit:
         row_bytes = self.model._network.sizes[0] * self.model.dtype.itemsize
         return sources.epoch_of_batches(
             self.batches(),
-            lambda batch: self._batch("a batch of X", batch, self.class_weight),
+            lambda batch: self._batch("a batch of X", batch, self.class_weight, some=False),
             sources.block_rows(self.batch_size, row_bytes),
             bool(self.shuffle),
             source,
@@ -136,7 +146,7 @@ class Fit:
     def run(self, epochs: int, resume: Any = None) -> Any:
         """Train for so many epochs, those before a checkpoint included; return the model."""
         model, source = self.model, self.model._source
-        if self.batches is not None and epochs > 1 and _ends(self.batches):
+        if self.ends and epochs > 1:
             raise ValueError(
                 f"X is an iterator, which ends after one epoch, and epochs is {epochs}; "
                 "accepted are a list of batches and a function that returns an iterator"
@@ -147,9 +157,11 @@ class Fit:
         try:
             with self._unchanged_if_refused(source):
                 self._run(state, n_threads, epochs, found)
+            model._fit = None  # what is saved from here on is the network alone
+            self._tell("on_train_end", _last(model.history_))
         finally:
             model._fit = None
-        self._tell("on_train_end", _last(model.history_))
+            self._tell("close")
         return model
 
     def _run(
@@ -158,15 +170,18 @@ class Fit:
         model, source = self.model, self.model._source
         if model._fitted and not (model.warm_start or self.goes_on):
             model._draw_weights()
+        model._draw_key()  # for dropout that was assigned since
         if found is not None:
             checks.return_to_position(source, found["began_at"])
-        self.began_at = checks.random_position(source)
+        if self.callbacks:  # who alone can write a checkpoint; it takes as long as some steps
+            self.began_at = checks.random_position(source)
         rows, scored = self._split(source)
-        model.history_ = model.history_ if self.goes_on else {}
+        model.history_ = model.history_ if self.goes_on else {name: [] for name in self._recorded}
         model.stop_training, model._fitted = False, True
         n_samples = None if self.data is None else len(self.data.X if rows is None else rows)
         self._tell("set_model", model)
-        self._tell("on_train_begin", {"epochs": epochs, "samples": n_samples})
+        logs = {"epochs": epochs, "samples": n_samples, "greater_is_better": self._recorded}
+        self._tell("on_train_begin", logs)
         self.epochs_done = 0 if found is None else self._restore(found, source)
         training = Training(
             state,
@@ -178,8 +193,23 @@ class Fit:
             self.metrics,
             self._report if self.callbacks else None,
         )
+        self.first_step = state.descent.taken
         while self.epochs_done < epochs and not model.stop_training:
             self._one_epoch(training, rows)
+
+    @property
+    def _recorded(self) -> dict[str, bool]:
+        """What each epoch records, and whether greater is better."""
+        scores = {metric.name: metric.greater_is_better for metric in self.metrics}
+        if self.validation is not None or self.fraction > 0:
+            found = {f"validation_{name}": greater for name, greater in scores.items()}
+            return {"loss": False, "validation_loss": False} | found
+        return {"loss": False} | (scores if self.scores_training else {})
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether there has been a step."""
+        return self.first_step is not None and self.model._state.descent.taken > self.first_step
 
     def _one_epoch(self, training: Training, rows: np.ndarray | None) -> None:
         epoch, self.runs = self.epochs_done, 0
@@ -210,9 +240,9 @@ class Fit:
 
     @contextlib.contextmanager
     def _unchanged_if_refused(self, source: Any) -> Iterator[None]:
-        """Put everything back if the kernels come upon a row of X that is not finite.
+        """Put everything back after an error before the first step, and for X that is not finite.
 
-        They look at each row as they read it, which costs nothing, where a look beforehand
+        The kernels look at each row as they read it, which costs nothing, where a look beforehand
         would cost a pass over X.
         """
         model = self.model
@@ -221,19 +251,34 @@ class Fit:
         position = checks.random_position(source)
         try:
             yield
-        except NotFinite as error:
-            if self.data is not None:  # of batches, those before it were good
+        except Exception as error:
+            # Of batches, those before a row that is not finite were good.
+            refused = isinstance(error, NotFinite) and self.data is not None
+            if refused or not self._has_begun:
                 restore()
                 model.history_, model._fitted = history_before, fitted
                 checks.return_to_position(source, position)
-            raise checks.not_finite("X", error.row, model.dtype) from None
+            if isinstance(error, NotFinite):
+                raise checks.not_finite("X", error.row, model.dtype) from None
+            raise
 
     # Going on ---------------------------------------------------------------------------------
 
     def _shape(self) -> dict[str, Any]:
         """Return what must be the same for a run to go on."""
-        n = None if self.data is None else len(self.data.X)
-        return {"batch_size": self.batch_size, "n_samples": n}
+        return {
+            "batch_size": self.batch_size,
+            "n_samples": None if self.data is None else len(self.data.X),
+            "validation_fraction": self.fraction,
+            "history": list(self._recorded),
+            "callbacks": [type(callback).__name__ for callback in self._kept_callbacks],
+            "random_state": checks.random_kind(self.model._source),
+        }
+
+    @property
+    def _kept_callbacks(self) -> list[Callback]:
+        """The callbacks that a checkpoint has: a bar may be shown or not."""
+        return [callback for callback in self.callbacks if not isinstance(callback, Progress)]
 
     def checkpoint(self) -> dict[str, Any]:
         """Return all that the rest of this fit depends on, besides the arguments."""
@@ -242,7 +287,7 @@ class Fit:
             "stopped": self.model.stop_training,
             "began_at": self.began_at,
             "random_position": checks.random_position(self.model._source),
-            "callbacks": [callback.state() for callback in self.callbacks],
+            "callback_states": [callback.state() for callback in self._kept_callbacks],
         }
 
     def _found(self, resume: Any) -> dict[str, Any] | None:
@@ -251,36 +296,50 @@ class Fit:
             return None
         path = resume
         if resume is True:
-            paths = [c.path for c in self.callbacks if isinstance(c, ModelCheckpoint)]
-            if not paths:
+            writers = [c for c in self.callbacks if isinstance(c, ModelCheckpoint)]
+            if not writers:
                 raise ValueError(
                     "resume is True without a ModelCheckpoint among the callbacks; "
                     "accepted is one beside it, and a path"
                 )
-            path = paths[0]
+            path = writers[-1].path
             if not os.path.exists(path):
                 return None
-        return saving.checkpoint(self.model, path, self._shape(), len(self.callbacks))
+        elif not isinstance(resume, (str, os.PathLike)):
+            raise TypeError(f"resume is {resume!r}; accepted are True and a path")
+        return saving.checkpoint(self.model, path, self._shape())
 
     def _restore(self, found: dict[str, Any], source: Any) -> int:
         """Go back to where the checkpoint was written; return the epochs that were done."""
         model = self.model
         saving.restore(model, found["model"])
         model.stop_training = found["stopped"]
-        for callback, state in zip(self.callbacks, found["callbacks"], strict=True):
+        for callback, state in zip(self._kept_callbacks, found["callback_states"], strict=True):
             callback.restore(state)
         checks.return_to_position(source, found["random_position"])
         return found["epochs_done"]
 
 
-def _in_order(callbacks: Sequence[Callback]) -> list[Callback]:
+def _in_order(callbacks: Any, verbose: bool) -> list[Callback]:
     """Return the callbacks, those last that write what the others have become."""
-    for callback in callbacks:
+    accepted = "accepted is a list of instances of callbacks.Callback"
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks is {callbacks!r}; {accepted}")
+    found = list(callbacks)
+    for callback in found:
         if not isinstance(callback, Callback):
-            raise TypeError(
-                f"callbacks has {callback!r}; accepted are instances of callbacks.Callback"
-            )
-    return sorted(callbacks, key=lambda callback: isinstance(callback, ModelCheckpoint))
+            raise TypeError(f"callbacks has {callback!r}; {accepted}")
+    if verbose and not any(isinstance(callback, Progress) for callback in found):
+        found.append(Progress())
+    return sorted(found, key=_rank)
+
+
+def _rank(callback: Callback) -> int:
+    """Return 0, but more for checkpoints, and most for those that are always written.
+
+    What is gone on from comes last: the epoch in which others are newer is trained once more.
+    """
+    return 2 - callback.only_better if isinstance(callback, ModelCheckpoint) else 0
 
 
 def _last(history: dict[str, list[float]]) -> dict[str, float]:
@@ -289,9 +348,3 @@ def _last(history: dict[str, list[float]]) -> dict[str, float]:
 
 def _is_source(X: Any) -> bool:
     return callable(X) or isinstance(X, Iterable) and not isinstance(X, (str, bytes, dict))
-
-
-def _ends(batches: Callable[[], Iterable[Any]]) -> bool:
-    """Whether the next epoch would find the same iterator, at its end."""
-    first = batches()
-    return isinstance(first, Iterator) and batches() is first

@@ -14,12 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fastmlp.options import (
-    above_zero,
-    between_zero_and_one,
-    check_fields,
-    from_zero_below_one,
-)
+from fastmlp.checks import above_zero, between_zero_and_one, from_zero_below_one
+from fastmlp.options import check_fields
 
 
 @dataclass(frozen=True)

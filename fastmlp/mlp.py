@@ -22,7 +22,7 @@ from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
 from fastmlp.metrics import METRICS
 from fastmlp.optimizers import OPTIMIZERS
-from fastmlp.options import above_zero, as_plain, chosen, from_zero_below_one
+from fastmlp.options import as_plain, chosen
 from fastmlp.parameter_views import ParameterViews
 from fastmlp.training import State
 
@@ -173,6 +173,11 @@ class MLP:
 
     def _descent(self, network: Network) -> Descent:
         plain = as_plain(self.optimizer, OPTIMIZERS)
+        if self.dtype.type(plain.get("epsilon", 1)) == 0:
+            raise ValueError(
+                f"optimizer has the epsilon {plain['epsilon']}, which is 0 as {self.dtype}; "
+                "accepted is one that is not"
+            )
         return Descent(
             network,
             RULES[plain["name"]],
@@ -185,7 +190,7 @@ class MLP:
         """Check what may have been assigned since the last call, and return the state with it."""
         state, n_hidden = self._state, len(self._network.sizes) - 2
         l2, l1 = self._penalties()
-        dropout = checks.for_each("dropout", self.dropout, n_hidden, from_zero_below_one)
+        dropout = checks.for_each("dropout", self.dropout, n_hidden, checks.from_zero_below_one)
         max_norm = checks.for_each("max_norm", self.max_norm, n_hidden + 1, _norm)
         noise = checks.real_number("input_noise", self.input_noise)
         rate, clip_norm = self._rate(), _norm("clip_norm", self.clip_norm)
@@ -206,6 +211,15 @@ class MLP:
         if callable(self.learning_rate):
             return self.learning_rate
         return checks.real_number("learning_rate", self.learning_rate)
+
+    @property
+    def rate_factor(self) -> float:
+        """What every learning rate is multiplied by: 1.0 until a callback lowers it."""
+        return self._state.descent.rate_factor
+
+    @rate_factor.setter
+    def rate_factor(self, value: float) -> None:
+        self._state.descent.rate_factor = checks.real_number("rate_factor", value)
 
     @property
     def _source(self) -> Any:
@@ -517,7 +531,7 @@ def _equal(value: Any, default: Any) -> bool:
 
 
 def _norm(name: str, value: Any) -> float:
-    return np.inf if value is None else above_zero(name, value)
+    return np.inf if value is None else checks.above_zero(name, value)
 
 
 MLP._kind = MLP

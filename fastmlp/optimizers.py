@@ -13,7 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fastmlp.options import above_zero, check_fields, from_zero_below_one
+from fastmlp.checks import above_zero, from_zero_below_one
+from fastmlp.options import check_fields
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,10 @@ names to classes, here called `kinds`: `LOSSES`, `OPTIMIZERS`, `SCHEDULES`.
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fastmlp import checks
-
-#: From a field's name and value to the value in form, or TypeError or ValueError.
-Checker = Callable[[str, Any], Any]
 
 
 def chosen(name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
@@ -106,37 +101,13 @@ def from_plain(plain: Mapping[str, Any], kinds: Mapping[str, Any]) -> Any:
 # The fields -----------------------------------------------------------------------------------
 
 
-def check_fields(instance: Any, **checkers: Checker) -> None:
+def check_fields(instance: Any, **checkers: checks.Checker) -> None:
     """Check the named fields of a frozen dataclass and keep what the checkers return.
 
     For its ``__post_init__``, so that no instance has a wrong field and all numbers are Python's.
     """
     for name, checker in checkers.items():
         object.__setattr__(instance, name, checker(name, getattr(instance, name)))
-
-
-def _number_that(is_accepted: Callable[[float], bool], accepted: str) -> Checker:
-    """Return a checker of real numbers; bools are none."""
-
-    def checker(name: str, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise TypeError(f"{name} is {value!r}; accepted is {accepted}")
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if not is_accepted(number):
-            raise ValueError(f"{name} is {number}; accepted is {accepted}")
-        return number
-
-    checker.__doc__ = f"Return `value` as a float if it is {accepted}; raise otherwise."
-    return checker
-
-
-above_zero = _number_that(lambda x: 0 < x < math.inf, "a finite number above 0")
-from_zero = _number_that(lambda x: 0 <= x < math.inf, "a finite number of at least 0")
-from_zero_below_one = _number_that(lambda x: 0 <= x < 1, "a number of at least 0 and below 1")
-between_zero_and_one = _number_that(lambda x: 0 < x < 1, "a number above 0 and below 1")
 
 
 def count(name: str, value: Any) -> int:

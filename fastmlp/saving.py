@@ -93,9 +93,7 @@ def loaded(cls: Any, path: str | os.PathLike) -> Any:
     )
 
 
-def checkpoint(
-    model: Any, path: str | os.PathLike, same: dict[str, Any], n_callbacks: int
-) -> dict[str, Any]:
+def checkpoint(model: Any, path: str | os.PathLike, same: dict[str, Any]) -> dict[str, Any]:
     """Return what a run goes on from: the network's state, and that of its `Fit`.
 
     Raises
@@ -111,13 +109,11 @@ def checkpoint(
         found = state["fit"]
         compared = {"class": state["class"], **state["arguments"]}
         compared |= {name: found[name] for name in same}
-        compared["number of callbacks"] = len(found["callbacks"])
     except (KeyError, TypeError):
         raise files.not_a_network(path, "a checkpoint of a fit") from None
     wanted = {"class": mine["class"], **mine["arguments"], **same}
-    wanted["number of callbacks"] = n_callbacks
-    for name in RELEVANT & set(wanted):
-        if compared.get(name) != wanted[name]:
+    for name in wanted:
+        if name in RELEVANT | set(same) and compared.get(name) != wanted[name]:
             raise ValueError(
                 f"resume is {str(path)!r} with {name} {compared.get(name)!r}, this fit has "
                 f"{wanted[name]!r}; accepted is the checkpoint of an equal one"
@@ -125,8 +121,7 @@ def checkpoint(
     return found | {"model": state}
 
 
-#: What must be equal for a run to go on to the same bits; the rest may be changed on purpose.
+#: What of a network must be equal for a run to go on; the rest may be changed on purpose.
 RELEVANT = {
-    "class", "layers", "activation", "output_activation", "loss", "optimizer", "dtype",
-    "batch_size", "n_samples", "number of callbacks",
+    "class", "layers", "activation", "output_activation", "loss", "optimizer", "dtype"
 }  # fmt: skip

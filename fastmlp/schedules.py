@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp.options import above_zero, check_fields, count, from_zero, from_zero_below_one
+from fastmlp.checks import above_zero, from_zero_below_one, real_number
+from fastmlp.options import check_fields, count
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Constant:
     rate: float
 
     def __post_init__(self) -> None:
-        check_fields(self, rate=from_zero)
+        check_fields(self, rate=real_number)
 
     def __call__(self, step: int) -> float:
         """Return ``rate``."""
@@ -66,7 +67,7 @@ class Step:
     factor: float = 0.5
 
     def __post_init__(self) -> None:
-        check_fields(self, rate=from_zero, every=count, factor=above_zero)
+        check_fields(self, rate=real_number, every=count, factor=above_zero)
 
     def __call__(self, step: int) -> float:
         """Return ``rate * factor**(step // every)``."""
@@ -88,7 +89,7 @@ class Exponential:
     factor: float
 
     def __post_init__(self) -> None:
-        check_fields(self, rate=from_zero, factor=above_zero)
+        check_fields(self, rate=real_number, factor=above_zero)
 
     def __call__(self, step: int) -> float:
         """Return ``rate * factor**step``."""
@@ -113,7 +114,7 @@ class InverseScaling:
     power: float = 0.5
 
     def __post_init__(self) -> None:
-        check_fields(self, rate=from_zero, power=from_zero)
+        check_fields(self, rate=real_number, power=real_number)
 
     def __call__(self, step: int) -> float:
         """Return ``rate / (step + 1)**power``."""
@@ -147,7 +148,7 @@ class Cosine:
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self, rate=from_zero, steps=count, final=from_zero)
+        check_fields(self, rate=real_number, steps=count, final=real_number)
 
     def __call__(self, step: int) -> float:
         """Return ``final + (rate - final) * (1 + cos(pi * step / steps)) / 2``."""
@@ -226,11 +227,11 @@ class OneCycle:
     def __post_init__(self) -> None:
         check_fields(
             self,
-            peak=from_zero,
+            peak=real_number,
             steps=count,
             warm_up=from_zero_below_one,
-            initial_factor=from_zero,
-            final_factor=from_zero,
+            initial_factor=real_number,
+            final_factor=real_number,
         )
 
     def __call__(self, step: int) -> float:

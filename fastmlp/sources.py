@@ -79,6 +79,11 @@ def epoch_of_batches(
     shuffle : bool
         Whether the rows of a block are shuffled.
     source : module, RandomState or Generator
+
+    Raises
+    ------
+    ValueError
+        Where there are no batches.
     """
     waiting: list[Data] = []
     n_waiting = 0
@@ -90,8 +95,21 @@ def epoch_of_batches(
             together = joined(waiting)
             yield _in_order(part(together, slice(0, size)), shuffle, source)
             waiting, n_waiting = [part(together, slice(size, None))], n_waiting - size
+        waiting[-1] = _own(waiting[-1])
     if n_waiting > 0:
         yield _in_order(joined(waiting), shuffle, source)
+    elif not waiting:
+        raise ValueError("X has no batches in this epoch; accepted are one or more, every epoch")
+
+
+def _own(data: Data) -> Data:
+    """Return a copy: whoever yields batches may write the next one where this one lies."""
+    X = data.X
+    if isinstance(X, SparseRows):
+        X = SparseRows(X.numbers.copy(), X.inputs.copy(), X.starts.copy())
+    else:
+        X = X.copy()
+    return Data(X, Targets(*(array.copy() for array in data.targets)))
 
 
 def _in_order(data: Data, shuffle: bool, source: Any) -> tuple[Data, np.ndarray]:
@@ -116,8 +134,20 @@ def joined(parts: list[Data]) -> Data:
     return Data(
         X,
         Targets(
-            *(np.concatenate(arrays) for arrays in zip(*(d.targets for d in parts), strict=True))
+            np.concatenate([data.targets.labels for data in parts]),
+            np.concatenate([data.targets.values for data in parts]),
+            _joined_weights(parts),
         ),
+    )
+
+
+def _joined_weights(parts: list[Data]) -> np.ndarray:
+    """Return everyone's weights, 1 for the samples of parts that have none beside parts that do."""
+    weights = [data.targets.weights for data in parts]
+    if not any(map(len, weights)):
+        return weights[0]
+    return np.concatenate(
+        [w if len(w) > 0 else np.ones(len(d.X)) for w, d in zip(weights, parts, strict=True)]
     )
 
 

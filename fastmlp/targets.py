@@ -97,7 +97,12 @@ def _labels_of_one_hot(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
 
 
 def weighted(
-    targets: Targets, sample_weight: Any, class_weight: Any, n_samples: int, n_out: int
+    targets: Targets,
+    sample_weight: Any,
+    class_weight: Any,
+    n_samples: int,
+    n_out: int,
+    some: bool = True,
 ) -> Targets:
     """Return the targets with the product of both weights of each sample; empty if all are 1.
 
@@ -106,10 +111,12 @@ def weighted(
     targets : Targets
         Of classes, where class_weight is given.
     sample_weight : array-like (n_samples,) or None
-        Finite numbers of at least 0, not all of them 0.
+        Finite numbers of at least 0.
     class_weight : dict, array-like (n_out,), "balanced" or None
         From classes to numbers of that kind, 1 for those that a dict does not name. "balanced"
-        is n_samples / (n_out * the class's number of samples), for classes that occur.
+        is n_samples over the number of classes that occur and the class's number of samples.
+    some : bool, default True
+        Whether one of the products must be above 0.
 
     Raises
     ------
@@ -124,7 +131,7 @@ def weighted(
         weights = weights * _of_classes(class_weight, targets.labels, n_out)[targets.labels]
     if sample_weight is None and class_weight is None:
         return targets
-    if not weights.any():
+    if some and not weights.any():
         raise ValueError("sample_weight times class_weight is 0 for all; accepted is one above 0")
     return targets._replace(weights=weights)
 

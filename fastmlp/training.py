@@ -30,10 +30,15 @@ class Data(NamedTuple):
     X: np.ndarray | SparseRows  # (n_samples, n_in), as `checks.feature_rows` returns it
     targets: Targets
 
-    def weight_of(self, rows: np.ndarray) -> float:
-        """Return the sum of these samples' weights, each of which is 1 where none are given."""
+    def weight_of(self, rows: np.ndarray, before: float) -> float:
+        """Return `before` plus these samples' weights, each 1 where none are given, one by one.
+
+        So the sum does not depend on where an epoch is cut.
+        """
         weights = self.targets.weights
-        return float(weights[rows].sum()) if len(weights) > 0 else float(len(rows))
+        if len(weights) == 0:
+            return before + len(rows)
+        return float(np.add.accumulate(np.append(before, weights[rows]))[-1])
 
 
 class Room(NamedTuple):
@@ -87,12 +92,13 @@ class State:
 
     def copy(self) -> Callable[[], None]:
         """Return a function that puts everything back as it is now."""
-        copies, state, seen = [a.copy() for a in self.arrays()], self.descent.state, self.seen
+        copies, state = [a.copy() for a in self.arrays()], self.descent.state
+        seen, key = self.seen, self.key
 
         def restore() -> None:
             for array, copy in zip(self.arrays(), copies, strict=True):
                 array[...] = copy
-            self.descent.state, self.seen = state, seen
+            self.descent.state, self.seen, self.key = state, seen, key
 
         return restore
 
@@ -151,8 +157,8 @@ class Training:
         diverged = False
         try:
             for data, order in blocks:
-                loss += self._train(data, order, done, loss)
-                total += data.weight_of(order)
+                loss = self._train(data, order, done, loss)
+                total = data.weight_of(order, total)
                 done += len(order)
         except Diverged:
             diverged = True
@@ -164,7 +170,7 @@ class Training:
                 "training has stopped, for the loss was NaN or infinity: a smaller learning_rate, "
                 "scaled inputs or clip_norm may help; the weights are the last finite ones",
                 DivergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
             return False
         self._record("loss", loss / total if total > 0 else 0.0)
@@ -172,7 +178,7 @@ class Training:
         return True
 
     def _train(self, data: Data, order: np.ndarray, done: int, loss: float) -> float:
-        """Train on one block; return the sum of its losses."""
+        """Train on one block; return `loss` plus its losses."""
         state, room = self.state, self._room_for(data)
         plain = state.is_plain and state.descent.is_plain and state.input_noise == 0
         samples = Samples(
@@ -188,13 +194,13 @@ class Training:
 
         def report(rows: int, total: float) -> None:
             if self.report is not None:
-                self.report(done + rows, loss + total)
+                self.report(done + rows, total)
 
-        block_loss = train_epoch(
-            state.network, state.descent, samples, room.work, self._pace, report
+        loss = train_epoch(
+            state.network, state.descent, samples, room.work, self._pace, report, loss
         )
         state.seen += len(order)
-        return block_loss
+        return loss
 
     def _room_for(self, data: Data) -> Room:
         """Return room for minibatches of `data`, that of the last block where it suffices."""

@@ -5,15 +5,22 @@ import importlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import fastmlp
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    "name", ["neural_net", "numpy_version", "datasets", "datasets.idx", "command_line"]
-)
+    "name",
+    [
+        "callbacks", "command_line", "datasets", "datasets.idx", "initializers", "losses",
+        "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options", "schedules",
+    ],
+)  # fmt: skip
 def test_examples_in_docstrings(name, capsys):
     module = importlib.import_module(f"fastmlp.{name}")
     result = doctest.testmod(module)
@@ -39,6 +46,31 @@ def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
     accuracy = float(capsys.readouterr().out.split()[0])
     assert accuracy > 0.9
     assert names["net"].score(names["X"], names["y"]) > 0.9
+
+
+def table_of_options():
+    """Return the first code of each row of the table under "Training"."""
+    table = README.split("## Training")[1].split("\n## ")[0]
+    return [
+        re.search(r"`([^`]*)`", row.split("|")[2])[1]
+        for row in re.findall(r"^\|.*$", table, re.M)[2:]
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::fastmlp.DivergenceWarning")
+@pytest.mark.parametrize("code", table_of_options())
+def test_the_readme_s_options(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    X, y = fastmlp.datasets.digits()
+    np.save("X.npy", X)
+    names = vars(fastmlp) | {name: getattr(fastmlp, name) for name in fastmlp.__all__}
+    names |= {"np": np, "X": X, "y": y, "mlp": fastmlp.MLP([64, 8, 10], random_state=0)}
+    made = eval(code, names)
+    assert isinstance(made, fastmlp.MLP)
+    if code.startswith("MLP"):
+        targets = {10: y, 3: np.stack([y < 3, y < 5, y % 2], axis=1), 1: y}[made.layers[-1]]
+        made.fit(X / 16, targets, epochs=2)
+        assert made.history_["loss"][1] < made.history_["loss"][0]
 
 
 def test_the_readme_s_links_lead_somewhere():

@@ -12,8 +12,9 @@ PACKAGE = Path(__file__).parents[1] / "fastmlp"
 #: Each module and the floor it is on; one may import from its own floor and from those below.
 FLOORS = {
     "core.processor": 0, "core.kernel": 0, "core.tile": 0, "core.barrier": 0, "core.lists": 0,
-    "core.activations": 1, "core.functions": 1, "core.losses": 1, "core.numbers": 1,
-    "core.product": 1, "core.random_bits": 1, "core.rules": 1,
+    "core.product": 0,
+    "core.activations": 1, "core.functions": 1, "core.gaussian": 1, "core.losses": 1,
+    "core.numbers": 1, "core.random_bits": 1, "core.rules": 1,
     "core.clip": 2, "core.forward": 2, "core.gather": 2, "core.norms": 2, "core.propagate": 2,
     "core.sparse": 2, "core.update": 2,
     "core.descent": 3, "core.rows_phase": 3, "core.run": 3, "core.step": 3, "core.storage": 3,

@@ -1,50 +1,149 @@
-"""The core's elementary functions against NumPy in a wider type."""
+"""The core's elementary functions against NumPy, SciPy and slow series in a wider type."""
 
 import numpy as np
 import pytest
+import scipy.special
+import ulps
 from numba import njit
 
-from fastmlp.core.functions import exp
+from fastmlp.core import functions
+from fastmlp.core.gaussian import normal_cdf_pdf
+
+#: The largest error allowed of each, in units in the last place.
+BOUNDS = {
+    "exp": 1.05,
+    "log": 0.9,
+    "log1p": 1.5,
+    "expm1": 1.4,
+    "tanh": 1.9,
+    "sigmoid": 1.9,
+    "normal_cdf": 4,
+    "erf": 3,
+}
+wide = pytest.mark.skipif(
+    np.finfo(np.longdouble).precision < 18, reason="no wider type than float64"
+)
 
 
-@njit
-def exp_of(x, result):
-    for i in range(len(x)):
-        result[i] = exp(x[i])
+@pytest.mark.parametrize("name", BOUNDS)
+def test_every_251st_float32(name):
+    """``python tests/ulps.py`` takes every one."""
+    error, x = ulps.largest_error(name, step=251)
+    assert 0.5 < error < BOUNDS[name], f"at {x!r}"
 
 
-def ulps(x, wider):
-    """Return the errors of exp(x), in units in the last place of the result."""
-    found = np.empty_like(x)
-    exp_of(x, found)
-    exact = np.exp(x.astype(wider))
-    unit = np.spacing(np.maximum(exact.astype(x.dtype), np.finfo(x.dtype).smallest_subnormal))
-    return np.abs(found - exact) / unit
+def gaussian(y):
+    """Return Phi(y) - Phi(0) and Phi(-y) of y >= 0 in longdouble, by Abramowitz and Stegun."""
+    density = np.exp(-y * y / 2) / np.sqrt(8 * np.arctan(np.longdouble(1)))
+    term = series = fraction = y
+    for k in range(1, 60):  # 26.2.11
+        term = term * y * y / (2 * k + 1)
+        series = series + term
+    for k in range(300, 0, -1):  # 26.2.14
+        fraction = y + k / fraction
+    middle, tail = density * series, density / fraction
+    return np.where(y < 2, middle, 0.5 - tail), np.where(y < 2, 0.5 - middle, tail)
 
 
-def test_exp_of_float32():
-    """Every 251st of all float32 whose exp is neither 0 nor infinity."""
-    x = np.arange(0, 2**32, 251, dtype=np.uint32).view(np.float32)
-    x = x[(x > -103) & (x < 88.7)]
-    assert len(x) > 8e6
-    assert ulps(x, np.float64).max() < 1.05
+def normal_cdf(x):
+    with np.errstate(all="ignore"):
+        middle, tail = gaussian(np.abs(x))
+    return np.where(x < 0, tail, 0.5 + middle)
 
 
-@pytest.mark.skipif(np.finfo(np.longdouble).precision < 18, reason="no wider type than float64")
-def test_exp_of_float64():
-    random = np.random.default_rng(0)
-    for low, high in ((-745, 709.7), (-1, 1)):
-        assert ulps(random.uniform(low, high, 1_000_000), np.longdouble).max() < 1.05
+def erf(x):
+    with np.errstate(all="ignore"):
+        return 2 * np.copysign(gaussian(np.abs(x) * np.sqrt(np.longdouble(2)))[0], x)
+
+
+LONG = {
+    "exp": np.exp,
+    "log": np.log,
+    "log1p": np.log1p,
+    "expm1": np.expm1,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: np.where(x < 0, np.exp(x), 1) / (1 + np.exp(-np.abs(x))),
+    "normal_cdf": normal_cdf,
+    "erf": erf,
+}
+RANGES = {
+    "exp": [(-745, 709.7), (-1, 1)],
+    "log": [(0, 3), (0.9, 1.1), (0, 1e300)],
+    "log1p": [(-1, 3), (-0.01, 0.01), (0, 1e300)],
+    "expm1": [(-40, 709.7), (-1, 1)],
+    "tanh": [(-20, 20), (-1, 1)],
+    "sigmoid": [(-745, 40), (-3, 3)],
+    "normal_cdf": [(-38, 9), (-1, 1)],
+    "erf": [(-6, 6), (-1, 1)],
+}
+
+
+@wide
+@pytest.mark.parametrize("name", BOUNDS)
+def test_float64_over_its_range(name):
+    apply, random = ulps.applied(name), np.random.default_rng(0)
+    for low, high in RANGES[name]:
+        x = random.uniform(low, high, 20_000)
+        x = np.concatenate([x, x * 1e-5, x * 1e-300])
+        x = x[x > 0] if name == "log" else x
+        found = np.empty_like(x)
+        apply(x, found)
+        assert ulps.errors(found, LONG[name](x.astype(np.longdouble))).max() < BOUNDS[name]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_exp_at_the_ends(dtype):
-    x = np.array([0, -0.0, np.inf, -np.inf, 1e4, -1e4, np.nan, 1e-30], dtype)
+@pytest.mark.parametrize("name", BOUNDS)
+def test_ends(name, dtype):
+    """NaN, infinities and zeros of the right sign where NumPy and SciPy have them."""
+    positive = [0, np.finfo(dtype).smallest_subnormal, 1e-40, 1e-30, 1, 2, 50, 1e4, 1e30, np.inf]
+    x = np.array([*positive, *(-float(number) for number in positive), np.nan], dtype)
+    assert np.signbit(x[10])  # -0
     found = np.empty_like(x)
-    exp_of(x, found)
-    np.testing.assert_array_equal(found, np.array([1, 1, np.inf, 0, np.inf, 0, np.nan, 1], dtype))
+    ulps.applied(name)(x, found)
+    with np.errstate(all="ignore"):
+        exact = ulps.EXACT[name](x.astype(np.float64))
+    assert ulps.errors(found, exact).max() < BOUNDS[name] + 2  # theirs, in the same type
 
 
-def test_exp_is_for_kernels():
-    with pytest.raises(NotImplementedError, match=r"use numpy\.exp"):
-        exp(1.0)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_results_that_come_together(dtype):
+    """The second ones keep their last places where the first are near 1, or near -1."""
+
+    @njit
+    def apply(x, results):
+        for i in range(len(x)):
+            results[0, i], results[1, i] = functions.expm1_exp(x[i])
+            results[2, i], results[3, i] = functions.tanh_rest(x[i])
+            results[4, i], results[5, i], results[6, i] = functions.sigmoids(x[i])
+            results[7, i], results[8, i] = normal_cdf_pdf(x[i])
+
+    x = np.linspace(-12, 12, 10_001).astype(dtype)
+    found = np.empty((9, len(x)), dtype)
+    apply(x, found)
+    x = x.astype(np.float64)
+    expected = [
+        *(np.expm1(x), np.exp(x), np.tanh(x), 2 * scipy.special.expit(-2 * np.abs(x))),
+        *(scipy.special.expit(x), scipy.special.expit(-x), np.exp(-np.abs(x))),
+        *(scipy.special.ndtr(x), np.exp(-x * x / 2) / np.sqrt(2 * np.pi)),
+    ]
+    np.testing.assert_allclose(
+        found, expected, rtol=4e-7 if dtype == "float32" else 5e-14
+    )  # of z * z
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", BOUNDS)
+def test_the_same_bits_in_a_vector_and_alone(name, dtype):
+    x = np.abs(np.random.default_rng(0).standard_normal(67)).astype(dtype)
+    together, alone, apply = np.empty_like(x), np.empty_like(x), ulps.applied(name)
+    apply(x, together)
+    for i in range(len(x)):
+        apply(x[i : i + 1], alone[i : i + 1])
+    assert together.tobytes() == alone.tobytes()
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_functions_are_for_kernels(name):
+    function = ulps.function_of(name)
+    with pytest.raises(NotImplementedError, match=rf"{name} is compiled .* use [a-z]+\.[a-z.]*\w"):
+        function(1.0)

@@ -13,8 +13,8 @@ from numba import njit
 import fastmlp
 from fastmlp import NeuralNet
 from fastmlp.callbacks import Callback
-from fastmlp.core import barrier, processor, rows_phase, rules, run, step, storage
-from fastmlp.core.update import update
+from fastmlp.core import barrier, processor, rows_phase, run, step, storage
+from fastmlp.core.update import Sink, update
 
 
 @pytest.fixture(autouse=True)
@@ -336,14 +336,13 @@ def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
 
 
 @njit
-def update_the_first_layer(work, parameters, rule, team):
+def update_the_first_layer(work, sink, team):
     update(
         work.forward.layers[0],
-        parameters,
         work.forward.activations,
         work.deltas,
         8,
-        rule,
+        sink,
         team,
         0,
         8,
@@ -354,7 +353,7 @@ def test_a_team_that_is_told_to_stop_changes_no_weight(one_call):
     network = storage.Network([8, 8], 0, np.dtype(np.float64))
     descent, samples = one_call(network, np.ones((8, 8)), np.zeros(8, np.int64), 8)
     optimizer = descent.steps(1, True)
-    rule = rules.PlainRule(0.1, 0.0)
+    sink = Sink(True, 0.1, 0.0, network.parameters, 0)
     for stop in (1, 0):
         work, team = network.workspace(8, 1), run.new_team()
         team[barrier.STOPPED] = stop
@@ -363,7 +362,7 @@ def test_a_team_that_is_told_to_stop_changes_no_weight(one_call):
         assert network.parameters.any() == (not stop)
         network.parameters[...] = 0
         work.forward.activations[...] = work.deltas[...] = 1
-        update_the_first_layer(work, network.parameters, rule, team)
+        update_the_first_layer(work, sink, team)
         assert network.parameters.any() == (not stop)
         network.parameters[...] = 0
 

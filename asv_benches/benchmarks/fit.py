@@ -16,7 +16,6 @@ N_SAMPLES = {
     "64-32-10": 25600,
     "28-64-64-2": 12800,
 }
-OPTIMISERS = {"SGD": {}, "SGD with L2": {"reg_lambda": 1e-8}}
 
 
 class _Epoch(Timed):
@@ -31,7 +30,6 @@ class _Epoch(Timed):
         *,
         X_dtype=None,
         density=DENSITY,
-        optimiser="SGD",
         n_samples=None,
     ):
         layers = layers_of(net)
@@ -46,7 +44,6 @@ class _Epoch(Timed):
             dtype=np.dtype(dtype),
             random_state=0,
             n_threads=n_threads,
-            **OPTIMISERS[optimiser],
         )
         # Compiles, or loads what is compiled, and allocates: none of it is an epoch's own.
         self.net.fit(self.X[:batch_size], self.y[:batch_size], epochs=1, batch_size=batch_size)
@@ -70,21 +67,6 @@ class Epoch(_Epoch):
         self.epoch()
 
     time_epoch.pretty_name = "One epoch of SGD, by net, batch size, dtype and number of threads"
-
-
-class EpochByOptimiser(_Epoch):
-    """Guards what an optimiser adds to the weight phase, where weights are many and where few."""
-
-    params = [["64-32-10", "784-512-512-10"], list(OPTIMISERS)]
-    param_names = ["net", "optimiser"]
-
-    def setup(self, net, optimiser):
-        self.prepare(net, 128, optimiser=optimiser)
-
-    def time_epoch(self, net, optimiser):
-        self.epoch()
-
-    time_epoch.pretty_name = "One epoch with batches of 128 in float32, by net and optimiser"
 
 
 class EpochByInput(_Epoch):

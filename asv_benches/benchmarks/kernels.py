@@ -17,10 +17,9 @@ from fastmlp.core.losses import SOFTMAX, Loss, Targets, output_delta
 from fastmlp.core.processor import LANES
 from fastmlp.core.product import WIDE
 from fastmlp.core.propagate import propagate
-from fastmlp.core.rules import PLAIN, Rule
 from fastmlp.core.storage import Network
 from fastmlp.core.tile import add_outer, store, zeros
-from fastmlp.core.update import update, update_biases, update_marked, update_sample
+from fastmlp.core.update import Sink, update, update_biases, update_marked, update_sample
 
 from .data import make_data
 from .timed import Timed
@@ -37,25 +36,25 @@ TURN = 1e8  # multiply-adds: some milliseconds, over the clock's grain, under a 
 
 
 @kernel(entry=True)
-def repeat_forward(n, layer, below, parameters, activations, deltas, panel, team, rule, n_rows):
+def repeat_forward(n, layer, below, parameters, activations, deltas, panel, team, sink, n_rows):
     """Call `forward` n times, the activations being overwritten with the same again."""
     for _ in range(n):
         forward(layer[0], parameters, activations, team, 0, n_rows)
 
 
 @kernel(entry=True)
-def repeat_propagate(n, layer, below, parameters, activations, deltas, panel, team, rule, n_rows):
+def repeat_propagate(n, layer, below, parameters, activations, deltas, panel, team, sink, n_rows):
     """Call `propagate` n times, the deltas being overwritten with the same again."""
     for _ in range(n):
         propagate(layer[0], below[0], parameters, activations, deltas, panel, team, 0, n_rows)
 
 
 @kernel(entry=True)
-def repeat_update(n, layer, below, parameters, activations, deltas, panel, team, rule, n_rows):
+def repeat_update(n, layer, below, parameters, activations, deltas, panel, team, sink, n_rows):
     """Call `update` n times, with a rate so small that the weights hardly move."""
     for _ in range(n):
         n_in = layer[0].n_in
-        update(layer[0], parameters, activations, deltas, n_rows, rule, team, 0, n_in)
+        update(layer[0], activations, deltas, n_rows, sink, team, 0, n_in)
 
 
 @kernel(entry=True)
@@ -107,27 +106,27 @@ def repeat_mark_inputs(n, layers, activations, marks, n_rows):
 
 
 @kernel(entry=True)
-def repeat_update_marked(n, layers, parameters, work, team, rule, n_rows):
+def repeat_update_marked(n, layers, parameters, work, team, sink, n_rows):
     """Call `update_marked` of the first layer n times, hardly moving its weights."""
     for _ in range(n):
         update_marked(
-            layers[0], parameters, work.forward.activations, work.deltas, n_rows, rule, team,
+            layers[0], work.forward.activations, work.deltas, n_rows, sink, team,
             work.forward.marks, work.words, 0, layers[0].n_in,
         )  # fmt: skip
 
 
 @kernel(entry=True)
-def repeat_update_sample(n, layers, parameters, deltas, rule, listed, values):
+def repeat_update_sample(n, layers, deltas, sink, listed, values):
     """Call `update_sample` of the first layer n times, hardly moving its weights."""
     for _ in range(n):
-        update_sample(layers[0], parameters, deltas, rule, listed, values)
+        update_sample(layers[0], deltas, sink, listed, values)
 
 
 @kernel(entry=True)
-def repeat_update_biases(n, layer, parameters, deltas, rule, n_rows):
+def repeat_update_biases(n, layer, deltas, sink, n_rows):
     """Call `update_biases` n times, hardly moving them."""
     for _ in range(n):
-        update_biases(layer[0], parameters, deltas, n_rows, rule)
+        update_biases(layer[0], deltas, n_rows, sink)
 
 
 @kernel(entry=True)
@@ -139,8 +138,8 @@ def repeat_exp(n, x, result):
 
 
 def hardly_moving(array):
-    """Return the rule of plain SGD at a rate that changes next to nothing."""
-    return Rule(PLAIN, 1e-30, *[0.0] * 5, 1.0, 1.0, array, array, array, array)
+    """Return the sink of plain SGD at a rate that changes next to nothing."""
+    return Sink(True, 1e-30, 0.0, array, 0)
 
 
 def seconds_of(call):
@@ -243,7 +242,7 @@ class RowByRow(Timed):
         repeat_mark_inputs(
             1, work.forward.layers, work.forward.activations, work.forward.marks, n_rows
         )
-        rule, x = hardly_moving(network.parameters), np.linspace(-20, 0, 1000).astype(dtype)
+        sink, x = hardly_moving(network.parameters), np.linspace(-20, 0, 1000).astype(dtype)
         labels = rng.integers(0, 10, n_rows)
         last = (
             work.forward.layers[-1:],
@@ -288,16 +287,16 @@ class RowByRow(Timed):
                 ),
             ),
             "update_marked": partial(
-                *(repeat_update_marked, 30, work.forward.layers, network.parameters, work),
-                *(new_team(), rule, n_rows),
+                *(repeat_update_marked, 30, work.forward.layers, work),
+                *(new_team(), sink, n_rows),
             ),
             "update_sample": partial(
-                *(repeat_update_sample, 1000, work.forward.layers, network.parameters),
-                *(work.deltas, rule, work.forward.listed, work.forward.values),
+                *(repeat_update_sample, 1000, work.forward.layers),
+                *(work.deltas, sink, work.forward.listed, work.forward.values),
             ),
             "update_biases": partial(
-                *(repeat_update_biases, 5000, work.forward.layers[:1], network.parameters),
-                *(work.deltas, rule, n_rows),
+                *(repeat_update_biases, 5000, work.forward.layers[:1]),
+                *(work.deltas, sink, n_rows),
             ),
             "exp": partial(repeat_exp, 3000, x, np.empty_like(x)),
         }[name]

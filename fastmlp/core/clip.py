@@ -42,7 +42,7 @@ def square_gradients(layers, optimizer, sums, worker, n_workers):
 
 
 @kernel
-def change_by_collected(layers, parameters, optimizer, step, scratch, worker, n_workers):
+def change_by_collected(layers, parameters, optimizer, step, worker, n_workers):
     """Change this worker's share of all weights by their gradients ``g * min(1, c / norm)``.
 
     The norm is the Euclidean norm of the gradients of all weights and biases together, and c
@@ -58,8 +58,6 @@ def change_by_collected(layers, parameters, optimizer, step, scratch, worker, n_
         Its moments are changed, its `gradients` overwritten, its `squares` read.
     step : int
         Of this run.
-    scratch : array
-        Not used.
     worker, n_workers : int
     """
     total = 0.0
@@ -68,20 +66,21 @@ def change_by_collected(layers, parameters, optimizer, step, scratch, worker, n_
     factor = min(1.0, optimizer.clip_norm / (np.sqrt(total) + SLACK))
     for l in range(len(layers)):
         layer = layers[l]
-        rule = rule_of(optimizer, step, layer.l2, layer.l1, scratch, False)
+        rule = rule_of(optimizer, step, layer.l2, layer.l1)
         first, last = share(layer.n_in, worker, n_workers)
         for k in range(first, last):
             at = layer.weights_at + k * layer.stride_out
-            _change_row(rule, factor, parameters, at, layer.padded_out)
+            _change_row(rule, factor, optimizer.gradients, parameters, at, layer.padded_out)
         if worker == 0:
-            biases = rule_of(optimizer, step, 0.0, 0.0, scratch, False)
-            _change_row(biases, factor, parameters, layer.biases_at, layer.padded_out)
+            biases = rule_of(optimizer, step, 0.0, 0.0)
+            n = layer.padded_out
+            _change_row(biases, factor, optimizer.gradients, parameters, layer.biases_at, n)
 
 
 @kernel
-def _change_row(rule, factor, parameters, at, n):
-    g = rule.gradients[at : at + n]
+def _change_row(rule, factor, gradients, parameters, at, n):
+    g = gradients[at : at + n]
     scale = g.dtype.type(factor)
     for j in range(n):
         g[j] *= scale
-    change_row(rule, rule.gradients, at, parameters, at, n)
+    change_row(rule, gradients, at, parameters, at, n)

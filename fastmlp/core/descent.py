@@ -88,7 +88,7 @@ class Descent:
             table[:, 1] = 1 / (1 - self._next_powers(0, n))
             table[:, 2] = 1 / np.sqrt(1 - self._next_powers(1, n))
         if plain:
-            return PlainOptimizer(table.reshape(-1))
+            return PlainOptimizer(table.reshape(-1), self._gradients)
         return Optimizer(
             self.kind, self.momentum, self.decay, self.epsilon, self.clip_norm,
             self.network.is_constrained,
@@ -98,7 +98,20 @@ class Descent:
     def _rates(self, n: int) -> Any:
         if not callable(self.rate):
             return self.rate * self.rate_factor
-        return [self.rate(step) * self.rate_factor for step in range(self.taken, self.taken + n)]
+        rates = np.empty(n)
+        for i, step in enumerate(range(self.taken, self.taken + n)):
+            rates[i] = self.rate(step)
+            if not 0 <= rates[i] < np.inf:
+                raise ValueError(
+                    f"learning_rate returned {rates[i]} for step {step}; "
+                    "accepted is a finite number of at least 0"
+                )
+        return rates * self.rate_factor
+
+    @property
+    def next_rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(np.ravel(self._rates(1))[0])
 
     def _next_powers(self, which: int, n: int) -> np.ndarray:
         """Return beta**t of the next n steps, by one multiplication a step, however many at once.

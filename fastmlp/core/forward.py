@@ -20,7 +20,7 @@ from fastmlp.core.tile import columns, rectify, repeat_row, store
 
 
 @kernel(inline=True)
-def forward(layer, parameters, activations, rule, team, first, last):
+def forward(layer, parameters, activations, team, first, last):
     """``a_out[i] = f(W a_in[i] + b)`` for the rows first to last of the minibatch.
 
     Parameters
@@ -30,8 +30,6 @@ def forward(layer, parameters, activations, rule, team, first, last):
         Every layer's weights and biases; read.
     activations : flat array
         The layer's inputs are read, its outputs overwritten, to whole tiles of rows.
-    rule : rules.Rule or PlainRule
-        Of any numbers: one for all products compiles once.
     team : int64 array
         Where it is told to stop, so does this, between two tiles.
     first, last : int
@@ -44,7 +42,7 @@ def forward(layer, parameters, activations, rule, team, first, last):
         turned=False, panel=parameters,
         start=parameters, start_at=layer.biases_at,
         target=activations, target_at=layer.output_at, target_row=layer.stride_out,
-        finish=finish, gate=activations, gate_at=0, rule=rule,
+        finish=finish, gate=activations, gate_at=0, rate=0.0, decay=0.0,
     )  # fmt: skip
     multiply(sums, team, first, last)
 

@@ -1,4 +1,7 @@
-"""A number of one type as that of another, also of a float16's bits (floor 1)."""
+"""Numbers by their bits: powers of two, exponents, signs, float16; and polynomials (floor 1).
+
+All of it is branch-free and becomes vectors wherever a loop does.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,96 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from fastmlp.core.kernel import CALLEE, kernel
+
+
+def _layout(x):
+    """Return the LLVM types of a float and of its bits, the mantissa's length, the bias."""
+    if x == types.float32:
+        return ir.FloatType(), ir.IntType(32), 23, 127
+    return ir.DoubleType(), ir.IntType(64), 52, 1023
+
+
+def _shift(builder, x):
+    """Return 1.5 * 2**(mantissa bits) and its bits: added, it has an integer in the low bits.
+
+    So integers become floats and floats integers without a conversion, which NaN would break and
+    for which not every processor has vectors.
+    """
+    number, integer, mantissa, _ = _layout(x)
+    shift = ir.Constant(number, 1.5 * 2.0**mantissa)
+    return shift, builder.bitcast(shift, integer)
+
+
+@intrinsic
+def times_power_of_two(typing_context, x, n):
+    """``x * 2**n`` for an integral float n, by two exact factors, so that the ends are gradual.
+
+    n is from -252 to 254 in float32, from -2044 to 2046 in float64; NaN in x stays NaN.
+    """
+
+    def write(context, builder, signature, values):
+        number, integer, mantissa, bias = _layout(x)
+        shift, shift_bits = _shift(builder, x)
+        n = builder.bitcast(builder.fadd(values[1], shift), integer)
+        biased = builder.add(builder.sub(n, shift_bits), ir.Constant(integer, 2 * bias))
+        half = builder.lshr(biased, ir.Constant(integer, 1))  # n / 2 + bias
+        product = values[0]
+        for exponent in (half, builder.sub(biased, half)):
+            power = builder.shl(exponent, ir.Constant(integer, mantissa))
+            product = builder.fmul(product, builder.bitcast(power, number))
+        return product
+
+    return x(x, x), write
+
+
+@intrinsic
+def split(typing_context, x):
+    """``(m, n)`` with x = m * 2**n and m from sqrt(1/2) to sqrt(2), of a normal positive x."""
+
+    def write(context, builder, signature, values):
+        number, integer, mantissa, bias = _layout(x)
+        shift, shift_bits = _shift(builder, x)
+        root = builder.bitcast(ir.Constant(number, 0.5**0.5), integer)
+        one = ir.Constant(integer, bias << mantissa)
+        # More by the distance of the bits of 1 from those of the root, the bits of x have the
+        # exponent n, biased, over how far those of m are from the root's.
+        bits = builder.add(builder.bitcast(values[0], integer), builder.sub(one, root))
+        above = builder.and_(bits, ir.Constant(integer, (1 << mantissa) - 1))
+        m = builder.bitcast(builder.add(above, root), number)
+        n = builder.lshr(bits, ir.Constant(integer, mantissa))
+        n = builder.sub(n, ir.Constant(integer, bias))
+        n = builder.fsub(builder.bitcast(builder.add(n, shift_bits), number), shift)
+        return context.make_tuple(builder, signature.return_type, (m, n))
+
+    return types.UniTuple(x, 2)(x), write
+
+
+@intrinsic
+def with_sign(typing_context, x, y):
+    """``|x|`` with the sign of y, also where y is -0."""
+
+    def write(context, builder, signature, values):
+        number = values[0].type
+        kind = ir.FunctionType(number, (number, number))
+        copy = builder.module.declare_intrinsic("llvm.copysign", (number,), kind)
+        return builder.call(copy, values)
+
+    return x(x, x), write
+
+
+@intrinsic
+def polynomial(typing_context, x, coefficients):
+    """``c[0] + x * (c[1] + x * (c[2] + ...))`` (Horner's rule), for a tuple of the type of x."""
+
+    def write(context, builder, signature, values):
+        last = len(coefficients) - 1
+        total = builder.extract_value(values[1], last)
+        for k in reversed(range(last)):
+            total = builder.fmul(total, values[0])
+            total = builder.fadd(total, builder.extract_value(values[1], k))
+        return total
+
+    return x(x, coefficients), write
 
 
 @intrinsic

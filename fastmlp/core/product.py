@@ -1,4 +1,4 @@
-"""The one inner product of the library and the tile shapes it runs in (floor 1).
+"""The one inner product of the library and the tile shapes it runs in (floor 0).
 
 Forward, propagate and update are the same sum of outer products, read from different arrays.
 """
@@ -13,12 +13,13 @@ from fastmlp.core import processor
 from fastmlp.core.barrier import stopped
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_WORD, lowest_bit
-from fastmlp.core.rules import PlainRule, Rule, change
 from fastmlp.core.tile import (
     Shape,
     add_outer,
+    add_scaled,
     columns,
     copy_transposed,
+    descend,
     lanes_of,
     rectify,
     repeat_row,
@@ -41,8 +42,8 @@ ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 
 
 # What becomes of a sum: it is stored, or relu of it; or where the gate is positive, and else zero;
-# or the target is multiplied by it; or it is the target's gradient, and changes it by the rule.
-STORE, RECTIFY, GATE, TIMES, CHANGE = 0, 1, 2, 3, 4
+# or the target is multiplied by it; or descends by it: ``target -= rate * (sum + decay * target)``.
+STORE, RECTIFY, GATE, TIMES, DESCEND = 0, 1, 2, 3, 4
 
 
 class Product(NamedTuple):
@@ -70,7 +71,8 @@ class Product(NamedTuple):
     finish: int
     gate: np.ndarray  # its element (r, c) is ``gate[gate_at + r * target_row + c]``
     gate_at: int
-    rule: Rule | PlainRule
+    rate: float
+    decay: float
 
 
 @kernel(inline=True)
@@ -120,8 +122,10 @@ def _multiply(shape, j, product, team, first, last):
             for t in range(product.n_terms):
                 tile = add_outer(tile, x, x_at + t * x_term, x_row, y, y_at + t * y_term)
             at = product.target_at + r * product.target_row + j
-            if product.finish == CHANGE:
-                change(shape, tile, product.rule, target, at, product.target_row)
+            if product.finish == DESCEND:
+                if product.decay != 0:
+                    tile = add_scaled(tile, product.decay, target, at, product.target_row)
+                descend(tile, product.rate, target, at, product.target_row)
             elif product.finish == GATE:
                 gate_at = product.gate_at + r * product.target_row + j
                 store_where_positive(tile, product.gate, gate_at, target, at, product.target_row)

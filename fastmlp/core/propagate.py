@@ -8,7 +8,7 @@ from fastmlp.core.product import GATE, STORE, TIMES, Product, multiply
 
 
 @kernel(inline=True)
-def propagate(layer, below, parameters, activations, deltas, panel, rule, team, first, last):
+def propagate(layer, below, parameters, activations, deltas, panel, team, first, last):
     """``delta_in[i] = (W.T delta_out[i]) * f'(z_in[i])`` for the rows first to last.
 
     relu' is 1 where the activation is positive and the identity's is 1; any other derivative lies
@@ -24,8 +24,6 @@ def propagate(layer, below, parameters, activations, deltas, panel, rule, team, 
         Those of `layer` are read; those of `below` are overwritten, to whole tiles of rows.
     panel : array
         Overwritten: a few columns of W.T.
-    rule : rules.Rule or PlainRule
-        As in `forward`.
     team : int64 array
         Where it is told to stop, so does this, between two tiles.
     first, last : int
@@ -39,6 +37,6 @@ def propagate(layer, below, parameters, activations, deltas, panel, rule, team, 
         turned=True, panel=panel,
         start=parameters, start_at=-1,
         target=deltas, target_at=below.delta_at, target_row=below.stride_out,
-        finish=finish, gate=activations, gate_at=below.output_at, rule=rule,
+        finish=finish, gate=activations, gate_at=below.output_at, rate=0.0, decay=0.0,
     )  # fmt: skip
     multiply(sums, team, first, last)

@@ -12,7 +12,7 @@ from fastmlp.core.lists import DENSE, SPARSE, list_inputs, mark_inputs
 from fastmlp.core.losses import output_delta
 from fastmlp.core.propagate import propagate
 from fastmlp.core.random_bits import add_noise, key_of
-from fastmlp.core.rules import is_plain, no_rule
+from fastmlp.core.rules import is_plain
 from fastmlp.core.sparse import list_sparse
 from fastmlp.core.tile import prefetch
 
@@ -98,7 +98,6 @@ def forward_rows(team, parameters, samples, space, derivatives, start, n_rows, f
         space.layers, space.activations, space.listed, space.values
     )  # fmt: skip
     refused = read_rows(samples.X, layers[0], samples, start, space, first, last)
-    rule = no_rule(samples.draws, parameters)
     if len(derivatives) > 0:
         add_input_noise(samples.draws, layers[0], activations, start, first, last)
     for l in range(len(layers)):
@@ -110,7 +109,7 @@ def forward_rows(team, parameters, samples, space, derivatives, start, n_rows, f
                 mark_inputs(layer, activations, space.marks, first, last)
             forward_listed(layer, parameters, activations, listed, values, team, first, last)
         else:
-            forward(layer, parameters, activations, rule, team, first, last)
+            forward(layer, parameters, activations, team, first, last)
         derive_rows(samples.draws, layer, l + 1, activations, derivatives, start, first, last)
     return refused
 
@@ -134,8 +133,7 @@ def rows_phase(worker, team, parameters, samples, work, start, n_rows, scale, fi
     for l in range(n_layers - 1, 0, -1):
         propagate(
             layers[l], layers[l - 1], parameters, activations, deltas,
-            own(work.panels, worker, len(work.refused)), no_rule(samples.draws, parameters),
-            team, first, last,
+            own(work.panels, worker, len(work.refused)), team, first, last,
         )  # fmt: skip
 
 

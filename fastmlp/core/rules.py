@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from fastmlp.core.kernel import by_type, kernel
-from fastmlp.core.tile import add_scaled, columns, descend, rows, store
+from fastmlp.core.kernel import kernel
 
-# COLLECT changes no weight, but keeps the gradient; PLAIN is SGD without l1, never stored.
-PLAIN, SGD, MOMENTUM, NESTEROV, RMSPROP, ADAGRAD, ADAM, ADAMW, COLLECT = range(9)
+SGD, MOMENTUM, NESTEROV, RMSPROP, ADAGRAD, ADAM, ADAMW = range(7)
 
 #: The accepted names and the codes that kernels know them by.
 RULES = {
@@ -35,6 +33,7 @@ class PlainOptimizer(NamedTuple):
     """An optimizer that is SGD, with l2 at most: kernels for it compile in half the time."""
 
     steps: np.ndarray  # as in `Optimizer`
+    gradients: np.ndarray  # empty
 
 
 class Optimizer(NamedTuple):
@@ -53,15 +52,8 @@ class Optimizer(NamedTuple):
     squares: np.ndarray  # float64: their sums of squares, part by part; or empty
 
 
-class PlainRule(NamedTuple):
-    """That ``w -= rate * (g + l2 * w)``."""
-
-    rate: float
-    l2: float
-
-
 class Rule(NamedTuple):
-    """How a gradient changes the weights of one layer in one step."""
+    """How a gradient changes weights in one step."""
 
     kind: int
     rate: float
@@ -74,84 +66,33 @@ class Rule(NamedTuple):
     second_share: float  # likewise the root of a mean of squares
     first: np.ndarray
     second: np.ndarray
-    gradients: np.ndarray
-    scratch: np.ndarray  # the worker's own, for a tile
 
 
 def is_plain(arguments: tuple[Any, ...]) -> bool:
-    """Whether one of these Numba types is of the plain kind: nothing, or of the classes above."""
+    """Whether one of these Numba types is None's or `PlainOptimizer`'s."""
     return any(
-        getattr(argument, "instance_class", None) in (PlainRule, PlainOptimizer)
-        or isinstance(argument, types.NoneType)
+        isinstance(argument, types.NoneType)
+        or getattr(argument, "instance_class", None) is PlainOptimizer
         for argument in arguments
     )
 
 
-def _plain_rule_of(optimizer, step, l2, l1, scratch, collect):
-    return PlainRule(optimizer.steps[PER_STEP * step], l2)
-
-
-def _rule_of(optimizer, step, l2, l1, scratch, collect):
-    kind = PLAIN if optimizer.kind == SGD and l1 == 0 else optimizer.kind
-    kind = COLLECT if collect else kind
+@kernel(inline=True)
+def rule_of(optimizer, step, l2, l1):
+    """Return the `Rule` of weights with these penalties in step number `step` of this run."""
     return Rule(
-        kind, optimizer.steps[PER_STEP * step], l2, l1,
+        optimizer.kind, optimizer.steps[PER_STEP * step], l2, l1,
         optimizer.momentum, optimizer.decay, optimizer.epsilon,
         optimizer.steps[PER_STEP * step + 1], optimizer.steps[PER_STEP * step + 2],
-        optimizer.first, optimizer.second, optimizer.gradients, scratch,
+        optimizer.first, optimizer.second,
     )  # fmt: skip
 
 
-#: The rule of weights with the penalties `l2` and `l1` in step number `step` of this run; where
-#: `collect`, one that only keeps the gradients.
-rule_of = by_type(is_plain, _plain_rule_of, _rule_of)
-
-
-def _no_plain_rule(draws, array):
-    return PlainRule(0.0, 0.0)
-
-
-def _no_rule(draws, array):
-    none = 0.0
-    return Rule(
-        PLAIN, none, none, none, none, none, none, none, none, array, array, array, array
-    )  # fmt: skip
-
-
-#: The rule, which nothing reads, of products that change no weights.
-no_rule = by_type(is_plain, _no_plain_rule, _no_rule)
-
-#: Whether weights whose gradient is zero may change, too.
-moves_all = by_type(
-    is_plain, lambda rule: rule.l2 != 0, lambda rule: rule.kind != PLAIN or rule.l2 != 0
-)
-#: Whether the gradients of all layers are collected, and then clipped.
-clips = by_type(is_plain, lambda optimizer: False, lambda optimizer: optimizer.clip_norm < np.inf)
-
-
-def _change_plainly(shape, tile, rule, weights, at, stride):
-    if rule.l2 != 0:
-        tile = add_scaled(tile, rule.l2, weights, at, stride)
-    descend(tile, rule.rate, weights, at, stride)
-
-
-def _change(shape, tile, rule, weights, at, stride):
-    if rule.kind == PLAIN:
-        if rule.l2 != 0:
-            tile = add_scaled(tile, rule.l2, weights, at, stride)
-        descend(tile, rule.rate, weights, at, stride)
-    elif rule.kind == COLLECT:
-        store(tile, rule.gradients, at, stride)
-    else:
-        width = columns(shape, weights)
-        store(tile, rule.scratch, 0, width)
-        for r in range(rows(shape)):
-            change_row(rule, rule.scratch, r * width, weights, at + r * stride, width)
-
-
-#: Changes a tile of weights, whose first row is ``weights[at:]``, by the tile of their gradients;
-#: of the rule's moments those at the same positions, or overwrites its gradients there.
-change = by_type(is_plain, _change_plainly, _change)
+@kernel
+def change_rows(rule, gradients, weights, at, stride, n_rows, n):
+    """Do `change_row` for rows of n weights, `stride` apart; those of gradients begin at 0."""
+    for r in range(n_rows):
+        change_row(rule, gradients, r * stride, weights, at + r * stride, n)
 
 
 @kernel
@@ -185,7 +126,7 @@ def change_row(rule, gradients, gradient_at, weights, at, n):
     """
     w, g = weights[at : at + n], gradients[gradient_at : gradient_at + n]
     _penalise(rule, w, g)
-    if rule.kind <= SGD:
+    if rule.kind == SGD:
         rate = w.dtype.type(rule.rate)
         for j in range(n):
             w[j] -= rate * g[j]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ class Diverged(Exception):
     """A loss is not finite; the parameters are those that it was found with."""
 
 
+@functools.cache
 def no_targets(dtype: np.dtype) -> Targets:
     """Return the targets of predictions that nobody scores."""
     return Targets(np.empty(0, np.int64), np.empty(0, dtype), np.empty(0))
@@ -218,6 +220,7 @@ def train_epoch(
     work: Workspace,
     pace: Pace,
     report: Callable[[int, float], None] | None = None,
+    loss: float = 0.0,
 ) -> float:
     """Train on every minibatch of ``samples.order`` once, in runs of about `RUN_SECONDS`.
 
@@ -233,12 +236,14 @@ def train_epoch(
     pace : Pace
         Changed by what is measured.
     report : callable, optional
-        Called after each run with the samples done so far and the sum of their losses.
+        Called after each run with the samples done so far and the sum of the losses.
+    loss : float, default 0.0
+        The sum of the losses of samples before these.
 
     Returns
     -------
     float
-        The sum of the samples' losses, times their weights, each by the parameters of its step.
+        `loss` plus the samples' losses, times their weights, each by the parameters of its step.
 
     Raises
     ------
@@ -256,7 +261,7 @@ def train_epoch(
     plain = samples.draws is None
     # Compiled here, before threads wait for one another.
     train_steps(0, 1, new_team(), parameters, descent.steps(1, plain), samples, work, 0, 0, 0.0)
-    step, loss = 0, 0.0
+    step = 0
     while step < n_steps:
         last = min(step + pace.steps, n_steps)
         team, optimizer, began = new_team(), descent.steps(last - step, plain), time.perf_counter()

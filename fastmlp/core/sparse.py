@@ -13,9 +13,9 @@ from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import list_at
 from fastmlp.core.processor import CACHE_LINE
 from fastmlp.core.product import ROW, ROW_SINGLE
-from fastmlp.core.rules import change, moves_all
 from fastmlp.core.tile import add_outer, prefetch, zeros
 from fastmlp.core.tile import columns as columns_of
+from fastmlp.core.update import conclude
 
 
 @kernel
@@ -130,14 +130,12 @@ def _part(layer, listed, i, first, last):
 
 
 @kernel
-def update_sparse(
-    layer, parameters, deltas, n_rows, rule, team, listed, values, columns, first, last
-):
+def update_sparse(layer, deltas, n_rows, sink, team, listed, values, columns, first, last):
     """`update` of the first layer for sparse rows: the same sums.
 
     Parameters
     ----------
-    layer, parameters, deltas, n_rows, rule, team, first, last
+    layer, deltas, n_rows, sink, team, first, last
         As in `update.update`. Where a gradient of zero moves no weight, only weights of inputs
         that some row lists are read or changed.
     listed : uint32 array
@@ -148,10 +146,10 @@ def update_sparse(
     """
     begin, n_touched = _sort(layer, listed, values, columns, n_rows, first, last)
     touched = columns.touched[first : first + n_touched]
-    if moves_all(rule):
+    if sink.l2 != 0 or not sink.descends:
         touched = _touch_all(columns, n_touched, first, last)
-    j = _update_sparse(ROW, 0, layer, parameters, deltas, rule, team, columns, touched, begin)
-    _update_sparse(ROW_SINGLE, j, layer, parameters, deltas, rule, team, columns, touched, begin)
+    j = _update_sparse(ROW, 0, layer, deltas, sink, team, columns, touched, begin)
+    _update_sparse(ROW_SINGLE, j, layer, deltas, sink, team, columns, touched, begin)
     for c in range(len(touched)):
         columns.ends[touched[c]] = 0
 
@@ -169,19 +167,19 @@ def _touch_all(columns, n_touched, first, last):
 
 
 @kernel
-def _update_sparse(shape, j, layer, parameters, deltas, rule, team, columns, touched, begin):
-    width, stride, n_columns = columns_of(shape, parameters), layer.stride_out, layer.padded_out
+def _update_sparse(shape, j, layer, deltas, sink, team, columns, touched, begin):
+    width, stride, n_columns = columns_of(shape, deltas), layer.stride_out, layer.padded_out
     weights_at, delta_at = layer.weights_at, layer.delta_at
     while j + width <= n_columns and not stopped(team):
         s = begin
         for c in range(len(touched)):
             k = touched[c]
-            weight_grads = zeros(shape, parameters)
+            weight_grads = zeros(shape, deltas)
             while s < columns.ends[k]:
                 row_at = delta_at + columns.rows[s] * stride + j
                 weight_grads = add_outer(weight_grads, columns.values, s, 0, deltas, row_at)
                 s += 1
             at = weights_at + k * stride + j
-            change(shape, weight_grads, rule, parameters, at, 0)
+            conclude(weight_grads, sink, at, 0)
         j += width
     return j

@@ -55,6 +55,9 @@ LAYER = np.dtype(
 )
 
 
+GRADIENTS_TOGETHER = 2**14  # weights
+
+
 def _padded(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
 
@@ -100,6 +103,7 @@ class Workspace(NamedTuple):
     columns: Columns
     words: np.ndarray  # int64: each worker's bits of the rows in which some inputs are marked
     losses: np.ndarray  # float64: the loss of each row
+    gradients: np.ndarray  # each worker's, of some of its weights
     sums: np.ndarray  # float64: each worker's sums of squares
     refused: np.ndarray  # int64, for each worker: 0, or why it ends: see `train_steps`
 
@@ -125,6 +129,8 @@ class Network:
     parameters : flat array
     weights, biases : lists of arrays
         Each layer's, as writable views of shape (n_out, n_in) and (n_out, 1).
+    is_simple : bool
+        Whether all activations are identity or relu.
     multiply_adds : int
         Those of a sample's training: forward, weight gradients, deltas of hidden layers.
     """
@@ -143,6 +149,8 @@ class Network:
         self.multiply_adds = 3 * sum(products) - products[0]
         self._table = self._layers_of_one_row()
         self._table["activation"][:-1] = RELU if hidden_activations is None else hidden_activations
+        self._others = ~np.isin(self._table["activation"], (IDENTITY, RELU))
+        self.is_simple = not self._others.any()
         self.regularise()
         self.parameters = self.like_parameters()
         self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
@@ -157,18 +165,12 @@ class Network:
         """
         self._table["l2"], self._table["l1"] = l2, l1
         self._table["max_norm"], self._table["dropout"] = max_norm, dropout
-        others = ~np.isin(self._table["activation"], (IDENTITY, RELU))
-        self._table["derived"] = others | (self._table["dropout"] > 0)
+        self._table["derived"] = self._others | (self._table["dropout"] > 0)
 
     def like_parameters(self) -> np.ndarray:
         """Return zeros laid out as the parameters, one for each."""
         last = self._table[-1]
         return zeros(int(last["biases_at"] + last["stride_out"]), self.dtype)
-
-    @property
-    def is_simple(self) -> bool:
-        """Whether all activations are identity or relu."""
-        return bool(np.isin(self._table["activation"], (IDENTITY, RELU)).all())
 
     @property
     def is_plain(self) -> bool:
@@ -297,9 +299,21 @@ class Network:
             ),
             words=np.zeros(n_workers * n_words * INPUTS_TOGETHER, np.int64),
             losses=np.zeros(capacity),
+            gradients=zeros(n_workers * self._gradients_together(inputs, n_workers), self.dtype),
             sums=np.zeros(n_workers * max(RUNNING_SUMS, int(table["stride_out"].max()))),
             refused=np.zeros(n_workers, np.int64),
         )
+
+    def _gradients_together(self, inputs: int, n_workers: int) -> int:
+        """Return of how many weights a worker keeps gradients until it changes them.
+
+        Rows that stay in the second cache; of sparse inputs all, which are sorted but once. Memory
+        that no rule uses is never touched.
+        """
+        strides = self._table["stride_out"]
+        rows = -(-int(self._table[0]["padded_in"]) // (n_workers * MOST_ROWS)) * MOST_ROWS
+        all_of_first = rows * int(strides[0]) if inputs == SPARSE else 0
+        return max(GRADIENTS_TOGETHER, MOST_ROWS * int(strides.max()), all_of_first)
 
     def borrow(self, n_rows: int, inputs: int) -> ForwardSpace:
         """Return space for one worker to bring rows forward: a spare one if there is any.

@@ -1,0 +1,83 @@
+"""What the options of `MLP` add to an epoch of plain SGD."""
+
+import statistics
+import time
+
+import numpy as np
+
+import fastmlp
+
+from .data import layers_of, make_data
+from .timed import Timed
+
+# By net: batch size and samples, so that an epoch takes some ten milliseconds.
+NETS = {"784-512-512-10": (128, 640), "64-32-10": (32, 25600)}
+OPTIONS = {
+    "sgd": {},
+    "sgd with l2": {"l2": 1e-8},
+    "sgd with l1": {"l1": 1e-8},
+    **{name: {"optimizer": name} for name in ("momentum", "nesterov", "rmsprop")},
+    **{name: {"optimizer": name} for name in ("adagrad", "adam", "adamw")},
+    **{name: {"activation": name} for name in ("leaky_relu", "elu", "sigmoid", "tanh")},
+    **{name: {"activation": name} for name in ("softplus", "gelu", "silu")},
+    "dropout": {"dropout": 0.5},
+    "input noise": {"input_noise": 0.1},
+    "clip_norm": {"clip_norm": 1.0},
+    "max_norm": {"max_norm": 3.0},
+    "squared error": {"loss": "squared_error"},
+    "logistic": {"loss": "logistic"},
+}
+
+
+class _Options:
+    def prepare(self, net, option):
+        layers, (batch_size, n_samples) = layers_of(net), NETS[net]
+        X, y = make_data(n_samples, layers[0], layers[-1], "float32", 1.0)
+        mlp = fastmlp.MLP(
+            layers,
+            **{"optimizer": "sgd", **OPTIONS[option]},
+            learning_rate=1e-8,  # so small that the first weights stay
+            random_state=0,
+            n_threads=1,
+        )
+        targets = y if mlp.loss.task == "classes" else np.eye(layers[-1], dtype=np.float32)[y]
+        # Compiles, or loads what is compiled, and allocates: none of it is an epoch's own.
+        mlp.fit(X[:batch_size], targets[:batch_size], epochs=1, batch_size=batch_size)
+        return lambda: mlp.fit(X, targets, epochs=1, batch_size=batch_size)
+
+
+class EpochByOption(_Options, Timed):
+    """Guards what rules, activations and regularisation add, where weights are many or few."""
+
+    params = [list(NETS), list(OPTIONS)]
+    param_names = ["net", "option"]
+
+    def setup(self, net, option):
+        self.epoch = self.prepare(net, option)
+
+    def time_epoch(self, net, option):
+        self.epoch()
+
+    time_epoch.pretty_name = "One epoch in float32 on one thread, by net and option"
+
+
+class OptionOverSGD(_Options):
+    """Guards the same as a ratio, which no drift of the machine changes."""
+
+    params = [list(NETS), [option for option in OPTIONS if option != "sgd"]]
+    param_names = ["net", "option"]
+    unit = "times an epoch of SGD with relu"
+
+    def track_ratio(self, net, option):
+        """Return the median of the ratios of epochs that are timed in turn."""
+        plain, other = self.prepare(net, "sgd"), self.prepare(net, option)
+        return statistics.median(seconds_of(other) / seconds_of(plain) for _ in range(25))
+
+    track_ratio.pretty_name = "An epoch with an option, over one of SGD with relu"
+
+
+def seconds_of(call):
+    """Return how long a call takes."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began

@@ -1,0 +1,178 @@
+"""Activation functions and their derivatives against slow formulas in float64."""
+
+import hashlib
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_lanes import AVX2, WITHOUT_FMA, x86
+
+from fastmlp.core.activations import ACTIVATIONS, STRIP, activate
+from fastmlp.core.kernel import kernel
+
+#: The slow formulas round z * z, which e**(-z * z / 2) takes to as many places as that is large.
+TOLERANCE = {"float32": 3e-6, "float64": 2e-13}
+
+
+@kernel(entry=True)
+def activate_once(activation, z, derivatives):
+    """Call `activate` from Python."""
+    activate(activation, z, derivatives)
+
+
+def sigmoid(z):
+    return 1 / (1 + math.exp(-z)) if z > 0 else math.exp(z) / (1 + math.exp(z))
+
+
+def cdf(z):
+    return 0.5 * math.erfc(-z / math.sqrt(2))
+
+
+def pdf(z):
+    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+
+FORMULAS = {
+    "identity": (lambda z: z, lambda z: 1),
+    "relu": (lambda z: max(z, 0), lambda z: float(z > 0)),
+    "leaky_relu": (lambda z: z if z > 0 else 0.01 * z, lambda z: 1 if z > 0 else 0.01),
+    "elu": (lambda z: z if z > 0 else math.expm1(z), lambda z: 1 if z > 0 else math.exp(z)),
+    "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
+    "tanh": (math.tanh, lambda z: 4 * sigmoid(2 * z) * sigmoid(-2 * z)),
+    "softplus": (lambda z: max(z, 0) + math.log1p(math.exp(-abs(z))), sigmoid),
+    "gelu": (lambda z: z * cdf(z), lambda z: cdf(z) + z * pdf(z)),
+    "silu": (
+        lambda z: z * sigmoid(z),
+        lambda z: sigmoid(z) + z * sigmoid(z) * sigmoid(-z),
+    ),
+}
+
+
+def activated(name, z, n_kept=None):
+    """Return the activations and the derivatives, between neighbours that must stay as they are."""
+    n_kept = len(z) if n_kept is None else n_kept
+    a = np.concatenate([[7], z, [7]]).astype(z.dtype)
+    derivatives = np.full(n_kept + 2, 7, z.dtype)
+    activate_once(ACTIVATIONS[name], a[1:-1], derivatives[1:-1])
+    assert a[0] == a[-1] == derivatives[0] == derivatives[-1] == 7
+    return a[1:-1], derivatives[1:-1]
+
+
+def test_names_and_codes():
+    assert set(ACTIVATIONS) == set(FORMULAS)
+    assert sorted(ACTIVATIONS.values()) == list(range(9))
+    assert (ACTIVATIONS["identity"], ACTIVATIONS["relu"]) == (0, 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_values_and_derivatives(name, dtype):
+    """To the last places of either, but where a derivative goes through 0 between larger terms."""
+    z = np.concatenate([np.linspace(-30, 30, 2001), np.linspace(-1, 1, 201), [0, -0.0]])
+    z = z.astype(dtype)
+    a, derivatives = activated(name, z)
+    value, derivative = FORMULAS[name]
+    expected = np.array([[value(x), derivative(x)] for x in z.tolist()]).T
+    np.testing.assert_allclose(a, expected[0], rtol=TOLERANCE[dtype], atol=1e-37)
+    crossing = 1e-7 if dtype == "float32" else 1e-16
+    crossing = crossing if name in ("gelu", "silu") else 1e-37
+    np.testing.assert_allclose(derivatives, expected[1], rtol=TOLERANCE[dtype], atol=crossing)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_derivatives_are_those_of_the_values(name):
+    z = np.random.default_rng(0).uniform(-5, 5, 500)
+    h = 1e-6
+    slopes = (activated(name, z + h)[0] - activated(name, z - h)[0]) / (2 * h)
+    np.testing.assert_allclose(activated(name, z)[1], slopes, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_every_length_with_and_without_derivatives(name, dtype):
+    """An element's bits depend neither on its place nor on what is kept."""
+    z = (4 * np.random.default_rng(0).standard_normal(2 * STRIP + 3)).astype(dtype)
+    whole, slopes = activated(name, z)
+    for n in (0, 1, 2, 3, 7, 16, 31, 65, STRIP - 1, STRIP, STRIP + 1, 2 * STRIP + 3):
+        a, derivatives = activated(name, z[:n])
+        assert a.tobytes() == whole[:n].tobytes()
+        assert derivatives.tobytes() == slopes[:n].tobytes()
+        a, derivatives = activated(name, z[:n], 0)
+        assert a.tobytes() == whole[:n].tobytes() and len(derivatives) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_extreme_inputs(name, dtype):
+    """Nothing overflows that need not, and no finite number becomes NaN."""
+    large = float(np.finfo(dtype).max)
+    z = np.array([50, 100, 1e4, 1e30, large], dtype)
+    linear = name not in ("sigmoid", "tanh")
+    a, derivatives = activated(name, z)
+    np.testing.assert_array_equal(a, z if linear else np.ones(5, dtype))
+    slope = 1 if linear else 0
+    np.testing.assert_allclose(derivatives, [slope] * 5, rtol=0, atol=1e-20)
+    np.testing.assert_array_equal(derivatives[2:], slope)
+    a, derivatives = activated(name, -z[2:])
+    slope, bottom = {
+        "identity": (1, 0),
+        "leaky_relu": (0.01, 0),
+        "elu": (0, -1),
+        "tanh": (0, -1),
+    }.get(name, (0, 0))
+    np.testing.assert_array_equal(derivatives, np.full(3, slope, dtype))
+    np.testing.assert_array_equal(a, bottom + np.array(slope, dtype) * -z[2:])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("name", "ends", "slopes"),
+    [
+        ("identity", (-np.inf, np.inf), (1, 1)),
+        ("relu", (0, np.inf), (0, 1)),
+        ("leaky_relu", (-np.inf, np.inf), (0.01, 1)),
+        ("elu", (-1, np.inf), (0, 1)),
+        ("sigmoid", (0, 1), (0, 0)),
+        ("tanh", (-1, 1), (0, 0)),
+        ("softplus", (0, np.inf), (0, 1)),
+    ],
+)
+def test_infinities(name, ends, slopes, dtype):
+    a, derivatives = activated(name, np.array([-np.inf, np.inf], dtype))
+    np.testing.assert_array_equal(a, ends)
+    np.testing.assert_array_equal(derivatives, np.array(slopes, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_nan_stays_in_its_place(name, dtype):
+    z = np.linspace(-3, 3, 37).astype(dtype)
+    expected, _ = activated(name, z)
+    z[[0, 5, 36]] = expected[[0, 5, 36]] = np.nan
+    np.testing.assert_array_equal(activated(name, z)[0], expected)
+
+
+def digest():
+    """Return what differs where any bit of any activation or derivative does."""
+    found = hashlib.sha256()
+    for dtype in ("float32", "float64"):
+        z = (8 * np.random.default_rng(0).standard_normal(1003)).astype(dtype)
+        for name in FORMULAS:
+            for array in activated(name, z):
+                found.update(array.tobytes())
+    return found.hexdigest()
+
+
+@x86
+@pytest.mark.parametrize("settings", [AVX2, WITHOUT_FMA], ids=["AVX2", "without FMA"])
+def test_the_same_bits_on_every_processor(settings):
+    result = subprocess.run(
+        [sys.executable, "-c", "import test_activations as t; print(t.digest())"],
+        env={**os.environ, **settings}, cwd=Path(__file__).parent,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout.strip() == digest()
