@@ -1,6 +1,7 @@
-"""What the tests of `MLP` train: data of every loss, networks, and settings in three spellings.
+"""What the tests of `MLP` train: data of every loss, parameters, and settings.
 
-Settings are the keyword arguments of `ReferenceMLP`; `mlp` turns them into an `MLP`.
+Settings are the keyword arguments of `ReferenceMLP`, which the tests' PyTorch takes, too; `mlp`
+turns them into an `MLP`.
 """
 
 import itertools

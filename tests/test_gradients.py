@@ -14,13 +14,13 @@ H = 1e-5
 
 
 class Stepper:
-    """A net, its data and one minibatch step, from any parameters."""
+    """One minibatch step of new nets with these settings, from any parameters."""
 
     def __init__(self, settings, n, sample_weight=None, seed=0):
+        self.settings = {**settings, "random_state": 0, "n_threads": 1}
         self.weights, self.biases = mlp_cases.parameters(SIZES, seed)
         self.X, self.y = mlp_cases.samples(settings["loss"], SIZES, n, seed)
         self.sample_weight = sample_weight
-        self.net = mlp_cases.mlp(self.weights, self.biases, settings, n_threads=1)
 
     @property
     def parameters(self):
@@ -28,19 +28,12 @@ class Stepper:
 
     def step(self, parameters, rate):
         """Step from these parameters; return the loss from before and the parameters after."""
-        views = [*self.net.weights, *self.net.biases]
-        for view, values in zip(views, parameters, strict=True):
-            view[...] = values
-        self.net.learning_rate = rate
-        self.net.fit(
-            self.X,
-            self.y,
-            epochs=1,
-            batch_size=len(self.X),
-            shuffle=False,
-            sample_weight=self.sample_weight,
-        )
-        return self.net.history_["loss"][-1], [np.array(view) for view in views]
+        n = len(self.weights)
+        given = {**self.settings, "learning_rate": rate}
+        net = mlp_cases.mlp(parameters[:n], parameters[n:], given)
+        order = {"batch_size": len(self.X), "shuffle": False, "sample_weight": self.sample_weight}
+        net.fit(self.X, self.y, epochs=1, **order)
+        return net.history_["loss"][-1], [*net.weights, *net.biases]
 
     def gradients(self):
         _, after = self.step(self.parameters, 1.0)
@@ -99,6 +92,15 @@ def test_activations_of_each_layer_and_weights_of_each_sample(loss):
     assert_gradients(stepper)
     slow = ReferenceMLP(stepper.weights, stepper.biases, **names)
     assert stepper.loss() == pytest.approx(slow.loss(stepper.X, stepper.y, weight), rel=1e-12)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_units_that_are_dropped_and_inputs_with_noise(activation):
+    """Equal seeds drop equal units and add equal noise."""
+    names = {"loss": "huber", "activation": activation}
+    some = Stepper({**names, "dropout": [0.4, 0.2], "input_noise": 0.2}, 7)
+    assert_gradients(some)
+    assert some.loss() == some.loss() != Stepper(names, 7).loss()
 
 
 @pytest.mark.parametrize(

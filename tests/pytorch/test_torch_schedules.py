@@ -59,8 +59,6 @@ PAIRS = {
 }
 
 
-# SequentialLR calls its schedulers in the manner that PyTorch itself warns of.
-@pytest.mark.filterwarnings("ignore:The epoch parameter in:UserWarning")
 @pytest.mark.parametrize("name", PAIRS)
 def test_schedules(name):
     schedule, scheduler, options = PAIRS[name]
