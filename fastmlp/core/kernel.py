@@ -91,19 +91,14 @@ class _Linked(JITCodeLibrary):
     """The code of a kernel that only kernels call.
 
     Numba would make machine code of it here and again in every caller into which it is linked;
-    that is left to the entry point alone, so a first fit takes three quarters of the time.
+    that is left to the entry point alone, so a first fit takes half of the time.
     """
 
     def __init__(self, codegen: Any):
         super().__init__(codegen, "fastmlp")
 
     def _optimize_final_module(self) -> None:
-        passes = self._codegen._module_pass_manager()
-        if isinstance(passes, tuple):
-            passes, builder = passes
-            passes.run(self._final_module, builder)
-        else:  # Numba 0.61
-            passes.run(self._final_module)
+        """Leave that to the entry point too, which does it again with whatever it links."""
 
     def _finalize_final_module(self) -> None:
         self._finalized = True

@@ -1,0 +1,227 @@
+"""What every network is: parameters, predictions, a file (floor 4)."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastmlp import checks, files, saving, targets
+from fastmlp.core.gather import SparseRows
+from fastmlp.core.losses import Targets
+from fastmlp.core.run import NotFinite
+from fastmlp.core.storage import Network
+from fastmlp.losses import LOSSES
+from fastmlp.metrics import METRICS
+from fastmlp.optimizers import OPTIMIZERS
+from fastmlp.parameter_views import ParameterViews
+from fastmlp.training import State
+
+
+class Model:
+    """A network that a subclass makes and trains.
+
+    Attributes
+    ----------
+    loss : instance of a class in `fastmlp.losses`
+    dtype : dtype
+    n_threads : int or None
+    history_ : dict of lists
+    """
+
+    _kind: ClassVar[Any]  # the class that `_arguments` are those of, whatever subclasses take
+    _state: State
+    _random: Any  # where random numbers come from; None for NumPy's global state
+    _fit: Any = None  # the `Fit` that runs
+    _fitted = False
+    learning_rate: Any
+    input_noise: float
+    loss: Any
+    dtype: np.dtype
+    n_threads: int | None
+    history_: dict[str, list[float]]
+    stop_training: bool
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return the arguments, apart from random_state, that make a network like this one."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        """Return the call that makes a network like this one: what is not the default."""
+        defaults = inspect.signature(type(self)).parameters
+        shown = [
+            f"{name}={value!r}"
+            for name, value in self._arguments().items()
+            if name != "layers" and not _equal(value, defaults[name].default)
+        ]
+        return f"{type(self).__name__}({', '.join([str(self._network.sizes), *shown])})"
+
+    # The parameters ---------------------------------------------------------------------------
+
+    @property
+    def _network(self) -> Network:
+        return self._state.network
+
+    @property
+    def weights(self) -> ParameterViews:
+        """Each layer's weights, live views of shape (n_out, n_in)."""
+        return ParameterViews("weights", self._network.weights)
+
+    @weights.setter
+    def weights(self, values: Sequence[Any]) -> None:
+        self.weights.assign(values)
+
+    @property
+    def biases(self) -> ParameterViews:
+        """Each layer's biases, live views of shape (n_out, 1)."""
+        return ParameterViews("biases", self._network.biases)
+
+    @biases.setter
+    def biases(self, values: Sequence[Any]) -> None:
+        self.biases.assign(values)
+
+    @property
+    def input_shift(self) -> Any:
+        """What is subtracted from each input: an array (n_in,), or 0.0 where nothing is scaled."""
+        return self._network.scaling[: self._network.sizes[0]].copy() if self._is_scaled else 0.0
+
+    @property
+    def input_scale(self) -> Any:
+        """What each input is multiplied by then: an array (n_in,), or 1.0 where nothing is."""
+        return self._network.scaling[self._network.sizes[0] :].copy() if self._is_scaled else 1.0
+
+    @property
+    def _is_scaled(self) -> bool:
+        return len(self._network.scaling) > 0
+
+    # Prediction -------------------------------------------------------------------------------
+
+    def _threads(self) -> int | None:
+        return None if self.n_threads is None else checks.thread_count(self.n_threads)
+
+    def _rows(self, name: str, X: Any) -> np.ndarray | SparseRows:
+        """Return X in the form that kernels take."""
+        rows = checks.feature_rows(name, X, self._network.sizes[0], self.dtype)
+        if isinstance(rows, SparseRows):
+            shift = self._network.scaling[: self._network.sizes[0]]
+            for option, fills in (("input_shift", shift.any()), ("input_noise", self.input_noise)):
+                if fills:
+                    raise ValueError(f"{name} is sparse, which an {option} other than 0 would fill")
+        return rows
+
+    def _targets(self, name: str, y: Any, n_samples: int) -> Targets:
+        """Return y in the form that kernels take."""
+        loss, n_out = self._state.loss, self._network.sizes[-1]
+        return targets.targets(name, y, n_samples, loss, n_out, self.dtype)
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Return the mean that is predicted for each row of X, (n_samples, n_out)."""
+        rows = self._rows("X", X)
+        try:
+            return self._state.outputs(rows, self._threads())[0]
+        except NotFinite as error:
+            raise checks.not_finite("X", error.row, self.dtype) from None
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of every class, or of every label, for each row of X.
+
+        Parameters
+        ----------
+        X : array-like (n_samples, n_in)
+            As in `fit`.
+
+        Returns
+        -------
+        array (n_samples, n_out) of the network's dtype
+            ``softmax(a_L)``, or ``1 / (1 + exp(-a_L))`` for the logistic loss.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`.
+        AttributeError
+            For losses of numbers.
+        """
+        if self.loss.task == "values":
+            raise AttributeError(f"{self.loss} predicts numbers, which have no probabilities")
+        return self._outputs(X)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return what is predicted for each row of X.
+
+        Parameters and errors are those of `predict_proba`.
+
+        Returns
+        -------
+        array
+            softmax: the most probable class, int64 (n_samples,), the first of several equal ones.
+            logistic: 1 where the probability is at least 1/2, else 0, int64. Others: numbers, for
+            poisson exp(a_L). Of shape (n_samples,) where n_out is 1, else (n_samples, n_out).
+        """
+        outputs = self._outputs(X)
+        if self.loss.task == "classes":
+            return outputs.argmax(axis=1)
+        if self.loss.task == "labels":
+            outputs = (outputs >= 0.5).astype(np.int64)
+        return outputs.reshape(-1) if outputs.shape[1] == 1 else outputs
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy (0 to 1) of classes or labels, R2 (up to 1) of numbers.
+
+        Of several labels all must be right; R2 is the mean over outputs. Parameters and errors
+        are those of `fit`.
+        """
+        outputs = self._outputs(X)
+        found = self._targets("y", y, len(outputs))
+        found = targets.weighted(found, sample_weight, None, len(outputs), self._network.sizes[-1])
+        metric = METRICS["r2" if self.loss.task == "values" else "accuracy"]
+        return metric(*targets.as_scored(found, outputs))
+
+    # On disk ----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the network to `path` as one ``.npz``, whole or not at all.
+
+        Parameters, `history_`, the optimizer's state and that of `random_state` come back from
+        `load` bit by bit, except a random state that is NumPy's global one. Of a learning rate
+        that is a function of the user's own, the rate of the next step is kept. Called by a
+        callback at the end of an epoch, it writes what `fit` can go on from, see `resume`.
+        """
+        resumable = {} if self._fit is None else {"fit": self._fit.checkpoint()}
+        files.save_state(path, saving.plain(self) | resumable)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Any:
+        """Return the network that `save` or a checkpoint wrote to `path`; no pickle is involved.
+
+        Raises
+        ------
+        FileNotFoundError
+        ValueError
+            For a file of another kind, or of a later format.
+        """
+        return saving.loaded(cls, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = {"_state", "_random", "_fit", "_fitted", "history_", "num_layers"}
+        own |= {name for name in vars(self) if name in self._arguments()}
+        others = {name: value for name, value in vars(self).items() if name not in own}
+        raw = {"learning_rate": self.learning_rate}  # pickle keeps functions too
+        return {"network": saving.plain(self), "raw": raw, "others": others}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        saving.remake(self, state["network"])
+        vars(self).update(state["raw"] | state["others"])
+
+
+def _equal(value: Any, default: Any) -> bool:
+    """Whether an argument is as it would be if it were not given."""
+    if isinstance(value, np.dtype):
+        return value == np.dtype(default)
+    if isinstance(default, str):
+        named = LOSSES.get(default) or OPTIMIZERS.get(default)
+        return value in ([default], default) if named is None else value == named()
+    return type(value) in (float, int, bool, type(None)) and value == default
