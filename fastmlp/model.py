@@ -53,7 +53,7 @@ class Model:
         """Return the call that makes a network like this one: what is not the default."""
         defaults = inspect.signature(type(self)).parameters
         shown = [
-            f"{name}={value!r}"
+            f"{name}={(value.name if isinstance(value, np.dtype) else value)!r}"
             for name, value in self._arguments().items()
             if name != "layers" and not _equal(value, defaults[name].default)
         ]
@@ -223,5 +223,7 @@ def _equal(value: Any, default: Any) -> bool:
         return value == np.dtype(default)
     if isinstance(default, str):
         named = LOSSES.get(default) or OPTIMIZERS.get(default)
-        return value in ([default], default) if named is None else value == named()
+        if named is not None:
+            return value == named()
+        return value == ([default] * len(value) if isinstance(value, list) else default)
     return type(value) in (float, int, bool, type(None)) and value == default

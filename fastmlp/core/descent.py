@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -59,7 +60,7 @@ class Descent:
         self.state = self.START
         self.begin(0.0)
 
-    def begin(self, rate: float | Callable[[int], float], clip_norm: float = NONE) -> None:
+    def begin(self, rate: float | Callable[[int], Any], clip_norm: float = NONE) -> None:
         """Set what holds for the steps to come: the learning rate, and the gradients' largest norm.
 
         Parameters
@@ -100,12 +101,13 @@ class Descent:
             return self.rate * self.rate_factor
         rates = np.empty(n)
         for i, step in enumerate(range(self.taken, self.taken + n)):
-            rates[i] = self.rate(step)
-            if not 0 <= rates[i] < np.inf:
+            rate = self.rate(step)
+            if not isinstance(rate, numbers.Real) or not 0 <= float(rate) < np.inf:
                 raise ValueError(
-                    f"learning_rate returned {rates[i]} for step {step}; "
+                    f"learning_rate returned {rate!r} for step {step}; "
                     "accepted is a finite number of at least 0"
                 )
+            rates[i] = rate
         return rates * self.rate_factor
 
     @property
@@ -119,7 +121,7 @@ class Descent:
         NumPy's power differs in the last bit from processor to processor.
         """
         factors = np.full(n, (self.momentum, self.decay)[which])
-        factors[0] *= self._powers[which]
+        factors[:1] *= self._powers[which]
         return np.multiply.accumulate(factors)
 
     def taken_steps(self, n: int) -> None:

@@ -263,8 +263,13 @@ def output_delta(
                 delta[j] = 1 if a[j] > 0 else 0
         losses[i] = loss_and_derivative(loss, a, n_out, targets, row)
         if len(targets.weights) > 0:
-            losses[i] *= targets.weights[row]
-            share *= targets.weights[row]
+            weight = targets.weights[row]
+            share *= weight
+            losses[i] *= weight
+            if weight == 0:  # as if it were not there, whatever its loss is
+                losses[i] = 0
+                for j in range(n_out):
+                    a[j] = 0
         diverged |= losses[i] - losses[i] != 0
         if layer.activation == RELU or layer.derived:
             for j in range(n_out):

@@ -260,7 +260,7 @@ def train_epoch(
     n_steps = -(-n_samples // samples.batch_size)
     plain = samples.draws is None
     # Compiled here, before threads wait for one another.
-    train_steps(0, 1, new_team(), parameters, descent.steps(1, plain), samples, work, 0, 0, 0.0)
+    train_steps(0, 1, new_team(), parameters, descent.steps(0, plain), samples, work, 0, 0, 0.0)
     step = 0
     while step < n_steps:
         last = min(step + pace.steps, n_steps)
