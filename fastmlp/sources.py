@@ -91,10 +91,11 @@ def epoch_of_batches(
         data = checked(batch)
         waiting.append(data)
         n_waiting += len(data.X)
-        while n_waiting >= size:
-            together = joined(waiting)
-            yield _in_order(part(together, slice(0, size)), shuffle, source)
-            waiting, n_waiting = [part(together, slice(size, None))], n_waiting - size
+        if n_waiting >= size:
+            together, left = joined(waiting), n_waiting % size
+            for start in range(0, n_waiting - left, size):
+                yield _in_order(part(together, slice(start, start + size)), shuffle, source)
+            waiting, n_waiting = [part(together, slice(n_waiting - left, None))], left
         waiting[-1] = _own(waiting[-1])
     if n_waiting > 0:
         yield _in_order(joined(waiting), shuffle, source)
@@ -174,7 +175,8 @@ def part(data: Data, rows: Any) -> Data:
 
 
 def _part_of_rows(X: SparseRows, rows: Any) -> SparseRows:
-    begins, lengths = X.starts[:-1][rows], np.diff(X.starts)[rows]
+    begins = X.starts[:-1][rows]
+    lengths = X.starts[1:][rows] - begins
     starts = np.concatenate([[0], np.cumsum(lengths)])
     at = np.repeat(begins - starts[:-1], lengths) + np.arange(starts[-1])
     return SparseRows(X.numbers[at], X.inputs[at], starts)

@@ -1,0 +1,592 @@
+"""A training that is killed at any moment and gone on with ends as if it had never been."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fastmlp import MLP, NeuralNet, schedules
+from fastmlp.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+)
+from fastmlp.optimizers import OPTIMIZERS
+
+SIZES = [8, 12, 3]
+
+
+class Interrupt(Callback):
+    """One who ends a training before an epoch, when all of the last one has been written."""
+
+    def __init__(self, epoch=None):
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def saved(mlp, folder):
+    """Return the bytes of a network's file: all that it is and will do."""
+    mlp.save(folder / "saved.npz")
+    return (folder / "saved.npz").read_bytes()
+
+
+@pytest.fixture
+def data(make_data):
+    return make_data(SIZES, 60)
+
+
+@pytest.fixture
+def make():
+    def make(**options):
+        return MLP(SIZES, **{"random_state": 0, "dropout": 0.2, "input_noise": 0.1} | options)
+
+    return make
+
+
+# Killed -----------------------------------------------------------------------------------------
+
+# One training, which begins or goes on. With "many" for a moment, one that nobody disturbs, and
+# one that is forked and killed until it ends; with another, one that waits there to be killed.
+SCRIPT = """
+import io, json, os, random, signal, sys, time
+from pathlib import Path
+import numpy as np
+from fastmlp import MLP, schedules
+from fastmlp.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
+
+folder, optimizer, source, moment, count = sys.argv[1:]
+folder, left, begins = Path(folder), int(count), None
+
+
+class Begins(Callback):
+    '''One who tells the parent, if there is one.'''
+
+    def on_train_begin(self, logs=None):
+        if begins is not None:
+            os.write(begins, b"!")
+
+
+def train(folder):
+    made_data = np.random.default_rng(0)
+    X = made_data.random((80, 8), np.float32)
+    y = (X[:, 0] * 3).astype(int) + (made_data.random(80) < 0.3)
+    # Only one that begins knows the seed.
+    seed = os.getpid() if (folder / "model.npz").exists() else 5
+    np.random.seed(seed)
+    mlp = MLP(
+        [8, 12, 4], optimizer=optimizer, learning_rate=schedules.Cosine(0.1, 300), dropout=0.2,
+        input_noise=0.05, random_state=None if source == "global" else seed,
+    )
+    stopping = EarlyStopping(patience=8)
+    mlp.fit(
+        X, y, epochs=40, batch_size=16, validation_fraction=0.25, resume=True,
+        callbacks=[
+            Begins(), stopping, CSVLogger(folder / "log.csv"),
+            ModelCheckpoint(folder / "model.npz"),
+            ModelCheckpoint(folder / "best.npz", monitor="validation_loss"),
+        ],
+    )
+    mlp.save(folder / "final.npz")
+    epochs = len(mlp.history_["loss"])
+    assert stopping.best_epoch == epochs - 9 and 12 < epochs < 40, epochs  # it did stop early
+    after = np.random.random() if source == "global" else None
+    (folder / "end.json").write_text(json.dumps([mlp.history_, after, stopping.best]))
+
+
+def wait_here():
+    print("here", flush=True)
+    time.sleep(100)
+
+
+def waits(function, before=None):
+    def waiting(*arguments, **others):
+        global left
+        left -= 1
+        if left == 0 and before is not None:
+            before(*arguments, **others)
+        if left != 0 or moment == "replaced":
+            function(*arguments, **others)
+        if left == 0:
+            wait_here()
+    return waiting
+
+
+def write_half(file, **arrays):
+    whole = io.BytesIO()
+    savez(whole, **arrays)
+    file.write(whole.getvalue()[: len(whole.getvalue()) // 2])
+    file.flush()
+
+
+def fork(folder):
+    global begins
+    folder.mkdir(exist_ok=True)
+    begun, begins = os.pipe()
+    child = os.fork()
+    if child == 0:
+        train(folder)
+        os._exit(0)
+    os.close(begins)
+    return child, begun
+
+
+def end_of(child):
+    status = os.waitpid(child, 0)[1]
+    assert status == 0 or os.WTERMSIG(status) == signal.SIGKILL, status
+    return status
+
+
+def kill_until_the_end():
+    MLP([8, 4], random_state=0).fit(np.zeros((1, 8), np.float32), [0], epochs=1)  # compiles
+    child, begun = fork(folder / "undisturbed")
+    os.read(begun, 1)
+    began = time.perf_counter()
+    assert end_of(child) == 0
+    seconds, kills, lines = time.perf_counter() - began, 0, set()
+    for attempt in range(500):
+        os.close(begun)
+        child, begun = fork(folder / "killed")
+        if attempt % 4 > 0:  # otherwise the kill may come before training begins
+            os.read(begun, 1)
+        time.sleep(random.uniform(0, seconds / 5 * (1 + attempt / 20)))
+        os.kill(child, signal.SIGKILL)
+        if end_of(child) == 0:
+            break
+        kills += 1
+        log = folder / "killed" / "log.csv"
+        lines.add(len(log.read_text().splitlines()) if log.exists() else 0)
+    print(json.dumps([kills, len(lines)]))
+
+
+savez = np.savez
+if moment == "many":
+    kill_until_the_end()
+    sys.exit()
+elif moment == "half":
+    np.savez = waits(savez, write_half)
+elif moment == "written":
+    os.fsync = waits(os.fsync)
+elif moment in ("replace", "replaced"):
+    os.replace = waits(os.replace)
+elif moment == "epoch":
+    Callback.on_epoch_begin = waits(Callback.on_epoch_begin)
+train(folder)
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts the training in a process of its own."""
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+
+    def start(folder, optimizer, source="own", moment="none", count=0):
+        folder.mkdir(exist_ok=True)
+        safe = ["-P"] if sys.flags.safe_path else []
+        command = [sys.executable, *safe, str(script), str(folder), optimizer, source, moment]
+        return subprocess.Popen([*command, str(count)], stdout=subprocess.PIPE, text=True)
+
+    return start
+
+
+def finish(process):
+    out, _ = process.communicate(timeout=100)
+    assert process.returncode == 0
+    return out
+
+
+def results(folder):
+    """Return what is left of a training, bit by bit: network, best one, history, log."""
+    names = ("final.npz", "model.npz", "best.npz", "log.csv", "end.json")
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+def temporaries(folder):
+    return [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    "optimizer, moments",
+    [
+        ("adam", [("half", 4), ("replaced", 4), ("written", 5), ("epoch", 20)]),
+        ("momentum", [("written", 1), ("epoch", 9), ("half", 3), ("replace", 7)]),
+    ],
+)
+def test_killed_in_the_middle_of_things(optimizer, moments, start, tmp_path):
+    killed = tmp_path / "killed"
+    for moment, count in moments:  # the later ones go on from the earlier
+        process = start(killed, optimizer, "own", moment, count)
+        assert process.stdout.readline() == "here\n"
+        n_before = len(temporaries(killed))
+        process.kill()
+        process.communicate()
+        assert len(temporaries(killed)) == n_before
+    assert len(temporaries(killed)) == sum(m in ("half", "written", "replace") for m, _ in moments)
+    finish(start(killed, optimizer))
+    finish(start(tmp_path / "undisturbed", optimizer))
+    assert results(killed) == results(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize(
+    "optimizer, source", [("adam", "own"), ("momentum", "own"), ("adam", "global")]
+)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_at_any_moment(optimizer, source, start, tmp_path):
+    folder = tmp_path / "trained"
+    kills, n_epochs = json.loads(finish(start(folder, optimizer, source, "many")))
+    assert kills >= 3 and n_epochs >= 2  # about 30, in 5 to 9 different epochs
+    undisturbed = results(folder / "undisturbed")
+    assert results(folder / "killed") == undisturbed
+    history, drawn, _ = json.loads(undisturbed["end.json"])
+    assert len(set(history["loss"])) == len(history["loss"])
+    assert (drawn is not None) == (source == "global")
+
+
+# Gone on with -----------------------------------------------------------------------------------
+
+
+def sources():
+    return {
+        "int": lambda seed: seed,
+        "RandomState": np.random.RandomState,
+        "PCG64": np.random.default_rng,
+        "MT19937": lambda seed: np.random.Generator(np.random.MT19937(seed)),
+        "Philox": lambda seed: np.random.Generator(np.random.Philox(seed)),
+        "SFC64": lambda seed: np.random.Generator(np.random.SFC64(seed)),
+    }
+
+
+def both(make, data, folder, first, others, fit, n_epochs=6, cuts=(1, 2, 5)):
+    """Check that a training cut after some epochs ends with the bits of a whole one.
+
+    `first` are the arguments of the networks that begin, `others` of those that go on.
+    """
+    X, y = data
+    for name in ("whole", "cut"):
+        (folder / name).mkdir(exist_ok=True)
+
+    def callbacks(name, interrupt=None):
+        return [
+            EarlyStopping("loss", patience=50), ReduceLROnPlateau("loss", 0.5, 1, min_delta=0.05),
+            CSVLogger(folder / name / "log.csv"), ModelCheckpoint(folder / name / "model.npz"),
+            Interrupt(interrupt),
+        ]  # fmt: skip
+
+    whole = make(**first()).fit(X, y, n_epochs, callbacks=callbacks("whole"), **fit)
+    assert whole.rate_factor < 1
+    for cut in cuts:
+        path = folder / "cut" / "model.npz"
+        path.unlink(missing_ok=True)
+        with pytest.raises(KeyboardInterrupt):
+            make(**first()).fit(X, y, n_epochs, callbacks=callbacks("cut", cut), **fit)
+        other = make(**others())
+        other.fit(X, y, n_epochs, callbacks=callbacks("cut"), resume=True, **fit)
+        assert saved(other, folder) == saved(whole, folder)
+        for name in ("model.npz", "log.csv"):
+            files = [folder / each / name for each in ("whole", "cut")]
+            assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_any_optimizer(make, data, tmp_path, optimizer):
+    arguments = {"optimizer": optimizer, "learning_rate": schedules.Cosine(0.02, 20)}
+    both(
+        make, data, tmp_path, lambda: arguments, lambda: arguments | {"random_state": 9}, {},
+        cuts=(3,),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("source", sources())
+def test_any_source_of_random_numbers(make, data, tmp_path, source):
+    seeded = sources()[source]
+    both(
+        make, data, tmp_path, lambda: {"random_state": seeded(1)},
+        lambda: {"random_state": seeded(2)}, {"batch_size": 16},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments, fit",
+    [
+        ({"clip_norm": 0.5, "max_norm": 1.0, "l1": 0.01, "l2": 0.01}, {"shuffle": False}),
+        ({"warm_start": False}, {"validation_fraction": 0.3, "metrics": ["f1", "accuracy"]}),
+        ({"n_threads": 2}, {"batch_size": 60, "class_weight": "balanced"}),
+        ({"dropout": 0.0, "input_noise": 0.0}, {"shuffle": "blocks"}),
+    ],
+)
+def test_any_arguments(make, data, tmp_path, arguments, fit):
+    both(make, data, tmp_path, lambda: arguments, lambda: arguments | {"random_state": 3}, fit)
+
+
+def test_a_schedule_of_the_user_s_own(make, data, tmp_path):
+    arguments = {"learning_rate": lambda step: 0.1 / (1 + step)}
+    both(make, data, tmp_path, lambda: arguments, lambda: arguments | {"random_state": 3}, {})
+
+
+def test_batches(make, data, tmp_path):
+    X, y = data
+
+    def batches():
+        yield X[:25], y[:25]
+        yield X[25:], y[25:]
+
+    both(make, (batches, None), tmp_path, dict, lambda: {"random_state": 3}, {"batch_size": 8})
+
+
+def test_the_global_random_state(make, data, tmp_path):
+    checkpoint = ModelCheckpoint(tmp_path / "model.npz")
+    before, ends = np.random.get_state(), []
+    try:
+        for seed, cut, resume in ((1, None, None), (1, 3, None), (2, None, True)):
+            np.random.seed(seed)
+            mlp, callbacks = make(random_state=None), [checkpoint, Interrupt(cut)]
+            try:
+                mlp.fit(*data, epochs=5, callbacks=callbacks, resume=resume)
+            except KeyboardInterrupt:
+                continue
+            ends.append((saved(mlp, tmp_path), np.random.random()))
+    finally:
+        np.random.set_state(before)
+    assert ends[0] == ends[1]
+
+
+def test_the_best_is_still_the_best(make, data, tmp_path):
+    # A best value of one checkpoint must not be an epoch old in the file of another.
+    X, y = data
+    validation = (X[:20], y[::-1][:20])
+
+    def run(folder, cut=None, resume=None):
+        folder.mkdir(exist_ok=True)
+        callbacks = [
+            ModelCheckpoint(folder / "loss.npz", monitor="validation_loss"),
+            ModelCheckpoint(folder / "accuracy.npz", monitor="validation_accuracy"),
+            Interrupt(cut),
+        ]
+        mlp = make(learning_rate=0.05)
+        mlp.fit(X, y, 12, validation_data=validation, callbacks=callbacks, resume=resume)
+        return mlp
+
+    whole = run(tmp_path / "whole")
+    assert len(set(whole.history_["validation_accuracy"])) > 3
+    for resumed in ("loss.npz", "accuracy.npz"):
+        for cut in range(1, 12):
+            folder = tmp_path / f"{resumed} {cut}"
+            with pytest.raises(KeyboardInterrupt):
+                run(folder, cut)
+            run(folder, resume=folder / resumed)
+            for name in ("loss.npz", "accuracy.npz"):
+                assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_true_is_the_checkpoint_that_is_written_last(make, data, tmp_path):
+    best = ModelCheckpoint(tmp_path / "best.npz", monitor="loss", mode="max")
+    first = ModelCheckpoint(tmp_path / "first.npz")
+    last = ModelCheckpoint(tmp_path / "last.npz")
+    options = {"callbacks": [first, last, best], "epochs": 4}
+    whole = make().fit(*data, **options)
+    (tmp_path / "first.npz").write_bytes(b"")
+    (tmp_path / "best.npz").write_bytes(b"")
+    again = make(random_state=2).fit(*data, resume=True, **options)
+    assert saved(again, tmp_path) == saved(whole, tmp_path)
+
+
+def test_true_begins_anew_where_there_is_no_file_yet(make, data, tmp_path):
+    checkpoint = ModelCheckpoint(tmp_path / "model.npz")
+    first = make().fit(*data, epochs=3, callbacks=[checkpoint], resume=True)
+    assert saved(first, tmp_path) == saved(make().fit(*data, epochs=3), tmp_path)
+    for resume in (None, False):  # which go on from nothing, though there is a file
+        assert len(make().fit(*data, epochs=2, resume=resume).history_["loss"]) == 2
+
+
+def test_after_the_end_nothing_is_left_to_do(make, data, tmp_path):
+    class Epochs(Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            begun.append(epoch)
+
+    for epochs, patience in ((4, 100), (100, 3)):  # after all epochs, and after an early stop
+        begun = []
+        checkpoint = ModelCheckpoint(tmp_path / "model.npz")
+        stopping = EarlyStopping(patience=patience)
+        callbacks = [checkpoint, stopping, Epochs()]
+        options = {"epochs": epochs, "validation_fraction": 0.3, "callbacks": callbacks}
+        first = make(learning_rate=0.03).fit(*data, **options)
+        n_begun, written = len(begun), (tmp_path / "model.npz").read_bytes()
+        again = make(learning_rate=0.03, random_state=2).fit(*data, resume=True, **options)
+        assert len(begun) == n_begun == len(first.history_["loss"]) < 100
+        assert saved(again, tmp_path) == saved(first, tmp_path)
+        assert (tmp_path / "model.npz").read_bytes() == written
+        assert again.stop_training == first.stop_training
+
+
+def test_more_epochs_than_before(make, data, tmp_path):
+    checkpoint = ModelCheckpoint(tmp_path / "model.npz")
+    make().fit(*data, epochs=2, callbacks=[checkpoint])
+    longer = make(random_state=1)
+    longer.fit(*data, epochs=5, callbacks=[checkpoint], resume=tmp_path / "model.npz")
+    assert saved(longer, tmp_path) == saved(make().fit(*data, epochs=5), tmp_path)
+
+
+def test_a_checkpoint_is_a_network(make, data, tmp_path):
+    checkpoint = ModelCheckpoint(tmp_path / "model.npz")
+    mlp = make().fit(*data, epochs=3, callbacks=[checkpoint])
+    loaded = MLP.load(checkpoint.path)
+    assert loaded.predict_proba(data[0]).tobytes() == mlp.predict_proba(data[0]).tobytes()
+    assert saved(loaded, tmp_path) == saved(mlp, tmp_path)
+
+
+def test_a_state_of_the_user_s_own_comes_back(make, data, tmp_path):
+    state = {
+        "number": 0.1, "count": 3, "nothing": None, "text": "a\nb", "array": np.arange(3.0),
+        "list": [np.float32(0.1), [1, "two"]], "a": {"b": np.zeros(2)}, "a_b": np.ones((2, 2)),
+    }  # fmt: skip
+
+    class Own(Callback):
+        def state(self):
+            return state
+
+        def restore(self, found):
+            self.found = found
+
+    checkpoint = ModelCheckpoint(tmp_path / "model.npz")
+    make().fit(*data, epochs=1, callbacks=[Own(), checkpoint])
+    own = Own()
+    make().fit(*data, epochs=1, callbacks=[own, checkpoint], resume=True)
+    assert repr(own.found) == repr(state | {"list": [float(np.float32(0.1)), [1, "two"]]})
+
+
+# Refused ----------------------------------------------------------------------------------------
+
+
+def refused(mlp, folder, error, message, *arguments, **options):
+    """Check that a fit is refused in one sentence, and changes nothing."""
+    before, history = saved(mlp, folder), json.dumps(mlp.history_)
+    with pytest.raises(error, match=message) as caught:
+        mlp.fit(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    assert saved(mlp, folder) == before and json.dumps(mlp.history_) == history
+
+
+@pytest.fixture
+def checkpoint(make, data, tmp_path):
+    """Return the path of a training's checkpoint, and what it was trained with."""
+    path = tmp_path / "model.npz"
+    callbacks = [EarlyStopping("loss"), ModelCheckpoint(path)]
+    make().fit(*data, epochs=2, batch_size=16, callbacks=callbacks)
+    return path, {"epochs": 4, "batch_size": 16, "callbacks": callbacks, "resume": path}
+
+
+@pytest.mark.parametrize(
+    "arguments, name, theirs, mine",
+    [
+        ({"layers": [8, 13, 3]}, "layers", r"\[8, 12, 3\]", r"\[8, 13, 3\]"),
+        ({"layers": [8, 3], "dropout": 0}, "layers", r"\[8, 12, 3\]", r"\[8, 3\]"),
+        ({"optimizer": "sgd"}, "optimizer", "{'name': 'adam', .*}", "{'name': 'sgd'}"),
+        ({"loss": "logistic"}, "loss", "{'name': 'softmax', .*}", "{'name': 'logistic'}"),
+        ({"activation": "identity"}, "activation", r"\['relu'\]", r"\['identity'\]"),
+        ({"output_activation": "relu"}, "output_activation", "'identity'", "'relu'"),
+        ({"dtype": np.float64}, "dtype", "'float32'", "'float64'"),
+        (
+            {"random_state": np.random.default_rng(0)},
+            "random_state", "'RandomState of MT19937'", "'Generator of PCG64'",
+        ),
+    ],
+)  # fmt: skip
+def test_other_networks(make, data, tmp_path, checkpoint, arguments, name, theirs, mine):
+    path, options = checkpoint
+    arguments = {"random_state": 0, "dropout": 0.2} | arguments
+    mlp = MLP(arguments.pop("layers", SIZES), **arguments)
+    X, y = data
+    if name == "loss":
+        y = np.eye(3)[y]
+    message = f"resume is '.*model.npz' with {name} {theirs}, this fit has {mine}; accepted is the"
+    refused(mlp, tmp_path, ValueError, message, X, y, **options)
+
+
+@pytest.mark.parametrize(
+    "changed, name",
+    [
+        ({"batch_size": 17}, "batch_size 16, this fit has 17"),
+        ({"validation_fraction": 0.2}, "validation_fraction 0.0, this fit has 0.2"),
+        ({"metrics": "accuracy"}, r"history \['loss'\], this fit has \['loss', 'accuracy'\]"),
+        ({"callbacks": []}, r"callbacks \['EarlyStopping', 'ModelCheckpoint'\], this fit has \[\]"),
+        (
+            {"callbacks": [ReduceLROnPlateau("loss"), ModelCheckpoint("m")]},
+            r"callbacks \['EarlyStopping', 'ModelCheckpoint'\], this fit has \['ReduceLROnPlateau'",
+        ),
+    ],
+)
+def test_other_fits(make, data, tmp_path, checkpoint, changed, name):
+    mlp = make().fit(*data, epochs=1)
+    message = f"resume is '.*' with {name}.*; accepted is the checkpoint of an equal one"
+    refused(mlp, tmp_path, ValueError, message, *data, **checkpoint[1] | changed)
+
+
+def test_other_data(make, data, tmp_path, checkpoint):
+    X, y = data
+    message = "with n_samples 60, this fit has "
+    refused(make(), tmp_path, ValueError, message + "59", X[1:], y[1:], **checkpoint[1])
+    refused(make(), tmp_path, ValueError, message + "None", [(X, y)], **checkpoint[1])
+
+
+def test_data_that_cannot_be_trained_on(make, data, tmp_path, checkpoint):
+    X, y = data
+    X = np.vstack([X[:-1], np.full((1, 8), np.nan)])
+    mlp = make(random_state=1).fit(*data, epochs=1)
+    refused(mlp, tmp_path, ValueError, "X has NaN or inf.* in row 59", X, y, **checkpoint[1])
+
+
+def test_a_callback_that_cannot_be_restored(make, data, tmp_path, checkpoint):
+    class EarlyStopping(Callback):  # of the same name, with another state
+        def restore(self, state):
+            raise LookupError("nothing of mine")
+
+    callbacks = [EarlyStopping(), ModelCheckpoint(checkpoint[0])]
+    mlp = make(random_state=1).fit(*data, epochs=1)
+    options = checkpoint[1] | {"callbacks": callbacks}
+    refused(mlp, tmp_path, LookupError, "nothing of mine", *data, **options)
+
+
+def test_files_of_another_kind(make, data, tmp_path, checkpoint):
+    path, options = checkpoint
+    whole, other = path.read_bytes(), tmp_path / "other.npz"
+    options["resume"] = other
+    refused(make(), tmp_path, FileNotFoundError, "other.npz", *data, **options)
+    make().save(other)
+    message = "other.npz is not a checkpoint of a fit, which is accepted"
+    refused(make(), tmp_path, ValueError, message, *data, **options)
+    message = "other.npz is not a network saved by fastmlp, which is accepted"
+    np.savez(other, weights=np.zeros(3))
+    refused(make(), tmp_path, ValueError, message, *data, **options)
+    middle = len(whole) // 2
+    damaged = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
+    for text in (b"", b"text", whole[:middle], whole[:-1], damaged):
+        other.write_bytes(text)
+        refused(make(), tmp_path, ValueError, message, *data, **options)
+
+
+def test_a_checkpoint_of_another_class(data, tmp_path, checkpoint):
+    path, options = checkpoint
+    net = NeuralNet(SIZES, random_state=0, dtype="float32")
+    with pytest.raises(ValueError, match="holds a network of class MLP; accepted is NeuralNet"):
+        NeuralNet.load(path)
+    assert net.save(tmp_path / "net.npz") is None
+    message = "net.npz is not a checkpoint of a fit, which is accepted"
+    mlp = MLP(SIZES, random_state=0)
+    options["resume"] = tmp_path / "net.npz"
+    refused(mlp, tmp_path, ValueError, message, *data, **options)
+
+
+def test_what_is_no_path(make, data, tmp_path):
+    message = "resume is True without a ModelCheckpoint among the callbacks; accepted is one besid"
+    refused(make(), tmp_path, ValueError, message, *data, resume=True)
+    for resume in (3, 1.5, ["model.npz"]):  # 3 could be an open file
+        message = "resume is .*; accepted are True and a path"
+        refused(make(), tmp_path, TypeError, message, *data, resume=resume)
