@@ -51,6 +51,7 @@ class Fit:
         self.fraction = 0.0
         self.class_weight: Any = None
         self.first_step: int | None = None
+        self.at_epoch_end = False  # where a checkpoint can be gone on from
         self.order: Callable[[], np.ndarray] | None = None  # instead of what `shuffle` says
 
     # The data ---------------------------------------------------------------------------------
@@ -218,7 +219,9 @@ class Fit:
         self.model.stop_training |= not goes_on
         self.epochs_done += 1
         if goes_on:
+            self.at_epoch_end = True
             self._tell("on_epoch_end", epoch, _last(self.model.history_))
+            self.at_epoch_end = False
 
     def _report(self, done: int, loss: float) -> None:
         self._tell("on_train_batch_end", self.runs, {"samples": done, "loss": loss / done})

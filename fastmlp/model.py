@@ -190,7 +190,8 @@ class Model:
         that is a function of the user's own, the rate of the next step is kept. Called by a
         callback at the end of an epoch, it writes what `fit` can go on from, see `resume`.
         """
-        resumable = {} if self._fit is None else {"fit": self._fit.checkpoint()}
+        fit = self._fit
+        resumable = {} if fit is None or not fit.at_epoch_end else {"fit": fit.checkpoint()}
         files.save_state(path, saving.plain(self) | resumable)
 
     @classmethod
