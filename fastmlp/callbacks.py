@@ -333,7 +333,7 @@ class TerminateOnNaN(Callback):
 
 
 def _file_name(path: Any) -> str:
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+    if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path is {path!r}; accepted is a str or os.PathLike")
     return os.fspath(path)
 

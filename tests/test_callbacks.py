@@ -406,9 +406,9 @@ def test_early_stopping_forgets_the_last_fit(make, make_data):
 
 
 def test_early_stopping_is_restored_from_its_state():
-    values = [5.0, 3.0, 4.0, 4.0, 4.0, 1.0]
+    values = [5.0, 3.0, 4.0, 4.0, 4.0, 4.0, 1.0]
     whole = EarlyStopping("loss", patience=4)
-    follow(whole, values, "loss")
+    assert follow(whole, values, "loss") == 5
     for cut in range(1, 5):
         first, second = EarlyStopping("loss", patience=4), EarlyStopping("loss", patience=4)
         follow(first, values[:cut], "loss")
@@ -418,7 +418,7 @@ def test_early_stopping_is_restored_from_its_state():
         for epoch in range(cut, 6):
             second.model.weights = [np.full((1, 1), values[epoch])]
             second.on_epoch_end(epoch, {"loss": values[epoch]})
-            assert not second.model.stop_training
+            assert second.model.stop_training == (epoch == 5)
         assert second.state() == whole.state()
 
 
@@ -468,8 +468,8 @@ def test_checkpoints_are_written_when_it_is_time(make, data, tmp_path, monkeypat
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_checkpoints_with_a_monitor_are_written_when_it_got_better(make, data, tmp_path, every):
-    values = [3.0, 2.0, 5.0, math.nan, 4.0, 4.5, 6.0, 6.0, 6.0, 1.0, 9.0, 7.0]
-    expected = {1: [0, 2, 6, 10], 3: [2, 8, 11]}[every]
+    values = [math.nan, 2.0, 5.0, math.nan, 4.0, 4.5, 6.0, 6.0, 6.0, 1.0, 9.0, 7.0]
+    expected = {1: [1, 2, 6, 10], 3: [2, 8, 11]}[every]
     numbers, written = iter(values), []
 
     def own(targets, outputs):
@@ -598,17 +598,18 @@ def test_terminate_on_nan():
             assert callback.model.stop_training == expected
 
 
-def test_a_divergence_warns_once_and_leaves_finite_weights(make, data):
+@pytest.mark.parametrize("rate", [1e30, 1e300])  # the loss overflows, or the weights do
+def test_a_divergence_warns_once_and_leaves_finite_weights(make, data, rate):
     for optimizer in ("sgd", "momentum"):
-        recorder, mlp = Recorder(), make(optimizer=optimizer, learning_rate=1e30)
+        recorder, mlp = Recorder(), make(optimizer=optimizer, learning_rate=rate)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            mlp.fit(*data, epochs=5, callbacks=[recorder, TerminateOnNaN()])
+            mlp.fit(*data, epochs=5, batch_size=60, callbacks=[recorder, TerminateOnNaN()])
         (warning,) = caught
         assert warning.category is DivergenceWarning and warning.filename == __file__
         assert mlp.stop_training and all(np.isfinite(array).all() for array in copies(mlp))
         assert recorder.events[-2:] == ["end", "close"]
-        assert "epoch 0 ends" not in recorder.events and mlp.history_ == {"loss": []}
+        assert len(mlp.history_["loss"]) == len(recorder.parameters) == (rate == 1e30)
 
 
 def test_a_divergence_keeps_the_epochs_before(make, data):
@@ -705,9 +706,10 @@ def test_verbose_is_one_bar_on_stderr(make, data, capsys):
 
 def test_progress_of_batches_whose_number_is_unknown(make, data):
     X, y = data
-    stream = io.StringIO()
-    make().fit([(X[:20], y[:20]), (X[20:], y[20:])], epochs=2, callbacks=[Progress(stream)])
-    assert "120 samples" in stream.getvalue()
+    progress, totals = Progress(io.StringIO()), []
+    look = At("on_epoch_end", lambda *_: totals.append(progress._bar.total))
+    make().fit([(X[:20], y[:20]), (X[20:], y[20:])], epochs=2, callbacks=[progress, look])
+    assert "120 samples" in progress.stream.getvalue() and totals == [None, None]
 
 
 def test_progress_of_a_resumed_training_begins_where_it_does(make, data, tmp_path):

@@ -72,18 +72,17 @@ KINDS = [as_list, as_function, as_object, as_iterators]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
-def test_a_file_trains_as_the_array(make, data, tmp_path, dtype):
+def test_a_file_trains_as_the_array(make, data, tmp_path, small_blocks, dtype):
     X = (data[0] * 50 + 100).astype(dtype)
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     assert isinstance(mapped, np.memmap)
     for shuffle in (False, "blocks"):
         trained = [
-            make(input_scale=0.01).fit(each, data[1], epochs=3, shuffle=shuffle)
-            for each in (mapped, X)
+            make(input_scale=0.01).fit(each, data[1], 3, 8, shuffle=shuffle) for each in (mapped, X)
         ]
         assert saved(trained[0], tmp_path) == saved(trained[1], tmp_path)
-    by_default = make(input_scale=0.01).fit(mapped, data[1], epochs=3)
+    by_default = make(input_scale=0.01).fit(mapped, data[1], 3, 8)
     assert saved(by_default, tmp_path) == saved(trained[0], tmp_path)  # shuffled in blocks
     assert by_default.predict(mapped).tolist() == by_default.predict(X).tolist()
 
@@ -101,7 +100,7 @@ def test_a_file_can_be_validated_on_and_split(make, data, tmp_path):
 # Shuffling in blocks ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n, size", [(1, 1), (7, 3), (1000, 1000), (1000, 128), (999, 70), (5, 64)])
+@pytest.mark.parametrize("n, size", [(1, 1), (7, 3), (1000, 1000), (1000, 200), (999, 70), (5, 64)])
 def test_blocks_have_every_row_once(n, size):
     for seed in range(5):
         blocks = list(sources._orders_by_blocks(n, size, np.random.RandomState(seed)))
@@ -153,21 +152,23 @@ def numbers():
     return mlp, X, np.arange(300)
 
 
-@pytest.mark.parametrize("kind", ["array", "list", "sparse"])
+@pytest.mark.parametrize("kind", ["whole", "array", "list", "sparse"])
 def test_every_row_is_seen_once_an_epoch(numbers, monkeypatch, small_blocks, kind):
     mlp, X, y = numbers
     rows = Rows(monkeypatch)
     sizes = (7, 100, 1, 150, 42)
-    if kind == "array":
+    if kind == "whole":
+        mlp.fit(X, y, epochs=3, batch_size=8)
+    elif kind == "array":
         mlp.fit(X, y, epochs=3, batch_size=8, shuffle="blocks")
     else:
         X = scipy.sparse.csr_array(X) if kind == "sparse" else X
         mlp.fit(parts(X, y, sizes), epochs=3, batch_size=8)
     for blocks in rows.epochs:
-        assert [len(block) for block in blocks] == [40] * 7 + [20]
+        assert [len(block) for block in blocks] == ([300] if kind == "whole" else [40] * 7 + [20])
         assert sorted(np.concatenate(blocks)) == y.tolist()
         assert all((np.sort(block) != block).any() for block in blocks)
-        if kind != "array":  # batches are shuffled in the order in which they come
+        if kind in ("list", "sparse"):  # batches are shuffled in the order in which they come
             assert [block.min() for block in blocks] == list(range(0, 300, 40))
     orders = [np.concatenate(blocks).tolist() for blocks in rows.epochs]
     assert orders[0] != orders[1] != orders[2]
@@ -309,6 +310,22 @@ def test_one_array_for_all_batches(make, data, tmp_path, small_blocks):
             assert saved(cut, tmp_path) == saved(whole, tmp_path)
 
 
+def test_one_array_for_the_targets_of_all_batches(data, tmp_path, small_blocks):
+    X, y = data[0], np.random.default_rng(0).random(200, np.float32)
+
+    def batches():
+        room = np.empty(50, np.float32)
+        for start in range(0, 200, 50):
+            room[...] = y[start : start + 50]
+            yield X[start : start + 50], room
+
+    trained = [
+        MLP([8, 1], loss="squared_error", random_state=0).fit(*each, 2, 8, shuffle=False)
+        for each in ((X, y), (batches, None))
+    ]
+    assert saved(trained[0], tmp_path) == saved(trained[1], tmp_path)
+
+
 def test_iterators_last_for_one_epoch(make, data, tmp_path):
     X, y = data
     once = make().fit(iter(parts(X, y)), epochs=1, shuffle=False)
@@ -400,6 +417,21 @@ def test_a_bad_batch_after_good_steps_leaves_the_steps(make, data, tmp_path, sma
         mlp.fit([(X[:80], y[:80]), 3], epochs=1, batch_size=8, shuffle=False)
     trained = make().fit(X[:80], y[:80], epochs=1, batch_size=8, shuffle=False)
     assert [w.tobytes() for w in mlp.weights] == [w.tobytes() for w in trained.weights]
+
+
+def test_a_row_that_is_not_finite(make, data, tmp_path, small_blocks, monkeypatch):
+    monkeypatch.setattr("fastmlp.core.run.MOST_STEPS", 2)  # found after steps that were good
+    X, y = data[0].copy(), data[1]
+    X[190] = np.nan
+    mlp = make(dropout=0.1).fit(*data, epochs=2)
+    before, history = saved(mlp, tmp_path), {"loss": list(mlp.history_["loss"])}
+    with pytest.raises(ValueError, match="X has NaN or infinity in row 190 "):
+        mlp.fit(X, y, batch_size=8, shuffle=False)
+    assert saved(mlp, tmp_path) == before and mlp.history_ == history
+    with pytest.raises(ValueError, match="X has NaN or infinity in row "):
+        mlp.fit(parts(X, y), batch_size=8, shuffle=False)
+    # Of batches, those before it have been trained on.
+    assert saved(mlp, tmp_path) != before and mlp._state.seen > 400
 
 
 @pytest.mark.parametrize("X", [np.zeros((3, 8)), 3, "X", {"X": 1}, scipy.sparse.csr_array((3, 8))])

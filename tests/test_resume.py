@@ -329,6 +329,8 @@ def test_any_arguments(make, data, tmp_path, arguments, fit):
 def test_a_schedule_of_the_user_s_own(make, data, tmp_path):
     arguments = {"learning_rate": lambda step: 0.1 / (1 + step)}
     both(make, data, tmp_path, lambda: arguments, lambda: arguments | {"random_state": 3}, {})
+    # 2 steps an epoch, of which there were 6.
+    assert MLP.load(tmp_path / "whole" / "model.npz").learning_rate == 0.1 / 13
 
 
 def test_batches(make, data, tmp_path):
@@ -440,6 +442,24 @@ def test_a_checkpoint_is_a_network(make, data, tmp_path):
     loaded = MLP.load(checkpoint.path)
     assert loaded.predict_proba(data[0]).tobytes() == mlp.predict_proba(data[0]).tobytes()
     assert saved(loaded, tmp_path) == saved(mlp, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "hook", ["on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_train_end"]
+)
+def test_what_is_saved_elsewhere_is_the_network_alone(make, data, tmp_path, hook):
+    path = tmp_path / "elsewhere.npz"
+
+    class Elsewhere(Callback):
+        pass
+
+    setattr(Elsewhere, hook, lambda self, *_: self.model.save(path))
+    mlp = make().fit(*data, epochs=1, callbacks=[Elsewhere()])
+    assert MLP.load(path).predict(data[0]).shape == (60,)
+    if hook == "on_train_end":
+        assert path.read_bytes() == saved(mlp, tmp_path)
+    message = "elsewhere.npz is not a checkpoint of a fit, which is accepted"
+    refused(make(), tmp_path, ValueError, message, *data, resume=path)
 
 
 def test_a_state_of_the_user_s_own_comes_back(make, data, tmp_path):
@@ -565,9 +585,9 @@ def test_files_of_another_kind(make, data, tmp_path, checkpoint):
     message = "other.npz is not a network saved by fastmlp, which is accepted"
     np.savez(other, weights=np.zeros(3))
     refused(make(), tmp_path, ValueError, message, *data, **options)
-    middle = len(whole) // 2
-    damaged = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
-    for text in (b"", b"text", whole[:middle], whole[:-1], damaged):
+    bias = whole.index(MLP.load(path).biases[0].tobytes())
+    damaged = whole[:bias] + bytes([whole[bias] ^ 1]) + whole[bias + 1 :]
+    for text in (b"", b"text", whole[: len(whole) // 2], whole[:-1], damaged):
         other.write_bytes(text)
         refused(make(), tmp_path, ValueError, message, *data, **options)
 
