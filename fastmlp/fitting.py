@@ -158,7 +158,6 @@ class Fit:
         try:
             with self._unchanged_if_refused(source):
                 self._run(state, n_threads, epochs, found)
-            model._fit = None  # what is saved from here on is the network alone
             self._tell("on_train_end", _last(model.history_))
         finally:
             model._fit = None
