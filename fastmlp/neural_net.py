@@ -35,9 +35,9 @@ class NeuralNet(MLP):
         The :math:`\eta` above.
     reg_lambda : float, default 0.0
         The :math:`\lambda` above: an L2 penalty on the weights, not on the biases.
-    output_activation : {"relu", "identity"}, default "relu"
-        The :math:`f_L` before the softmax: relu as in the NumPy version, or today's standard,
-        none. Hidden layers are relu.
+    output_activation : str, default "relu"
+        The :math:`f_L` before the softmax: relu as in the NumPy version, "identity", today's
+        standard, or another of `MLP`. Hidden layers are relu.
     dtype : {float64, float32}, default float64
         float32 is about twice as fast.
     input_shift, input_scale : float or array (n_in,), default 0.0 and 1.0

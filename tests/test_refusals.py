@@ -36,7 +36,7 @@ def changed(array, index, value):
         (([4, 2], "fast"), {}, TypeError, "learning_rate"),
         (([4, 2], 0.1, -1), {}, ValueError, "reg_lambda"),
         (([4, 2], 0.1, float("inf")), {}, ValueError, "reg_lambda"),
-        (([4, 2],), {"output_activation": "sigmoid"}, ValueError, "output_activation"),
+        (([4, 2],), {"output_activation": "softmax"}, ValueError, "output_activation"),
         (([4, 2],), {"output_activation": None}, ValueError, "output_activation"),
         (([4, 2],), {"dtype": "float16"}, ValueError, "dtype"),
         (([4, 2],), {"dtype": int}, ValueError, "dtype"),
