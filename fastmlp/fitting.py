@@ -42,6 +42,8 @@ class Fit:
         self.batch_size = checks.whole_number("batch_size", batch_size, 1)
         self.metrics = chosen_metrics(metrics, model.loss.task)
         self.scores_training = metrics is not None
+        if isinstance(shuffle, str) and shuffle != "blocks":
+            raise ValueError(f"shuffle is {shuffle!r}; accepted are True, False and 'blocks'")
         self.shuffle = shuffle if shuffle == "blocks" else bool(shuffle)
         self.callbacks = _in_order(callbacks, verbose)
         self.validation: Data | None = None
@@ -261,7 +263,7 @@ class Fit:
                 model.history_, model._fitted = history_before, fitted
                 checks.return_to_position(source, position)
             if isinstance(error, NotFinite):
-                raise checks.not_finite("X", error.row, model.dtype) from None
+                raise checks.not_finite(error.name, error.row, model.dtype) from None
             raise
 
     # Going on ---------------------------------------------------------------------------------

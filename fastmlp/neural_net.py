@@ -190,7 +190,7 @@ class _Lines(Callback):
             print(f"epoch {epoch + 1}: {100 * logs['validation_accuracy']:.2f} % correct")
 
 
-def warmup(dtype: Any = None) -> None:
+def warmup(dtype: Any = None, everything: bool = False) -> None:
     """Compile all that training and prediction need, or load it from the cache on disk.
 
     Parameters
@@ -199,6 +199,8 @@ def warmup(dtype: Any = None) -> None:
         None is both. One compilation serves every architecture, for X of this type or of one that
         is converted to it; X of uint8 or bool, of float16 and sparse have one each, which is made
         at their first use.
+    everything : bool, default False
+        Also what `NeuralNet` has no use for: all options of `MLP`, in one more compilation.
 
     Examples
     --------
@@ -206,5 +208,8 @@ def warmup(dtype: Any = None) -> None:
     >>> fastmlp.warmup("float32")
     """
     for each in (np.float32, np.float64) if dtype is None else (dtype,):
-        net = NeuralNet([1, 1], dtype=each, random_state=0)
-        net.fit([[1.0]], [0], epochs=1).predict([[1.0]])
+        nets: list[MLP] = [NeuralNet([1, 1], dtype=each, random_state=0)]
+        if everything:
+            nets.append(MLP([1, 1, 1], activation="tanh", dtype=each, random_state=0))
+        for net in nets:
+            net.fit([[1.0]], [0], epochs=1).predict([[1.0]])

@@ -13,7 +13,7 @@ from fastmlp.core.descent import Descent
 from fastmlp.core.gather import SparseRows, rows_of
 from fastmlp.core.lists import DENSE, SPARSE
 from fastmlp.core.losses import SOFTMAX, Loss, Targets
-from fastmlp.core.run import Diverged, Pace, inputs_of, predict, train_epoch, workers_for
+from fastmlp.core.run import Diverged, NotFinite, Pace, inputs_of, predict, train_epoch, workers_for
 from fastmlp.core.step import Draws, Samples
 from fastmlp.core.storage import Network, Workspace
 from fastmlp.metrics import Metric
@@ -222,7 +222,10 @@ class Training:
 
     def _score(self) -> None:
         if self.validation is not None:
-            loss, scores = evaluate(self.state, self.validation, self.metrics, self.n_threads)
+            try:
+                loss, scores = evaluate(self.state, self.validation, self.metrics, self.n_threads)
+            except NotFinite as error:  # as scaled: the numbers themselves were looked at
+                raise NotFinite(error.row, "validation_data[0]") from None
             self._record("validation_loss", loss)
             for name, score in scores.items():
                 self._record(f"validation_{name}", score)

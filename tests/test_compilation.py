@@ -237,6 +237,13 @@ def test_warmup_compiles_all_that_a_fit_needs(tmp_path):
     assert time.perf_counter() - began < 60
 
 
+def test_warmup_compiles_all_options_if_asked_to():
+    fastmlp.warmup("float32", everything=True)
+    with event.install_recorder("numba:compile") as compiled:
+        MLP([3, 2], random_state=0, loss="huber").fit(np.eye(3), np.ones((3, 2)), epochs=1)
+    assert not compiled.buffer
+
+
 def test_where_no_folder_is_found_each_process_compiles(monkeypatch):
     def nowhere(function):
         raise RuntimeError("no locator available")

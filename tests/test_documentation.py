@@ -17,7 +17,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize(
     "name",
     [
-        "callbacks", "command_line", "datasets", "datasets.idx", "initializers", "losses",
+        "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line",
+        "datasets", "datasets.idx", "initializers", "losses",
         "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options", "schedules",
     ],
 )  # fmt: skip

@@ -108,6 +108,11 @@ def test_balanced_classes_count_the_same():
     assert np.array_equal(nets[0].weights[0], nets[1].weights[0])
 
 
+def test_another_way_to_shuffle_is_refused():
+    with pytest.raises(ValueError, match="^shuffle is 'block'; accepted are True, False and"):
+        MLP([4, 3]).fit(np.eye(4), [0, 1, 2, 0], shuffle="block")
+
+
 def test_what_noise_would_fill_is_refused():
     X = scipy.sparse.csr_matrix(np.eye(4))
     with pytest.raises(ValueError, match="^X is sparse, which an input_noise other than 0"):
@@ -137,6 +142,15 @@ def test_the_shapes_of_predictions(loss, targets, shape):
         assert not hasattr(net, "predict_proba") or pytest.raises(
             AttributeError, net.predict_proba, X
         )
+
+
+def test_validation_data_that_scaling_makes_infinite_are_named():
+    net = MLP([4, 3], input_scale=1e30, random_state=0)
+    before = net.weights[0].copy()
+    X = np.zeros((3, 4))
+    with pytest.raises(ValueError, match=r"^validation_data\[0\] has NaN or infinity in row 2"):
+        net.fit(X, [0, 1, 2], validation_data=(X + [[0], [0], [1e10]], [0, 1, 2]))
+    assert np.array_equal(net.weights[0], before) and net.history_ == {}
 
 
 def test_an_epsilon_that_is_zero_in_float32_is_refused():

@@ -106,7 +106,7 @@ def repeat_mark_inputs(n, layers, activations, marks, n_rows):
 
 
 @kernel(entry=True)
-def repeat_update_marked(n, layers, parameters, work, team, sink, n_rows):
+def repeat_update_marked(n, layers, work, team, sink, n_rows):
     """Call `update_marked` of the first layer n times, hardly moving its weights."""
     for _ in range(n):
         update_marked(

@@ -41,11 +41,11 @@ PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the near
 
 
 class NotFinite(Exception):
-    """A row of X holds NaN or infinity; `row` tells which."""
+    """A row of X holds NaN or infinity; `row` tells which, and `name` of what."""
 
-    def __init__(self, row: int):
+    def __init__(self, row: int, name: str = "X"):
         super().__init__(row)
-        self.row = row
+        self.row, self.name = row, name
 
 
 class Diverged(Exception):

@@ -1,0 +1,247 @@
+"""Who looks at a number of each epoch, and waits for it to become better (floor 4)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastmlp import checks
+from fastmlp.callbacks.base import Callback
+from fastmlp.metrics import METRICS
+
+
+class Monitor(Callback):
+    """One who looks at a number of each epoch, and knows which way is better."""
+
+    def __init__(self, monitor: str, mode: str):
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor is {monitor!r}; accepted is the name of a loss or metric")
+        self.monitor, self.mode = monitor, checks.choice("mode", mode, ("auto", "max", "min"))
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Learn which way is better, and that the monitor is recorded at all."""
+        self._sign = 1.0 if self._greater_is_better(logs or {}) else -1.0
+
+    def _greater_is_better(self, logs: dict[str, Any]) -> bool:
+        if self.mode != "auto":
+            return self.mode == "max"
+        if "greater_is_better" in logs:
+            return self._of(logs["greater_is_better"])
+        name = self.monitor.removeprefix("validation_")
+        if name != "loss" and name not in METRICS:
+            raise ValueError(f"mode is 'auto' for {self.monitor!r}; accepted are 'max' and 'min'")
+        return name != "loss" and METRICS[name].greater_is_better
+
+    def _of(self, recorded: dict[str, Any] | None) -> Any:
+        """Return what is recorded of the monitor; ValueError if nothing is."""
+        if not recorded or self.monitor not in recorded:
+            raise ValueError(
+                f"monitor is {self.monitor!r}; accepted is what this fit records: "
+                f"{', '.join(map(repr, recorded or ())) or 'nothing'}"
+            )
+        return recorded[self.monitor]
+
+    def _gain(self, value: float, best: float) -> float:
+        """Return by how much a value is better."""
+        return self._sign * (value - best)
+
+
+class Patience(Monitor):
+    """One who waits for that number to become better, for so many epochs."""
+
+    def __init__(self, monitor: str, mode: str, patience: int, min_delta: float):
+        super().__init__(monitor, mode)
+        self.patience = checks.whole_number("patience", patience, 1)
+        self.min_delta = checks.real_number("min_delta", min_delta)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.best: float | None = None
+        self._wait = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Begin to wait anew."""
+        super().on_train_begin(logs)
+        self._forget()
+
+    def _improved(self, logs: dict[str, Any] | None) -> bool:
+        """Whether the epoch is the best so far, by more than min_delta; NaN never is."""
+        value = float(self._of(logs))
+        first = self.best is None and not math.isnan(value)
+        if first or self.best is not None and self._gain(value, self.best) > self.min_delta:
+            self.best, self._wait = value, 0
+            return True
+        self._wait += 1
+        return False
+
+    def state(self) -> dict[str, Any]:
+        """Return the best number, and for how long there has been no better one."""
+        return {"best": self.best, "wait": self._wait}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Become again what `state` returned."""
+        self.best, self._wait = state["best"], state["wait"]
+
+
+class EarlyStopping(Patience):
+    """Stop when nothing has become better for a while, and go back to the best epoch's parameters.
+
+    Parameters
+    ----------
+    monitor : str, default "validation_loss"
+        A name in `MLP.history_`.
+    patience : int, default 10
+        Of at least 1: training stops after so many epochs in a row that are not better.
+    min_delta : float, default 0.0
+        Of at least 0; better is better than the best so far by more than this.
+    restore_best_weights : bool, default True
+        Whether weights and biases are, at the end of training, those after the best epoch: also
+        when all epochs were trained, but not after an interrupt.
+    mode : {"auto", "max", "min"}, default "auto"
+        Whether better is greater or smaller; "auto" knows of losses and of the fit's metrics.
+
+    Attributes
+    ----------
+    best, best_epoch : float and int, or None
+        The best so far, and the epoch, from 0 on, that had it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        One sentence that names the argument, what was given and what is accepted. So do all
+        callbacks. With mode "auto", a monitor that the fit will not record is refused before it
+        begins; otherwise after the first epoch.
+
+    Examples
+    --------
+    >>> from fastmlp import MLP, datasets
+    >>> from fastmlp.callbacks import EarlyStopping
+    >>> X, y = datasets.digits()
+    >>> stopping = EarlyStopping(patience=5)
+    >>> mlp = MLP([64, 32, 10], input_scale=1 / 16, learning_rate=0.01, random_state=0)
+    >>> _ = mlp.fit(X, y, epochs=200, validation_fraction=0.2, callbacks=[stopping])
+    >>> len(mlp.history_["loss"]) == stopping.best_epoch + 1 + 5
+    True
+    """
+
+    def __init__(
+        self,
+        monitor: str = "validation_loss",
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore_best_weights: bool = True,
+        mode: str = "auto",
+    ):
+        super().__init__(monitor, mode, patience, min_delta)
+        self.restore_best_weights = bool(restore_best_weights)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.best_epoch: int | None = None
+        self._weights: list[np.ndarray] = []
+        self._biases: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keep the parameters if this was the best epoch; otherwise lose patience."""
+        if not self._improved(logs):
+            self.model.stop_training |= self._wait >= self.patience
+            return
+        self.best_epoch = epoch
+        if self.restore_best_weights:
+            self._weights = [view.copy() for view in self.model.weights]
+            self._biases = [view.copy() for view in self.model.biases]
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Put the best parameters back."""
+        if self._weights:
+            self.model.weights, self.model.biases = self._weights, self._biases
+
+    def state(self) -> dict[str, Any]:
+        """Return the best so far, with its parameters."""
+        kept = {"best_epoch": self.best_epoch, "weights": self._weights, "biases": self._biases}
+        return super().state() | kept
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Become again what `state` returned."""
+        super().restore(state)
+        self.best_epoch = state["best_epoch"]
+        self._weights, self._biases = state["weights"], state["biases"]
+
+
+class ReduceLROnPlateau(Patience):
+    """Multiply the learning rate by a factor when nothing has become better for a while.
+
+    What is multiplied is `MLP.rate_factor`, and so the rate of any schedule too. It stays for
+    the fits that follow, and in files.
+
+    Parameters
+    ----------
+    monitor, mode
+        As in `EarlyStopping`.
+    factor : float, default 0.1
+        Above 0 and below 1.
+    patience : int, default 5
+        Of at least 1: so many epochs in a row that are not better lower the rate.
+    min_delta : float, default 1e-4
+        Of at least 0; better is better than the best so far by more than this.
+    cooldown : int, default 0
+        Of at least 0: for so many epochs after that, none counts against patience.
+    min_rate : float, default 0.0
+        Of at least 0; the rate of the next step is never lowered below this.
+
+    Examples
+    --------
+    >>> from fastmlp import MLP
+    >>> from fastmlp.callbacks import ReduceLROnPlateau
+    >>> mlp = MLP([1, 2], random_state=0)
+    >>> plateau = ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=100.0)
+    >>> _ = mlp.fit([[0.0], [1.0]], [0, 1], epochs=3, callbacks=[plateau])
+    >>> mlp.rate_factor
+    0.25
+    """
+
+    def __init__(
+        self,
+        monitor: str = "validation_loss",
+        factor: float = 0.1,
+        patience: int = 5,
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_rate: float = 0.0,
+        mode: str = "auto",
+    ):
+        super().__init__(monitor, mode, patience, min_delta)
+        self.factor = checks.between_zero_and_one("factor", factor)
+        self.cooldown = checks.whole_number("cooldown", cooldown, 0)
+        self.min_rate = checks.real_number("min_rate", min_rate)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._cooling = 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Lower the rate if this epoch was one too many."""
+        self._improved(logs)
+        if self._cooling > 0:
+            self._cooling, self._wait = self._cooling - 1, 0
+        if self._wait >= self.patience:
+            self._cooling, self._wait = self.cooldown, 0
+            self._reduce()
+
+    def _reduce(self) -> None:
+        model, rate = self.model, self.model._state.descent.next_rate
+        lower = model.rate_factor * self.factor
+        if rate > 0:  # at a schedule's 0 no factor makes it min_rate
+            lower = max(lower, self.min_rate / rate * model.rate_factor)
+        model.rate_factor = min(lower, model.rate_factor)
+
+    def state(self) -> dict[str, Any]:
+        """Return the best so far, and how long ago it was."""
+        return super().state() | {"cooling": self._cooling}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Become again what `state` returned."""
+        super().restore(state)
+        self._cooling = state["cooling"]

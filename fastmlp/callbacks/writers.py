@@ -1,0 +1,133 @@
+"""Who writes files, whole or not at all, as a training goes on (floor 4)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from typing import Any
+
+from fastmlp import checks, files
+from fastmlp.callbacks.base import Callback
+from fastmlp.callbacks.monitors import Monitor
+
+
+def _file_name(path: Any) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path is {path!r}; accepted is a str or os.PathLike")
+    return os.fspath(path)
+
+
+def _can_be_written(path: str) -> None:
+    """Raise for a path that a training would find impossible to write to only after an epoch."""
+    if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        raise ValueError(f"path is {path!r}; accepted is a file in a folder that exists")
+
+
+class ModelCheckpoint(Monitor):
+    """Write the model to a file while it trains: for `MLP.load`, and for ``fit(resume=...)``.
+
+    Files are written whole or not at all. Beside the network a checkpoint has all that the rest
+    of the training depends on, so that one that is killed at any moment and gone on with
+    (``resume=True``) ends with the bits of one that never was.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Overwritten each time.
+    every : int, default 1
+        Of at least 1: after how many epochs each.
+    monitor : str, optional
+        A name in `MLP.history_`: write only where it is better than after all epochs at which
+        `every` looked before. Of several checkpoints, ``resume=True`` is the last without one.
+    mode : {"auto", "max", "min"}, default "auto"
+        As in `EarlyStopping`.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from fastmlp import MLP
+    >>> from fastmlp.callbacks import ModelCheckpoint
+    >>> X, y = [[0.0], [1.0]], [0, 1]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoint = ModelCheckpoint(os.path.join(folder, "model.npz"))
+    ...     mlp = MLP([1, 2], random_state=0)
+    ...     for _ in range(2):  # the second time nothing is left to do
+    ...         _ = mlp.fit(X, y, epochs=3, callbacks=[checkpoint], resume=True)
+    ...     MLP.load(checkpoint.path).history_ == mlp.history_
+    True
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        every: int = 1,
+        monitor: str | None = None,
+        mode: str = "auto",
+    ):
+        super().__init__("loss" if monitor is None else monitor, mode)
+        self.path, self.every = _file_name(path), checks.whole_number("every", every, 1)
+        self.only_better = monitor is not None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Refuse what could not be written."""
+        super().on_train_begin(logs)
+        _can_be_written(self.path)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Write the model, if it is time."""
+        if (epoch + 1) % self.every == 0 and (not self.only_better or self._is_best()):
+            self.model.save(self.path)
+
+    def _is_best(self) -> bool:
+        """Whether the last of the epochs at which `every` looks is the best.
+
+        Found in the history, which a checkpoint has anyway: a best value kept here would be an
+        epoch old in the file of another checkpoint that is written first.
+        """
+        *before, last = self._of(self.model.history_)[self.every - 1 :: self.every]
+        return not math.isnan(last) and all(
+            math.isnan(value) or self._gain(last, value) > 0 for value in before
+        )
+
+
+class CSVLogger(Callback):
+    """Write the history to a file of comma-separated values, a line for each epoch.
+
+    The file is written anew, and whole, after every epoch, and so is right after ``resume`` too.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Overwritten. The first line names the columns: "epoch", from 0 on, and the keys of
+        `MLP.history_`. Numbers are read back to the same bits.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fastmlp import MLP
+    >>> from fastmlp.callbacks import CSVLogger
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "log.csv")
+    ...     _ = MLP([1, 2], random_state=0).fit([[0.0]], [0], epochs=2, callbacks=[CSVLogger(path)])
+    ...     [line.split(",")[0] for line in path.read_text().splitlines()]
+    ['epoch', '0', '1']
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = _file_name(path)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Refuse what could not be written."""
+        _can_be_written(self.path)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Write the epochs so far."""
+        history, text = self.model.history_, io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["epoch", *history])
+        writer.writerows([i, *row] for i, row in enumerate(zip(*history.values(), strict=True)))
+        with files.written_whole(self.path) as file:
+            file.write(text.getvalue().encode())
