@@ -42,17 +42,17 @@ class Targets(NamedTuple):
 
 
 @kernel
-def softmax(z, n_out, probabilities):
-    """``p[j] = exp(z[j]) / sum over k of exp(z[k])``, without overflow for any finite z.
+def softmax(z, n_out):
+    """Do ``z[j] = exp(z[j]) / sum over k of exp(z[k])``, without overflow for any finite z.
 
     The largest z is subtracted first, which changes nothing in the quotient.
 
     Parameters
     ----------
     z : array of at least `n_out`
+        Overwritten, past `n_out` with values of no meaning. One array for both: of two that
+        might be the same, LLVM computes number by number.
     n_out : int
-    probabilities : array of as many as `z`
-        Overwritten, those past `n_out` with values of no meaning; may be `z` itself.
 
     Returns
     -------
@@ -63,18 +63,18 @@ def softmax(z, n_out, probabilities):
     for j in range(1, n_out):
         top = max(top, z[j])
     for j in range(len(z)):  # to the end of the padding: whole vectors
-        probabilities[j] = exp(z[j] - top)
-    total = probabilities[0]
+        z[j] = exp(z[j] - top)
+    total = z[0]
     for j in range(1, n_out):
-        total += probabilities[j]
+        total += z[j]
     share = 1 / total
     for j in range(len(z)):
-        probabilities[j] *= share
+        z[j] *= share
     return np.log(np.float64(total)) + top
 
 
 def _predict_probabilities(loss, z, n_out):
-    return softmax(z, n_out, z)
+    return softmax(z, n_out)
 
 
 def _predict_mean(loss, z, n_out):
@@ -87,7 +87,7 @@ def _predict_mean(loss, z, n_out):
     """
     partition = 0.0
     if loss.kind == SOFTMAX:
-        partition = softmax(z, n_out, z)
+        partition = softmax(z, n_out)
     elif loss.kind == LOGISTIC:
         one = z.dtype.type(1)
         for j in range(n_out):
@@ -166,7 +166,7 @@ def _of_residual(loss, r):
 
 def _probabilities_and_loss(loss, z, n_out, targets, row):
     z_of_label = z[targets.labels[row]]
-    return softmax(z, n_out, z) - z_of_label
+    return softmax(z, n_out) - z_of_label
 
 
 def _mean_and_loss(loss, z, n_out, targets, row):
@@ -193,7 +193,7 @@ mean_and_loss = by_type(is_plain, _probabilities_and_loss, _mean_and_loss)
 def _of_class(loss, z, n_out, targets, row):
     y = targets.labels[row]
     z_of_label = z[y]
-    value = softmax(z, n_out, z) - z_of_label
+    value = softmax(z, n_out) - z_of_label
     z[y] -= 1
     return value
 
