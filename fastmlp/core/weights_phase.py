@@ -88,21 +88,22 @@ def change_layer(
     Where a rule is more than a descent it changes some rows after the other, so many that their
     gradients are still in the cache.
     """
-    deltas, buffer = work.deltas, own(work.gradients, worker, n_workers)
+    deltas, buffer = work.deltas, work.gradients
     at_once, waits = descends(optimizer, layer), clips(optimizer)
     kept = not (at_once or waits)
     target = parameters if at_once else optimizer.gradients
-    target = buffer if kept else target
     rate, l2 = optimizer.steps[PER_STEP * step], layer.l2
-    first, last = share(layer.n_in, worker, n_workers)
-    together = max(last - first, MOST_ROWS)
-    if kept:
-        together = len(buffer) // (layer.stride_out * MOST_ROWS) * MOST_ROWS
+    first = last = 0
     if n_rows == 1 and at_once and l2 == 0:
         if worker == 0:
             sink = Sink(at_once, rate, l2, target, 0)
             update_sample(layer, deltas, sink, work.forward.listed, work.forward.values)
-        first = last
+    else:  # a share takes two divisions
+        first, last = share(layer.n_in, worker, n_workers)
+    together = max(last - first, MOST_ROWS)
+    if kept:
+        target = buffer = own(work.gradients, worker, n_workers)
+        together = len(buffer) // (layer.stride_out * MOST_ROWS) * MOST_ROWS
     for k in range(first, last, together):
         end, at = min(k + together, last), layer.weights_at + k * layer.stride_out
         sink = Sink(at_once, rate, l2, target, -at if kept else 0)
