@@ -70,7 +70,7 @@ between_zero_and_one = _number_that(lambda x: 0 < x < 1, "a number above 0 and b
 
 def for_each(name: str, value: Any, n: int, check: Checker) -> list[Any]:
     """Return `value`, one for all or a list of n, as a list of what `check` returns of each."""
-    if isinstance(value, (str, numbers.Number)) or value is None or np.ndim(value) == 0:
+    if np.ndim(value) == 0:
         return [check(name, value)] * n
     values = list(value)
     if len(values) != n:

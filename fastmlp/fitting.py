@@ -11,6 +11,7 @@ import numpy as np
 
 from fastmlp import checks, saving, sources, targets
 from fastmlp.callbacks import Callback, ModelCheckpoint, Progress
+from fastmlp.core.gather import SparseRows
 from fastmlp.core.run import NotFinite
 from fastmlp.metrics import chosen_metrics
 from fastmlp.training import Data, Epoch, State, Training
@@ -63,7 +64,8 @@ class Fit:
         if y is not None:
             if isinstance(X, np.memmap) and self.shuffle is True:
                 self.shuffle = "blocks"
-            self.data = self._checked("X", X, "y", y, sample_weight, class_weight)
+            data = self._checked("X", X, "y", y, sample_weight, class_weight)
+            self.data = self._to_train_on("X", data)
             return
         if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or not _is_source(X):
             raise TypeError(
@@ -78,6 +80,16 @@ class Fit:
         self.class_weight = class_weight
         self.ends = isinstance(X, Iterator)
         self.batches = X if callable(X) else lambda: X
+
+    def _batch_to_train_on(self, batch: Any) -> Data:
+        name = "a batch of X"
+        return self._to_train_on(f"{name}[0]", self._batch(name, batch, self.class_weight, False))
+
+    def _to_train_on(self, name: str, data: Data) -> Data:
+        """Return `data`, unless noise would be added to sparse rows of it."""
+        if isinstance(data.X, SparseRows) and self.model.input_noise:
+            raise ValueError(f"{name} is sparse, which an input_noise other than 0 would fill")
+        return data
 
     def validate_on(self, pair: Any, fraction: float) -> None:
         """Check what is to be scored."""
@@ -138,7 +150,7 @@ class Fit:
         row_bytes = self.model._network.sizes[0] * self.model.dtype.itemsize
         return sources.epoch_of_batches(
             self.batches(),
-            lambda batch: self._batch("a batch of X", batch, self.class_weight, some=False),
+            self._batch_to_train_on,
             sources.block_rows(self.batch_size, row_bytes),
             bool(self.shuffle),
             source,

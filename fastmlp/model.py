@@ -38,7 +38,6 @@ class Model:
     _fit: Any = None  # the `Fit` that runs
     _fitted = False
     learning_rate: Any
-    input_noise: float
     loss: Any
     dtype: np.dtype
     n_threads: int | None
@@ -106,10 +105,8 @@ class Model:
         """Return X in the form that kernels take."""
         rows = checks.feature_rows(name, X, self._network.sizes[0], self.dtype)
         if isinstance(rows, SparseRows):
-            shift = self._network.scaling[: self._network.sizes[0]]
-            for option, fills in (("input_shift", shift.any()), ("input_noise", self.input_noise)):
-                if fills:
-                    raise ValueError(f"{name} is sparse, which an {option} other than 0 would fill")
+            if self._network.scaling[: self._network.sizes[0]].any():
+                raise ValueError(f"{name} is sparse, which an input_shift other than 0 would fill")
         return rows
 
     def _targets(self, name: str, y: Any, n_samples: int) -> Targets:
@@ -226,5 +223,6 @@ def _equal(value: Any, default: Any) -> bool:
         named = LOSSES.get(default) or OPTIMIZERS.get(default)
         if named is not None:
             return value == named()
-        return value == ([default] * len(value) if isinstance(value, list) else default)
+        names = value if isinstance(value, list) else [value]
+        return all(isinstance(name, str) and name == default for name in names)
     return type(value) in (float, int, bool, type(None)) and value == default

@@ -115,8 +115,13 @@ def test_another_way_to_shuffle_is_refused():
 
 def test_what_noise_would_fill_is_refused():
     X = scipy.sparse.csr_matrix(np.eye(4))
+    net = MLP([4, 3], input_noise=0.1, random_state=0)
     with pytest.raises(ValueError, match="^X is sparse, which an input_noise other than 0"):
-        MLP([4, 3], input_noise=0.1).fit(X, [0, 1, 2, 0])
+        net.fit(X, [0, 1, 2, 0])
+    with pytest.raises(ValueError, match=r"^a batch of X\[0\] is sparse, which an input_noise"):
+        net.fit([(X, [0, 1, 2, 0])])
+    # Predictions have none.
+    assert np.array_equal(net.predict_proba(X), net.predict_proba(np.eye(4)))
 
 
 @pytest.mark.parametrize(
@@ -169,3 +174,4 @@ def test_the_call_that_makes_it_is_what_is_shown():
     for part in ("MLP([4, 6, 3], ", "activation=['tanh']", "loss=Huber(delta=2.0)", "dropout=0.5"):
         assert part in shown
     assert "l2" not in shown and repr(MLP([4, 3])) == "MLP([4, 3])"
+    assert "init=[array" in repr(MLP([4, 3], init=[np.ones((3, 4))]))
