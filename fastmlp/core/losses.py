@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.core.activations import RELU
-from fastmlp.core.functions import exp, log1p
+from fastmlp.core.functions import exp, log1p, sigmoids
 from fastmlp.core.kernel import by_type, kernel
 from fastmlp.core.rules import is_plain
 
@@ -89,11 +89,10 @@ def _predict_mean(loss, z, n_out):
     if loss.kind == SOFTMAX:
         partition = softmax(z, n_out)
     elif loss.kind == LOGISTIC:
-        one = z.dtype.type(1)
         for j in range(n_out):
-            small = exp(-abs(z[j]))  # so that nothing overflows
+            mean, _, small = sigmoids(z[j])  # small is exp(-|z|): nothing overflows
             partition += log1p(small) + max(z[j], z.dtype.type(0))
-            z[j] = (one if z[j] >= 0 else small) / (one + small)
+            z[j] = mean
     elif loss.kind == POISSON:
         for j in range(n_out):
             z[j] = exp(z[j])
@@ -123,21 +122,6 @@ def _inner_product(loss, z, n_out, targets, row):
 
 
 @kernel(inline=True)
-def _subtract_targets(loss, means, n_out, targets, row):
-    """Do ``means -= t``: the derivative of ``A(z) - t z``."""
-    if loss.kind == SOFTMAX:
-        if loss.parameter == 0:
-            means[targets.labels[row]] -= 1
-        else:
-            for j in range(n_out):
-                means[j] -= means.dtype.type(loss.parameter / n_out)
-            means[targets.labels[row]] -= means.dtype.type(1 - loss.parameter)
-    else:
-        for j in range(n_out):
-            means[j] -= targets.values[row * n_out + j]
-
-
-@kernel(inline=True)
 def _sign(r):
     return 1.0 if r > 0 else (-1.0 if r < 0 else 0.0)
 
@@ -162,6 +146,25 @@ def _of_residual(loss, r):
     if loss.kind == PINBALL:
         share = 1 - loss.parameter if r > 0 else loss.parameter
     return share * abs(r), share * _sign(r)
+
+
+@kernel(inline=True)
+def _derive(loss, means, n_out, targets, row):
+    """Do ``means -= t``, the derivative of ``A(z) - t z``, or put a residual's loss's in place."""
+    if loss.kind > POISSON:
+        for j in range(n_out):
+            r = np.float64(means[j]) - np.float64(targets.values[row * n_out + j])
+            means[j] = _of_residual(loss, r)[1]
+    elif loss.kind == SOFTMAX:
+        if loss.parameter == 0:
+            means[targets.labels[row]] -= 1
+        else:
+            for j in range(n_out):
+                means[j] -= means.dtype.type(loss.parameter / n_out)
+            means[targets.labels[row]] -= means.dtype.type(1 - loss.parameter)
+    else:
+        for j in range(n_out):
+            means[j] -= targets.values[row * n_out + j]
 
 
 def _probabilities_and_loss(loss, z, n_out, targets, row):
@@ -191,24 +194,14 @@ mean_and_loss = by_type(is_plain, _probabilities_and_loss, _mean_and_loss)
 
 
 def _of_class(loss, z, n_out, targets, row):
-    y = targets.labels[row]
-    z_of_label = z[y]
-    value = softmax(z, n_out) - z_of_label
-    z[y] -= 1
+    value = mean_and_loss(loss, z, n_out, targets, row)
+    z[targets.labels[row]] -= 1
     return value
 
 
 def _of_any(loss, z, n_out, targets, row):
-    value = 0.0
-    if loss.kind <= POISSON:
-        value = mean_and_loss(loss, z, n_out, targets, row)
-        _subtract_targets(loss, z, n_out, targets, row)
-    else:
-        for j in range(n_out):
-            r = np.float64(z[j]) - np.float64(targets.values[row * n_out + j])
-            part, slope = _of_residual(loss, r)
-            value += part / n_out
-            z[j] = slope
+    value = mean_and_loss(loss, z, n_out, targets, row)
+    _derive(loss, z, n_out, targets, row)
     if loss.kind != SOFTMAX and n_out > 1:
         for j in range(n_out):
             z[j] /= n_out
