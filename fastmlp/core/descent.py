@@ -81,11 +81,16 @@ class Descent:
         """Whether this is SGD, with l2 at most."""
         return self.kind == SGD and self.clip_norm == NONE and self.network.is_plain
 
+    @property
+    def _corrects(self) -> bool:
+        """Whether the rule makes up for what its moments have not yet seen: Adam, AdamW."""
+        return self.kind in FIRST_MOMENT & SECOND_MOMENT
+
     def steps(self, n: int, plain: bool) -> Optimizer | PlainOptimizer:
         """Return what kernels need for the next n steps, which only `taken_steps` counts."""
         table = np.ones((n, PER_STEP))
         table[:, 0] = self._rates(n)
-        if self.kind in FIRST_MOMENT & SECOND_MOMENT:
+        if self._corrects:
             table[:, 1] = 1 / (1 - self._next_powers(0, n))
             table[:, 2] = 1 / np.sqrt(1 - self._next_powers(1, n))
         if plain:
@@ -126,7 +131,8 @@ class Descent:
 
     def taken_steps(self, n: int) -> None:
         """Count n more steps."""
-        self._powers = [float(self._next_powers(which, n)[-1]) for which in (0, 1)]
+        if self._corrects:
+            self._powers = [float(self._next_powers(which, n)[-1]) for which in (0, 1)]
         self.taken += n
 
     @property
