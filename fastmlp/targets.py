@@ -47,10 +47,7 @@ def numbers(name: str, y: Any, n_samples: int, n_out: int, dtype: Any) -> np.nda
         raise ValueError(
             f"{name} has the shape {array.shape}; accepted is {one}(n_samples, {n_out})"
         )
-    if len(array) != n_samples:
-        raise ValueError(
-            f"{name} has {len(array)} samples, X has {n_samples}; accepted is one each"
-        )
+    _one_each(name, array, n_samples)
     with np.errstate(all="ignore"):
         values = np.ascontiguousarray(array, dtype)
     checks.finite_rows(name, values)
@@ -65,10 +62,7 @@ def class_labels(name: str, y: Any, n_samples: int, n_out: int) -> np.ndarray:
             f"{name} has {array.ndim} dimensions; accepted are labels of shape (n_samples,) "
             f"and one-hot rows of shape (n_samples, {n_out})"
         )
-    if len(array) != n_samples:
-        raise ValueError(
-            f"{name} has {len(array)} samples, X has {n_samples}; accepted is one each"
-        )
+    _one_each(name, array, n_samples)
     if array.ndim == 2:
         return _labels_of_one_hot(name, array, n_out)
     with np.errstate(invalid="ignore"):
@@ -80,6 +74,13 @@ def class_labels(name: str, y: Any, n_samples: int, n_out: int) -> np.ndarray:
         wrong = labels[(labels < 0) | (labels >= n_out)][0]
         raise ValueError(f"{name} has the label {wrong}; accepted are 0 to {n_out - 1}")
     return labels
+
+
+def _one_each(name: str, array: np.ndarray, n_samples: int) -> None:
+    if len(array) != n_samples:
+        raise ValueError(
+            f"{name} has {len(array)} samples, X has {n_samples}; accepted is one each"
+        )
 
 
 def _labels_of_one_hot(name: str, array: np.ndarray, n_out: int) -> np.ndarray:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
-from fastmlp.core.kernel import CALLEE
+from fastmlp.core.kernel import JOINED, joined
 from fastmlp.core.numbers import polynomial, split, times_power_of_two, with_sign
 
 _LOG2_E = 1.4426950408889634
@@ -19,14 +19,6 @@ _LN2_HIGH_32, _LN2_LOW_32 = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _LN2_HIGH_64, _LN2_LOW_64 = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 # Adding 1.5 * 2**(mantissa bits) leaves a number rounded to an integer in the low bits.
 _ROUND_32, _ROUND_64 = np.float32(1.5 * 2**23), 1.5 * 2.0**52
-
-# A call that stays a call keeps its loop from becoming vectors, so these are always joined to it.
-_JOINED = CALLEE | {"forceinline": True}
-
-
-def joined(function: Callable) -> Callable:
-    """Compile `function` as a kernel that LLVM writes into its caller, however long it is."""
-    return njit(**_JOINED)(function)
 
 
 def for_kernels(single: Callable, double: Callable, instead: str) -> Callable[[Callable], Callable]:
@@ -46,7 +38,7 @@ def for_kernels(single: Callable, double: Callable, instead: str) -> Callable[[C
             name = function.__name__
             raise NotImplementedError(f"{name} is compiled into kernels; use {instead} in Python")
 
-        @overload(refuse, jit_options=_JOINED)
+        @overload(refuse, jit_options=JOINED)
         def choose(x):
             chosen = single if x == types.float32 else double
             return lambda x: chosen(x)

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from fastmlp.core.functions import exp_parts32, exp_parts64, first_of, for_kernels, joined
+from fastmlp.core.functions import exp_parts32, exp_parts64, first_of, for_kernels
+from fastmlp.core.kernel import joined
 from fastmlp.core.numbers import polynomial, times_power_of_two, with_sign
 
 # (1 + 1.25 y) e**(y**2 / 2) Phi(-y) = 1/2 + s (c[0] + c[1] t + c[2] t**2 + ...) for y >= 0, with

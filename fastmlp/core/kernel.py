@@ -132,6 +132,13 @@ ENTRY: dict[str, Any] = {
     "no_cfunc_wrapper": True,
 }
 CALLEE = ENTRY | {"no_cpython_wrapper": True, "pipeline_class": _CalleeCompiler}
+# A call that stays a call keeps its loop from becoming vectors.
+JOINED = CALLEE | {"forceinline": True}
+
+
+def joined(function: Callable) -> Any:
+    """Compile `function` as a kernel that LLVM writes into its caller, however long it is."""
+    return njit(**JOINED)(function)
 
 
 def by_type(

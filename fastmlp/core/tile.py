@@ -144,6 +144,12 @@ class Writer:
             for r in range(tile.rows)
         ]
 
+    def places(self, tile, value, position, stride):
+        """Yield each register of a tile, with its place in an array whose rows are so far apart."""
+        for r, row in enumerate(self.rows(tile, value)):
+            for c, vector in enumerate(row):
+                yield vector, self.at(position, r, stride, c * tile.lanes)
+
     def tile(self, tile, rows):
         """Return the tile made of `rows` of vectors."""
         value = ir.Constant(tile.registers, ir.Undefined)
@@ -303,9 +309,8 @@ def store(typing_context, tile, array, position, stride):
 
     def write(context, builder, signature, values):
         w = Writer(context, builder, signature, values)
-        for r, row in enumerate(w.rows(tile, values[0])):
-            for c, vector in enumerate(row):
-                w.store(tile, vector, 1, w.at(values[2], r, values[3], c * tile.lanes))
+        for vector, at in w.places(tile, values[0], values[2], values[3]):
+            w.store(tile, vector, 1, at)
         return context.get_dummy_value()
 
     return types.void(tile, array, types.intp, types.intp), write
@@ -318,11 +323,12 @@ def store_where_positive(typing_context, tile, gate, gate_at, array, position, s
     def write(context, builder, signature, values):
         w = Writer(context, builder, signature, values)
         zero = ir.Constant(tile.vector, None)
-        for r, row in enumerate(w.rows(tile, values[0])):
-            for c, vector in enumerate(row):
-                g = w.load(tile, 1, w.at(values[2], r, values[5], c * tile.lanes))
-                kept = builder.select(builder.fcmp_ordered(">", g, zero), vector, zero)
-                w.store(tile, kept, 3, w.at(values[4], r, values[5], c * tile.lanes))
+        gate = w.places(tile, values[0], values[2], values[5])
+        target = w.places(tile, values[0], values[4], values[5])
+        for (vector, gate_at), (_, at) in zip(gate, target, strict=True):
+            g = w.load(tile, 1, gate_at)
+            kept = builder.select(builder.fcmp_ordered(">", g, zero), vector, zero)
+            w.store(tile, kept, 3, at)
         return context.get_dummy_value()
 
     return types.void(tile, gate, types.intp, array, types.intp, types.intp), write
@@ -334,10 +340,8 @@ def store_product(typing_context, tile, array, position, stride):
 
     def write(context, builder, signature, values):
         w = Writer(context, builder, signature, values)
-        for r, row in enumerate(w.rows(tile, values[0])):
-            for c, vector in enumerate(row):
-                at = w.at(values[2], r, values[3], c * tile.lanes)
-                w.store(tile, builder.fmul(vector, w.load(tile, 1, at)), 1, at)
+        for vector, at in w.places(tile, values[0], values[2], values[3]):
+            w.store(tile, builder.fmul(vector, w.load(tile, 1, at)), 1, at)
         return context.get_dummy_value()
 
     return types.void(tile, array, types.intp, types.intp), write
@@ -350,11 +354,9 @@ def descend(typing_context, tile, rate, array, position, stride):
     def write(context, builder, signature, values):
         w = Writer(context, builder, signature, values)
         minus_rate = w.spread(builder.fneg(values[1]), tile.lanes)
-        for r, row in enumerate(w.rows(tile, values[0])):
-            for c, gradient in enumerate(row):
-                at = w.at(values[3], r, values[4], c * tile.lanes)
-                weights = w.load(tile, 2, at)
-                w.store(tile, w.multiply_add(tile, minus_rate, gradient, weights), 2, at)
+        for gradient, at in w.places(tile, values[0], values[3], values[4]):
+            weights = w.load(tile, 2, at)
+            w.store(tile, w.multiply_add(tile, minus_rate, gradient, weights), 2, at)
         return context.get_dummy_value()
 
     return types.void(tile, tile.dtype, array, types.intp, types.intp), write
