@@ -68,6 +68,17 @@ from_zero_below_one = _number_that(lambda x: 0 <= x < 1, "a number of at least 0
 between_zero_and_one = _number_that(lambda x: 0 < x < 1, "a number above 0 and below 1")
 
 
+def list_of(name: str, values: Any, n: int, what: str) -> list[Any]:
+    """Return `values` as a list of n; TypeError or ValueError otherwise."""
+    try:
+        found = list(values)
+    except TypeError:
+        raise TypeError(f"{name} is {type(values).__name__}; accepted is a list of {what}") from None
+    if len(found) != n:
+        raise ValueError(f"{name} has {len(found)} {what}; accepted are {n}")
+    return found
+
+
 def for_each(name: str, value: Any, n: int, check: Checker) -> list[Any]:
     """Return `value`, one for all or a list of n, as a list of what `check` returns of each."""
     if np.ndim(value) == 0:

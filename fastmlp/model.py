@@ -10,15 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastmlp import checks, files, saving, targets
-from fastmlp.core.gather import SparseRows
-from fastmlp.core.losses import Targets
 from fastmlp.core.run import NotFinite
 from fastmlp.core.storage import Network
 from fastmlp.losses import LOSSES
 from fastmlp.metrics import METRICS
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.parameter_views import ParameterViews
-from fastmlp.training import State
+from fastmlp.reading import Reader
+from fastmlp.settings import Settings
+from fastmlp.state import State
 
 
 class Model:
@@ -33,14 +33,16 @@ class Model:
     """
 
     _kind: ClassVar[Any]  # the class that `_arguments` are those of, whatever subclasses take
+    _settings: Settings
     _state: State
     _random: Any  # where random numbers come from; None for NumPy's global state
+    _feature_names: list[str] | None  # the columns of the frame that it was fitted on
+    _running: Any  # a lock, held by the fit that runs
     _fit: Any = None  # the `Fit` that runs
     _fitted = False
-    learning_rate: Any
     loss: Any
-    dtype: np.dtype
-    n_threads: int | None
+    dtype: Any
+    n_threads: Any
     history_: dict[str, list[float]]
     stop_training: bool
 
@@ -50,7 +52,7 @@ class Model:
 
     def __repr__(self) -> str:
         """Return the call that makes a network like this one: what is not the default."""
-        defaults = inspect.signature(type(self)).parameters
+        defaults = inspect.signature(self._kind).parameters  # a subclass may take others
         shown = [
             f"{name}={(value.name if isinstance(value, np.dtype) else value)!r}"
             for name, value in self._arguments().items()
@@ -98,29 +100,27 @@ class Model:
 
     # Prediction -------------------------------------------------------------------------------
 
-    def _threads(self) -> int | None:
-        return None if self.n_threads is None else checks.thread_count(self.n_threads)
-
-    def _rows(self, name: str, X: Any) -> np.ndarray | SparseRows:
-        """Return X in the form that kernels take."""
-        rows = checks.feature_rows(name, X, self._network.sizes[0], self.dtype)
-        if isinstance(rows, SparseRows):
-            if self._network.scaling[: self._network.sizes[0]].any():
-                raise ValueError(f"{name} is sparse, which an input_shift other than 0 would fill")
-        return rows
-
-    def _targets(self, name: str, y: Any, n_samples: int) -> Targets:
-        """Return y in the form that kernels take."""
-        loss, n_out = self._state.loss, self._network.sizes[-1]
-        return targets.targets(name, y, n_samples, loss, n_out, self.dtype)
-
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the mean that is predicted for each row of X, (n_samples, n_out)."""
-        rows = self._rows("X", X)
+        rows = self._reader.rows("X", X)
         try:
-            return self._state.outputs(rows, self._threads())[0]
+            return self._state.outputs(rows, self.n_threads)[0]
         except NotFinite as error:
             raise checks.not_finite("X", error.row, self.dtype) from None
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._state, self._feature_names)
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """The columns of the frame that the network was fitted on; AttributeError if it was none.
+
+        A frame must have the same columns in the same order from then on.
+        """
+        if self._feature_names is None:
+            raise AttributeError("the network was not fitted on a frame whose columns have names")
+        return np.array(self._feature_names, object)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of every class, or of every label, for each row of X.
@@ -172,7 +172,7 @@ class Model:
         are those of `fit`.
         """
         outputs = self._outputs(X)
-        found = self._targets("y", y, len(outputs))
+        found = self._reader.targets("y", y, len(outputs))
         found = targets.weighted(found, sample_weight, None, len(outputs), self._network.sizes[-1])
         metric = METRICS["r2" if self.loss.task == "values" else "accuracy"]
         return metric(*targets.as_scored(found, outputs))
@@ -204,15 +204,18 @@ class Model:
         return saving.loaded(cls, path)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = {"_state", "_random", "_fit", "_fitted", "history_", "num_layers"}
-        own |= {name for name in vars(self) if name in self._arguments()}
+        own = {
+            "_settings", "_state", "_random", "_running", "_fit", "_fitted", "_feature_names",
+            "_partial", "history_",
+        }  # fmt: skip
         others = {name: value for name, value in vars(self).items() if name not in own}
-        raw = {"learning_rate": self.learning_rate}  # pickle keeps functions too
-        return {"network": saving.plain(self), "raw": raw, "others": others}
+        rate = self._settings.learning_rate  # pickle keeps functions too
+        return {"network": saving.plain(self), "learning_rate": rate, "others": others}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         saving.remake(self, state["network"])
-        vars(self).update(state["raw"] | state["others"])
+        self._change(learning_rate=state["learning_rate"])
+        vars(self).update(state["others"])
 
 
 def _equal(value: Any, default: Any) -> bool:

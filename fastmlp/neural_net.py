@@ -14,7 +14,8 @@ from fastmlp import checks, files, targets
 from fastmlp.callbacks import Callback
 from fastmlp.fitting import Fit
 from fastmlp.mlp import MLP
-from fastmlp.training import Data
+from fastmlp.settings import Assignable, Fixed
+from fastmlp.sources import Data
 
 
 class NeuralNet(MLP):
@@ -99,12 +100,12 @@ class NeuralNet(MLP):
         random_state: Any = None,
         n_threads: int | None = None,
     ):
-        self.reg_lambda = checks.real_number("reg_lambda", reg_lambda)
         super().__init__(
             layers,
             output_activation=output_activation,
             optimizer="sgd",
             learning_rate=checks.real_number("learning_rate", learning_rate),
+            l2=checks.real_number("reg_lambda", reg_lambda),
             dtype=dtype,
             input_shift=input_shift,
             input_scale=input_scale,
@@ -112,19 +113,26 @@ class NeuralNet(MLP):
             n_threads=n_threads,
         )
 
+    # What an `MLP` may be assigned besides is fixed here, where no file has it.
+    init, warm_start, l2, l1, max_norm = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
+    dropout, input_noise, clip_norm = Fixed(), Fixed(), Fixed()
+    learning_rate = Assignable(checks.real_number)
+
+    @property
+    def reg_lambda(self) -> float:
+        """The L2 penalty on the weights."""
+        return self._settings.l2
+
+    @reg_lambda.setter
+    def reg_lambda(self, value: float) -> None:
+        self._change(l2=checks.real_number("reg_lambda", value))
+
     def _arguments(self) -> dict[str, Any]:
         names = (
             "layers", "learning_rate", "reg_lambda", "output_activation", "dtype", "input_shift",
             "input_scale", "n_threads",
         )  # fmt: skip
-        return {name: getattr(self, name) for name in names} | {"layers": self._network.sizes}
-
-    def _penalties(self) -> tuple[list[float], list[float]]:
-        n = len(self._network.sizes) - 1
-        return [checks.real_number("reg_lambda", self.reg_lambda)] * n, [0.0] * n
-
-    def _rate(self) -> float:
-        return checks.real_number("learning_rate", self.learning_rate)
+        return {name: getattr(self, name) for name in names}
 
     def train(
         self,
@@ -163,7 +171,7 @@ class NeuralNet(MLP):
 
     def _pairs(self, name: str, pairs: Any) -> Data:
         X, labels = targets.labelled_pairs(name, pairs, self._network.sizes, self.dtype)
-        return Data(X, self._targets(name, labels, len(X)))
+        return Data(X, self._reader.targets(name, labels, len(X)))
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
         """Return the percentage (0 to 100) of (x, one_hot) pairs whose class is predicted."""

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
-from fastmlp.training import Data, Epoch
+from fastmlp.core.storage import Network
 
 BLOCK_BYTES = 2**26  # of rows that are shuffled together, where not all of X is
 PIECES = 64  # of a block: each lies together in X
+LOOKED_AT_TOGETHER = 2**20  # numbers of X: what is computed of them stays small
+
+
+class Data(NamedTuple):
+    """Samples that `checks` has brought into form."""
+
+    X: np.ndarray | SparseRows  # (n_samples, n_in), as `checks.feature_rows` returns it
+    targets: Targets
+
+    def weight_of(self, rows: np.ndarray, before: float) -> float:
+        """Return `before` plus these samples' weights, each 1 where none are given, one by one.
+
+        So the sum does not depend on where an epoch is cut.
+        """
+        weights = self.targets.weights
+        if len(weights) == 0:
+            return before + len(rows)
+        return float(np.add.accumulate(np.append(before, weights[rows]))[-1])
+
+
+#: One epoch: samples, and the order in which their rows are trained on, one or several times.
+Epoch = Iterator[tuple[Data, np.ndarray]]
 
 
 def block_rows(batch_size: int, n_bytes: int) -> int:
@@ -29,10 +51,11 @@ def epoch_of_arrays(
 
     Where it is "blocks", pieces of rows that lie together are drawn, `PIECES` to a block, and
     the rows of a block shuffled: a file that is larger than the memory is read in long stretches.
+    Where one block holds all rows, that is the order of True.
     """
     n = len(data.X) if rows is None else len(rows)
-    if shuffle == "blocks":
-        size = block_rows(batch_size, row_bytes(data.X))
+    size = block_rows(batch_size, row_bytes(data.X)) if shuffle == "blocks" else n
+    if n > size:
         orders = _orders_by_blocks(n, size, source)
     else:
         orders = iter([source.permutation(n) if shuffle else np.arange(n)])
@@ -180,3 +203,23 @@ def _part_of_rows(X: SparseRows, rows: Any) -> SparseRows:
     starts = np.concatenate([[0], np.cumsum(lengths)])
     at = np.repeat(begins - starts[:-1], lengths) + np.arange(starts[-1])
     return SparseRows(X.numbers[at], X.inputs[at], starts)
+
+
+def first_not_finite(network: Network, X: np.ndarray | SparseRows) -> int | None:
+    """Return the first row of X with a number that is not finite as the kernels read it."""
+    n_in, scaling = network.sizes[0], network.scaling
+    if len(scaling) == 0 and X.dtype in (np.uint8, np.bool_):
+        return None
+    shift, scale = (scaling[:n_in], scaling[n_in:]) if len(scaling) > 0 else (None, None)
+    with np.errstate(all="ignore"):
+        if isinstance(X, SparseRows):
+            numbers = X.numbers if scale is None else X.numbers * scale[X.inputs]
+            wrong = np.flatnonzero(~np.isfinite(numbers))
+            return int(np.searchsorted(X.starts, wrong[0], "right")) - 1 if len(wrong) else None
+        together = max(1, LOOKED_AT_TOGETHER // n_in)
+        for start in range(0, len(X), together):
+            x = X[start : start + together].astype(network.dtype, copy=False)
+            finite = np.isfinite(x if scale is None else (x - shift) * scale)
+            if not finite.all():
+                return start + int(np.argmin(finite.all(axis=1)))
+    return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -23,6 +22,7 @@ from fastmlp.core.storage import ForwardSpace, Network, Workspace
 
 LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
 RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
+STEP_SECONDS = 0.3  # a longer step is stopped by Ctrl-C, and so copies what it changes before
 # The guess for the first run, of a slow core: what a multiply-add takes, what a row takes besides
 # in each layer, and a step. Runs grow from there.
 MULTIPLY_ADD, PER_ROW, PER_STEP = 1e-10, 2e-7, 2e-6  # seconds
@@ -208,41 +208,48 @@ class Pace:
         """How many steps make a run of `RUN_SECONDS`; at least 1."""
         return max(1, min(int(RUN_SECONDS / self.step_seconds), MOST_STEPS))
 
+    @property
+    def is_long(self) -> bool:
+        """Whether a single step takes so long that an interrupt must stop it."""
+        return self.step_seconds > STEP_SECONDS
+
     def measured(self, steps: int, seconds: float) -> None:
         """Heed what a run took; one that was fast by chance makes the next not much longer."""
         self.step_seconds = max(seconds / steps, self.step_seconds / 8)
 
 
-def train_epoch(
+def train_run(
     network: Network,
     descent: Descent,
     samples: Samples,
     work: Workspace,
     pace: Pace,
-    report: Callable[[int, float], None] | None = None,
+    first: int = 0,
     loss: float = 0.0,
-) -> float:
-    """Train on every minibatch of ``samples.order`` once, in runs of about `RUN_SECONDS`.
+) -> tuple[int, float]:
+    """Train on minibatches of ``samples.order``, from number `first` on, for about `RUN_SECONDS`.
 
     Parameters
     ----------
     network : Network
         Its parameters are changed.
     descent : Descent
-        Its moments are changed, and its steps counted.
+        Its moments are changed, and its counts advance with every finished step.
     samples : Samples
     work : Workspace
         Overwritten. It has room for one minibatch and as many workers as train.
     pace : Pace
         Changed by what is measured.
-    report : callable, optional
-        Called after each run with the samples done so far and the sum of the losses.
+    first : int, default 0
+        Below the number of minibatches.
     loss : float, default 0.0
         The sum of the losses of samples before these.
 
     Returns
     -------
-    float
+    last : int
+        The number of the minibatch where the next run begins.
+    loss : float
         `loss` plus the samples' losses, times their weights, each by the parameters of its step.
 
     Raises
@@ -252,58 +259,31 @@ def train_epoch(
     Diverged
         Where a loss is not finite; likewise.
     KeyboardInterrupt
-        After the run in which it came, whose steps are finished, or where a single step takes
-        longer than a run, within the step, which is undone.
+        After the run in which it came, whose steps are finished. Where ``pace.is_long``, within
+        the step: then parameters, moments and counts must be restored by the caller.
     """
-    n_workers, n_samples = len(work.refused), len(samples.order)
-    parameters = network.parameters
-    n_steps = -(-n_samples // samples.batch_size)
-    plain = samples.draws is None
-    # Compiled here, before threads wait for one another.
-    train_steps(0, 1, new_team(), parameters, descent.steps(0, plain), samples, work, 0, 0, 0.0)
-    step = 0
-    while step < n_steps:
-        last = min(step + pace.steps, n_steps)
-        team, optimizer, began = new_team(), descent.steps(last - step, plain), time.perf_counter()
+    n_workers = len(work.refused)
+    last = min(first + pace.steps, -(-len(samples.order) // samples.batch_size))
+    optimizer = descent.steps(last - first, samples.draws is None)
+    team = new_team()
 
-        def task(
-            worker: int, team=team, optimizer=optimizer, first=step, last=last, loss=loss
-        ) -> float:
-            return train_steps(
-                worker, n_workers, team, parameters, optimizer, samples, work, first, last, loss
-            )
+    def task(worker: int, last: int = last) -> float:
+        return train_steps(
+            worker, n_workers, team, network.parameters, optimizer, samples, work, first, last, loss
+        )
 
-        if pace.step_seconds <= RUN_SECONDS:
-            try:
-                loss = _together(n_workers, task, team)[0]
-            except KeyboardInterrupt:
-                if team[BEGUN] > 0:
-                    descent.taken_steps(last - step)
-                raise
-        else:  # too long to wait for: to be stopped within the step, and then undone
-            with _undone_if_interrupted(parameters, descent.first, descent.second):
-                loss = _stoppable(partial(_together, n_workers, task, team), team)[0]
-        if (work.refused > 0).any():
-            raise NotFinite(int(work.refused.max()) - 1)
-        if work.refused.any():
-            raise Diverged
-        descent.taken_steps(last - step)
-        pace.measured(last - step, time.perf_counter() - began)
-        step = last
-        if report is not None:
-            report(min(step * samples.batch_size, n_samples), loss)
-    return loss
-
-
-@contextlib.contextmanager
-def _undone_if_interrupted(*arrays: np.ndarray) -> Iterator[None]:
-    before = [array.copy() for array in arrays]
-    try:
-        yield
-    except BaseException:
-        for array, copy in zip(arrays, before, strict=True):
-            array[...] = copy
-        raise
+    if n_workers > 1:  # compile here, before threads wait for one another
+        task(0, first)
+        team = new_team()
+    began = time.perf_counter()
+    together = partial(_together, n_workers, task, team)
+    total = (_stoppable(together, team) if pace.is_long else together())[0]
+    if (work.refused > 0).any():
+        raise NotFinite(int(work.refused.max()) - 1)
+    if work.refused.any():
+        raise Diverged
+    pace.measured(last - first, time.perf_counter() - began)
+    return last, total
 
 
 def predict(

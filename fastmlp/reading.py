@@ -1,0 +1,93 @@
+"""What a network is trained on and predicts for, checked and brought into form (floor 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastmlp import checks, targets
+from fastmlp.core.gather import SparseRows
+from fastmlp.core.losses import Targets
+from fastmlp.sources import Data
+from fastmlp.state import State
+
+
+class Reader:
+    """Checks X, y and weights against a network, and returns them as the kernels take them.
+
+    Parameters
+    ----------
+    state : State
+        Read: the network's sizes, type and scaling, and the loss.
+    feature_names : list of str or None
+        The columns of the frame that the network was fitted on, if it was one.
+    """
+
+    def __init__(self, state: State, feature_names: list[str] | None = None):
+        self.state, self.feature_names = state, feature_names
+
+    def rows(self, name: str, X: Any) -> np.ndarray | SparseRows:
+        """Return X, of which a frame must have the columns of the one before."""
+        network = self.state.network
+        self._check_names(name, names_of(X))
+        rows = checks.feature_rows(name, X, network.sizes[0], network.dtype)
+        if isinstance(rows, SparseRows) and network.scaling[: network.sizes[0]].any():
+            raise ValueError(f"{name} is sparse, which an input_shift other than 0 would fill")
+        return rows
+
+    def _check_names(self, name: str, names: list[str] | None) -> None:
+        known = self.feature_names
+        if names is None or known is None or names == known or len(names) != len(known):
+            return
+        k = next(k for k, pair in enumerate(zip(names, known, strict=True)) if len(set(pair)) > 1)
+        raise ValueError(
+            f"{name} has the column {names[k]!r} at position {k}, where the network was fitted on "
+            f"{known[k]!r}; accepted are the same columns in the same order"
+        )
+
+    def targets(self, name: str, y: Any, n_samples: int) -> Targets:
+        """Return y."""
+        network = self.state.network
+        return targets.targets(
+            name, y, n_samples, self.state.loss, network.sizes[-1], network.dtype
+        )
+
+    def samples(
+        self,
+        X_name: str,
+        X: Any,
+        y_name: str,
+        y: Any,
+        sample_weight: Any = None,
+        require_positive: bool = True,
+    ) -> Data:
+        """Return X, y and the weights of the samples."""
+        rows = self.rows(X_name, X)
+        found = self.targets(y_name, y, len(rows))
+        n_out = self.state.network.sizes[-1]
+        return Data(
+            rows, targets.weighted(found, sample_weight, None, len(rows), n_out, require_positive)
+        )
+
+    def batch(self, name: str, batch: Any, require_positive: bool = True) -> Data:
+        """Return the samples of a tuple (X, y) or (X, y, sample_weight)."""
+        try:
+            X, y, *weight = batch
+            if len(weight) > 1:
+                raise ValueError
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{name} is not a tuple (X, y) or (X, y, sample_weight), which is accepted"
+            ) from None
+        weights = weight[0] if weight else None
+        return self.samples(f"{name}[0]", X, f"{name}[1]", y, weights, require_positive)
+
+
+def names_of(X: Any) -> list[str] | None:
+    """Return the names of the columns of a frame; None where X has none, or not only strings."""
+    try:
+        names = list(X.columns)
+    except (AttributeError, TypeError):
+        return None
+    return names if names and all(isinstance(name, str) for name in names) else None
