@@ -123,9 +123,9 @@ class Fit:
     ) -> Data:
         rows = self.model._rows(X_name, X)
         found = self.model._targets(y_name, y, len(rows))
-        n_out = self.model._network.sizes[-1]
-        weights = (sample_weight, class_weight, len(rows), n_out, some)
-        return Data(rows, targets.weighted(found, *weights))
+        found = targets.weighted(found, sample_weight, len(rows), some)
+        loss, n_out = self.model._state.loss, self.model._network.sizes[-1]
+        return Data(rows, targets.class_weighted(found, class_weight, loss, n_out, some=some))
 
     def _batch(self, name: str, batch: Any, class_weight: Any = None, some: bool = True) -> Data:
         try:

@@ -69,16 +69,17 @@ class State:
         """Return the parameters and the moments."""
         return self.network.parameters, self.descent.first, self.descent.second
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether predictions are probabilities, from nothing but identity and relu."""
-        return self.loss == (SOFTMAX, 0.0) and self.network.is_simple
+    def is_plain(self, targets: Targets | None) -> bool:
+        """Whether the plain kernels do: for labels, if any, and nothing but identity and relu."""
+        soft = targets is not None and len(targets.labels) == 0
+        return self.loss == (SOFTMAX, 0.0) and self.network.is_simple and not soft
 
     def outputs(
         self, X: np.ndarray | SparseRows, n_threads: int | None, targets: Targets | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the means that are predicted for the rows of X, and their losses."""
-        return predict(self.network, X, None if self.is_plain else self.loss, n_threads, targets)
+        loss = None if self.is_plain(targets) else self.loss
+        return predict(self.network, X, loss, n_threads, targets)
 
     def moments(self) -> dict[str, np.ndarray]:
         """Return the moments that the update rule has, laid out as the parameters."""
@@ -180,7 +181,7 @@ class Training:
     def _train(self, data: Data, order: np.ndarray, done: int, loss: float) -> float:
         """Train on one block; return `loss` plus its losses."""
         state, room = self.state, self._room_for(data)
-        plain = state.is_plain and state.descent.is_plain and state.input_noise == 0
+        plain = state.is_plain(data.targets) and state.descent.is_plain and state.input_noise == 0
         samples = Samples(
             rows_of(data.X),
             state.network.scaling,
@@ -243,6 +244,6 @@ def evaluate(
 ) -> tuple[float, dict[str, float]]:
     """Return the mean loss, weighted by the samples' weights, and the value of each metric."""
     outputs, losses = state.outputs(data.X, n_threads, data.targets)
-    scored = as_scored(data.targets, outputs)
+    scored = as_scored(data.targets, outputs, state.loss)
     scores = {metric.name: metric(*scored) for metric in metrics}
     return float(np.average(losses, weights=scored[-1])), scores
