@@ -73,7 +73,9 @@ def list_of(name: str, values: Any, n: int, what: str) -> list[Any]:
     try:
         found = list(values)
     except TypeError:
-        raise TypeError(f"{name} is {type(values).__name__}; accepted is a list of {what}") from None
+        raise TypeError(
+            f"{name} is {type(values).__name__}; accepted is a list of {what}"
+        ) from None
     if len(found) != n:
         raise ValueError(f"{name} has {len(found)} {what}; accepted are {n}")
     return found

@@ -109,9 +109,9 @@ class Fit:
         """Return the data with each weight times that of its class, "balanced" over `rows`."""
         if self.class_weight is None:
             return data
-        n_out = self.model._network.sizes[-1]
+        loss, n_out = self.model._state.loss, self.model._network.sizes[-1]
         found = targets.class_weighted(
-            data.targets, self.class_weight, n_out, rows, require_positive
+            data.targets, self.class_weight, loss, n_out, rows, require_positive
         )
         return Data(data.X, found)
 
@@ -143,10 +143,10 @@ class Fit:
             drawn = source.permutation(len(self.data.X))
             n = round(self.fraction * len(drawn))
             self.validation, rows = sources.part(self.data, np.sort(drawn[:n])), np.sort(drawn[n:])
-        if self.data is not None:
-            self.data = self._weighted_by_class(self.data, rows)
         if self.scores_training and self.validation is None:
             self.scored = self.data
+        if self.data is not None:
+            self.data = self._weighted_by_class(self.data, rows)
         return rows
 
     def _epoch(self, rows: np.ndarray | None) -> Epoch:
@@ -316,6 +316,7 @@ class Fit:
             if isinstance(error, NotFinite):
                 raise checks.not_finite(error.name, error.row, model.dtype) from None
             raise
+
     # Going on ---------------------------------------------------------------------------------
 
     def _shape(self) -> dict[str, Any]:

@@ -173,9 +173,9 @@ class Model:
         """
         outputs = self._outputs(X)
         found = self._reader.targets("y", y, len(outputs))
-        found = targets.weighted(found, sample_weight, None, len(outputs), self._network.sizes[-1])
+        found = targets.weighted(found, sample_weight, len(outputs))
         metric = METRICS["r2" if self.loss.task == "values" else "accuracy"]
-        return metric(*targets.as_scored(found, outputs))
+        return metric(*targets.as_scored(found, outputs, self._state.loss))
 
     # On disk ----------------------------------------------------------------------------------
 

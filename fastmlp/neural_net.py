@@ -145,8 +145,9 @@ class NeuralNet(MLP):
         Parameters
         ----------
         training_data : list of (x, one_hot) pairs
-            x of n_in numbers, one_hot of n_out; the list is left as it is. Each epoch goes
-            through it in an order that ``random.shuffle`` makes of the last epoch's.
+            x of n_in numbers, one_hot of n_out, or probabilities, or a label; the list is left as
+            it is. Each epoch goes through it in an order that ``random.shuffle`` makes of the last
+            epoch's.
         validation_data : list of pairs, optional
             Scored after every epoch, with one line printed; never trained on.
         epochs : int, default 10
@@ -170,13 +171,19 @@ class NeuralNet(MLP):
         fit.run(checks.whole_number("epochs", epochs, 0))
 
     def _pairs(self, name: str, pairs: Any) -> Data:
-        X, labels = targets.labelled_pairs(name, pairs, self._network.sizes, self.dtype)
-        return Data(X, self._reader.targets(name, labels, len(X)))
+        X, y = targets.labelled_pairs(name, pairs, self._network.sizes, self.dtype)
+        return Data(X, self._reader.targets(name, y, len(X)))
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
-        """Return the percentage (0 to 100) of (x, one_hot) pairs whose class is predicted."""
+        """Return the percentage (0 to 100) of (x, one_hot) pairs whose class is predicted.
+
+        Of probabilities instead of a one-hot, that is the most probable class.
+        """
         data = self._pairs("test_data", test_data)
-        return 100 * np.count_nonzero(self.predict(data.X) == data.targets.labels) / len(data.X)
+        expected, outputs, _ = targets.as_scored(
+            data.targets, self._outputs(data.X), self._state.loss
+        )
+        return 100 * np.count_nonzero(outputs.argmax(axis=1) == expected) / len(data.X)
 
     def dump(self, file: str | os.PathLike | IO[bytes]) -> None:
         """Pickle the network to a path (whole or not at all) or into an open binary file."""

@@ -65,10 +65,7 @@ class Reader:
         """Return X, y and the weights of the samples."""
         rows = self.rows(X_name, X)
         found = self.targets(y_name, y, len(rows))
-        n_out = self.state.network.sizes[-1]
-        return Data(
-            rows, targets.weighted(found, sample_weight, None, len(rows), n_out, require_positive)
-        )
+        return Data(rows, targets.weighted(found, sample_weight, len(rows), require_positive))
 
     def batch(self, name: str, batch: Any, require_positive: bool = True) -> Data:
         """Return the samples of a tuple (X, y) or (X, y, sample_weight)."""

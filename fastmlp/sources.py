@@ -10,6 +10,7 @@ import numpy as np
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
 from fastmlp.core.storage import Network
+from fastmlp.targets import of_one_form
 
 BLOCK_BYTES = 2**26  # of rows that are shuffled together, where not all of X is
 PIECES = 64  # of a block: each lies together in X
@@ -155,11 +156,12 @@ def joined(parts: list[Data]) -> Data:
         raise TypeError("X has dense and sparse batches; accepted are all of one kind")
     else:
         X = np.concatenate(Xs)
+    found = of_one_form([data.targets for data in parts], [len(data.X) for data in parts])
     return Data(
         X,
         Targets(
-            np.concatenate([data.targets.labels for data in parts]),
-            np.concatenate([data.targets.values for data in parts]),
+            np.concatenate([targets.labels for targets in found]),
+            np.concatenate([targets.values for targets in found]),
             _joined_weights(parts),
         ),
     )

@@ -54,15 +54,14 @@ class State:
         """Whether no parameter and no moment is NaN or infinity."""
         return all(np.isfinite(array).all() for array in self.arrays())
 
-    @property
-    def predicts_plainly(self) -> bool:
-        """Whether predictions are probabilities, from nothing but identity and relu."""
-        return self.loss == (SOFTMAX, 0.0) and self.network.is_simple
+    def predicts_plainly(self, targets: Targets | None) -> bool:
+        """Whether the plain kernels do: for labels, if any, and nothing but identity and relu."""
+        soft = targets is not None and len(targets.labels) == 0
+        return self.loss == (SOFTMAX, 0.0) and self.network.is_simple and not soft
 
-    @property
-    def trains_plainly(self) -> bool:
-        """Whether training, too, needs nothing but SGD with l2 at most."""
-        return self.predicts_plainly and self.descent.is_plain and self.input_noise == 0
+    def trains_plainly(self, targets: Targets) -> bool:
+        """Whether the plain kernels do for training: by SGD, and with l2 at most."""
+        return self.predicts_plainly(targets) and self.descent.is_plain and self.input_noise == 0
 
     @property
     def is_drawn_from(self) -> bool:
@@ -73,7 +72,7 @@ class State:
         self, X: np.ndarray | SparseRows, n_threads: int | None, targets: Targets | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the means that are predicted for the rows of X, and their losses."""
-        loss = None if self.predicts_plainly else self.loss
+        loss = None if self.predicts_plainly(targets) else self.loss
         return predict(self.network, X, loss, n_threads, targets)
 
     def moments(self) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +31,6 @@ class Room(NamedTuple):
     batch_size: int
     most_listed: int  # in a row, where they are sparse
     version: int  # of the `State` that it was made for
-    plain: bool  # whether the kernels for plain training suffice
 
 
 class Training:
@@ -127,7 +126,7 @@ class Training:
         rows, seen = np.asarray(order, np.int64), self.state.seen
         batch_size, step = min(self.batch_size, len(rows)), 0
         room = self._room_for(data)
-        samples = self._samples(data, rows, batch_size, seen, room)
+        samples = self._samples(data, rows, batch_size, seen, room.inputs)
         while True:
             step, loss = self._run(data, samples, step, loss)
             if report is not None:
@@ -136,21 +135,21 @@ class Training:
                 return loss
             if room.version != self.state.version:  # a callback has assigned something
                 room = self._room_for(data)
-                samples = self._samples(data, rows, batch_size, seen, room)
+                samples = self._samples(data, rows, batch_size, seen, room.inputs)
 
     def _samples(
-        self, data: Data, rows: np.ndarray, batch_size: int, seen: int, room: Room
+        self, data: Data, rows: np.ndarray, batch_size: int, seen: int, inputs: int
     ) -> Samples:
-        state = self.state
+        state, plain = self.state, self.state.trains_plainly(data.targets)
         return Samples(
             rows_of(data.X),
             state.network.scaling,
             data.targets,
-            None if room.plain else state.loss,
-            None if room.plain else Draws(state.key, seen, state.input_noise),
+            None if plain else state.loss,
+            None if plain else Draws(state.key, seen, state.input_noise),
             rows,
             batch_size,
-            room.inputs,
+            inputs,
         )
 
     def _run(self, data: Data, samples: Samples, step: int, loss: float) -> tuple[int, float]:
@@ -197,10 +196,7 @@ class Training:
             or len(old.work.refused) < n_workers
         ):
             work = state.network.workspace(batch_size, n_workers, inputs, most_listed)
-            old = Room(
-                work, inputs, batch_size, most_listed, state.version, state.trains_plainly
-            )
-            self._room = old
+            self._room = old = Room(work, inputs, batch_size, most_listed, state.version)
         return old
 
 
@@ -209,6 +205,6 @@ def evaluate(
 ) -> tuple[float, dict[str, float]]:
     """Return the mean loss, weighted by the samples' weights, and the value of each metric."""
     outputs, losses = state.outputs(data.X, n_threads, data.targets)
-    scored = as_scored(data.targets, outputs)
+    scored = as_scored(data.targets, outputs, state.loss)
     scores = {metric.name: metric(*scored) for metric in metrics}
     return float(np.average(losses, weights=scored[-1])), scores

@@ -564,7 +564,7 @@ def test_a_plateau_is_restored_from_its_state():
     for cut in range(8):
         first, second = (ReduceLROnPlateau("loss", 0.5, patience=2, cooldown=1) for _ in range(2))
         mlp = MLP([1, 1], random_state=0)
-            for plateau, epochs in ((first, range(cut)), (second, range(cut, 8))):
+        for plateau, epochs in ((first, range(cut)), (second, range(cut, 8))):
             plateau.set_model(mlp)
             plateau.on_train_begin()
             if plateau is second:
