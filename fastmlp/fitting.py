@@ -122,7 +122,6 @@ class Fit:
             raise ValueError("validation_data and validation_fraction are given; accepted is one")
         if pair is not None:
             self.validation = self.reader.batch("validation_data", pair)
-            checks.finite_rows("validation_data[0]", self.validation.X)
         if self.fraction > 0:
             if self.data is None:
                 raise ValueError(
@@ -195,7 +194,8 @@ class Fit:
 
     def _new_training(self) -> Training:
         n = self.batch_size if self.data is None else min(self.batch_size, len(self.data.X))
-        return Training(self.model._state, n, self.model.n_threads)
+        report = self._report if self.callbacks else None
+        return Training(self.model._state, n, self.model.n_threads, report)
 
     def _run(self, epochs: int, found: dict[str, Any] | None) -> None:
         model, source, training = self.model, self.model._source, self.training
@@ -240,8 +240,7 @@ class Fit:
         self._tell("on_epoch_begin", epoch, {})
         self.epochs_done += 1
         try:
-            report = self._report if self.callbacks else None
-            recorded = {"loss": self.training.epoch(self._epoch(rows), report)} | self._scores()
+            recorded = {"loss": self.training.epoch(self._epoch(rows))} | self._scores()
         except Diverged as error:
             model.stop_training = True
             warnings.warn(
@@ -249,7 +248,7 @@ class Fit:
                 "learning_rate, scaled inputs or clip_norm may help; the weights are the last "
                 "finite ones",
                 DivergenceWarning,
-                stacklevel=6,
+                stacklevel=5,
             )
             return
         finally:
@@ -267,10 +266,7 @@ class Fit:
             if self.scored is None:
                 return {}
             return evaluate(state, self.scored, self.metrics, n_threads)[1]
-        try:
-            loss, scores = evaluate(state, self.validation, self.metrics, n_threads)
-        except NotFinite as error:  # as scaled: the numbers themselves were looked at
-            raise NotFinite(error.row, "validation_data[0]") from None
+        loss, scores = evaluate(state, self.validation, self.metrics, n_threads)
         if not math.isfinite(loss):
             raise Diverged("the validation loss")
         found = {f"validation_{name}": score for name, score in scores.items()}

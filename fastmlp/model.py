@@ -50,6 +50,10 @@ class Model:
         """Return the arguments, apart from random_state, that make a network like this one."""
         raise NotImplementedError
 
+    def _change(self, **changes: Any) -> None:
+        """Take other settings, all of them or, where one is refused, none."""
+        raise NotImplementedError
+
     def __repr__(self) -> str:
         """Return the call that makes a network like this one: what is not the default."""
         defaults = inspect.signature(self._kind).parameters  # a subclass may take others

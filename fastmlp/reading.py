@@ -9,7 +9,7 @@ import numpy as np
 from fastmlp import checks, targets
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
-from fastmlp.sources import Data
+from fastmlp.sources import Data, first_not_finite
 from fastmlp.state import State
 
 
@@ -68,7 +68,7 @@ class Reader:
         return Data(rows, targets.weighted(found, sample_weight, len(rows), require_positive))
 
     def batch(self, name: str, batch: Any, require_positive: bool = True) -> Data:
-        """Return the samples of a tuple (X, y) or (X, y, sample_weight)."""
+        """Return the samples of a tuple (X, y) or (X, y, sample_weight), all of them finite."""
         try:
             X, y, *weight = batch
             if len(weight) > 1:
@@ -78,7 +78,11 @@ class Reader:
                 f"{name} is not a tuple (X, y) or (X, y, sample_weight), which is accepted"
             ) from None
         weights = weight[0] if weight else None
-        return self.samples(f"{name}[0]", X, f"{name}[1]", y, weights, require_positive)
+        data = self.samples(f"{name}[0]", X, f"{name}[1]", y, weights, require_positive)
+        row = first_not_finite(self.state.network, data.X)
+        if row is not None:
+            raise checks.not_finite(f"{name}[0]", row, self.state.network.dtype)
+        return data
 
 
 def names_of(X: Any) -> list[str] | None:

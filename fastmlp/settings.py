@@ -1,4 +1,4 @@
-"""The arguments of a network, checked together, and attributes to read and assign them (floor 4)."""
+"""The arguments of a network, checked together, and the attributes for them (floor 4)."""
 
 from __future__ import annotations
 

@@ -43,6 +43,8 @@ class Training:
     batch_size : int
     n_threads : int or None
         As in `MLP`.
+    report : callable, optional
+        Called after every run with the samples of the epoch so far and the sum of their losses.
 
     Attributes
     ----------
@@ -53,8 +55,15 @@ class Training:
         many steps there were before it. Until the snapshot is another, it can be restored.
     """
 
-    def __init__(self, state: State, batch_size: int, n_threads: int | None):
+    def __init__(
+        self,
+        state: State,
+        batch_size: int,
+        n_threads: int | None,
+        report: Callable[[int, float], None] | None = None,
+    ):
         self.state, self.batch_size, self.n_threads = state, batch_size, n_threads
+        self.report = report
         self.snapshot = Snapshot(state)
         self.refuses = False
         self._is_fresh = False  # whether the snapshot is of the state as it is
@@ -71,7 +80,7 @@ class Training:
         """Begin from a state that is not that of `begin`, of which the snapshot is left alone."""
         self.snapshot, self._is_fresh = Snapshot(self.state), False
 
-    def epoch(self, blocks: Epoch, report: Callable[[int, float], None] | None = None) -> float:
+    def epoch(self, blocks: Epoch) -> float:
         """Train on all blocks of samples once; return the mean loss.
 
         After any error parameters and moments are finite.
@@ -79,8 +88,6 @@ class Training:
         Parameters
         ----------
         blocks : iterator of (Data, rows)
-        report : callable, optional
-            Called after every run with the samples done so far and the sum of their losses.
 
         Raises
         ------
@@ -95,7 +102,7 @@ class Training:
         loss, total, done = 0.0, 0.0, 0
         try:
             for data, order in blocks:
-                loss = self._train(data, order, done, loss, report)
+                loss = self._train(data, order, done, loss)
                 total = data.weight_of(order, total)
                 done += len(order)
         except BaseException:
@@ -114,14 +121,7 @@ class Training:
         self.snapshot.restore()
         return True
 
-    def _train(
-        self,
-        data: Data,
-        order: np.ndarray,
-        done: int,
-        loss: float,
-        report: Callable[[int, float], None] | None,
-    ) -> float:
+    def _train(self, data: Data, order: np.ndarray, done: int, loss: float) -> float:
         """Train on one block; return `loss` plus its losses."""
         rows, seen = np.asarray(order, np.int64), self.state.seen
         batch_size, step = min(self.batch_size, len(rows)), 0
@@ -129,8 +129,8 @@ class Training:
         samples = self._samples(data, rows, batch_size, seen, room.inputs)
         while True:
             step, loss = self._run(data, samples, step, loss)
-            if report is not None:
-                report(done + min(step * batch_size, len(rows)), loss)
+            if self.report is not None:
+                self.report(done + min(step * batch_size, len(rows)), loss)
             if step * batch_size >= len(rows):
                 return loss
             if room.version != self.state.version:  # a callback has assigned something

@@ -616,7 +616,9 @@ def test_a_divergence_keeps_the_epochs_before(make, data):
 
     recorder = Recorder()
     mlp = make(optimizer="sgd", learning_rate=rate)
-    with pytest.warns(DivergenceWarning, match="training has stopped, for the loss was NaN or inf"):
+    with pytest.warns(
+        DivergenceWarning, match="training has stopped because the loss was NaN or inf"
+    ):
         mlp.fit(*data, epochs=9, batch_size=20, callbacks=[recorder])
     calm = make(optimizer="sgd", learning_rate=0.05).fit(*data, epochs=2, batch_size=20)
     assert mlp.history_ == calm.history_ and len(recorder.parameters) == 2

@@ -183,15 +183,13 @@ def test_assigning_parameters_and_rates():
     for wrong in (None, 3):
         with pytest.raises(TypeError, match="^weights is .*accepted"):
             net.weights = wrong
-    net.learning_rate = -1
     with pytest.raises(ValueError, match="^learning_rate"):
-        net.fit(X, Y)
-    net.learning_rate, net.reg_lambda = 0.1, -1
+        net.learning_rate = -1
     with pytest.raises(ValueError, match="^reg_lambda"):
-        net.fit(X, Y)
-    net.reg_lambda, net.n_threads = 0, 0
+        net.reg_lambda = -1
     with pytest.raises(ValueError, match="^n_threads"):
-        net.fit(X, Y)
+        net.n_threads = 0
+    assert (net.learning_rate, net.reg_lambda, net.n_threads) == (0.05, 0, None)
 
 
 @pytest.mark.parametrize("source", [np.random.RandomState, np.random.default_rng])

@@ -137,7 +137,7 @@ class Descent:
     def _powers(self) -> list[float]:
         """``[beta1**taken, beta2**taken]``; of rules without these, whatever was set."""
         since = self.taken - self._known_at
-        return self._known if since == 0 or not self._corrects else self._ahead[:, since - 1]
+        return self._known if since == 0 or not self._corrects else list(self._ahead[:, since - 1])
 
     def _next_powers(self, n: int) -> np.ndarray:
         """Return both betas to the power t of the next n steps, one multiplication a step.

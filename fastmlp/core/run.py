@@ -49,7 +49,7 @@ class NotFinite(Exception):
 
 
 class Diverged(Exception):
-    """A loss is not finite; the parameters are those that it was found with."""
+    """Something is not finite, and training ends; the message names it."""
 
 
 @functools.cache
@@ -272,16 +272,15 @@ def train_run(
             worker, n_workers, team, network.parameters, optimizer, samples, work, first, last, loss
         )
 
-    if n_workers > 1:  # compile here, before threads wait for one another
-        task(0, first)
-        team = new_team()
+    task(0, first)  # compiles, before time is measured and threads wait for one another
+    team = new_team()
     began = time.perf_counter()
     together = partial(_together, n_workers, task, team)
     total = (_stoppable(together, team) if pace.is_long else together())[0]
     if (work.refused > 0).any():
         raise NotFinite(int(work.refused.max()) - 1)
     if work.refused.any():
-        raise Diverged
+        raise Diverged("the loss")
     pace.measured(last - first, time.perf_counter() - began)
     return last, total
 
