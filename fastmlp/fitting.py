@@ -20,6 +20,12 @@ from fastmlp.reading import Reader, names_of
 from fastmlp.sources import Data, Epoch
 from fastmlp.training import DivergenceWarning, Training, evaluate
 
+DEAD = (
+    "after the first epoch all units of a hidden layer are 0 for every row of X, so that nothing "
+    "more is learnt: scale the inputs, by input_scale=1/255 where they are bytes, or choose a "
+    "smaller learning_rate, and train a new network"
+)
+
 
 class Fit:
     """What `MLP.fit` was asked for.
@@ -75,6 +81,8 @@ class Fit:
                 self.shuffle = "blocks"
             self.data = self.reader.samples("X", X, "y", y, sample_weight)
             self._can_be_trained_on("X", X, self.data)
+            if self.goes_on:
+                self.reader.look_at("X", self.data.X)
             return
         if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or not _is_source(X):
             raise TypeError(
@@ -182,7 +190,7 @@ class Fit:
             )
         model._fit = self
         try:
-            self.training = self._new_training()
+            self.training = self._training()
             with self._unchanged_if_refused():
                 self._run(epochs, found)
             self._tell("on_train_end", _last(model.history_))
@@ -192,10 +200,16 @@ class Fit:
             model._running.release()
         return model
 
-    def _new_training(self) -> Training:
-        n = self.batch_size if self.data is None else min(self.batch_size, len(self.data.X))
+    def _training(self) -> Training:
+        """Return what trains; `partial_fit` finds the one of the call before."""
+        model, known = self.model, self.model._partial
+        if self.goes_on and known is not None:
+            if (known.batch_size, known.n_threads) == (self.batch_size, model.n_threads):
+                return known
         report = self._report if self.callbacks else None
-        return Training(self.model._state, n, self.model.n_threads, report)
+        training = Training(model._state, self.batch_size, model.n_threads, report)
+        model._partial = training if self.goes_on else None
+        return training
 
     def _run(self, epochs: int, found: dict[str, Any] | None) -> None:
         model, source, training = self.model, self.model._source, self.training
@@ -212,8 +226,9 @@ class Fit:
         model._feature_names = self.reader.feature_names
         n_samples = None if self.data is None else len(self.data.X if rows is None else rows)
         self._tell("set_model", model)
-        logs = {"epochs": epochs, "samples": n_samples, "greater_is_better": self._recorded}
-        self._tell("on_train_begin", logs)
+        if self.callbacks:
+            logs = {"epochs": epochs, "samples": n_samples, "greater_is_better": self._recorded}
+            self._tell("on_train_begin", logs)
         self.epochs_done = 0 if found is None else self._restore(found, source)
         if self.starts_anew or found is not None:
             training.renew()
@@ -253,6 +268,8 @@ class Fit:
             return
         finally:
             model._feature_names = self.reader.feature_names  # which the first batch may have
+        if self.training.is_dead:
+            warnings.warn(DEAD, RuntimeWarning, stacklevel=5)
         for name, value in recorded.items():
             model.history_.setdefault(name, []).append(value)
         self.at_epoch_end = True
@@ -280,6 +297,15 @@ class Fit:
         for callback in self.callbacks:
             getattr(callback, hook)(*arguments)
 
+    @property
+    def _may_fail_after_draws(self) -> bool:
+        """Whether an error is possible between the first random number and the first step.
+
+        In `partial_fit` of arrays only the user's own learning rate can raise one, and copying a
+        random state takes longer than its step.
+        """
+        return not self.goes_on or self.data is None or callable(self.model.learning_rate)
+
     @contextlib.contextmanager
     def _unchanged_if_refused(self) -> Iterator[None]:
         """Put everything back after an error before the first step, and for X that is not finite.
@@ -288,14 +314,14 @@ class Fit:
         would cost a pass over X.
         """
         model, training, source = self.model, self.training, self.model._source
-        training.begin(refuses=self.data is not None)
+        training.begin(refuses=self.data is not None and not self.goes_on)
         before = training.snapshot
         kept = {
             name: getattr(model, name)
             for name in ("history_", "_fitted", "_feature_names", "stop_training")
         }
         lengths = {name: len(values) for name, values in model.history_.items()}
-        position = checks.random_position(source)
+        position = checks.random_position(source) if self._may_fail_after_draws else None
         try:
             yield
         except Exception as error:
@@ -308,7 +334,8 @@ class Fit:
                     del values[lengths.get(name, 0) :]
                     if name not in lengths:
                         del model.history_[name]
-                checks.return_to_position(source, position)
+                if position is not None:
+                    checks.return_to_position(source, position)
             if isinstance(error, NotFinite):
                 raise checks.not_finite(error.name, error.row, model.dtype) from None
             raise

@@ -137,7 +137,7 @@ class MLP(Model):
         descent = _descent(network, settings.optimizer)
         self._settings, self._state = settings, State(network, descent, _kernel_loss(settings.loss))
         self._random = None if random_state is None else source
-        self._running, self._feature_names = threading.Lock(), None
+        self._running, self._feature_names, self._partial = threading.Lock(), None, None
         self.stop_training = False
         self._apply()
         self._draw_weights()

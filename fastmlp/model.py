@@ -39,6 +39,7 @@ class Model:
     _feature_names: list[str] | None  # the columns of the frame that it was fitted on
     _running: Any  # a lock, held by the fit that runs
     _fit: Any = None  # the `Fit` that runs
+    _partial: Any  # the `Training` of the last `partial_fit`
     _fitted = False
     loss: Any
     dtype: Any

@@ -79,16 +79,23 @@ class Reader:
             ) from None
         weights = weight[0] if weight else None
         data = self.samples(f"{name}[0]", X, f"{name}[1]", y, weights, require_positive)
-        row = first_not_finite(self.state.network, data.X)
-        if row is not None:
-            raise checks.not_finite(f"{name}[0]", row, self.state.network.dtype)
+        self.look_at(f"{name}[0]", data.X)
         return data
+
+    def look_at(self, name: str, X: np.ndarray | SparseRows) -> None:
+        """Raise ValueError for the first row of X that is not finite."""
+        row = first_not_finite(self.state.network, X)
+        if row is not None:
+            raise checks.not_finite(name, row, self.state.network.dtype)
 
 
 def names_of(X: Any) -> list[str] | None:
     """Return the names of the columns of a frame; None where X has none, or not only strings."""
+    columns = getattr(X, "columns", None)
+    if columns is None:
+        return None
     try:
-        names = list(X.columns)
-    except (AttributeError, TypeError):
+        names = list(columns)
+    except TypeError:
         return None
     return names if names and all(isinstance(name, str) for name in names) else None

@@ -199,6 +199,20 @@ def part(data: Data, rows: Any) -> Data:
     )
 
 
+def dense_rows(X: np.ndarray | SparseRows, network: Network, n: int) -> np.ndarray:
+    """Return up to n rows of X, evenly apart, as the network reads them."""
+    rows, n_in = slice(None, None, -(-len(X) // n)), network.sizes[0]
+    if isinstance(X, SparseRows):
+        some = _part_of_rows(X, rows)
+        dense = np.zeros((len(some), n_in), network.dtype)
+        dense[np.repeat(np.arange(len(some)), np.diff(some.starts)), some.inputs] = some.numbers
+    else:
+        dense = X[rows].astype(network.dtype)
+    if len(network.scaling) > 0:
+        dense = (dense - network.scaling[:n_in]) * network.scaling[n_in:]
+    return dense
+
+
 def _part_of_rows(X: SparseRows, rows: Any) -> SparseRows:
     begins = X.starts[:-1][rows]
     lengths = X.starts[1:][rows] - begins

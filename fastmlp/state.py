@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.core.activations import RELU
 from fastmlp.core.descent import Descent
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import SOFTMAX, Loss, Targets
 from fastmlp.core.rules import ROWS
 from fastmlp.core.run import predict
 from fastmlp.core.storage import Network
+from fastmlp.sources import dense_rows
+
+LOOKED_AT = 64  # rows, by which a network is judged to be dead
 
 
 @dataclass
@@ -52,7 +56,12 @@ class State:
     @property
     def is_finite(self) -> bool:
         """Whether no parameter and no moment is NaN or infinity."""
-        return all(np.isfinite(array).all() for array in self.arrays())
+        parameters, first, second, _ = self.arrays()
+        return bool(
+            np.isfinite(parameters).all()
+            and (len(first) == 0 or np.isfinite(first).all())
+            and (len(second) == 0 or np.isfinite(second).all())
+        )
 
     def predicts_plainly(self, targets: Targets | None) -> bool:
         """Whether the plain kernels do: for labels, if any, and nothing but identity and relu."""
@@ -74,6 +83,21 @@ class State:
         """Return the means that are predicted for the rows of X, and their losses."""
         loss = None if self.predicts_plainly(targets) else self.loss
         return predict(self.network, X, loss, n_threads, targets)
+
+    def is_dead(self, X: np.ndarray | SparseRows) -> bool:
+        """Whether all units of some hidden layer of relu are 0 for some rows that X has.
+
+        By NumPy alone: a prediction would have its kernels compiled, too.
+        """
+        network = self.network
+        a = dense_rows(X, network, LOOKED_AT)
+        for l, activation in enumerate(network.activations[:-1]):
+            if activation != RELU:
+                return False
+            a = np.maximum(a @ network.weights[l].T + network.biases[l].T, 0)
+            if not a.any():
+                return True
+        return False
 
     def moments(self) -> dict[str, np.ndarray]:
         """Return the moments that the update rule has, laid out as the parameters."""

@@ -53,6 +53,8 @@ class Training:
     refuses : bool
         Whether a row of X that is not finite must leave the state as it was at `begin`, however
         many steps there were before it. Until the snapshot is another, it can be restored.
+    is_dead : bool
+        Whether the first epoch of the network has ended with hidden units that are 0 for all rows.
     """
 
     def __init__(
@@ -65,9 +67,9 @@ class Training:
         self.state, self.batch_size, self.n_threads = state, batch_size, n_threads
         self.report = report
         self.snapshot = Snapshot(state)
-        self.refuses = False
+        self.refuses = self.is_dead = False
         self._is_fresh = False  # whether the snapshot is of the state as it is
-        self._pace = Pace(state.network, batch_size)
+        self._pace: Pace | None = None
         self._room: Room | None = None
 
     def begin(self, refuses: bool) -> None:
@@ -99,7 +101,7 @@ class Training:
         if not self._is_fresh:
             self.snapshot.take()
         self._is_fresh = False
-        loss, total, done = 0.0, 0.0, 0
+        loss, total, done, is_first = 0.0, 0.0, 0, self.state.seen == 0
         try:
             for data, order in blocks:
                 loss = self._train(data, order, done, loss)
@@ -113,6 +115,7 @@ class Training:
         if not math.isfinite(loss):
             raise Diverged("the loss")
         self.refuses = False  # every row was read
+        self.is_dead = is_first and done > 0 and self.state.is_dead(data.X)
         return loss / total if total > 0 else 0.0
 
     def _restore_if_not_finite(self) -> bool:
@@ -154,7 +157,10 @@ class Training:
 
     def _run(self, data: Data, samples: Samples, step: int, loss: float) -> tuple[int, float]:
         """Train for a moment; after an interrupt only finished steps have changed the state."""
-        state, pace = self.state, self._pace
+        state = self.state
+        if self._pace is None:
+            self._pace = Pace(state.network, samples.batch_size)
+        pace = self._pace
         if pace.is_long:
             self._prepare_to_stop_within(data)
         assert self._room is not None

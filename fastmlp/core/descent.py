@@ -58,6 +58,8 @@ class Descent:
     ):
         self.network, self.kind = network, kind
         self.momentum, self.decay, self.epsilon = momentum, decay, epsilon
+        self._betas = np.array([[momentum], [decay]])
+        self._corrects = kind in FIRST_MOMENT & SECOND_MOMENT  # as Adam and AdamW do
         none = np.empty(0, network.dtype)
         self.first = network.like_parameters() if kind in FIRST_MOMENT else none
         self.second = network.like_parameters() if kind in SECOND_MOMENT else none
@@ -91,19 +93,14 @@ class Descent:
         """Whether this is SGD, with l2 at most."""
         return self.kind == SGD and self.clip_norm == NONE and self.network.is_plain
 
-    @property
-    def _corrects(self) -> bool:
-        """Whether the rule makes up for what its moments have not yet seen: Adam, AdamW."""
-        return self.kind in FIRST_MOMENT & SECOND_MOMENT
-
     def steps(self, n: int, plain: bool) -> Optimizer | PlainOptimizer:
         """Return what kernels need for the next n steps."""
         table = np.ones((n, PER_STEP))
         table[:, 0] = self._rates(n)
         if self._corrects:
-            powers = self._next_powers(n)
-            table[:, 1] = 1 / (1 - powers[0])
-            table[:, 2] = 1 / np.sqrt(1 - powers[1])
+            rest = 1 - self._next_powers(n)
+            np.sqrt(rest[1], out=rest[1])
+            np.divide(1, rest.T, out=table[:, 1:])
         if plain:
             return PlainOptimizer(table.reshape(-1), self._gradients, self.counts)
         return Optimizer(
@@ -137,7 +134,9 @@ class Descent:
     def _powers(self) -> list[float]:
         """``[beta1**taken, beta2**taken]``; of rules without these, whatever was set."""
         since = self.taken - self._known_at
-        return self._known if since == 0 or not self._corrects else list(self._ahead[:, since - 1])
+        return (
+            self._known if since == 0 or not self._corrects else self._ahead[:, since - 1].tolist()
+        )
 
     def _next_powers(self, n: int) -> np.ndarray:
         """Return both betas to the power t of the next n steps, one multiplication a step.
@@ -146,8 +145,7 @@ class Descent:
         also differs in the last bit from processor to processor.
         """
         self._known, self._known_at = self._powers, self.taken
-        factors = np.empty((2, n))
-        factors[0], factors[1] = self.momentum, self.decay
+        factors = self._betas.repeat(n, axis=1)
         factors[:, 0] *= self._known
         self._ahead = np.multiply.accumulate(factors, axis=1)
         return self._ahead
@@ -155,8 +153,9 @@ class Descent:
     @property
     def state(self) -> dict[str, Any]:
         """All that the next steps depend on besides the moments, in numbers."""
-        powers = [float(power) for power in self._powers]
-        return {"taken": self.taken, "powers": powers, "rate_factor": self.rate_factor}
+        return {
+            "taken": self.taken, "powers": list(self._powers), "rate_factor": self.rate_factor
+        }  # fmt: skip
 
     @state.setter
     def state(self, state: dict[str, Any]) -> None:

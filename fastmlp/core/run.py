@@ -202,6 +202,7 @@ class Pace:
     def __init__(self, network: Network, batch_size: int):
         of_a_row = network.multiply_adds * MULTIPLY_ADD + len(network.weights) * PER_ROW
         self.step_seconds = batch_size * of_a_row + PER_STEP
+        self.is_measured = False
 
     @property
     def steps(self) -> int:
@@ -216,6 +217,7 @@ class Pace:
     def measured(self, steps: int, seconds: float) -> None:
         """Heed what a run took; one that was fast by chance makes the next not much longer."""
         self.step_seconds = max(seconds / steps, self.step_seconds / 8)
+        self.is_measured = True
 
 
 def train_run(
@@ -272,15 +274,15 @@ def train_run(
             worker, n_workers, team, network.parameters, optimizer, samples, work, first, last, loss
         )
 
-    task(0, first)  # compiles, before time is measured and threads wait for one another
-    team = new_team()
+    if not pace.is_measured:  # compile now, before threads wait for one another
+        task(0, first)
+        team = new_team()
     began = time.perf_counter()
     together = partial(_together, n_workers, task, team)
     total = (_stoppable(together, team) if pace.is_long else together())[0]
-    if (work.refused > 0).any():
-        raise NotFinite(int(work.refused.max()) - 1)
     if work.refused.any():
-        raise Diverged("the loss")
+        row = int(work.refused.max()) - 1
+        raise NotFinite(row) if row >= 0 else Diverged("the loss")
     pace.measured(last - first, time.perf_counter() - began)
     return last, total
 
