@@ -16,7 +16,8 @@ from fastmlp.core.run import predict
 from fastmlp.core.storage import Network
 from fastmlp.sources import dense_rows
 
-LOOKED_AT = 64  # rows, by which a network is judged to be dead
+LOOKED_AT = 64  # rows of X, in which all hidden units are 0
+LARGE = 10  # inputs above this are bytes, or others that were not scaled
 
 
 @dataclass
@@ -84,13 +85,15 @@ class State:
         loss = None if self.predicts_plainly(targets) else self.loss
         return predict(self.network, X, loss, n_threads, targets)
 
-    def is_dead(self, X: np.ndarray | SparseRows) -> bool:
-        """Whether all units of some hidden layer of relu are 0 for some rows that X has.
+    def died_of_large_inputs(self, X: np.ndarray | SparseRows) -> bool:
+        """Whether X has numbers above `LARGE`, and all units of a hidden layer of relu are 0.
 
         By NumPy alone: a prediction would have its kernels compiled, too.
         """
         network = self.network
         a = dense_rows(X, network, LOOKED_AT)
+        if np.abs(a).max() <= LARGE:
+            return False
         for l, activation in enumerate(network.activations[:-1]):
             if activation != RELU:
                 return False

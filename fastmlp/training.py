@@ -54,7 +54,8 @@ class Training:
         Whether a row of X that is not finite must leave the state as it was at `begin`, however
         many steps there were before it. Until the snapshot is another, it can be restored.
     is_dead : bool
-        Whether the first epoch of the network has ended with hidden units that are 0 for all rows.
+        Whether the first epoch of the network has ended with inputs that are not scaled and hidden
+        units that are all 0.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class Training:
         if not math.isfinite(loss):
             raise Diverged("the loss")
         self.refuses = False  # every row was read
-        self.is_dead = is_first and done > 0 and self.state.is_dead(data.X)
+        self.is_dead = is_first and done > 0 and self.state.died_of_large_inputs(data.X)
         return loss / total if total > 0 else 0.0
 
     def _restore_if_not_finite(self) -> bool:
