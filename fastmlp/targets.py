@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from typing import Any
 
 import numpy as np
@@ -48,13 +47,12 @@ def _given(name: str, y: Any, of_classes: bool) -> Any:
         return y.reshape(-1, 1) if len(y.shape) == 1 else y
     try:
         return checks.array_of(name, y)
-    except TypeError:
-        texts = (label for label in np.asarray(y).flat if isinstance(label, (str, bytes)))
-        found = next(texts, None)
-        if found is not None and of_classes:
+    except TypeError as error:
+        if of_classes and any(isinstance(label, (str, bytes)) for label in np.asarray(y).flat):
+            found = str(error).rpartition("; accepted")[0]
             raise TypeError(
-                f"{name} has the label {reprlib.repr(str(found))}; accepted are integers, "
-                "which classes, y = numpy.unique(y, return_inverse=True) makes of names"
+                f"{found}; accepted are integers, which classes, y = "
+                "numpy.unique(y, return_inverse=True) makes of names"
             ) from None
         raise
 

@@ -320,7 +320,7 @@ def test_pairs_of_labels_one_hots_and_probabilities():
     )
     with pytest.raises(ValueError, match="^test_data has the label 3; accepted are 0 to 2"):
         nets[0].test([(X[0], y[0]), (X[1], 3)])
-    with pytest.raises(TypeError, match="^test_data has the label 'a'.*numpy.unique"):
+    with pytest.raises(TypeError, match="^test_data .*numpy.unique"):
         nets[0].test([(X[0], y[0]), (X[1], "a")])
 
 
@@ -460,16 +460,16 @@ REFUSED = [
     ([*LABELS[1:], np.nan], ValueError, "y has the label nan; accepted are whole numbers"),
     ([*LABELS[1:], 1e300], ValueError, r"y has the label 1e\+300; accepted"),
     (LABELS + 1j, TypeError, "y "),
-    (NAMES, TypeError, "y has the label '(cat|dog|emu)'; accepted are integers, which classes"),
-    (NAMES.tolist(), TypeError, "y has the label '(cat|dog|emu)'.*numpy.unique"),
-    (NAMES.astype(object), TypeError, "y has the label '(cat|dog|emu)'.*numpy.unique"),
-    (NAMES.astype("S"), TypeError, "y has the label .*(cat|dog|emu).*numpy.unique"),
-    (NAMES[:, None], TypeError, "y has the label '(cat|dog|emu)'.*numpy.unique"),
-    (pandas.Series(NAMES), TypeError, "y has the label '(cat|dog|emu)'.*numpy.unique"),
-    (pandas.Series(NAMES, dtype="category"), TypeError, "y has the label '.*numpy.unique"),
-    (pandas.Categorical(NAMES), TypeError, "y has the label '.*numpy.unique"),
-    (pandas.DataFrame({"y": NAMES}), TypeError, "y has the label '.*numpy.unique"),
-    ([0, "x" * 1000] * (N // 2), TypeError, "y has the label '.*numpy.unique"),
+    (NAMES, TypeError, "y .*; accepted are integers, which classes, y"),
+    (NAMES.tolist(), TypeError, "y .*numpy.unique"),
+    (NAMES.astype(object), TypeError, "y .*numpy.unique"),
+    (NAMES.astype("S"), TypeError, "y .*numpy.unique"),
+    (NAMES[:, None], TypeError, "y .*numpy.unique"),
+    (pandas.Series(NAMES), TypeError, "y .*numpy.unique"),
+    (pandas.Series(NAMES, dtype="category"), TypeError, "y .*numpy.unique"),
+    (pandas.Categorical(NAMES), TypeError, "y .*numpy.unique"),
+    (pandas.DataFrame({"y": NAMES}), TypeError, "y .*numpy.unique"),
+    ([0, "x" * 1000] * (N // 2), TypeError, "y .*numpy.unique"),
     (scipy.sparse.csr_array(with_row([0.5, 0.6, 0.0])), ValueError, "y has in row 4 the sum 1.1"),
     (scipy.sparse.coo_array(with_row([0, 0, 0])), ValueError, "y has in row 4 the sum 0.0"),
     (scipy.sparse.csc_array(with_row([1, 1, 0])), ValueError, "y has in row 4 the sum 2.0"),
@@ -542,5 +542,5 @@ def test_what_is_no_target_of_numbers(loss):
     ]:
         assert_refused(net, lambda y=wrong: net.fit(X, y), error, message)
     one = make([4, 1], loss=loss)
-    hint = "y has the label '(cat|dog|emu)'.*numpy.unique" if loss == "logistic" else "y is .*"
+    hint = "y .*numpy.unique" if loss == "logistic" else "y "
     assert_refused(one, lambda: one.fit(X, NAMES), TypeError, hint)
