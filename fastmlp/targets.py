@@ -99,7 +99,7 @@ def _classes(
     if array.ndim not in (1, 2):
         raise ValueError(
             f"{name} has {array.ndim} dimensions; accepted are labels of shape (n_samples,) "
-            f"and one-hot rows of shape (n_samples, {n_out})"
+            f"and one-hot rows or probabilities of shape (n_samples, {n_out})"
         )
     _one_each(name, array, n_samples)
     if array.ndim == 2 and array.shape[1] not in (1, n_out):
@@ -127,7 +127,8 @@ def _labels(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         labels = array.astype(np.int64)
     if array.dtype.kind == "f" and not np.array_equal(labels, array):
-        wrong, accepted = array[labels != array][0], "whole numbers"
+        wrong = array[labels != array][0]
+        accepted = f"whole numbers from 0 to {n_out - 1}; others are for MLP(loss='squared_error')"
     elif array.min() < 0 or array.max() >= n_out:
         wrong, accepted = array[(array < 0) | (array >= n_out)][0], f"0 to {n_out - 1}"
     else:
@@ -136,7 +137,7 @@ def _labels(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
         raise ValueError(
             f"{name} has the label {wrong}, and the network one output; accepted for softmax is an "
             "output for each class, so layers that end in 2 for two classes; one output is for "
-            "loss='logistic', or for numbers 'squared_error'"
+            "MLP(loss='logistic'), or for numbers 'squared_error'"
         )
     raise ValueError(f"{name} has the label {wrong}; accepted are {accepted}")
 
@@ -158,7 +159,8 @@ def _probabilities(name: str, array: np.ndarray, dtype: Any) -> np.ndarray:
             f"{name} has in row {row} {found}; accepted are labels, one-hot rows, and rows of "
             "probabilities, of at least 0 and with the sum 1"
         )
-    return (p / sums[:, None]).astype(dtype)
+    p /= sums[:, None]
+    return p.astype(dtype, copy=False)
 
 
 # Sparse matrices --------------------------------------------------------------------------------
@@ -301,13 +303,16 @@ def of_one_form(parts: list[Targets], sizes: list[int]) -> list[Targets]:
 def as_scored(targets: Targets, outputs: np.ndarray, loss: Loss) -> tuple[Any, np.ndarray, Any]:
     """Return what a metric takes: the targets in their form, the outputs, the weights or None.
 
-    Of rows of probabilities the target is the most probable class, the first of equal ones.
+    Of probabilities the targets are what would be predicted with them: the most probable class,
+    or 1 for each label whose probability is at least a half.
     """
     expected = targets.labels
     if len(expected) == 0:
         expected = targets.values.reshape(outputs.shape)
         if loss.kind == SOFTMAX:
             expected = expected.argmax(axis=1)
+        elif loss.kind == LOGISTIC:
+            expected = (expected >= 0.5).astype(expected.dtype)
     return expected, outputs, targets.weights if len(targets.weights) > 0 else None
 
 

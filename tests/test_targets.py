@@ -221,6 +221,23 @@ def test_scores_are_of_the_most_probable_class(kind):
     assert nets[0].score(X, y, weight) == nets[0].score(X, labels, weight)
 
 
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_scores_of_probabilities_of_labels(n_out):
+    """A label is true where its probability is at least a half, as in what is predicted."""
+    X, _ = data()
+    y = np.random.default_rng(1).uniform(size=(N, n_out)).round(1)  # 0.0, 0.5 and 1.0 occur, too
+    labels = np.int64(y >= 0.5)
+    names = ["accuracy", "balanced_accuracy", "f1", "log_loss"]
+    nets = [make([4, n_out], loss="logistic", learning_rate=0.0) for _ in range(2)]
+    for net, expected in zip(nets, (y, labels), strict=True):
+        net.fit(X, expected, 1, metrics=names)
+    for name in names:
+        assert nets[0].history_[name] == nets[1].history_[name]
+    assert nets[0].score(X, y) == nets[0].score(X, labels)
+    right = (nets[0].predict(X).reshape(N, -1) == labels).all(axis=1)
+    assert nets[0].score(X, y) == right.mean()
+
+
 def test_a_metric_of_the_users_own_gets_labels():
     X, y = data()
     seen = []
@@ -457,7 +474,7 @@ REFUSED = [
     (np.uint64([*LABELS[1:], 2**64 - 1]), ValueError, "y has the label 18446744073709551615"),
     (np.int8([*LABELS[1:], -1])[:, None], ValueError, "y has the label -1; accepted are 0 to 2"),
     ([*LABELS[1:], 0.5], ValueError, "y has the label 0.5; accepted are whole numbers"),
-    ([*LABELS[1:], np.nan], ValueError, "y has the label nan; accepted are whole numbers"),
+    ([*LABELS[1:], np.nan], ValueError, "y has the label nan; accepted are whole numbers from 0"),
     ([*LABELS[1:], 1e300], ValueError, r"y has the label 1e\+300; accepted"),
     (LABELS + 1j, TypeError, "y "),
     (NAMES, TypeError, "y .*; accepted are integers, which classes, y"),
@@ -509,7 +526,7 @@ def test_what_is_no_target_of_classes(y, error, message):
     )
 
 
-ONE = r"the network one output; accepted .*layers that end in 2 .*loss='logistic'"
+ONE = r"the network one output; accepted .*layers that end in 2 .*MLP.loss='logistic'"
 
 
 @pytest.mark.parametrize("y, label", [
