@@ -391,6 +391,11 @@ def test_sparse_one_hots_with_zeros_written_out_and_parts():
     )
     for matrix in (zeros, zeros.tocsr(), zeros.tocsc(), parts, parts.tocsr()):
         assert fitted(matrix) == fitted(LABELS)
+    believed = scipy.sparse.csr_array(
+        (np.full(2 * N, 0.5), np.repeat(LABELS, 2), 2 * np.arange(N + 1)), (N, 3)
+    )
+    believed.has_canonical_format = True  # which is not true
+    assert fitted(believed) == fitted(LABELS)
     shifted = scipy.sparse.csr_array(np.eye(3)[LABELS])
     longer = scipy.sparse.csr_array(
         (np.r_[shifted.data, 7.0], np.r_[shifted.indices, 2], shifted.indptr), (N, 3)
@@ -406,9 +411,12 @@ def test_sparse_one_hots_are_never_made_dense():
 
     n, n_out = 200_000, 2_000_000
     labels = np.random.default_rng(0).integers(0, n_out, n)
-    y = scipy.sparse.csr_array((np.ones(n), labels, np.arange(n + 1)), (n, n_out))
-    found = targets("y", y, n, Loss(SOFTMAX, 0.0), n_out, np.float32)
-    assert np.array_equal(found.labels, labels) and len(found.values) == 0
+    ones = scipy.sparse.csr_array((np.ones(n), labels, np.arange(n + 1)), (n, n_out))
+    zeros = np.stack([labels, (labels + 1) % n_out], axis=1).reshape(-1)
+    written = scipy.sparse.csr_array((np.tile([1, 0], n), zeros, 2 * np.arange(n + 1)), (n, n_out))
+    for y in (ones, written):
+        found = targets("y", y, n, Loss(SOFTMAX, 0.0), n_out, np.float32)
+        assert np.array_equal(found.labels, labels) and len(found.values) == 0
 
 
 @pytest.mark.parametrize("loss, sizes", [
