@@ -135,8 +135,8 @@ def _labels(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
         return labels
     if n_out == 1:
         raise ValueError(
-            f"{name} has the label {wrong}, and the network one output; accepted for softmax is one "
-            "for each class, so layers that end in 2 for two classes; one output is for "
+            f"{name} has the label {wrong}, and the network one output; accepted for softmax is "
+            "one for each class, so layers that end in 2 for two classes; one output is for "
             "MLP(loss='logistic'), or for numbers 'squared_error'"
         )
     raise ValueError(f"{name} has the label {wrong}; accepted are {accepted}")
