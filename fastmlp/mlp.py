@@ -245,8 +245,10 @@ class MLP(Model):
             with y None, batches of any sizes: a list, an object that can be iterated over once
             for each epoch, or a function that returns an iterator.
         y : array-like (n_samples,) or (n_samples, n_out)
-            softmax: labels 0 to n_out - 1, or one-hot rows. Other losses: numbers, for logistic
-            from 0 to 1, for poisson of at least 0; (n_samples,) where n_out is 1.
+            softmax: labels 0 to n_out - 1, in a column or not, one-hot rows, or rows of
+            probabilities, which sum to 1 within 1e-4 and are divided by their sum. Other losses:
+            numbers, for logistic from 0 to 1, for poisson of at least 0; (n_samples,) where n_out
+            is 1. Rows may be a matrix of scipy.sparse.
         epochs : int, default 10
             How often every sample is trained on.
         batch_size : int, default 32
@@ -257,9 +259,10 @@ class MLP(Model):
             once; so are batches shuffled, in the order in which they come.
         sample_weight : array-like (n_samples,), optional
             What each sample counts in the loss.
-        class_weight : dict, array-like (n_out,) or "balanced", optional
-            Likewise of each class, times that of the sample. "balanced" is n_samples over the
-            number of classes and the class's number of samples.
+        class_weight : dict, array-like (n_classes,) or "balanced", optional
+            Likewise of each class, times that of the sample: for softmax, and for logistic with
+            one output, whose classes are 0 and 1. "balanced" is n_samples over the number of
+            classes and the class's number of samples. See `fastmlp.losses` for probabilities.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Scored after every epoch, never trained on.
         validation_fraction : float, default 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from typing import Any
 
 import numpy as np
@@ -29,11 +28,9 @@ def targets(name: str, y: Any, n_samples: int, loss: Loss, n_out: int, dtype: An
         loss, and below 0 for Poisson's.
     """
     unweighted = np.empty(0)
-    if loss.kind in (SOFTMAX, LOGISTIC):
-        _refuse_names(name, y)
     if loss.kind == SOFTMAX:
         return Targets(*_classes(name, y, n_samples, n_out, dtype), unweighted)
-    values = numbers(name, y, n_samples, n_out, dtype)
+    values = _numbers(name, y, n_samples, n_out, dtype, loss.kind == LOGISTIC)
     lowest, highest = LIMITS.get(loss.kind, (-np.inf, np.inf))
     outside = (values < lowest) | (values > highest)
     if outside.any():
@@ -44,27 +41,20 @@ def targets(name: str, y: Any, n_samples: int, loss: Loss, n_out: int, dtype: An
     return Targets(np.empty(0, np.int64), values.reshape(-1), unweighted)
 
 
-def _given(name: str, y: Any) -> Any:
+def _given(name: str, y: Any, of_classes: bool) -> Any:
     """Return `y` as an array of numbers, or as the sparse matrix that it is."""
-    if not hasattr(y, "tocsr"):
-        return checks.array_of(name, y)
-    return y.reshape(-1, 1) if len(y.shape) == 1 else y
-
-
-def _refuse_names(name: str, y: Any) -> None:
-    """Raise TypeError where classes are given by their names."""
+    if hasattr(y, "tocsr"):
+        return y.reshape(-1, 1) if len(y.shape) == 1 else y
     try:
-        array = np.asarray(y)
-    except ValueError:  # rows of different lengths, which are refused later
-        return
-    if array.dtype.kind in "biuf":
-        return
-    for label in array.flat:
-        if isinstance(label, (str, bytes)):
+        return checks.array_of(name, y)
+    except TypeError as error:
+        if of_classes and any(isinstance(label, (str, bytes)) for label in np.asarray(y).flat):
+            found = str(error).rpartition("; accepted")[0]
             raise TypeError(
-                f"{name} has the label {reprlib.repr(str(label))}; accepted are integers, which "
-                "classes, y = numpy.unique(y, return_inverse=True) makes of names"
-            )
+                f"{found}; accepted are integers, which classes, y = "
+                "numpy.unique(y, return_inverse=True) makes of names"
+            ) from None
+        raise
 
 
 def _one_each(name: str, array: Any, n_samples: int) -> None:
@@ -77,9 +67,11 @@ def _one_each(name: str, array: Any, n_samples: int) -> None:
 # Numbers ----------------------------------------------------------------------------------------
 
 
-def numbers(name: str, y: Any, n_samples: int, n_out: int, dtype: Any) -> np.ndarray:
-    """Return `y` as finite numbers of `dtype`, of shape (n_samples, n_out)."""
-    array = _given(name, y)
+def _numbers(
+    name: str, y: Any, n_samples: int, n_out: int, dtype: Any, of_classes: bool
+) -> np.ndarray:
+    """Return `y` as finite numbers of `dtype` that kernels read, of shape (n_samples, n_out)."""
+    array = _given(name, y, of_classes)
     if array.ndim == 1 and n_out == 1:
         array = array.reshape(-1, 1)
     if array.ndim != 2 or array.shape[1] != n_out:
@@ -90,8 +82,7 @@ def numbers(name: str, y: Any, n_samples: int, n_out: int, dtype: Any) -> np.nda
     _one_each(name, array, n_samples)
     if not isinstance(array, np.ndarray):
         array = _dense(array.shape, _entries(name, array))
-    with np.errstate(all="ignore"):
-        values = np.ascontiguousarray(array, dtype)
+    values = checks._readable(array, np.dtype(dtype))
     checks.finite_rows(name, values)
     return values
 
@@ -104,11 +95,11 @@ def _classes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the int64 labels (n_samples,) and no probabilities, or no labels and those, flat."""
     none = np.empty(0, np.int64), np.empty(0, dtype)
-    array = _given(name, y)
+    array = _given(name, y, True)
     if array.ndim not in (1, 2):
         raise ValueError(
             f"{name} has {array.ndim} dimensions; accepted are labels of shape (n_samples,) "
-            f"and one-hot rows of shape (n_samples, {n_out})"
+            f"and one-hot rows or probabilities of shape (n_samples, {n_out})"
         )
     _one_each(name, array, n_samples)
     if array.ndim == 2 and array.shape[1] not in (1, n_out):
@@ -122,10 +113,12 @@ def _classes(
             return column.astype(np.int64), none[1]
         array = _dense(array.shape, entries)
     if array.ndim == 2 and array.shape[1] == n_out:
-        one_hot = ((array == 0) | (array == 1)).all(axis=1) & (array.sum(axis=1) == 1)
-        if not one_hot.all():
+        one_hot = ((array == 0) | (array == 1)).all(axis=1)
+        one_hot &= (array != 0).sum(axis=1) == 1
+        if one_hot.all():
+            return array.argmax(axis=1).astype(np.int64), none[1]
+        if n_out > 1:
             return none[0], _probabilities(name, array, dtype).reshape(-1)
-        return array.argmax(axis=1).astype(np.int64), none[1]
     return _labels(name, array.reshape(-1), n_out), none[1]
 
 
@@ -134,15 +127,17 @@ def _labels(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         labels = array.astype(np.int64)
     if array.dtype.kind == "f" and not np.array_equal(labels, array):
-        wrong, accepted = array[labels != array][0], "whole numbers"
+        wrong = array[labels != array][0]
+        accepted = f"whole numbers from 0 to {n_out - 1}; others are for MLP(loss='squared_error')"
     elif array.min() < 0 or array.max() >= n_out:
         wrong, accepted = array[(array < 0) | (array >= n_out)][0], f"0 to {n_out - 1}"
     else:
         return labels
     if n_out == 1:
-        accepted = (
-            "layers with one output for each class, 2 for two classes; one output is for "
-            "loss='logistic', and for numbers loss='squared_error'"
+        raise ValueError(
+            f"{name} has the label {wrong}, and the network one output; accepted for softmax is "
+            "one for each class, so layers that end in 2 for two classes; one output is for "
+            "MLP(loss='logistic'), or for numbers 'squared_error'"
         )
     raise ValueError(f"{name} has the label {wrong}; accepted are {accepted}")
 
@@ -164,7 +159,8 @@ def _probabilities(name: str, array: np.ndarray, dtype: Any) -> np.ndarray:
             f"{name} has in row {row} {found}; accepted are labels, one-hot rows, and rows of "
             "probabilities, of at least 0 and with the sum 1"
         )
-    return (p / sums[:, None]).astype(dtype)
+    p /= sums[:, None]
+    return p.astype(dtype, copy=False)
 
 
 # Sparse matrices --------------------------------------------------------------------------------
@@ -307,13 +303,16 @@ def of_one_form(parts: list[Targets], sizes: list[int]) -> list[Targets]:
 def as_scored(targets: Targets, outputs: np.ndarray, loss: Loss) -> tuple[Any, np.ndarray, Any]:
     """Return what a metric takes: the targets in their form, the outputs, the weights or None.
 
-    Of rows of probabilities the target is the most probable class, the first of equal ones.
+    Of probabilities the targets are what would be predicted with them: the most probable class,
+    or 1 for each label whose probability is at least a half.
     """
     expected = targets.labels
     if len(expected) == 0:
         expected = targets.values.reshape(outputs.shape)
         if loss.kind == SOFTMAX:
             expected = expected.argmax(axis=1)
+        elif loss.kind == LOGISTIC:
+            expected = (expected >= 0.5).astype(expected.dtype)
     return expected, outputs, targets.weights if len(targets.weights) > 0 else None
 
 
@@ -390,9 +389,7 @@ def _rows_of_pairs(name: str, ys: list[Any], n_out: int) -> Any:
     if len(single) == len(ys):
         return ys
     if single:
-        found = [ys[i] for i in single]
-        _refuse_names(name, found)
-        labels = _labels(name, checks.array_of(name, found), n_out)
+        labels = _labels(name, _given(name, [ys[i] for i in single], True), n_out)
         for i, label in zip(single, labels, strict=True):
             ys[i] = np.arange(n_out) == label
     return [np.ravel(y) for y in ys]

@@ -41,9 +41,10 @@ ACTIVATIONS = {
 }
 
 
-def softmax_loss(a, label, label_smoothing=0.0):
-    target = np.full(len(a), label_smoothing / len(a))
-    target[label] += 1 - label_smoothing
+def softmax_loss(a, y, label_smoothing=0.0):
+    """Of y, a label or the probabilities of the classes."""
+    probabilities = np.eye(len(a))[y] if np.ndim(y) == 0 else np.asarray(y, np.float64)
+    target = (1 - label_smoothing) * probabilities + label_smoothing / len(a)
     logarithms = a - a.max() - math.log(np.exp(a - a.max()).sum())
     return -(target * logarithms).sum(), np.exp(logarithms) - target
 
