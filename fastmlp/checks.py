@@ -51,10 +51,15 @@ def thread_count(value: Any) -> int:
     return whole_number("n_threads", value, 1, MOST_THREADS)
 
 
-def flag(name: str, value: Any) -> bool:
-    """Return `value` as a bool: ints are taken too, text and arrays are not."""
+def flag(name: str, value: Any, *names: str) -> Any:
+    """Return `value` as a bool, of which ints are ones too, or as one of the names."""
+    if isinstance(value, str) and value in names:
+        return value
     if not isinstance(value, (int, np.bool_)):
-        raise TypeError(f"{name} is {shown(value)}; accepted are True and False")
+        *others, last = map(repr, (True, False, *names))
+        raise (ValueError if isinstance(value, str) else TypeError)(
+            f"{name} is {shown(value)}; accepted are {', '.join(others)} and {last}"
+        )
     return bool(value)
 
 

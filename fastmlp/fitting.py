@@ -13,6 +13,7 @@ from fastmlp import checks, saving, sources, targets
 from fastmlp.callbacks import Callback, ModelCheckpoint, Progress
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.run import NotFinite
+from fastmlp.messages import shown
 from fastmlp.metrics import chosen_metrics
 from fastmlp.training import Data, Epoch, State, Training
 
@@ -43,10 +44,8 @@ class Fit:
         self.batch_size = checks.whole_number("batch_size", batch_size, 1)
         self.metrics = chosen_metrics(metrics, model.loss.task)
         self.scores_training = metrics is not None
-        if isinstance(shuffle, str) and shuffle != "blocks":
-            raise ValueError(f"shuffle is {shuffle!r}; accepted are True, False and 'blocks'")
-        self.shuffle = shuffle if shuffle == "blocks" else bool(shuffle)
-        self.callbacks = _in_order(callbacks, verbose)
+        self.shuffle = checks.flag("shuffle", shuffle, "blocks")
+        self.callbacks = _in_order(callbacks, checks.flag("verbose", verbose))
         self.validation: Data | None = None
         self.data: Data | None = None
         self.batches: Callable[[], Iterable[Any]] | None = None
@@ -128,14 +127,13 @@ class Fit:
         return Data(rows, targets.weighted(found, *weights))
 
     def _batch(self, name: str, batch: Any, class_weight: Any = None, some: bool = True) -> Data:
+        accepted = "a tuple (X, y) or (X, y, sample_weight)"
         try:
-            X, y, *weight = batch
+            X, y, *weight = checks.listed(name, batch, accepted)
             if len(weight) > 1:
                 raise ValueError
         except (TypeError, ValueError):
-            raise TypeError(
-                f"{name} is not a tuple (X, y) or (X, y, sample_weight), which is accepted"
-            ) from None
+            raise TypeError(f"{name} is not {accepted}, which is accepted") from None
         return self._checked(
             f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None, class_weight, some
         )
@@ -147,9 +145,14 @@ class Fit:
         if self.data is not None:
             return sources.epoch_of_arrays(self.data, rows, self.shuffle, source, self.batch_size)
         assert self.batches is not None
+        batches = self.batches()
+        if not isinstance(batches, Iterable):
+            raise TypeError(
+                f"X returned {shown(batches)}; accepted is an iterator over (X, y) batches"
+            )
         row_bytes = self.model._network.sizes[0] * self.model.dtype.itemsize
         return sources.epoch_of_batches(
-            self.batches(),
+            batches,
             self._batch_to_train_on,
             sources.block_rows(self.batch_size, row_bytes),
             bool(self.shuffle),
@@ -207,6 +210,8 @@ class Fit:
             self.metrics,
             self._report if self.callbacks else None,
         )
+        if self.epochs_done < epochs:
+            training.try_metrics()
         self.first_step = state.descent.taken
         while self.epochs_done < epochs and not model.stop_training:
             self._one_epoch(training, rows)
@@ -322,7 +327,7 @@ class Fit:
             if not os.path.exists(path):
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
-            raise TypeError(f"resume is {resume!r}; accepted are True and a path")
+            raise TypeError(f"resume is {shown(resume)}; accepted are True and a path")
         return saving.checkpoint(self.model, path, self._shape())
 
     def _restore(self, found: dict[str, Any], source: Any) -> int:
@@ -338,13 +343,11 @@ class Fit:
 
 def _in_order(callbacks: Any, verbose: bool) -> list[Callback]:
     """Return the callbacks, those last that write what the others have become."""
-    accepted = "accepted is a list of instances of callbacks.Callback"
-    if not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks is {callbacks!r}; {accepted}")
-    found = list(callbacks)
+    accepted = "a list of instances of callbacks.Callback"
+    found = checks.listed("callbacks", callbacks, accepted)
     for callback in found:
         if not isinstance(callback, Callback):
-            raise TypeError(f"callbacks has {callback!r}; {accepted}")
+            raise TypeError(f"callbacks has {shown(callback)}; accepted is {accepted}")
     if verbose and not any(isinstance(callback, Progress) for callback in found):
         found.append(Progress())
     return sorted(found, key=_rank)

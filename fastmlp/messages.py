@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from typing import Any
 
-LONGEST = 60  # characters
+LONGEST = 80  # characters
 
 
 class _Repr(reprlib.Repr):

@@ -21,6 +21,7 @@ from fastmlp.model import Model
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import as_plain, chosen
 from fastmlp.parameter_views import ParameterViews
+from fastmlp.schedules import function_of_step
 from fastmlp.training import State
 
 
@@ -132,7 +133,7 @@ class MLP(Model):
         self.l2, self.l1, self.max_norm, self.dropout = l2, l1, max_norm, dropout
         self.input_noise, self.clip_norm = input_noise, clip_norm
         self.dtype = checks.float_type(dtype)
-        self.warm_start, self.init = bool(warm_start), init
+        self.warm_start, self.init = checks.flag("warm_start", warm_start), init
         self.n_threads = None if n_threads is None else checks.thread_count(n_threads)
         self.stop_training = False
         source = checks.random_source(random_state)
@@ -192,7 +193,7 @@ class MLP(Model):
         if self.learning_rate is None:
             return self.optimizer.default_rate
         if callable(self.learning_rate):
-            return self.learning_rate
+            return function_of_step("learning_rate", self.learning_rate)
         return checks.real_number("learning_rate", self.learning_rate)
 
     @property
@@ -291,7 +292,8 @@ class MLP(Model):
         metrics : str, callable or a list of them, optional
             What else to score, see `fastmlp.metrics`: the validation data if there are any, in
             `history_` as "validation_accuracy", else the training data, as "accuracy". None is
-            accuracy of validation data, where the loss is of classes or labels.
+            accuracy of validation data, where the loss is of classes or labels. Functions of your
+            own are called once more before the first epoch, to see that they work.
         callbacks : list of callbacks.Callback, optional
         resume : True or path, optional
             Go on from what `callbacks.ModelCheckpoint` has written: True is the file of the one

@@ -16,7 +16,7 @@ from fastmlp.core.losses import SOFTMAX, Loss, Targets
 from fastmlp.core.run import Diverged, NotFinite, Pace, inputs_of, predict, train_epoch, workers_for
 from fastmlp.core.step import Draws, Samples
 from fastmlp.core.storage import Network, Workspace
-from fastmlp.metrics import Metric
+from fastmlp.metrics import METRICS, Metric
 from fastmlp.targets import as_scored
 
 
@@ -220,17 +220,28 @@ class Training:
             self._room = old = Room(work, inputs, batch_size, most_listed)
         return old
 
+    def try_metrics(self) -> None:
+        """Call the user's own metrics on what will be scored: one that fails costs no epoch."""
+        own = [metric for metric in self.metrics if metric not in METRICS.values()]
+        data = self.scored if self.validation is None else self.validation
+        if own and data is not None:
+            self._evaluate(data, own)
+
+    def _evaluate(self, data: Data, metrics: Sequence[Metric]) -> tuple[float, dict[str, float]]:
+        try:
+            return evaluate(self.state, data, metrics, self.n_threads)
+        except NotFinite as error:  # as scaled: the numbers themselves were looked at
+            name = error.name if data is self.scored else "validation_data[0]"
+            raise NotFinite(error.row, name) from None
+
     def _score(self) -> None:
         if self.validation is not None:
-            try:
-                loss, scores = evaluate(self.state, self.validation, self.metrics, self.n_threads)
-            except NotFinite as error:  # as scaled: the numbers themselves were looked at
-                raise NotFinite(error.row, "validation_data[0]") from None
+            loss, scores = self._evaluate(self.validation, self.metrics)
             self._record("validation_loss", loss)
             for name, score in scores.items():
                 self._record(f"validation_{name}", score)
         if self.scored is not None:
-            _, scores = evaluate(self.state, self.scored, self.metrics, self.n_threads)
+            _, scores = self._evaluate(self.scored, self.metrics)
             for name, score in scores.items():
                 self._record(name, score)
 

@@ -17,6 +17,7 @@ from fastmlp.core.rules import (
     PlainOptimizer,
 )
 from fastmlp.core.storage import Network
+from fastmlp.messages import shown
 
 NONE = np.inf  # a norm that is never reached
 
@@ -106,13 +107,7 @@ class Descent:
             return self.rate * self.rate_factor
         rates = np.empty(n)
         for i, step in enumerate(range(self.taken, self.taken + n)):
-            rate = self.rate(step)
-            if not isinstance(rate, numbers.Real) or not 0 <= float(rate) < np.inf:
-                raise ValueError(
-                    f"learning_rate returned {rate!r} for step {step}; "
-                    "accepted is a finite number of at least 0"
-                )
-            rates[i] = rate
+            rates[i] = returned_rate("learning_rate", self.rate(step), step)
         return rates * self.rate_factor
 
     @property
@@ -146,3 +141,17 @@ class Descent:
     def state(self, state: dict[str, Any]) -> None:
         self.taken, self._powers = state["taken"], list(state["powers"])
         self.rate_factor = state["rate_factor"]
+
+
+def returned_rate(name: str, rate: Any, step: int) -> float:
+    """Return what a function of the step has returned, as a float; ValueError for no rate."""
+    try:
+        number = float(rate) if isinstance(rate, numbers.Real) else np.nan
+    except Exception:  # an int that is too large, a number of the user's own
+        number = np.nan
+    if not 0 <= number < np.inf:
+        raise ValueError(
+            f"{name} returned {shown(rate)} for step {step}; "
+            "accepted is a finite number of at least 0"
+        )
+    return number
