@@ -182,6 +182,11 @@ def refusal(error, call, *arguments, **options):
     return message
 
 
+def assigned_and_used(net, name, value):
+    setattr(net, name, value)
+    net.fit(np.eye(net.layers[0]), [0, 1] * (net.layers[0] // 2))
+
+
 @pytest.mark.parametrize("name", ["l2", "l1", "max_norm", "dropout"])
 @pytest.mark.parametrize(
     ("value", "error", "said"),
@@ -208,8 +213,8 @@ def test_one_value_or_a_list_of_them(name, value, error, said):
     assert refusal(error, MLP, layers, **{name: value}).startswith(f"{name}{said}")
     net = MLP(layers, random_state=0)
     before = net.weights[0].copy()
-    setattr(net, name, value if not isinstance(value, Iterator) else iter([0.5, 0.5]))
-    assert refusal(error, net.fit, np.eye(4), [0, 1, 0, 1]).startswith(f"{name}{said}")
+    value = value if not isinstance(value, Iterator) else iter([0.5, 0.5])
+    assert refusal(error, assigned_and_used, net, name, value).startswith(f"{name}{said}")
     assert np.array_equal(before, net.weights[0])
 
 
@@ -243,8 +248,8 @@ def test_a_class_is_no_learning_rate(function):
     assert refusal(TypeError, MLP, [2, 2], learning_rate=function).startswith(
         "learning_rate is <cl"
     )
-    net.learning_rate = function
-    assert refusal(TypeError, net.fit, np.eye(2), [0, 1]).startswith("learning_rate is <class ")
+    message = refusal(TypeError, assigned_and_used, net, "learning_rate", function)
+    assert message.startswith("learning_rate is <class ")
 
 
 @pytest.mark.parametrize("returned", [10**400, [10**5000], -1, None, "0.1", np.nan, [0.1], 1j])
