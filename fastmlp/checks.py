@@ -6,54 +6,75 @@ comes before anything is changed.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import itertools
 import numbers
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
 
+from fastmlp import real_numbers
 from fastmlp.core.gather import KEPT, SparseRows
+from fastmlp.messages import raised, short, shown
 
 MOST_THREADS = 1024  # each is a thread of the system
 LARGEST_LAYER = 2**31 - 1  # units
+LARGEST_INT = 2**63 - 1
+MOST_WEIGHTS = 2**44  # of 8 bytes: the 128 TiB that a process can address
+NOT_ONE = (bool, np.bool_, real_numbers.NOT_REAL)  # number, where a single one is asked for
 
 #: From an argument's name and value to the value in form, or TypeError or ValueError.
 Checker = Callable[[str, Any], Any]
 
 
-def whole_number(name: str, value: Any, least: int) -> int:
-    """Return `value` as an int of at least `least`; TypeError or ValueError otherwise."""
+def whole_number(name: str, value: Any, least: int, most: int = LARGEST_INT) -> int:
+    """Return `value` as an int from `least` to `most`; TypeError or ValueError otherwise."""
+    accepted = f"an int of at least {least}"
     try:
-        if isinstance(value, (bool, np.bool_)):
+        if isinstance(value, NOT_ONE):
             raise TypeError
         number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is {value!r}; accepted is an int of at least {least}") from None
-    if number < least:
-        raise ValueError(f"{name} is {number}; accepted is an int of at least {least}")
+    except Exception:
+        raise TypeError(f"{name} is {shown(value)}; accepted is {accepted}") from None
+    if number > most:
+        accepted = f"an int from {least} to {most}"
+    if not least <= number <= most:
+        raise ValueError(f"{name} is {shown(number)}; accepted is {accepted}")
     return number
 
 
 def thread_count(value: Any) -> int:
-    """Return `value` as a number of threads: 1 to `MOST_THREADS`."""
-    number = whole_number("n_threads", value, 1)
-    if number > MOST_THREADS:
-        raise ValueError(f"n_threads is {number}; accepted are None and 1 to {MOST_THREADS}")
-    return number
+    """Return `value` as a number of threads."""
+    return whole_number("n_threads", value, 1, MOST_THREADS)
+
+
+def flag(name: str, value: Any, *names: str) -> Any:
+    """Return `value` as a bool, of which ints are ones too, or as one of the names."""
+    if isinstance(value, str) and value in names:
+        return value
+    if not isinstance(value, (int, np.bool_)):
+        *others, last = map(repr, (True, False, *names))
+        raise (ValueError if isinstance(value, str) else TypeError)(
+            f"{name} is {shown(value)}; accepted are {', '.join(others)} and {last}"
+        )
+    return bool(value)
 
 
 def _number_that(is_accepted: Callable[[float], bool], accepted: str) -> Checker:
-    """Return a checker of real numbers; bools are none."""
+    """Return a checker of real numbers; bools and durations are none."""
 
     def checker(name: str, value: Any) -> float:
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-            raise TypeError(f"{name} is {value!r}; accepted is {accepted}")
         try:
+            if isinstance(value, NOT_ONE) or not isinstance(value, numbers.Real):
+                raise TypeError
             number = float(value)
         except OverflowError:
-            number = float("inf")
+            raise ValueError(f"{name} is {shown(value)}; accepted is {accepted}") from None
+        except Exception:
+            raise TypeError(f"{name} is {shown(value)}; accepted is {accepted}") from None
         if not is_accepted(number):
             raise ValueError(f"{name} is {number}; accepted is {accepted}")
         return number
@@ -68,24 +89,32 @@ from_zero_below_one = _number_that(lambda x: 0 <= x < 1, "a number of at least 0
 between_zero_and_one = _number_that(lambda x: 0 < x < 1, "a number above 0 and below 1")
 
 
-def list_of(name: str, values: Any, n: int, what: str) -> list[Any]:
-    """Return `values` as a list of n; TypeError or ValueError otherwise."""
-    try:
-        found = list(values)
-    except TypeError:
-        raise TypeError(
-            f"{name} is {type(values).__name__}; accepted is a list of {what}"
-        ) from None
-    if len(found) != n:
-        raise ValueError(f"{name} has {len(found)} {what}; accepted are {n}")
-    return found
+def is_list(value: Any) -> bool:
+    """Whether `value` has items in an order: not text, a set, a dict or an array without axes."""
+    return isinstance(value, Iterable) and not (
+        isinstance(value, (str, bytes, bytearray, Set, Mapping))
+        or (isinstance(value, np.ndarray) and value.ndim == 0)
+    )
+
+
+def listed(name: str, value: Any, accepted: str) -> list[Any]:
+    """Return the items of `value`; TypeError where it has none in an order."""
+    if is_list(value):
+        try:
+            return list(value)
+        except Exception as error:
+            raise TypeError(
+                f"{name} is {shown(value)}, which cannot be read ({raised(error)}); "
+                f"accepted is {accepted}"
+            ) from error
+    raise TypeError(f"{name} is {shown(value)}; accepted is {accepted}")
 
 
 def for_each(name: str, value: Any, n: int, check: Checker) -> list[Any]:
     """Return `value`, one for all or a list of n, as a list of what `check` returns of each."""
-    if np.ndim(value) == 0:
+    if not is_list(value) or isinstance(value, Iterator):  # which would be used up
         return [check(name, value)] * n
-    values = list(value)
+    values = listed(name, value, f"one value or a list of {n}")
     if len(values) != n:
         raise ValueError(f"{name} has {len(values)} values; accepted are one and {n}")
     return [check(f"{name}[{l}]", each) for l, each in enumerate(values)]
@@ -116,20 +145,23 @@ def choice(name: str, value: Any, accepted: Iterable[str]) -> str:
     """Return `value` if it is one of the accepted names; ValueError otherwise."""
     names = sorted(accepted)
     if not isinstance(value, str) or value not in names:
-        raise ValueError(f"{name} is {value!r}; accepted are {', '.join(map(repr, names))}")
+        raise ValueError(f"{name} is {shown(value)}; accepted are {', '.join(map(repr, names))}")
     return value
 
 
 def layer_sizes(layers: Any) -> list[int]:
     """Return the sizes of the input, hidden and output layers as ints of at least 1."""
-    if isinstance(layers, (str, bytes)) or not isinstance(layers, Iterable):
-        raise TypeError(f"layers is {layers!r}; accepted is a list of two or more sizes")
-    sizes = [whole_number(f"layers[{l}]", size, 1) for l, size in enumerate(layers)]
-    if max(sizes, default=0) > LARGEST_LAYER:
-        raise ValueError(f"layers has {max(sizes)} units; accepted are up to {LARGEST_LAYER}")
+    layers = listed("layers", layers, "a list of two or more sizes")
+    sizes = [whole_number(f"layers[{l}]", size, 1, LARGEST_LAYER) for l, size in enumerate(layers)]
     if len(sizes) < 2:
         raise ValueError(
             f"layers is {sizes}; accepted are two or more sizes, from the input's to the output's"
+        )
+    n_weights = sum(n_in * n_out for n_in, n_out in itertools.pairwise(sizes))
+    if n_weights > MOST_WEIGHTS:
+        raise ValueError(
+            f"layers is {shown(sizes)}, which makes {n_weights:.1e} weights; "
+            f"accepted are up to {MOST_WEIGHTS:.1e}, as many as a process can address"
         )
     return sizes
 
@@ -137,11 +169,13 @@ def layer_sizes(layers: Any) -> list[int]:
 def float_type(dtype: Any) -> np.dtype:
     """Return float32 or float64 as a dtype; TypeError or ValueError otherwise."""
     try:
+        if dtype is None:  # NumPy's float64
+            raise TypeError
         found = np.dtype(dtype)
-    except TypeError:
-        raise TypeError(f"dtype is {dtype!r}; accepted are float32 and float64") from None
+    except Exception:
+        raise TypeError(f"dtype is {shown(dtype)}; accepted are float32 and float64") from None
     if found not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {found}; accepted are float32 and float64")
+        raise ValueError(f"dtype is {short(str(found))}; accepted are float32 and float64")
     return found
 
 
@@ -152,14 +186,12 @@ def random_source(random_state: Any) -> Any:
     if isinstance(random_state, (np.random.RandomState, np.random.Generator)):
         return random_state
     try:
-        seed = whole_number("random_state", random_state, 0)
+        seed = whole_number("random_state", random_state, 0, 2**32 - 1)
     except TypeError:
         raise TypeError(
-            f"random_state is {random_state!r}; accepted are None, an int of at least 0, "
+            f"random_state is {shown(random_state)}; accepted are None, an int of at least 0, "
             "a numpy.random.RandomState and a numpy.random.Generator"
         ) from None
-    if seed >= 2**32:
-        raise ValueError(f"random_state is {seed}; accepted is an int below 2**32")
     return np.random.RandomState(seed)
 
 
@@ -185,21 +217,39 @@ def return_to_position(source: Any, position: Any) -> None:
 
 
 def array_of(name: str, values: Any) -> np.ndarray:
-    """Return `values` as an array of numbers."""
+    """Return `values` as an array of real numbers, the data of a masked array with no mask set.
+
+    Raises
+    ------
+    ValueError
+        For rows of different lengths, and for masked values.
+    TypeError
+        For anything that is no real number, see `real_numbers`: the first such value is named.
+    """
+    hidden = real_numbers.n_masked(values)
+    if hidden > 0:
+        raise ValueError(
+            f"{name} has {hidden} masked value{'s' * (hidden > 1)}; accepted are arrays without "
+            "any: fill masked values or drop their rows"
+        )
     try:
         array = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"{name} has rows of different lengths; accepted are equal ones") from None
-    if array.dtype.kind == "O" and array.ndim > 0:  # numbers in an object array are numbers still
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError, OverflowError):
-            pass
-    if array.dtype.kind not in "biuf":
+    except Exception as error:
+        if isinstance(error, MemoryError):
+            raise
+        if isinstance(error, ValueError) and "inhomogeneous" in str(error):
+            raise ValueError(
+                f"{name} has rows of different lengths; accepted are equal ones"
+            ) from None
         raise TypeError(
-            f"{name} is {type(values).__name__} of {array.dtype}; "
+            f"{name} is {type(values).__name__}, of which NumPy makes no array ({raised(error)}); "
             "accepted are arrays and lists of real numbers"
-        )
+        ) from error
+    if array.dtype.kind == "O" and real_numbers.are_real(array):
+        with contextlib.suppress(Exception):  # an int too long for float64, a signalling NaN
+            array = array.astype(np.float64)
+    if array.dtype.kind not in real_numbers.KINDS:
+        raise real_numbers.refusal(name, values, array)
     return array
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from fastmlp import checks, saving, sources, targets
 from fastmlp.callbacks import Callback, ModelCheckpoint, Progress
-from fastmlp.core.gather import SparseRows
 from fastmlp.core.run import Diverged, NotFinite
-from fastmlp.metrics import chosen_metrics
-from fastmlp.reading import Reader, names_of
+from fastmlp.messages import shown
+from fastmlp.metrics import METRICS, chosen_metrics
+from fastmlp.reading import Reader
 from fastmlp.sources import Data, Epoch
 from fastmlp.training import DivergenceWarning, Training, evaluate
 
@@ -53,10 +53,8 @@ class Fit:
         self.batch_size = checks.whole_number("batch_size", batch_size, 1)
         self.metrics = chosen_metrics(metrics, model.loss.task)
         self.scores_training = metrics is not None
-        if isinstance(shuffle, str) and shuffle != "blocks":
-            raise ValueError(f"shuffle is {shuffle!r}; accepted are True, False and 'blocks'")
-        self.shuffle = shuffle if shuffle == "blocks" else bool(shuffle)
-        self.callbacks = _in_order(callbacks, verbose)
+        self.shuffle = checks.flag("shuffle", shuffle, "blocks")
+        self.callbacks = _in_order(callbacks, checks.flag("verbose", verbose))
         self.starts_anew = model._fitted and not (model.warm_start or goes_on)
         # The columns of an earlier frame bind this one, unless the weights are drawn again.
         self.reader = Reader(model._state, None if self.starts_anew else model._feature_names)
@@ -79,8 +77,8 @@ class Fit:
         if y is not None:
             if isinstance(X, np.memmap) and self.shuffle is True:
                 self.shuffle = "blocks"
-            self.data = self.reader.samples("X", X, "y", y, sample_weight)
-            self._can_be_trained_on("X", X, self.data)
+            self.data = self.reader.samples("X", X, "y", y, sample_weight, to_train_on=True)
+            self._weighted_by_class(self.data)  # refused before anything is drawn
             if self.goes_on:
                 self.reader.look_at("X", self.data.X)
             return
@@ -98,18 +96,8 @@ class Fit:
         self.batches = X if callable(X) else lambda: X
 
     def _batch_to_train_on(self, batch: Any) -> Data:
-        name = "a batch of X"
-        data = self.reader.batch(name, batch, require_positive=False)
-        self._can_be_trained_on(f"{name}[0]", batch[0], data)
+        data = self.reader.batch("a batch of X", batch, to_train_on=True)
         return self._weighted_by_class(data, require_positive=False)
-
-    def _can_be_trained_on(self, name: str, X: Any, data: Data) -> None:
-        """Refuse sparse rows that noise would be added to; note the names of a frame's columns."""
-        if isinstance(data.X, SparseRows) and self.model.input_noise:
-            raise ValueError(f"{name} is sparse, which an input_noise other than 0 would fill")
-        self._weighted_by_class(data, require_positive=False)
-        if self.reader.feature_names is None:
-            self.reader.feature_names = names_of(X)
 
     def _weighted_by_class(
         self, data: Data, rows: np.ndarray | None = None, require_positive: bool = True
@@ -163,9 +151,14 @@ class Fit:
         if self.data is not None:
             return sources.epoch_of_arrays(self.data, rows, self.shuffle, source, self.batch_size)
         assert self.batches is not None
+        batches = self.batches()
+        if not isinstance(batches, Iterable):
+            raise TypeError(
+                f"X returned {shown(batches)}; accepted is an iterator over (X, y) batches"
+            )
         row_bytes = self.model._network.sizes[0] * self.model.dtype.itemsize
         return sources.epoch_of_batches(
-            self.batches(),
+            batches,
             self._batch_to_train_on,
             sources.block_rows(self.batch_size, row_bytes),
             bool(self.shuffle),
@@ -232,6 +225,8 @@ class Fit:
         self.epochs_done = 0 if found is None else self._restore(found, source)
         if self.starts_anew or found is not None:
             training.renew()
+        if self.epochs_done < epochs:
+            self._try_metrics()
         self.first_step = model._state.descent.taken
         while self.epochs_done < epochs and not model.stop_training:
             self._one_epoch(rows)
@@ -275,6 +270,13 @@ class Fit:
         self.at_epoch_end = True
         self._tell("on_epoch_end", epoch, _last(model.history_))
         self.at_epoch_end = False
+
+    def _try_metrics(self) -> None:
+        """Call the user's own metrics on what will be scored: one that fails costs no epoch."""
+        own = [metric for metric in self.metrics if metric not in METRICS.values()]
+        data = self.scored if self.validation is None else self.validation
+        if own and data is not None:
+            evaluate(self.model._state, data, own, self.model.n_threads)
 
     def _scores(self) -> dict[str, float]:
         """Return what the epoch records besides the loss."""
@@ -384,7 +386,9 @@ class Fit:
             if not os.path.exists(path):
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
-            raise TypeError(f"resume is {resume!r}; accepted are True and a path")
+            raise TypeError(f"resume is {shown(resume)}; accepted are True and a path")
+        elif b"\0" in os.fsencode(resume):
+            raise ValueError(f"resume is {shown(resume)}; accepted are True and a path")
         return saving.checkpoint(self.model, path, self._shape())
 
     def _restore(self, found: dict[str, Any], source: Any) -> int:
@@ -400,13 +404,11 @@ class Fit:
 
 def _in_order(callbacks: Any, verbose: bool) -> list[Callback]:
     """Return the callbacks, those last that write what the others have become."""
-    accepted = "accepted is a list of instances of callbacks.Callback"
-    if not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks is {callbacks!r}; {accepted}")
-    found = list(callbacks)
+    accepted = "a list of instances of callbacks.Callback"
+    found = checks.listed("callbacks", callbacks, accepted)
     for callback in found:
         if not isinstance(callback, Callback):
-            raise TypeError(f"callbacks has {callback!r}; {accepted}")
+            raise TypeError(f"callbacks has {shown(callback)}; accepted is {accepted}")
     if verbose and not any(isinstance(callback, Progress) for callback in found):
         found.append(Progress())
     return sorted(found, key=_rank)

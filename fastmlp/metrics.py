@@ -13,18 +13,25 @@ Where a network is trained on probabilities, the targets are the labels that wou
 with them. A class is predicted if it is the most probable one (the first of equal ones), a label
 if its probability is at least a half. Means over samples are weighted ones where weights are
 given; sums are in float64. Where scikit-learn has the metric, the numbers are its numbers.
+
+A fit calls users' own metrics once before its first epoch, on all that will be scored: one that
+fails then changes nothing.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fastmlp import checks
+from fastmlp.messages import shown
+from fastmlp.options import check_fields
+
+TASKS = ("classes", "labels", "values")
 
 
 @dataclass(frozen=True)
@@ -56,20 +63,56 @@ class Metric:
 
     name: str
     function: Callable[..., Any]
-    tasks: tuple[str, ...] = ("classes", "labels", "values")
+    tasks: tuple[str, ...] = TASKS
     greater_is_better: bool = True
     takes_weight: bool = False
 
+    def __post_init__(self) -> None:
+        check_fields(
+            self,
+            name=_text,
+            function=_function,
+            tasks=_tasks,
+            greater_is_better=checks.flag,
+            takes_weight=checks.flag,
+        )
+
     def __call__(self, targets: Any, outputs: Any, sample_weight: Any = None) -> float:
-        """Return the metric; TypeError if the function returns something other than a number."""
+        """Return the metric; TypeError if the function returns something other than a number.
+
+        An error that the function raises has a note that names the metric.
+        """
         weight = (sample_weight,) if self.takes_weight else ()
-        value = self.function(targets, outputs, *weight)
         try:
+            value = self.function(targets, outputs, *weight)
+        except Exception as error:
+            error.add_note(f"raised by the metric {shown(self.name)}")
+            raise
+        try:
+            if isinstance(value, (str, bytes)):  # which may spell a number
+                raise TypeError
             return float(value)
-        except (TypeError, ValueError):
+        except Exception:
             raise TypeError(
-                f"the metric {self.name!r} returned {value!r}; accepted is a number"
+                f"the metric {shown(self.name)} returned {shown(value)}; accepted is a number"
             ) from None
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {shown(value)}; accepted is a str")
+    return value
+
+
+def _function(name: str, value: Any) -> Callable[..., Any]:
+    if not callable(value):
+        raise TypeError(f"{name} is {shown(value)}; accepted is a function of (targets, outputs)")
+    return value
+
+
+def _tasks(name: str, value: Any) -> tuple[str, ...]:
+    tasks = checks.listed(name, value, f"a tuple of {', '.join(map(repr, TASKS))}")
+    return tuple(checks.choice(f"{name}[{i}]", task, TASKS) for i, task in enumerate(tasks))
 
 
 # Classes and labels ---------------------------------------------------------------------------
@@ -233,16 +276,15 @@ def chosen_metrics(metrics: Any, task: str) -> list[Metric]:
         return [METRICS["accuracy"]] if task in _BOTH else []
     if isinstance(metrics, str) or callable(metrics):
         metrics = [metrics]
-    elif not isinstance(metrics, Iterable):
-        raise TypeError(
-            f"metrics is {metrics!r}; accepted are {_accepted(task)}, and lists of them"
-        )
+    else:
+        metrics = checks.listed("metrics", metrics, f"a list of {_accepted(task)}")
     found = [_metric(metric, task) for metric in metrics]
     names = [metric.name for metric in found]
     for name in names:
         if name == "loss" or names.count(name) > 1:  # each has a place of its own in the history
             raise ValueError(
-                f"metrics has {name!r}, which the history has already; accepted are other names"
+                f"metrics has {shown(name)}, which the history has already; "
+                "accepted are other names"
             )
     return found
 
@@ -255,10 +297,10 @@ def _metric(metric: Any, task: str) -> Metric:
             return known
     elif callable(known) and isinstance(getattr(known, "__name__", None), str):
         greater_is_better = getattr(known, "greater_is_better", True)
-        return Metric(known.__name__, known, greater_is_better=bool(greater_is_better))
+        return Metric(known.__name__, known, greater_is_better=greater_is_better)
     given = known.name if isinstance(known, Metric) else metric
     raise (ValueError if isinstance(given, str) else TypeError)(
-        f"metrics has {given!r}; accepted are {_accepted(task)}"
+        f"metrics has {shown(given)}; accepted are {_accepted(task)}"
     )
 
 

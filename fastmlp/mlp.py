@@ -270,7 +270,8 @@ class MLP(Model):
         metrics : str, callable or a list of them, optional
             What else to score, see `fastmlp.metrics`: the validation data if there are any, in
             `history_` as "validation_accuracy", else the training data, as "accuracy". None is
-            accuracy of validation data, where the loss is of classes or labels.
+            accuracy of validation data, where the loss is of classes or labels. Functions of your
+            own are called once more before the first epoch, to see that they work.
         callbacks : list of callbacks.Callback, optional
         resume : True or path, optional
             Go on from what `callbacks.ModelCheckpoint` has written: True is the file of the one

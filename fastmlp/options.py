@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastmlp import checks
+from fastmlp.messages import shown
 
 
 def chosen(name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
@@ -44,7 +45,7 @@ def chosen(name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
         return value
     names, module = ", ".join(map(repr, sorted(kinds))), next(iter(kinds.values())).__module__
     raise (ValueError if isinstance(value, str) else TypeError)(
-        f"{name} is {value!r}; accepted are {names} and instances of the classes in {module}"
+        f"{name} is {shown(value)}; accepted are {names} and instances of the classes in {module}"
     )
 
 
@@ -73,7 +74,8 @@ def as_plain(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
             }
     module = next(iter(kinds.values())).__module__
     raise TypeError(
-        f"{instance!r} cannot be kept in a file; accepted are instances of the classes in {module}"
+        f"{shown(instance)} cannot be kept in a file; "
+        f"accepted are instances of the classes in {module}"
     )
 
 

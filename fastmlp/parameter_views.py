@@ -39,12 +39,7 @@ class ParameterViews(Sequence):
         self._assign(range(len(self)), values)
 
     def _assign(self, layers: Sequence[int], values: Sequence[Any]) -> None:
-        try:
-            arrays = list(values)
-        except TypeError:
-            raise TypeError(
-                f"{self._name} is {type(values).__name__}; accepted is a list of arrays"
-            ) from None
+        arrays = checks.listed(self._name, values, "a list of arrays")
         if len(arrays) != len(layers):
             raise ValueError(f"{self._name} has {len(arrays)} arrays; accepted are {len(layers)}")
         # Copies, all of them before the first is written: they may be views of one another.

@@ -60,25 +60,34 @@ class Reader:
         y_name: str,
         y: Any,
         sample_weight: Any = None,
+        to_train_on: bool = False,
         require_positive: bool = True,
     ) -> Data:
-        """Return X, y and the weights of the samples."""
+        """Return X, y and the weights of the samples.
+
+        Those to train on decide, if none has before, which columns later frames must have.
+        """
         rows = self.rows(X_name, X)
+        if to_train_on and isinstance(rows, SparseRows) and self.state.input_noise > 0:
+            raise ValueError(f"{X_name} is sparse, which an input_noise other than 0 would fill")
+        if to_train_on and self.feature_names is None:
+            self.feature_names = names_of(X)
         found = self.targets(y_name, y, len(rows))
         return Data(rows, targets.weighted(found, sample_weight, len(rows), require_positive))
 
-    def batch(self, name: str, batch: Any, require_positive: bool = True) -> Data:
+    def batch(self, name: str, batch: Any, to_train_on: bool = False) -> Data:
         """Return the samples of a tuple (X, y) or (X, y, sample_weight), all of them finite."""
+        accepted = "a tuple (X, y) or (X, y, sample_weight)"
         try:
-            X, y, *weight = batch
+            X, y, *weight = checks.listed(name, batch, accepted)
             if len(weight) > 1:
                 raise ValueError
         except (TypeError, ValueError):
-            raise TypeError(
-                f"{name} is not a tuple (X, y) or (X, y, sample_weight), which is accepted"
-            ) from None
-        weights = weight[0] if weight else None
-        data = self.samples(f"{name}[0]", X, f"{name}[1]", y, weights, require_positive)
+            raise TypeError(f"{name} is not {accepted}, which is accepted") from None
+        data = self.samples(
+            f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None,
+            to_train_on, not to_train_on,
+        )  # fmt: skip
         self.look_at(f"{name}[0]", data.X)
         return data
 

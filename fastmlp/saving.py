@@ -9,6 +9,7 @@ import numpy as np
 
 from fastmlp import files
 from fastmlp.losses import LOSSES
+from fastmlp.messages import shown
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import as_plain, from_plain
 from fastmlp.schedules import SCHEDULES
@@ -115,8 +116,8 @@ def checkpoint(model: Any, path: str | os.PathLike, same: dict[str, Any]) -> dic
     for name in wanted:
         if name in RELEVANT | set(same) and compared.get(name) != wanted[name]:
             raise ValueError(
-                f"resume is {str(path)!r} with {name} {compared.get(name)!r}, this fit has "
-                f"{wanted[name]!r}; accepted is the checkpoint of an equal one"
+                f"resume is {str(path)!r} with {name} {shown(compared.get(name))}, this fit has "
+                f"{shown(wanted[name])}; accepted is the checkpoint of an equal one"
             )
     return found | {"model": state}
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmlp.checks import above_zero, from_zero_below_one, real_number
+from fastmlp.core.descent import returned_rate
+from fastmlp.messages import shown
 from fastmlp.options import check_fields, count
 
 
@@ -181,13 +183,16 @@ class WarmUp:
     steps: int
 
     def __post_init__(self) -> None:
-        check_fields(self, schedule=_function_of_step, steps=count)
+        check_fields(self, schedule=function_of_step, steps=count)
 
     def __call__(self, step: int) -> float:
         """Return ``schedule(0) * (step + 1) / steps``, and then ``schedule(step - steps)``."""
         if step < self.steps:
-            return self.schedule(0) * ((step + 1) / self.steps)
-        return self.schedule(step - self.steps)
+            return self._rate(0) * ((step + 1) / self.steps)
+        return self._rate(step - self.steps)
+
+    def _rate(self, step: int) -> float:
+        return returned_rate("schedule", self.schedule(step), step)
 
 
 @dataclass(frozen=True)
@@ -270,7 +275,10 @@ def _power(base: float, exponent: float) -> float:
         return math.inf
 
 
-def _function_of_step(name: str, value: Any) -> Any:
+def function_of_step(name: str, value: Any) -> Any:
+    """Return `value` if it is a schedule or another function; TypeError for a class of them."""
     if not callable(value) or isinstance(value, type):
-        raise TypeError(f"{name} is {value!r}; accepted is a schedule, or a function of the step")
+        raise TypeError(
+            f"{name} is {shown(value)}; accepted is a schedule, or a function of the step"
+        )
     return value

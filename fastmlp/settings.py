@@ -15,6 +15,7 @@ from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import check_fields, chosen
+from fastmlp.schedules import function_of_step
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,7 +65,7 @@ class Settings:
             input_noise=number,
             clip_norm=_norm,
             dtype=lambda _, value: checks.float_type(value),
-            warm_start=lambda _, value: bool(value),
+            warm_start=checks.flag,
             n_threads=lambda _, value: None if value is None else checks.thread_count(value),
         )
         check_fields(self, init=self._checked_init)
@@ -73,7 +74,9 @@ class Settings:
         if isinstance(value, str):
             return checks.choice(name, value, INITIALIZERS)
         shapes = list(zip(self.layers[1:], self.layers[:-1], strict=True))
-        arrays = checks.list_of(name, value, len(shapes), "arrays")
+        arrays = checks.listed(name, value, "a name, or a list of arrays")
+        if len(arrays) != len(shapes):
+            raise ValueError(f"{name} has {len(arrays)} arrays; accepted are {len(shapes)}")
         for l, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
             view = np.broadcast_to(self.dtype.type(0), shape)
             checks.parameter_values(f"{name}[{l}]", array, view)
@@ -95,16 +98,17 @@ def _norm(name: str, value: Any) -> float | None:
 
 
 def _rate(name: str, value: Any) -> Any:
-    return value if value is None or callable(value) else checks.real_number(name, value)
+    if value is None or not callable(value):
+        return None if value is None else checks.real_number(name, value)
+    return function_of_step(name, value)
 
 
 def _one_or_each(n: int, check: Checker) -> Checker:
     """Return a checker of one value for all layers, or of a list of n."""
 
     def checker(name: str, value: Any) -> Any:
-        if value is None or np.ndim(value) == 0:
-            return check(name, value)
-        return checks.for_each(name, value, n, check)
+        each = checks.for_each(name, value, n, check)
+        return each if checks.is_list(value) else check(name, value)
 
     return checker
 

@@ -319,7 +319,7 @@ def test_mode_auto_knows_what_is_better(monitor, smaller):
 
 def test_mode_auto_asks_the_fit_about_the_user_s_own_metrics(make, data):
     for greater_is_better in (True, False):
-        values = iter([5.0, 4.0, 3.0, 2.0, 1.0])
+        values = iter([0.0, 5.0, 4.0, 3.0, 2.0, 1.0])  # the first when it is tried
 
         def falls(targets, outputs, values=values):
             return next(values)
@@ -470,7 +470,7 @@ def test_checkpoints_are_written_when_it_is_time(make, data, tmp_path, monkeypat
 def test_checkpoints_with_a_monitor_are_written_when_it_got_better(make, data, tmp_path, every):
     values = [math.nan, 2.0, 5.0, math.nan, 4.0, 4.5, 6.0, 6.0, 6.0, 1.0, 9.0, 7.0]
     expected = {1: [1, 2, 6, 10], 3: [2, 8, 11]}[every]
-    numbers, written = iter(values), []
+    numbers, written = iter([0.0, *values]), []  # the first when the metric is tried
 
     def own(targets, outputs):
         return next(numbers)

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from fastmlp import MLP, callbacks, training
 from fastmlp.metrics import METRICS, Metric, chosen_metrics, top_k
 
 TASKS = ("classes", "labels", "values")
@@ -197,7 +198,9 @@ def test_a_function_of_one_s_own():
     assert not any(metric.greater_is_better for metric in found)
 
 
-@pytest.mark.parametrize("returned", [None, "good", [1, 2], 1j])
+@pytest.mark.parametrize(
+    "returned", [None, "good", "0.5", b"0.5", [1, 2], 1j, 10**400, np.ones(2), Metric]
+)
 def test_a_function_that_returns_no_number(returned):
     def own(targets, outputs):
         return returned
@@ -227,7 +230,7 @@ def test_a_metric_of_another_task_is_refused(task):
         ("auc", ValueError, "metrics has 'auc'; accepted are 'accuracy', 'balanced_accuracy', "),
         (["f1", "f1"], ValueError, "metrics has 'f1', which the history has already; accepted"),
         (Metric("loss", largest), ValueError, "metrics has 'loss', which the history has already"),
-        (3, TypeError, "metrics is 3; accepted are 'accuracy'"),
+        (3, TypeError, "metrics is 3; accepted is a list of 'accuracy'"),
         ([None], TypeError, "metrics has None; accepted are 'accuracy'"),
         (functools.partial(largest), TypeError, "metrics has functools.partial.*; accepted are"),
     ],
@@ -241,3 +244,125 @@ def test_refusals(metrics, error, message):
 def test_k_is_checked(wrong):
     with pytest.raises((TypeError, ValueError), match="^k is .*; accepted is an int of at least 1"):
         top_k(wrong)
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("name", 3), ("name", None), ("function", "accuracy"), ("tasks", 3), ("tasks", "classes"),
+        ("tasks", ("class",)), ("greater_is_better", "no"), ("greater_is_better", np.ones(2)),
+        ("takes_weight", None),
+    ],
+)  # fmt: skip
+def test_fields_of_a_metric_are_checked(field, wrong):
+    fields = {"name": "own", "function": largest, field: wrong}
+    with pytest.raises((TypeError, ValueError), match=rf"^{field}(\[0\])? is .*; accepted"):
+        Metric(**fields)
+
+
+@pytest.mark.parametrize("metrics", [np.array(1.0), {"f1": 1}, {"f1"}, b"f1", object()])
+def test_what_is_no_list_of_metrics(metrics):
+    with pytest.raises(TypeError, match="^metrics (is|has) .*; accepted (is|are) .*'accuracy'"):
+        chosen_metrics(metrics, "classes")
+
+
+# Tried before the first epoch -----------------------------------------------------------------
+
+X, Y = np.linspace(-1, 1, 24).reshape(12, 2), np.arange(12) // 6  # sorted by class
+
+#: What of the data is scored.
+SCORED = {
+    "training": {},
+    "validation_data": {"validation_data": (X, Y)},
+    "validation_fraction": {"validation_fraction": 0.5},
+}
+
+
+class Told(callbacks.Callback):
+    def __init__(self):
+        self.hooks = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.hooks.append("on_epoch_begin")
+
+    def close(self):
+        self.hooks.append("close")
+
+
+def refused(metrics, error, **options):
+    """Fit with a metric that fails; return the error, after a look that nothing has changed."""
+    net = MLP([2, 3, 2], random_state=np.random.RandomState(0)).fit(X, Y, epochs=1)
+    weights, told = [*map(np.array, net.weights)], Told()
+    position, history = net._random.get_state()[1].copy(), {**net.history_}
+    with pytest.raises(error) as raised:
+        net.fit(X, Y, metrics=metrics, callbacks=[told], **options)
+    assert told.hooks == ["close"]
+    assert all(np.array_equal(a, b) for a, b in zip(weights, net.weights, strict=True))
+    assert np.array_equal(position, net._random.get_state()[1]) and net.history_ == history
+    return raised.value
+
+
+@pytest.mark.parametrize("scored", SCORED)
+@pytest.mark.parametrize("takes_weight", [False, True])
+def test_a_metric_that_raises_costs_no_epoch(scored, takes_weight):
+    mine = KeyError("of the user's own")
+
+    def fails(targets, outputs, *weight):
+        assert len(weight) == takes_weight
+        raise mine
+
+    metric = Metric("fails", fails, takes_weight=takes_weight)
+    error = refused(["accuracy", metric], KeyError, **SCORED[scored])
+    assert error is mine and error.__notes__ == ["raised by the metric 'fails'"]
+
+
+@pytest.mark.parametrize("scored", SCORED)
+@pytest.mark.parametrize("returned", [None, "0.5", 10**400])
+def test_a_metric_that_returns_no_number_costs_no_epoch(scored, returned):
+    def own(targets, outputs):
+        return returned
+
+    assert "metric 'own' returned" in str(refused([own], TypeError, **SCORED[scored]))
+
+
+def test_batches_are_tried_on_their_validation_data():
+    def own(targets, outputs):
+        raise KeyError("own")
+
+    net = MLP([2, 3, 2], random_state=0)
+    before = net.weights[0].copy()
+    with pytest.raises(KeyError):
+        net.fit([(X, Y)], validation_data=(X, Y), metrics=own)
+    assert np.array_equal(before, net.weights[0])
+
+
+@pytest.mark.parametrize("scored", SCORED)
+def test_a_metric_is_tried_on_all_that_will_be_scored(scored):
+    """One that needs samples of both classes must not be refused for the first few rows."""
+    seen = []
+
+    def both(targets, outputs):
+        assert set(targets.tolist()) == {0, 1} and outputs.shape == (len(targets), 2)
+        seen.append(len(targets))
+        return len(targets)
+
+    net = MLP([2, 3, 2], random_state=0).fit(X, Y, epochs=2, metrics=both, **SCORED[scored])
+    assert len(set(seen)) == 1 and len(seen) == 3
+    assert [*net.history_.values()][-1] == seen[1:]
+    net.fit(X, Y, epochs=0, metrics=both, **SCORED[scored])
+    assert len(seen) == 3
+
+
+def test_trying_changes_no_bit_and_fastmlp_s_own_metrics_are_not_tried(monkeypatch):
+    calls, evaluate = [], training.evaluate
+    monkeypatch.setattr(
+        training, "evaluate", lambda *given: calls.append(len(given[2])) or evaluate(*given)
+    )
+    nets = [
+        MLP([2, 3, 2], dropout=0.5, input_noise=0.1, random_state=0).fit(
+            X, Y, epochs=2, metrics=metrics, validation_fraction=0.25
+        )
+        for metrics in (["f1"], ["f1", METRICS["accuracy"]], ["f1", lambda targets, outputs: 0.0])
+    ]
+    assert calls == [1, 1, 2, 2, 1, 2, 2]
+    assert all(np.array_equal(nets[0].weights[0], net.weights[0]) for net in nets)

@@ -3,11 +3,14 @@
 import dataclasses
 import json
 import pickle
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from fastmlp import MLP
+from fastmlp.callbacks import EarlyStopping
 from fastmlp.losses import LOSSES, Huber, Logistic, Pinball, Softmax
 from fastmlp.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSprop
 from fastmlp.options import as_plain, chosen, from_plain
@@ -166,3 +169,170 @@ def test_what_else_an_optimizer_and_a_loss_say():
         "softmax": "classes", "logistic": "labels", "squared_error": "values",
         "absolute_error": "values", "huber": "values", "poisson": "values", "pinball": "values",
     }  # fmt: skip
+
+
+# What several arguments have in common --------------------------------------------------------
+
+
+def refusal(error, call, *arguments, **options):
+    with pytest.raises(error) as raised:
+        call(*arguments, **options)
+    message = str(raised.value)
+    assert "\n" not in message and len(message) < 300 and "; accepted" in message, message
+    return message
+
+
+def assigned_and_used(net, name, value):
+    setattr(net, name, value)
+    net.fit(np.eye(net.layers[0]), [0, 1] * (net.layers[0] // 2))
+
+
+@pytest.mark.parametrize("name", ["l2", "l1", "max_norm", "dropout"])
+@pytest.mark.parametrize(
+    ("value", "error", "said"),
+    [
+        ([1, [2]], (TypeError, ValueError), ""),
+        ([0.5, [0.5]], TypeError, r"[1] is [0.5]"),
+        ([[0.5], 0.5], TypeError, r"[0] is [0.5]"),
+        ([0.5, "0.5"], TypeError, r"[1] is '0.5'"),
+        ([0.5, 10**400], ValueError, r"[1] is an int of 401 digits"),
+        ([0.5] * 3, ValueError, " has 3 values"),
+        ([], ValueError, " has 0 values"),
+        (np.array(0.5), TypeError, " is array(0.5)"),
+        (np.array([0.5, "x"], object), TypeError, "[1] is 'x'"),
+        ({0.5}, TypeError, " is {0.5}"),
+        ({0: 0.5}, TypeError, " is {0: 0.5}"),
+        ("0.5", TypeError, " is '0.5'"),
+        (iter([0.5, 0.5]), TypeError, " is <list_iterator"),
+        (np.timedelta64(1, "D"), TypeError, " is np.timedelta64(1,'D')"),
+        (True, TypeError, " is True"),
+    ],
+)
+def test_one_value_or_a_list_of_them(name, value, error, said):
+    layers = [4, 3, 2] if name != "dropout" else [4, 3, 3, 2]
+    assert refusal(error, MLP, layers, **{name: value}).startswith(f"{name}{said}")
+    net = MLP(layers, random_state=0)
+    before = net.weights[0].copy()
+    value = value if not isinstance(value, Iterator) else iter([0.5, 0.5])
+    assert refusal(error, assigned_and_used, net, name, value).startswith(f"{name}{said}")
+    assert np.array_equal(before, net.weights[0])
+
+
+def test_a_list_of_values_may_be_an_array_or_a_tuple():
+    for l2 in ([0.5, 0.25], (0.5, 0.25), np.array([0.5, 0.25]), [Fraction(1, 2), np.float32(0.25)]):
+        net = MLP([4, 3, 2], l2=l2, random_state=0)
+        assert net._network._table["l2"].tolist() == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("layers", [np.array(5), {4, 2}, {4: 1, 2: 1}, "42", b"42", 5, None, MLP])
+def test_layers_that_are_no_list(layers):
+    assert refusal(TypeError, MLP, layers).startswith("layers is ")
+
+
+@pytest.mark.parametrize("layers", [(4, 2), np.array([4, 2]), range(4, 1, -2), iter([4, 2])])
+def test_layers_of_any_order(layers):
+    assert MLP(layers, random_state=0).layers == [4, 2]
+
+
+@pytest.mark.parametrize(
+    "layers", [[2**31 - 1] * 2, [2**23, 2**23], [5] + [2**22] * 3, [10, 2**31 - 1, 2**20]]
+)
+def test_more_weights_than_a_process_can_address(layers):
+    message = refusal(ValueError, MLP, layers)
+    assert message.startswith("layers is [") and "e+1" in message and "can address" in message
+
+
+@pytest.mark.parametrize("function", [MLP, type, float, Cosine])
+def test_a_class_is_no_learning_rate(function):
+    net = MLP([2, 2], random_state=0)
+    assert refusal(TypeError, MLP, [2, 2], learning_rate=function).startswith(
+        "learning_rate is <cl"
+    )
+    message = refusal(TypeError, assigned_and_used, net, "learning_rate", function)
+    assert message.startswith("learning_rate is <class ")
+
+
+@pytest.mark.parametrize("returned", [10**400, [10**5000], -1, None, "0.1", np.nan, [0.1], 1j])
+@pytest.mark.parametrize("steps", [0, 3])
+def test_what_a_function_of_the_step_returns(returned, steps):
+    def rate(step):
+        return 0.1 if step < steps else returned
+
+    net = MLP([2, 2], learning_rate=rate, random_state=0)
+    message = refusal(ValueError, net.fit, np.eye(2), [0, 1], batch_size=1)
+    assert message.startswith("learning_rate returned ") and f"for step {steps}" in message
+    net.learning_rate = WarmUp(rate, 1)
+    message = refusal(ValueError, net.fit, np.eye(2), [0, 1], batch_size=1)
+    assert message.startswith("schedule returned ") and f"for step {steps}" in message
+
+
+def test_an_error_of_a_rate_is_the_user_s_own():
+    mine = KeyError("mine")
+
+    def rate(step):
+        raise mine
+
+    for learning_rate in (rate, WarmUp(rate, 3)):
+        net = MLP([2, 2], learning_rate=learning_rate, random_state=0)
+        with pytest.raises(KeyError) as raised:
+            net.fit(np.eye(2), [0, 1])
+        assert raised.value is mine
+
+
+class Odd:
+    """Fails at whatever it is asked for."""
+
+    def fails(self, *arguments):
+        raise RuntimeError("of the user's own")
+
+    __repr__ = __float__ = __index__ = __len__ = __iter__ = __bool__ = __array__ = fails
+
+
+LONG = [10**400, -(10**400), 10**5000, ["x" * 10**4], "x\ny" * 10**3, b"\n" * 500]
+ODD = [Odd(), [Odd()], np.array([10**5000], object), *LONG]
+
+
+@pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize(
+    "name",
+    [
+        "layers", "activation", "output_activation", "loss", "optimizer", "learning_rate", "init",
+        "l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "dtype", "input_shift",
+        "input_scale", "warm_start", "random_state", "n_threads",
+    ],
+)  # fmt: skip
+def test_every_argument_of_mlp_is_named_in_a_short_line(name, value):
+    given = {"layers": [4, 3, 2], "random_state": 0, name: value}
+    if name == "warm_start" and isinstance(value, int):  # every int is true or false
+        return
+    message = refusal((TypeError, ValueError), MLP, **given)
+    assert message.startswith(name) and "0" * 100 not in message
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "n_threads", "random_state", "layers"])
+def test_ints_that_are_too_long(name):
+    for value, said in ((2**63, str(2**63)), (10**400, "an int of 401 digits")):
+        if name in ("epochs", "batch_size"):
+            call, given = MLP([2, 2], random_state=0).fit, (np.eye(2), [0, 1])
+        else:
+            call, given = MLP, ([2, value],) if name == "layers" else ([2, 2],)
+        options = {} if name == "layers" else {name: value}
+        message = refusal(ValueError, call, *given, **options)
+        assert message.startswith(name) and f" is {said}; accepted is an int from " in message
+
+
+@pytest.mark.parametrize("name", ["shuffle", "verbose", "warm_start", "restore_best_weights"])
+def test_flags(name):
+    def call(value):
+        if name == "restore_best_weights":
+            return EarlyStopping(restore_best_weights=value)
+        if name == "warm_start":
+            return MLP([2, 2], random_state=0, warm_start=value)
+        return MLP([2, 2], random_state=0).fit(np.eye(2), [0, 1], epochs=0, **{name: value})
+
+    for value in (True, False, np.True_, 1, 0):
+        call(value)
+    for value in (None, "no", b"", [], np.ones(2), 0.0, Odd(), {}):
+        message = refusal((TypeError, ValueError), call, value)
+        assert message.startswith(f"{name} is ") and "True" in message
+        assert ("'blocks'" in message) == (name == "shuffle")

@@ -1,9 +1,12 @@
 """Every refusal is one sentence that names the argument, and changes nothing."""
 
+import datetime
+import decimal
+
 import numpy as np
 import pytest
 
-from fastmlp import NeuralNet
+from fastmlp import MLP, NeuralNet
 
 X, Y = np.eye(6, 4), np.array([0, 1, 2, 0, 1, 2])
 
@@ -227,3 +230,187 @@ def test_assignment_is_all_or_nothing_whatever_numpy_warns_of():
         net.weights = [np.full((5, 4), 1e-60), np.full((3, 5), 2.0)]
         net.fit(X * 1e-60, Y, epochs=1)
     assert net.weights[0][0, 0] == 0
+
+
+# Values that are no numbers, in every argument that is an array ---------------------------------
+
+
+def setting(name):
+    def call(net, value):
+        if name in ("weights", "biases"):
+            getattr(net, name)[0] = value
+        else:
+            MLP([4, 5, 3], **{name: [value, np.ones((3, 5))] if name == "init" else value})
+
+    return call
+
+
+#: By the name in the message: a good value, and a call with one in its place.
+ARRAYS = {
+    "X": (X, lambda net, value: net.fit(value, Y)),
+    "y": (Y, lambda net, value: net.fit(X, value)),
+    "sample_weight": (np.ones(6), lambda net, value: net.fit(X, Y, sample_weight=value)),
+    "class_weight": (np.ones(3), lambda net, value: net.fit(X, Y, class_weight=value)),
+    "validation_data[0]": (X, lambda net, value: net.fit(X, Y, validation_data=(value, Y))),
+    "validation_data[1]": (Y, lambda net, value: net.fit(X, Y, validation_data=(X, value))),
+    "a batch of X[0]": (X, lambda net, value: net.fit([(value, Y)])),
+    "a batch of X[1]": (Y, lambda net, value: net.fit([(X, value)])),
+    "X, partial_fit": (X, lambda net, value: net.partial_fit(value, Y)),
+    "X, predict": (X, lambda net, value: net.predict(value)),
+    "X, predict_proba": (X, lambda net, value: net.predict_proba(value)),
+    "X, score": (X, lambda net, value: net.score(value, Y)),
+    "y, score": (Y, lambda net, value: net.score(X, value)),
+    "sample_weight, score": (np.ones(6), lambda net, value: net.score(X, Y, value)),
+    "weights[0]": (np.ones((5, 4)), setting("weights")),
+    "biases[0]": (np.ones((5, 1)), setting("biases")),
+    "init[0]": (np.ones((5, 4)), setting("init")),
+    "input_shift": (np.ones(4), setting("input_shift")),
+    "input_scale": (np.ones(4), setting("input_scale")),
+}
+
+
+def refused(name, value, error):
+    """Pass `value` for an argument; return the refusal, after a look that nothing has changed."""
+    net = MLP([4, 5, 3], random_state=np.random.RandomState(3)).fit(X, Y, epochs=1)
+    before, position = [*map(np.array, net.weights)], net._random.get_state()[1].copy()
+    history = {key: list(values) for key, values in net.history_.items()}
+    with pytest.raises(error) as raised:
+        ARRAYS[name][1](net, value)
+    assert all(np.array_equal(a, b) for a, b in zip(before, net.weights, strict=True))
+    assert np.array_equal(position, net._random.get_state()[1]) and history == net.history_
+    message = str(raised.value)
+    assert message.startswith(f"{name.split(', ')[0]} has ")
+    assert "\n" not in message and len(message) < 300 and "accepted are" in message
+    return message
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_masked_values_are_counted_and_refused(name):
+    value = ARRAYS[name][0]
+    masked = np.ma.masked_array(value, np.zeros(value.shape, bool))
+    masked.mask.flat[[0, -1]] = True
+    forms = {"2 masked values;": masked}
+    if value.ndim == 2:  # whose masks NumPy drops
+        forms["2 masked values; "] = list(masked)
+    else:
+        forms["1 masked value;"] = [np.ma.masked, *value[1:]]
+    for text, form in forms.items():
+        assert text in refused(name, form, ValueError)
+
+
+def test_masked_values_of_pairs_are_refused():
+    net, x = NeuralNet([4, 3], random_state=0), np.ma.masked_array(X[:, :1].T, X[:, :1].T == 1)
+    for pairs in (
+        [(X[0], 0), (x[:, :4], 0)],
+        [(X[0], 0), (X[0], np.ma.masked_equal([0, 0, 1], 0))],
+    ):
+        for call in (net.train, lambda pairs: net.train([(X[0], 0)], pairs), net.test):
+            with pytest.raises(ValueError, match=r"^[a-z]+_data.* has \d masked values?;"):
+                call(pairs)
+
+
+def test_an_array_without_a_masked_value_is_its_data():
+    nets = [
+        MLP([4, 5, 3], random_state=0).fit(form(X), form(Y), epochs=1, sample_weight=form(Y + 1.0))
+        for form in (np.array, np.ma.masked_array, lambda array: list(np.ma.masked_array(array)))
+    ]
+    assert all(np.array_equal(net.weights[0], nets[0].weights[0]) for net in nets)
+
+
+#: Each with what the message calls it; the rest of the array are numbers.
+NO_NUMBERS = {
+    "text '1.5'": "1.5",
+    "text b'1.5'": b"1.5",
+    "text 'True'": "True",
+    "text np.str_('2')": np.str_("2"),
+    "missing value None": None,
+    "value datetime.date(2020, 1, 2)": datetime.date(2020, 1, 2),
+    "value datetime.timedelta(days=1)": datetime.timedelta(1),
+    "value np.datetime64('2020-01-02')": np.datetime64("2020-01-02"),
+    "value np.timedelta64(1,'D')": np.timedelta64(1, "D"),
+    "value (1+0j)": 1 + 0j,
+    "value Decimal('sNaN')": decimal.Decimal("sNaN"),
+    "value an int of 401 digits": 10**400,
+    "value an int of 5001 digits": 10**5000,
+    "value [1]": [1],
+}
+
+
+@pytest.mark.parametrize("text", NO_NUMBERS)
+@pytest.mark.parametrize("name", ARRAYS)
+def test_an_object_array_with_one_value_that_is_no_number(name, text):
+    value = ARRAYS[name][0].astype(object)
+    value[(-1,) * value.ndim] = NO_NUMBERS[text]
+    row, column = len(value) - 1, f" of column {value.shape[-1] - 1}" * (value.ndim - 1)
+    assert f" has in row {row}{column} the {text};" in refused(name, value, TypeError)
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_text_is_refused_in_every_form(name):
+    value = ARRAYS[name][0]
+    spelt = np.vectorize(str)(value)
+    mixed = value.tolist()
+    last = mixed[-1] if value.ndim == 2 else mixed
+    last[-1] = str(last[-1])
+    first = f" of column {0}" * (value.ndim - 1)
+    for form in (spelt, spelt.astype(object), spelt.astype("S"), spelt.tolist()):
+        assert f" has in row 0{first} the text " in refused(name, form, TypeError)
+    # NumPy makes text of all the numbers in this list: the culprit is still the one that is named.
+    row, column = len(value) - 1, f" of column {value.shape[-1] - 1}" * (value.ndim - 1)
+    assert f" has in row {row}{column} the text {last[-1]!r};" in refused(name, mixed, TypeError)
+
+
+@pytest.mark.parametrize("value", [np.array([["2020"] * 4] * 6, "M8[ns]"), X.astype("m8[s]")])
+def test_dates_are_refused(value):
+    message = refused("X", value, TypeError)
+    assert message.startswith("X has in row 0 of column 0 the value np.") and "dates" in message
+
+
+# Tables -------------------------------------------------------------------------------------------
+
+
+def tables(pandas):
+    """Yield a column, and what the message says of it."""
+    yield ["4.5", "5", "6"], "row 0 of column 'city' the text '4.5';"
+    yield [4.5, np.nan, "Paris"], "row 2 of column 'city' the text 'Paris';"
+    yield pandas.Categorical(["1.5", "2", "1.5"]), "row 0 of column 'city' the text '1.5';"
+    yield pandas.array(["1.5", "2", "3"], "string"), "row 0 of column 'city' the text '1.5';"
+    for dtype in ("Int64", "boolean"):
+        column = pandas.array([1, 0, None], dtype)
+        yield column, "row 2 of column 'city' the missing value <NA>;"
+    yield pandas.to_datetime(["2020"] * 3), "row 0 of column 'city' the value Timestamp('2020-"
+    yield pandas.to_timedelta([1, 2, 3]), "row 0 of column 'city' the value Timedelta('0 days"
+    yield [1.0, None, datetime.date(2020, 1, 1)], "row 1 of column 'city' the missing value None;"
+    yield ["a\nb" * 1000, 1, 2], "row 0 of column 'city' the text 'a"
+    yield [10**400, 1, 2], "row 0 of column 'city' the value an int of 401 digits;"
+
+
+def test_the_first_column_of_a_table_that_has_no_numbers_is_named():
+    pandas = pytest.importorskip("pandas")
+    net = MLP([3, 2], random_state=0)
+    for column, text in tables(pandas):
+        frame = pandas.DataFrame({"age": pandas.array([1, 2, 3], "Int64"), "city": column})
+        frame["later"] = ["x", "y", "z"]
+        for call in (
+            net.predict,
+            lambda frame: net.fit(frame, [0, 1, 0]),
+            lambda frame: net.fit([(frame, [0, 1, 0])]),
+            lambda frame: net.fit(np.ones((3, 3)), [0, 1, 0], validation_data=(frame, [0, 1, 0])),
+        ):
+            with pytest.raises(TypeError) as raised:
+                call(frame)
+            message = str(raised.value)
+            assert f" has in {text}" in message and "accepted are real numbers" in message
+            assert "\n" not in message and len(message) < 300
+
+
+def test_a_table_that_holds_nothing_but_dates_or_missing_values():
+    pandas = pytest.importorskip("pandas")
+    net, named = MLP([1, 2], random_state=0), "^X has in row 0 of column 'born' the "
+    for column in (pandas.to_datetime(["2020"]), pandas.to_timedelta([1]), [None], [pandas.NaT]):
+        with pytest.raises(TypeError, match=named):
+            net.predict(pandas.DataFrame({"born": column}))
+    with pytest.raises(TypeError, match="^X is <NA>; accepted"):
+        net.predict(pandas.NA)
+    with pytest.raises(TypeError, match="^y has in row 1 the missing value <NA>"):
+        net.fit(np.ones((2, 1)), pandas.Series([1, None], dtype="Int64").astype(object))

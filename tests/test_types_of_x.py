@@ -161,7 +161,7 @@ def test_what_scaling_makes_infinite_is_refused():
 def test_scaling_that_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         NeuralNet([50, 4], dtype="float32", **options)
-    with pytest.raises(TypeError, match="input_scale is str"):
+    with pytest.raises(TypeError, match="input_scale is '255'"):
         NeuralNet([50, 4], input_scale="255")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from fastmlp.messages import shown
+
 
 class Callback:
     """One who is told of a training; every hook does nothing until a subclass says what.
@@ -94,7 +96,7 @@ class Progress(Callback):
 
     def __init__(self, stream: Any = None):
         if stream is not None and not hasattr(stream, "write"):
-            raise TypeError(f"stream is {stream!r}; accepted are None and an open text file")
+            raise TypeError(f"stream is {shown(stream)}; accepted are None and an open text file")
         self.stream = stream
         self._bar: Any = None
         self._samples: int | None = None

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastmlp import checks
 from fastmlp.callbacks.base import Callback
+from fastmlp.messages import short, shown
 from fastmlp.metrics import METRICS
 
 
@@ -17,7 +18,9 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str, mode: str):
         if not isinstance(monitor, str):
-            raise TypeError(f"monitor is {monitor!r}; accepted is the name of a loss or metric")
+            raise TypeError(
+                f"monitor is {shown(monitor)}; accepted is the name of a loss or metric"
+            )
         self.monitor, self.mode = monitor, checks.choice("mode", mode, ("auto", "max", "min"))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -31,15 +34,17 @@ class Monitor(Callback):
             return self._of(logs["greater_is_better"])
         name = self.monitor.removeprefix("validation_")
         if name != "loss" and name not in METRICS:
-            raise ValueError(f"mode is 'auto' for {self.monitor!r}; accepted are 'max' and 'min'")
+            raise ValueError(
+                f"mode is 'auto' for {shown(self.monitor)}; accepted are 'max' and 'min'"
+            )
         return name != "loss" and METRICS[name].greater_is_better
 
     def _of(self, recorded: dict[str, Any] | None) -> Any:
         """Return what is recorded of the monitor; ValueError if nothing is."""
         if not recorded or self.monitor not in recorded:
             raise ValueError(
-                f"monitor is {self.monitor!r}; accepted is what this fit records: "
-                f"{', '.join(map(repr, recorded or ())) or 'nothing'}"
+                f"monitor is {shown(self.monitor)}; accepted is what this fit records: "
+                f"{short(', '.join(map(repr, recorded or ())), 200) or 'nothing'}"
             )
         return recorded[self.monitor]
 
@@ -135,7 +140,7 @@ class EarlyStopping(Patience):
         mode: str = "auto",
     ):
         super().__init__(monitor, mode, patience, min_delta)
-        self.restore_best_weights = bool(restore_best_weights)
+        self.restore_best_weights = checks.flag("restore_best_weights", restore_best_weights)
 
     def _forget(self) -> None:
         super()._forget()

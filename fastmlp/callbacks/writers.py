@@ -11,18 +11,21 @@ from typing import Any
 from fastmlp import checks, files
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitors import Monitor
+from fastmlp.messages import short, shown
 
 
 def _file_name(path: Any) -> str:
     if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path is {path!r}; accepted is a str or os.PathLike")
+        raise TypeError(f"path is {shown(path)}; accepted is a str or os.PathLike")
     return os.fspath(path)
 
 
 def _can_be_written(path: str) -> None:
     """Raise for a path that a training would find impossible to write to only after an epoch."""
     if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
-        raise ValueError(f"path is {path!r}; accepted is a file in a folder that exists")
+        raise ValueError(
+            f"path is {short(repr(path), 200)}; accepted is a file in a folder that exists"
+        )
 
 
 class ModelCheckpoint(Monitor):

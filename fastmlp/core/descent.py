@@ -19,6 +19,7 @@ from fastmlp.core.rules import (
     PlainOptimizer,
 )
 from fastmlp.core.storage import Network
+from fastmlp.messages import shown
 
 NONE = np.inf  # a norm that is never reached
 
@@ -114,15 +115,8 @@ class Descent:
         if not callable(self.rate):
             return self.rate * self.rate_factor
         rates = np.empty(n)
-        taken = self.taken
-        for i, step in enumerate(range(taken, taken + n)):
-            rate = self.rate(step)
-            if not isinstance(rate, numbers.Real) or not 0 <= float(rate) < np.inf:
-                raise ValueError(
-                    f"learning_rate returned {rate!r} for step {step}; "
-                    "accepted is a finite number of at least 0"
-                )
-            rates[i] = rate
+        for i, step in enumerate(range(self.taken, self.taken + n)):
+            rates[i] = returned_rate("learning_rate", self.rate(step), step)
         return rates * self.rate_factor
 
     @property
@@ -162,3 +156,17 @@ class Descent:
         self.counts[STEPS] = self._known_at = state["taken"]
         self._known = state["powers"]
         self.rate_factor = state["rate_factor"]
+
+
+def returned_rate(name: str, rate: Any, step: int) -> float:
+    """Return what a function of the step has returned, as a float; ValueError for no rate."""
+    try:
+        number = float(rate) if isinstance(rate, numbers.Real) else np.nan
+    except Exception:  # an int that is too large, a number of the user's own
+        number = np.nan
+    if not 0 <= number < np.inf:
+        raise ValueError(
+            f"{name} returned {shown(rate)} for step {step}; "
+            "accepted is a finite number of at least 0"
+        )
+    return number

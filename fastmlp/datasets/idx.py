@@ -59,7 +59,11 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     ...     read_idx(path)
     array([7, 2, 1], dtype=uint8)
     """
-    path = os.fspath(path)
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"path is {type(path).__name__}; accepted is a str or os.PathLike")
+    path = os.fsdecode(path)
+    if "\0" in path:
+        raise ValueError("path has a null character; accepted is one without")
     content = Path(path).read_bytes()
     if content[:2] == b"\x1f\x8b":
         try:

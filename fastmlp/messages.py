@@ -1,0 +1,71 @@
+"""Values as error messages show them: on one line, and short whatever they are (floor 0)."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Any
+
+LONGEST = 80  # characters
+
+
+class _Repr(reprlib.Repr):
+    """`repr` of a few items and levels, whose instances may fail to have one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxstring = 40
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python itself refuses to print an int of more than 4300 digits.
+        return repr(x) if abs(x) < 10**20 else f"an int of {_digits(x)} digits"
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        try:
+            return repr(x)
+        except Exception:  # of a class of the user's, or an int too long inside an array
+            return f"an instance of {type(x).__name__}"
+
+
+_REPR = _Repr()
+
+
+def shown(value: Any) -> str:
+    """Return `repr(value)`, shortened.
+
+    Examples
+    --------
+    >>> shown("relu"), shown([1, 2]), shown(10**400)
+    ("'relu'", '[1, 2]', 'an int of 401 digits')
+    """
+    try:
+        return short(_REPR.repr(value))
+    except Exception:  # nested too deeply
+        return f"an instance of {type(value).__name__}"
+
+
+def short(text: str, longest: int = LONGEST) -> str:
+    """Return the text on one line of so many characters at most.
+
+    Examples
+    --------
+    >>> short("one line" + chr(10) + "and another", 12)
+    'one line ...'
+    """
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def raised(error: Exception) -> str:
+    """Return an error's type and its text, shortened."""
+    try:
+        text = str(error)
+    except Exception:  # of a class of the user's
+        text = ""
+    return short(f"{type(error).__name__}: {text}" if text else type(error).__name__, 80)
+
+
+def _digits(x: int) -> int:
+    """Return how many decimal digits an int has."""
+    digits = int((x.bit_length() - 1) * 0.30102999566398119) + 1  # log10(2), from below
+    return digits + (abs(x) >= 10**digits)
