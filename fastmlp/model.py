@@ -201,7 +201,7 @@ class Model:
         ValueError
             For a file of another kind, or of a later format.
         """
-        return saving.loaded(cls, path)
+        return saving.loaded((cls,), path)
 
     def __getstate__(self) -> dict[str, Any]:
         own = {"_state", "_random", "_fit", "_fitted", "history_", "num_layers"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,17 +80,24 @@ def restore(model: Any, state: dict[str, Any]) -> None:
     model.history_, model._fitted = state["history_"], state["fitted"]
 
 
-def loaded(cls: Any, path: str | os.PathLike) -> Any:
-    """Return the network of class `cls` in a file; ValueError for a file of another kind."""
+def loaded(classes: Sequence[Any], path: str | os.PathLike) -> Any:
+    """Return the network in a file, of that of the classes that it names.
+
+    Raises
+    ------
+    ValueError
+        For a file of another kind, and one that holds another class.
+    """
     state = files.load_state(path)
+    kinds = {cls._kind.__name__: cls for cls in classes}
     try:
-        other = state["class"] != cls._kind.__name__
-        if not other:
+        cls = kinds.get(state["class"])
+        if cls is not None:
             return made(cls, state)
     except Exception:
         raise files.not_a_network(path) from None
     raise ValueError(
-        f"{path} holds a network of class {state['class']}; accepted is {cls._kind.__name__}"
+        f"{path} holds a network of class {state['class']}; accepted is {' or '.join(kinds)}"
     )
 
 
