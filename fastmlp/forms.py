@@ -93,10 +93,14 @@ def dict_of(check: Checker) -> Checker:
 
     def checker(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise TypeError(f"{name} is {type(value).__name__}; accepted is a dict")
-        return {text(f"a key of {name}", key): check(f"{name}.{key}", value[key]) for key in value}
+            raise TypeError(f"{name or 'the file'} is {type(value).__name__}; accepted is a dict")
+        return {text(f"a key of {name}", key): check(_inside(name, key), value[key]) for key in value}
 
     return checker
+
+
+def _inside(name: str, key: str) -> str:
+    return f"{name}.{key}" if name else key
 
 
 def fields(accepted: Mapping[str, Checker]) -> Checker:
@@ -105,8 +109,8 @@ def fields(accepted: Mapping[str, Checker]) -> Checker:
     def checker(name: str, value: Any) -> dict[str, Any]:
         missing = set(accepted) - set(dict_of(anything)(name, value))
         if missing:
-            raise ValueError(f"{name} has no {min(missing)!r}")
-        return {key: check(f"{name}.{key}", value[key]) for key, check in accepted.items()}
+            raise ValueError(f"{name or 'the file'} has no {min(missing)!r}")
+        return {key: check(_inside(name, key), value[key]) for key, check in accepted.items()}
 
     return checker
 
@@ -117,7 +121,9 @@ def record(accepted: Mapping[str, Checker], may_lack: Collection[str] = ()) -> C
     def checker(name: str, value: Any) -> dict[str, Any]:
         others = set(dict_of(anything)(name, value)) - set(accepted)
         if others:
-            raise ValueError(f"{name} has {min(others)!r}; accepted are {', '.join(accepted)}")
+            raise ValueError(
+                f"{name or 'the file'} has {min(others)!r}; accepted are {', '.join(accepted)}"
+            )
         expected = {key: accepted[key] for key in accepted if key in value or key not in may_lack}
         return fields(expected)(name, value)
 

@@ -84,7 +84,8 @@ def restore(model: Any, state: dict[str, Any]) -> None:
 
 def _fill(views: list[np.ndarray], arrays: list[np.ndarray]) -> None:
     for view, array in zip(views, arrays, strict=True):
-        view[...] = array
+        for j in range(0, len(view), 64):  # the view is transposed: few rows stay in the cache
+            view[j : j + 64] = array[j : j + 64]
 
 
 # Files --------------------------------------------------------------------------------------------

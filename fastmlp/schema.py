@@ -42,7 +42,7 @@ def checked(state: Any) -> dict[str, Any]:
     start = fields(
         {"class": one_of(ARGUMENTS), "arguments": fields({"layers": _layers, "dtype": DTYPE})}
     )
-    found = start("the file", state)
+    found = start("", state)
     sizes, dtype = found["arguments"]["layers"], np.dtype(found["arguments"]["dtype"])
     optimizer = state["arguments"].get("optimizer", {"name": "sgd"})
     accepted = {
@@ -64,7 +64,7 @@ def checked(state: Any) -> dict[str, Any]:
         "key": KEY,
         "fit": _fit,
     }  # fmt: skip
-    state = record(accepted, may_lack=("feature_names", "fit"))("the file", state)
+    state = record(accepted, may_lack=("feature_names", "fit"))("", state)
     for name in state.get("fit", {"history": ()})["history"]:
         n_epochs = state["fit"]["epochs_done"]
         list_of(anything, n_epochs)(f"history_.{name}", state["history_"].get(name))
