@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,13 +88,28 @@ def list_of(check: Checker, n: int | None = None) -> Checker:
     return checker
 
 
+def each_of(checkers: Sequence[Checker]) -> Checker:
+    """Return a checker of lists with an element for each checker."""
+
+    def checker(name: str, value: Any) -> list[Any]:
+        found = list_of(anything, len(checkers))(name, value)
+        return [
+            check(f"{name}[{i}]", each)
+            for i, (check, each) in enumerate(zip(checkers, found, strict=True))
+        ]
+
+    return checker
+
+
 def dict_of(check: Checker) -> Checker:
     """Return a checker of dicts from str to what `check` accepts."""
 
     def checker(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise TypeError(f"{name or 'the file'} is {type(value).__name__}; accepted is a dict")
-        return {text(f"a key of {name}", key): check(_inside(name, key), value[key]) for key in value}
+        return {
+            text(f"a key of {name}", key): check(_inside(name, key), value[key]) for key in value
+        }
 
     return checker
 

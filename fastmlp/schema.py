@@ -18,6 +18,7 @@ from fastmlp.forms import (
     between,
     boolean,
     dict_of,
+    each_of,
     fields,
     list_of,
     number,
@@ -44,6 +45,7 @@ def checked(state: Any) -> dict[str, Any]:
     )
     found = start("", state)
     sizes, dtype = found["arguments"]["layers"], np.dtype(found["arguments"]["dtype"])
+    shapes = _shapes(sizes)
     optimizer = state["arguments"].get("optimizer", {"name": "sgd"})
     accepted = {
         "class": one_of(ARGUMENTS),
@@ -52,9 +54,9 @@ def checked(state: Any) -> dict[str, Any]:
         "history_": dict_of(list_of(number)),
         "fitted": boolean,
         "feature_names": optional(list_of(text, sizes[0])),
-        "weights": weights(sizes, dtype),
-        "biases": biases(sizes, dtype),
-        "moments": _moments(optimizer, sizes, dtype),
+        "weights": each_of([array(shape, dtype) for shape in shapes[: len(sizes) - 1]]),
+        "biases": each_of([array(shape, dtype) for shape in shapes[len(sizes) - 1 :]]),
+        "moments": _moments(optimizer, shapes, dtype),
         "descent": record({
             "taken": COUNT,
             "powers": list_of(between(0, 1), 2),
@@ -106,7 +108,7 @@ def _init(sizes: list[int]) -> checks.Checker:
         if isinstance(value, str):
             return checks.choice(name, value, INITIALIZERS)
         given = list_of(checks.array_of, len(sizes) - 1)(name, value)
-        for l, (weights, shape) in enumerate(zip(given, _shapes(sizes), strict=True)):
+        for l, (weights, shape) in enumerate(zip(given, _shapes(sizes), strict=False)):
             array(shape, weights.dtype)(f"{name}[{l}]", weights)
         return value
 
@@ -117,40 +119,17 @@ def _init(sizes: list[int]) -> checks.Checker:
 
 
 def _shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    return list(zip(sizes[1:], sizes[:-1], strict=True))
+    """Return the shapes of each layer's weights, then of each layer's biases."""
+    return [*zip(sizes[1:], sizes[:-1], strict=True), *((n_out, 1) for n_out in sizes[1:])]
 
 
-def _each_of(checkers: Sequence[checks.Checker]) -> checks.Checker:
-    """Return a checker of lists with an element for each checker."""
-
-    def checker(name: str, value: Any) -> list[Any]:
-        found = list_of(anything, len(checkers))(name, value)
-        return [
-            check(f"{name}[{i}]", each)
-            for i, (check, each) in enumerate(zip(checkers, found, strict=True))
-        ]
-
-    return checker
-
-
-def weights(sizes: Sequence[int], dtype: np.dtype, least: float = -np.inf) -> checks.Checker:
-    """Return a checker of each layer's weights."""
-    return _each_of([array(shape, dtype, least) for shape in _shapes(sizes)])
-
-
-def biases(sizes: Sequence[int], dtype: np.dtype, least: float = -np.inf) -> checks.Checker:
-    """Return a checker of each layer's biases."""
-    return _each_of([array((n_out, 1), dtype, least) for n_out in sizes[1:]])
-
-
-def _moments(optimizer: Any, sizes: list[int], dtype: np.dtype) -> checks.Checker:
+def _moments(optimizer: Any, shapes: list[tuple[int, int]], dtype: np.dtype) -> checks.Checker:
     """Return a checker of the moments that the update rule has, laid out as the parameters."""
     named = fields({"name": one_of(RULES)})("optimizer", optimizer)
     kind, layouts = RULES[named["name"]], {}
     for name, kinds, least in (("first", FIRST_MOMENT, -np.inf), ("second", SECOND_MOMENT, 0.0)):
         if kind in kinds:
-            shapes = [*_shapes(sizes), *((n_out, 1) for n_out in sizes[1:])]
-            layouts[name] = _each_of([array(shape, dtype, least) for shape in shapes])
+            layouts[name] = each_of([array(shape, dtype, least) for shape in shapes])
     return record(layouts)
 
 

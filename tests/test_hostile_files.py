@@ -437,7 +437,9 @@ def test_a_generator_that_no_file_can_hold_is_not_saved():
             return super().state | {"bit_generator": "Own"}
 
     mlp = MLP([2, 2], random_state=np.random.Generator(Own(0)))
-    with pytest.raises(TypeError, match="random_state is a Generator of Own, which no file can hol"):
+    with pytest.raises(
+        TypeError, match="random_state is a Generator of Own, which no file can hol"
+    ):
         mlp.save(io.BytesIO())
 
 
