@@ -50,7 +50,7 @@ def opened(path: Any) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def written(path: Any) -> Iterator[IO[bytes]]:
+def written(path: Any) -> Iterator[Any]:
     """Open `path` as `written_whole` does; an open binary file is written to directly."""
     if isinstance(path, (str, os.PathLike)):
         with written_whole(path) as file:
@@ -60,7 +60,28 @@ def written(path: Any) -> Iterator[IO[bytes]]:
         path.write(b"")
     except Exception:  # no file, closed, open for text or for reading only
         raise _no_file(path, "writing") from None
-    yield path
+    yield _Stream(path)
+
+
+class _Stream(io.RawIOBase):
+    """A file that is written to from its first byte to its last, whether it can seek or not.
+
+    Some say that they can and cannot: a device, a file of `gzip`.
+    """
+
+    def __init__(self, file: Any):
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left:
+            n = self._file.write(left)  # perhaps not all, if it has no buffer
+            left = left[len(left) if n is None else n :]
+        return size
 
 
 def _no_file(path: Any, use: str) -> TypeError:
@@ -79,7 +100,7 @@ def _shown(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+def written_whole(path: str | os.PathLike) -> Iterator[Any]:
     """Open a temporary file that becomes `path` when the block ends, and vanishes if it fails.
 
     What is no regular file (a pipe, a device) cannot be replaced and is written to directly.
@@ -94,7 +115,7 @@ def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     target, old = _target(name)
     if target is None:
         with open(name, "wb") as file:
-            yield file
+            yield _Stream(file)
         return
     descriptor, temporary = _temporary(target, old)
     try:

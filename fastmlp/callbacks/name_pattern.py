@@ -31,17 +31,20 @@ class NamePattern:
 
     def __init__(self, path: str):
         self.path = path
-        folder = os.path.dirname(path)
         try:
             parts = list(string.Formatter().parse(path))
             self.fields = [name for _, name, _, _ in parts if name is not None]
-            named = all(name.isidentifier() for name in self.fields)
-            plain = not any(conversion or "{" in (spec or "") for _, _, spec, conversion in parts)
-            in_folder = any(name is not None for _, name, _, _ in string.Formatter().parse(folder))
-            formatted = self.example() if named else ""
+            accepted = all(name.isidentifier() for name in self.fields) and not any(
+                conversion or "{" in (spec or "") for _, _, spec, conversion in parts
+            )
+            # Fields have no part in the folder, nor what stands for them.
+            folder = os.path.dirname(path).format()
+            accepted = accepted and os.path.dirname(self.example()) == folder
+        except LookupError:  # a field of the folder alone, or without a name
+            accepted = False
         except ValueError as error:
             raise self._refused(str(error)) from None
-        if not named or not plain or in_folder or os.path.dirname(formatted) != folder.format():
+        if not accepted:
             raise self._refused("only the name of the file may have fields")
         #: For `glob`: what stands for a field is not known.
         self._glob = "".join(
