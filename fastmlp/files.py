@@ -145,7 +145,7 @@ def check_writable(path: str) -> None:
 def _target(name: str) -> tuple[Path | None, os.stat_result | None]:
     """Return the regular file that `name` leads to and its status, if it exists.
 
-    None if it leads to a pipe, a device, or a file that has no name any more.
+    None if it leads to a pipe, a device, or an open file that was removed (by ``/dev/fd``).
     """
     target = Path(os.path.realpath(name))
     try:
@@ -154,10 +154,9 @@ def _target(name: str) -> tuple[Path | None, os.stat_result | None]:
         return target, None
     if stat.S_ISDIR(old.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISREG(old.st_mode) and os.path.samestat(old, os.stat(target)):
-            return target, old
-    return None, old
+    # One that is being replaced by another process has no name for a moment either.
+    nameless = old.st_nlink == 0 and not os.path.lexists(target)
+    return (target if stat.S_ISREG(old.st_mode) and not nameless else None), old
 
 
 def _temporary(target: Path, old: os.stat_result | None) -> tuple[int, Path]:
