@@ -21,6 +21,7 @@ ARRAY = "array in this file"  # a name, where an array has been
 NETWORK = "network"  # the member that is JSON
 MOST_LEVELS = 100  # of dicts and lists in one another
 LARGEST_INT = 10**40  # above the 128 bits that random states have
+_PLAIN = {float, str, bool, type(None)}  # of which a history may have millions
 
 #: What `numpy.save` writes before the numbers of an array that is not structured.
 HEADER = re.compile(
@@ -51,7 +52,9 @@ def _without(arrays: dict[str, Any], value: Any, name: str, level: int) -> Any:
             raise ValueError(f"{name[:60]} is nested too deeply; accepted are {MOST_LEVELS} levels")
         items = value.items() if isinstance(value, dict) else enumerate(value)
         parts = {
-            key: _without(arrays, part, f"{name}_{key}" if name else str(key), level + 1)
+            key: part
+            if type(part) in _PLAIN
+            else _without(arrays, part, f"{name}_{key}" if name else str(key), level + 1)
             for key, part in items
         }
         if not isinstance(value, dict):
@@ -147,7 +150,10 @@ def _with(archive: zipfile.ZipFile, members: dict[str, Any], value: Any, level: 
             return _array(archive, members.pop(value[ARRAY]))
         return {name: _with(archive, members, part, level + 1) for name, part in value.items()}
     if isinstance(value, list):
-        return [_with(archive, members, part, level + 1) for part in value]
+        return [
+            part if type(part) in _PLAIN else _with(archive, members, part, level + 1)
+            for part in value
+        ]
     return value
 
 

@@ -26,9 +26,9 @@ def file_name(path: Any) -> str:
     """Return `path` as a str; TypeError or ValueError if it cannot be the name of a file."""
     name = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(name, str):
-        raise TypeError(f"path is {_shown(path)}; accepted is a str or os.PathLike")
+        raise TypeError(f"path is {shown(path)}; accepted is a str or os.PathLike")
     if not name or "\0" in name:
-        raise ValueError(f"path is {_shown(name)}; accepted is the name of a file")
+        raise ValueError(f"path is {shown(name)}; accepted is the name of a file")
     return name
 
 
@@ -86,11 +86,11 @@ class _Stream(io.RawIOBase):
 
 def _no_file(path: Any, use: str) -> TypeError:
     return TypeError(
-        f"path is {_shown(path)}; accepted is a str, an os.PathLike or a binary file open for {use}"
+        f"path is {shown(path)}; accepted is a str, an os.PathLike or a binary file open for {use}"
     )
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return the repr of `value`, shortened."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."

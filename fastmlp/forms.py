@@ -83,7 +83,12 @@ def list_of(check: Checker, n: int | None = None) -> Checker:
             raise TypeError(f"{name} is {type(value).__name__}; accepted is a list")
         if n is not None and len(value) != n:
             raise ValueError(f"{name} has {len(value)} elements; accepted are {n}")
-        return [check(f"{name}[{i}]", element) for i, element in enumerate(value)]
+        try:
+            return [check(name, element) for element in value]
+        except (TypeError, ValueError):  # names of all elements would take longer than the checks
+            for i, element in enumerate(value):
+                check(f"{name}[{i}]", element)
+            raise
 
     return checker
 

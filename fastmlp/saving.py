@@ -208,8 +208,8 @@ def checkpoint(model: Any, path: Any, same: dict[str, Any]) -> dict[str, Any]:
     for name in wanted:
         if name in RELEVANT | set(same) and compared.get(name) != wanted[name]:
             raise ValueError(
-                f"resume is {str(path)!r} with {name} {compared.get(name)!r}, this fit has "
-                f"{wanted[name]!r}; accepted is the checkpoint of an equal one"
+                f"resume is {str(path)!r} with {name} {files.shown(compared.get(name))}, this fit "
+                f"has {files.shown(wanted[name])}; accepted is the checkpoint of an equal one"
             )
     return found | {"model": state}
 

@@ -96,6 +96,9 @@ def _arguments(kind: str, sizes: list[int], dtype: np.dtype) -> dict[str, checks
     known: dict[str, checks.Checker] = {
         "layers": _layers,
         "dtype": DTYPE,
+        "activation": list_of(text, len(sizes) - 2),
+        "output_activation": text,
+        "loss": dict_of(anything),
         "init": _init(sizes),
         "warm_start": boolean,
         "n_threads": optional(whole(1, checks.MOST_THREADS)),

@@ -83,7 +83,7 @@ class Patience(Monitor):
     def restore(self, state: dict[str, Any]) -> None:
         """Become again what `state` returned."""
         best = forms.optional(forms.between(-np.inf, np.inf))
-        found = forms.fields({"best": best, "wait": schema.COUNT})(_state_of(self), state)
+        found = _restored(self, state, {"best": best, "wait": schema.COUNT})
         self.best, self._wait = found["best"], found["wait"]
 
 
@@ -172,7 +172,7 @@ class EarlyStopping(Patience):
         if state.get("weights") != []:  # until an epoch is the best
             for name, views in (("weights", self.model.weights), ("biases", self.model.biases)):
                 kept[name] = forms.each_of([forms.array(v.shape, v.dtype) for v in views])
-        found = forms.fields(kept)(_state_of(self), state)
+        found = _restored(self, state, kept)
         self.best_epoch = found["best_epoch"]
         self._weights, self._biases = found.get("weights", []), found.get("biases", [])
 
@@ -251,9 +251,12 @@ class ReduceLROnPlateau(Patience):
     def restore(self, state: dict[str, Any]) -> None:
         """Become again what `state` returned."""
         super().restore(state)
-        cooling = {"cooling": schema.COUNT}
-        self._cooling = forms.fields(cooling)(_state_of(self), state)["cooling"]
+        self._cooling = _restored(self, state, {"cooling": schema.COUNT})["cooling"]
 
 
-def _state_of(callback: Callback) -> str:
-    return f"the state of {type(callback).__name__}"
+def _restored(callback: Callback, state: Any, accepted: dict[str, checks.Checker]) -> Any:
+    """Return some fields of what a checkpoint has of a callback; ValueError if they are not its."""
+    try:
+        return forms.fields(accepted)(f"the state of {type(callback).__name__}", state)
+    except TypeError as error:
+        raise ValueError(*error.args) from None
