@@ -27,7 +27,11 @@ def file_name(path: Any) -> str:
     name = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(name, str):
         raise TypeError(f"path is {shown(path)}; accepted is a str or os.PathLike")
-    if not name or "\0" in name:
+    try:
+        possible = b"\0" not in (os.fsencode(name) or b"\0")
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
         raise ValueError(f"path is {shown(name)}; accepted is the name of a file")
     return name
 
@@ -92,8 +96,13 @@ def _no_file(path: Any, use: str) -> TypeError:
 
 def shown(value: Any) -> str:
     """Return the repr of `value`, shortened."""
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return shortened(repr(value))
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """Return a line of at most so many characters, without what exceeds them."""
+    line = " ".join(text.splitlines())
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 # Writing ------------------------------------------------------------------------------------------

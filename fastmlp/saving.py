@@ -161,8 +161,7 @@ def not_a_network(
     path: Any, reason: Exception | None = None, accepted: str = "a network saved by fastmlp"
 ) -> ValueError:
     """Return the refusal of a file that holds something else."""
-    why = " ".join(str(reason or "").split())
-    why = f": {why if len(why) <= 120 else f'{why[:117]}...'}" if why else ""
+    why = f": {files.shortened(str(reason), 120)}" if reason and str(reason) else ""
     return ValueError(f"{path} is not {accepted}, which is accepted{why}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, forms, schema
+from fastmlp import checks, files, forms, schema
 from fastmlp.callbacks.base import Callback
 from fastmlp.metrics import METRICS
 
@@ -258,5 +258,5 @@ def _restored(callback: Callback, state: Any, accepted: dict[str, checks.Checker
     """Return some fields of what a checkpoint has of a callback; ValueError if they are not its."""
     try:
         return forms.fields(accepted)(f"the state of {type(callback).__name__}", state)
-    except TypeError as error:
-        raise ValueError(*error.args) from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(files.shortened(str(error), 200)) from None
