@@ -79,7 +79,7 @@ def _put(arrays: dict[str, Any], array: np.ndarray, name: str) -> str:
     if array.dtype.kind not in "biufcSU":
         raise TypeError(f"{name[:60]} is an array of {array.dtype}, which no file can hold")
     key = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:200]
-    while key in arrays or key == NETWORK:  # "a_b" in one dict, and "b" in "a" of it
+    while key in arrays:  # "a_b" in one dict, and "b" in "a" of it
         key += "_"
     arrays[key] = np.asarray(array)
     return key
@@ -135,7 +135,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
         raise ValueError("an array has an unknown header")
     dtype = np.dtype(header[1].decode())
     shape = tuple(int(size) for size in header[3].split(b",") if size.strip())
-    if dtype.itemsize == 0 or math.prod(shape) * dtype.itemsize != len(content) - end:
+    if math.prod(shape) * dtype.itemsize != len(content) - end:
         raise ValueError("an array has another size than its member")
     flat = np.frombuffer(content, dtype, offset=end).astype(dtype.newbyteorder("="))
     return flat.reshape(shape, order="F" if header[2] == b"True" else "C")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+import zlib
 
 import model_files
 import numpy as np
@@ -506,7 +507,8 @@ def test_no_memory_is_asked_for_that_the_file_does_not_hold():
         header("<f4", (5, 4), bytes(80)), header("<i4", (4, 5), bytes(80)),
         b"", b"\x93NUMPY", b"\x93NUMPY\1\0\xff\xff", b"\x93NUMPY\2\0\xff\xff\xff\xff",
         b"\x93NUMPY\1\0\4\0((((", b"\x93NUMPY\1\0\x10\x27" + b"(" * 10000,
-        b"\x93NUMPY\4\0" + header("<f4", (4, 5), bytes(80))[8:],
+        b"\x93NUMPY\4\0" + header("<f4", (4, 5), bytes(80))[8:10] + b"\0\0"
+        + header("<f4", (4, 5), bytes(80))[10:],
     ],
 )  # fmt: skip
 def test_members_that_lie_are_refused(member):
@@ -555,25 +557,41 @@ def test_zips_that_no_one_else_writes_are_refused():
 
 
 def test_members_that_share_their_bytes_are_refused():
-    # The directory names one large member a thousand times.
-    honest = [*members().items()]
-    content = zipped([*honest, ("big.npy", npy(np.zeros(10**5)))])
-    at = content.rindex(b"PK\1\2")
-    end = content.rindex(b"PK\5\6")
-    entry = content[at:end]
-    copies = b"".join(entry.replace(b"big.npy", b"%07d" % i) for i in range(1000))
-    count = len(honest) + 1000
-    start = content.index(b"PK\1\2")
-    directory = content[start:at] + copies
-    last = bytearray(content[end:])
-    last[8:10] = last[10:12] = count.to_bytes(2, "little")
-    last[12:16] = len(directory).to_bytes(4, "little")
-    assert peak_of(content[:start] + directory + bytes(last)) < 4e6
+    # Each array is its own header, and all of the next member: 100 of them of 1 MB in a file of 1.
+    names, content, headers = [f"m{i}" for i in range(100)], npy(np.zeros(10**6, np.uint8)), []
+    for name in names:
+        if headers:
+            inner = headers[-1][1] + content
+            content = header("|u1", (len(inner),), inner)
+        info = zipfile.ZipInfo(f"{name}.npy")
+        info.CRC, info.file_size, info.compress_size = zlib.crc32(content), *[len(content)] * 2
+        headers.append((info, info.FileHeader()))
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        parts = Parts("checkpoint_3")
+        state = {name: {"array in this file": name} for name in names}
+        parts.change("fit.callback_states.2", state)
+        for name, member in members().items():
+            if name != "network.npy":
+                archive.writestr(name, member)
+        archive.writestr("network.npy", npy(np.array(json.dumps(parts.plain))))
+        end = file.tell() + len(headers[-1][1]) + len(content)
+        file.write(headers[-1][1] + content)
+        for info, own in headers[::-1]:
+            info.header_offset = end - info.file_size - len(own)
+            archive.filelist.append(info)
+            archive.NameToInfo[info.filename] = info
+        archive.start_dir, archive._didModify = end, True
+    assert len(file.getvalue()) < 1.2e6
+    with zipfile.ZipFile(file) as archive:
+        assert len(archive.infolist()) > 100 and archive.getinfo("m0.npy").file_size > 10**6
+    refused(file.getvalue(), ": its members overlap")
 
 
 @pytest.mark.parametrize(
     "text",
     [
+        "9" * 100, "[" * 200 + "]" * 200,
         "", "{", "[]", "null", "3", '"text"', "[" * 10**5, "[" * 10**5 + "]" * 10**5,
         '{"a":' * 10**5, "1" * 10**6, "-" + "9" * 5000, "1e999", "NaN", "{" * 100, "\0", "\ufffe",
     ],
