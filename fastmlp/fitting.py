@@ -103,7 +103,7 @@ class Fit:
         self, data: Data, rows: np.ndarray | None = None, require_positive: bool = True
     ) -> Data:
         """Return the data with each weight times that of its class, "balanced" over `rows`."""
-        if self.class_weight is None:
+        if self.class_weight is None and len(data.targets.weights) == 0:
             return data
         loss, n_out = self.model._state.loss, self.model._network.sizes[-1]
         found = targets.class_weighted(
@@ -382,8 +382,8 @@ class Fit:
                     "resume is True without a ModelCheckpoint among the callbacks; "
                     "accepted is one beside it, and a path"
                 )
-            path = writers[-1].path
-            if not os.path.exists(path):
+            path = writers[-1].latest()
+            if path is None:
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
             raise TypeError(f"resume is {shown(resume)}; accepted are True and a path")

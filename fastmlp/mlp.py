@@ -140,7 +140,8 @@ class MLP(Model):
         self._running, self._feature_names, self._partial = threading.Lock(), None, None
         self.stop_training = False
         self._apply()
-        self._draw_weights()
+        if not self._is_restored:
+            self._draw_weights()
 
     # What the arguments become ----------------------------------------------------------------
 

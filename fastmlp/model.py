@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
-from fastmlp import checks, files, saving, targets
+from fastmlp import checks, saving, targets
 from fastmlp.core.run import NotFinite
 from fastmlp.core.storage import Network
 from fastmlp.losses import LOSSES
@@ -40,6 +40,7 @@ class Model:
     _running: Any  # a lock, held by the fit that runs
     _fit: Any = None  # the `Fit` that runs
     _partial: Any  # the `Training` of the last `partial_fit`
+    _is_restored = False  # while a file or a pickle brings the parameters: none are drawn
     _fitted = False
     loss: Any
     dtype: Any
@@ -184,8 +185,10 @@ class Model:
 
     # On disk ----------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike | IO[bytes]) -> None:
         """Write the network to `path` as one ``.npz``, whole or not at all.
+
+        `path` may also be a binary file that is open for writing, such as `io.BytesIO`.
 
         Parameters, `history_`, the optimizer's state and that of `random_state` come back from
         `load` bit by bit, except a random state that is NumPy's global one. Of a learning rate
@@ -194,11 +197,13 @@ class Model:
         """
         fit = self._fit
         resumable = {} if fit is None or not fit.at_epoch_end else {"fit": fit.checkpoint()}
-        files.save_state(path, saving.plain(self) | resumable)
+        saving.save(saving.plain(self) | resumable, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Any:
+    def load(cls, path: str | os.PathLike | IO[bytes]) -> Any:
         """Return the network that `save` or a checkpoint wrote to `path`; no pickle is involved.
+
+        `path` may also be a binary file that is open for reading.
 
         Raises
         ------
@@ -206,7 +211,7 @@ class Model:
         ValueError
             For a file of another kind, or of a later format.
         """
-        return saving.loaded(cls, path)
+        return saving.loaded((cls,), path)
 
     def __getstate__(self) -> dict[str, Any]:
         own = {
