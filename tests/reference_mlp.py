@@ -225,14 +225,15 @@ class ReferenceMLP:
         w = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
         a, derivatives = self.forward(X, rows)
         losses, slopes = self.losses_of(a[-1], y)
-        slopes *= (w / w.sum())[:, np.newaxis]
+        share = w / w.sum() if w.any() else w
+        slopes *= share[:, np.newaxis]
         weight_grads, bias_grads = [], []
         for l in reversed(range(len(self.weights))):
             delta = slopes * derivatives[l]
             weight_grads.insert(0, delta.T @ a[l])
             bias_grads.insert(0, delta.sum(axis=0)[:, np.newaxis])
             slopes = delta @ self.weights[l]
-        return (w * losses).sum() / w.sum(), weight_grads, bias_grads
+        return (share * losses).sum(), weight_grads, bias_grads
 
     def step(self, X, y, sample_weight=None):
         """Update every weight and bias by one minibatch; return its loss before."""
