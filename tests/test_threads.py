@@ -400,6 +400,9 @@ def test_usable_threads_heeds_the_quota_of_every_control_group_above(groups, mon
 
     monkeypatch.setattr(processor.Path, "read_text", read_text)
     monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 64)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("_numba_threads", "_library_threads"):
+        monkeypatch.setattr(processor, name, lambda: float("inf"))
     for name in ("process_cpu_count", "cpu_count"):
         monkeypatch.setattr(os, name, lambda: 64, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
