@@ -131,9 +131,7 @@ def test_a_variable_reaches_the_workers_of_a_fit(variable):
 def bound(monkeypatch):
     """Return where threads were bound to, instead of binding them."""
     places = []
-    monkeypatch.setattr(
-        os, "sched_setaffinity", lambda _, one: places.append(*one), raising=False
-    )
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, one: places.append(*one), raising=False)
     return places
 
 

@@ -11,9 +11,10 @@ import functools
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numba
 from numba.core import config
@@ -162,8 +163,9 @@ def bind(allowed: set[int], home: int, worker: int) -> None:
     """Bind the calling thread to the allowed processor so many places on from `home`.
 
     After the highest comes the lowest, so processes with different homes do not all put their
-    second worker on the lowest. Some systems start, wake or move a thread to where another one runs, and take long to find
-    that a processor is idle. Does nothing where a thread cannot be bound, or `home` is unknown.
+    second worker on the lowest. Some systems start, wake or move a thread to where another one
+    runs, and take long to find that a processor is idle. Does nothing where a thread cannot be
+    bound, or `home` is unknown.
     """
     if home in allowed:
         places = sorted(allowed)
@@ -177,6 +179,23 @@ def unbind(allowed: set[int]) -> None:
     if allowed:
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, allowed)
+
+
+def memory_file(size: int) -> IO[bytes] | None:
+    """Return a new file of so many zeros, in memory where the system can, None where it cannot.
+
+    Writing to it does not block, as `signal.set_wakeup_fd` demands.
+    """
+    with contextlib.suppress(OSError):
+        if hasattr(os, "memfd_create"):
+            file: IO[bytes] = open(os.memfd_create("fastmlp"), "r+b", buffering=0)
+        else:
+            file = tempfile.TemporaryFile(buffering=0)
+        file.truncate(size)
+        if sys.platform != "win32":  # there it is asked of sockets alone
+            os.set_blocking(file.fileno(), False)
+        return file
+    return None
 
 
 CURRENT = _current()
