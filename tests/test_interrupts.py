@@ -191,7 +191,70 @@ def test_a_step_that_a_signal_stopped_is_done_again(n_threads, monkeypatch, make
     assert predicted.tobytes() == nets[0].predict_proba(X).tobytes()
 
 
-#: What takes long, with the network and the data of each; "go" is called again and again.
+@pytest.fixture
+def kernel_seconds(monkeypatch):
+    """Return the processor time of each call of a kernel that a signal cannot stop.
+
+    Between those calls Python handles signals. The processor's time does not depend on what else
+    the machine does.
+    """
+    seconds = []
+
+    def watched(kernel, at):
+        def call(*arguments):
+            began = time.thread_time()
+            result = kernel(*arguments)
+            if len(arguments[at]) == barrier.TEAM_SIZE:  # else it is connected with signals
+                seconds.append(time.thread_time() - began)
+            return result
+
+        return call
+
+    monkeypatch.setattr(run, "train_steps", watched(run.train_steps, 2))
+    monkeypatch.setattr(run, "predict_rows", watched(run.predict_rows, 0))
+    return seconds
+
+
+FITS = {
+    "gelu": ([8, 4096, 1], {"activation": "gelu", "dtype": "float64"}, 8192),
+    "dropout and noise": ([1000, 1], {"dropout": 0.1, "input_noise": 0.1}, 8192),
+    "narrow": ([2, 1], {}, 1_000_000),
+    "Adam, many parameters": ([1000, 1000, 1], {"dtype": "float64"}, 512),
+}
+
+
+@pytest.mark.parametrize("batch_size", [1, 32, 512, 10**6])
+@pytest.mark.parametrize("name", FITS)
+def test_no_run_of_training_takes_long(name, batch_size, kernel_seconds, make_data):
+    sizes, options, n = FITS[name]
+    X, _ = make_data(sizes, min(n, max(1000, 32 * batch_size)))
+    X, y = X.astype("float32"), X[:, 0]
+    options = {"loss": "squared_error", "random_state": 0, "dtype": "float32"} | options
+    warm, net = (MLP(sizes, n_threads=1, **options) for _ in range(2))
+    warm.fit(X[:8], y[:8], epochs=1, batch_size=8)
+    kernel_seconds.clear()
+    net.fit(X, y, epochs=1, batch_size=batch_size)
+    assert kernel_seconds and max(kernel_seconds) < 0.3
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "sparse"])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_no_run_of_prediction_takes_long(activation, dtype, n_threads, kernel_seconds):
+    """Where a row takes what multiply-adds do not: the network is a narrow one."""
+    X = np.ones((6_000_000, 2), "float16" if dtype == "float16" else "float32")
+    if dtype == "sparse":
+        X = pytest.importorskip("scipy.sparse").csr_array(X)
+    net = MLP([2, 1], activation=activation, dtype="float32", loss="squared_error",
+              n_threads=n_threads)  # fmt: skip
+    net.predict(X[:100])
+    kernel_seconds.clear()
+    net.predict(X)
+    assert max(kernel_seconds) < 0.3
+    assert sum(kernel_seconds) > 0.05
+
+
+#: What takes long: "go" is called again and again.
 HEARD = {
     "validation": """
 net = MLP([2, 1], dtype="float32", loss="squared_error", n_threads=N, random_state=0)
@@ -210,7 +273,7 @@ net = MLP([8, 4096, 1], activation="gelu", loss="squared_error", dtype="float64"
           random_state=0)
 X = np.random.default_rng(0).random((8192, 8)); y = X[:, 0]
 net.fit(X[:8], y[:8], epochs=1, batch_size=8)
-sizes = iter([1, 32, 512, 8192] * 1000)
+sizes = iter([8192, 1, 32, 512] * 1000)
 def go(): net.fit(X, y, epochs=1, batch_size=next(sizes))
 """,
 }
@@ -222,30 +285,29 @@ N = int(sys.argv[1])
 {}
 signal.signal(signal.SIGINT, signal.default_int_handler)
 random.seed(0)
-deadline, worst = time.perf_counter() + 8, 0.0
-while time.perf_counter() < deadline:
+waits = []
+for i in range(7):
     fired = []
     def interrupt():
         fired.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
-    timer = threading.Timer(random.uniform(0.05, 1), interrupt)
+    timer = threading.Timer(random.uniform(0.1, 0.8), interrupt)
     try:
         timer.start()
         while True:
             go()
     except KeyboardInterrupt:
-        heard = time.perf_counter()
-        worst = max(worst, heard - fired[0])
+        waits.append(time.perf_counter() - fired[0])
     timer.join()
-print(worst)
+print(*waits)
 """
 
 
-@pytest.mark.parametrize("n_threads", ["1", "2"])
-@pytest.mark.parametrize("what", HEARD)
+@pytest.mark.parametrize("what, n_threads", [("validation", 2), ("score", 1), ("first run", 1)])
 def test_ctrl_c_is_heard_within_half_a_second(what, n_threads):
+    """Of several at random moments the median: a busy machine may make single ones late."""
     result = subprocess.run(
-        [sys.executable, "-c", LATENCY.format(HEARD[what]), n_threads],
+        [sys.executable, "-c", LATENCY.format(HEARD[what]), str(n_threads)],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
-    assert float(result.stdout) < 0.5
+    assert np.median([float(wait) for wait in result.stdout.split()]) < 0.5

@@ -301,6 +301,20 @@ def test_fit_where_the_system_lets_no_thread_start():
 
 
 @pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_first_row_that_is_not_finite_is_named(sparse, n_threads, make_data):
+    """However the rows are shared out, and however long the runs are."""
+    X, y = make_data([30, 16, 5], 2000)
+    X[[1300, 70, 66, 1999], 3] = np.nan
+    if sparse:
+        X = pytest.importorskip("scipy.sparse").csr_array(X)
+    net = NeuralNet([30, 16, 5], n_threads=n_threads, random_state=0)
+    with pytest.raises(ValueError, match="row 66 "):
+        net.predict(X)
+
+
+@pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("worker", [0, 2])
 def test_an_error_in_any_thread_is_raised(worker, monkeypatch, make_data):
     def broken(*arguments):

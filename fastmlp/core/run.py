@@ -106,11 +106,10 @@ class Pace:
     """
 
     def __init__(self, network: Network, batch_size: int):
-        simple = network.is_simple and not network.drops
         of_a_row = (
             network.multiply_adds * MULTIPLY_ADD * network.dtype.itemsize / 4
             + len(network.weights) * PER_ROW
-            + sum(network.sizes) * (PER_UNIT if simple else PER_ACTIVATION)
+            + sum(network.sizes) * (PER_UNIT if network.is_simple else PER_ACTIVATION)
         )
         of_a_step = PER_STEP + len(network.parameters) * PER_PARAMETER
         self.step_seconds = batch_size * of_a_row + of_a_step
@@ -209,7 +208,7 @@ def train_epoch(
                 raise
         halted = False
         if (work.refused > 0).any():
-            raise NotFinite(int(work.refused.max()) - 1)
+            raise NotFinite(int(work.refused[work.refused > 0][0]) - 1)
         if work.refused.any():
             raise Diverged
         descent.taken_steps(last - step)
@@ -266,32 +265,48 @@ def predict(
     if blocks > 1:
         n_workers = min(workers_for(n_threads, network, n, n), blocks)
     spaces = [_forward_space(network, X, inputs) for _ in range(n_workers)]
-    pace, start = Pace(network, PREDICTED_TOGETHER), 0
 
-    def share(start: int, stop: int, worker: int, team: np.ndarray) -> float:
-        first, last = (start + (stop - start) * w // n_workers for w in (worker, worker + 1))
+    def rows(first: int, last: int, worker: int = 0, team: np.ndarray = ALONE) -> float:
         return predict_rows(
             team, network.parameters, samples, spaces[worker], predictions, losses, first, last
         )
 
     try:
-        while start < n:
-            steps, began = pace.steps, time.perf_counter()
-            stop = min(start + n_workers * steps * PREDICTED_TOGETHER, n)
-            call = partial(shared_out, n_workers, partial(share, start, stop))
-            try:
-                rows = stopped_by_signals(call) if pace.is_long else call(ALONE)
-            except Halted:  # by a signal that Python goes on after
-                rows = call(ALONE)
-            refused = [row for row in rows if row > 0]
-            if refused:
-                raise NotFinite(int(min(refused)) - 1)
-            pace.measured(steps, time.perf_counter() - began)
-            start = stop
+        refused = rows(0, n) if blocks == 1 else _predict_in_runs(network, n, n_workers, rows)
     finally:
         if inputs != SPARSE:
             network.give_back(spaces, inputs)
+    if refused:
+        raise NotFinite(int(refused) - 1)
     return predictions, losses
+
+
+def _predict_in_runs(
+    network: Network, n: int, n_workers: int, rows: Callable[[int, int, int, np.ndarray], float]
+) -> float:
+    """Call ``rows(first, last, worker, team)`` for shares of n rows, until one refuses a row.
+
+    Returns what it returned: 1 + the first such row, or 0.
+    """
+    pace, start = Pace(network, PREDICTED_TOGETHER), 0
+    while start < n:
+        steps, began = pace.steps, time.perf_counter()
+        stop = min(start + n_workers * steps * PREDICTED_TOGETHER, n)
+        shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
+
+        def share(worker: int, team: np.ndarray, shares: list[int] = shares) -> float:
+            return rows(shares[worker], shares[worker + 1], worker, team)
+
+        call = partial(shared_out, n_workers, share)
+        try:
+            refused = stopped_by_signals(call) if pace.is_long else call(ALONE)
+        except Halted:  # by a signal that Python goes on after: again, and to the end
+            refused = call(ALONE)
+        if any(refused):
+            return next(row for row in refused if row > 0)
+        pace.measured(steps, time.perf_counter() - began)
+        start = stop
+    return 0
 
 
 def _forward_space(network: Network, X: np.ndarray | SparseRows, inputs: int) -> ForwardSpace:
