@@ -239,26 +239,26 @@ def test_no_run_of_training_takes_long(name, batch_size, kernel_seconds, make_da
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "sparse"])
-@pytest.mark.parametrize("activation", ["relu", "gelu"])
-def test_no_run_of_prediction_takes_long(activation, dtype, n_threads, kernel_seconds):
-    """Where a row takes what multiply-adds do not: the network is a narrow one."""
-    X = np.ones((6_000_000, 2), "float16" if dtype == "float16" else "float32")
+def test_no_run_of_prediction_takes_long(dtype, n_threads, kernel_seconds):
+    """Where a row takes what multiply-adds do not: the network is narrow and deep."""
+    X = np.ones((2_000_000, 2), "float16" if dtype == "float16" else "float32")
     if dtype == "sparse":
         X = pytest.importorskip("scipy.sparse").csr_array(X)
-    net = MLP([2, 1], activation=activation, dtype="float32", loss="squared_error",
+    net = MLP([2, *[1] * 12], activation="gelu", dtype="float32", loss="squared_error",
               n_threads=n_threads)  # fmt: skip
     net.predict(X[:100])
     kernel_seconds.clear()
     net.predict(X)
     assert max(kernel_seconds) < 0.3
-    assert sum(kernel_seconds) > 0.05
+    assert sum(kernel_seconds) > 0.3
 
 
 #: What takes long: "go" is called again and again.
 HEARD = {
     "validation": """
-net = MLP([2, 1], dtype="float32", loss="squared_error", n_threads=N, random_state=0)
-X = np.zeros((20_000_000, 2), np.float32); y = np.zeros(len(X), np.float32)
+net = MLP([2, *[1] * 12], activation="gelu", dtype="float32", loss="squared_error", n_threads=N,
+          random_state=0)
+X = np.zeros((4_000_000, 2), np.float32); y = np.zeros(len(X), np.float32)
 net.fit(X[:64], y[:64], epochs=1, validation_data=(X[:64], y[:64]))
 def go(): net.fit(X[:64], y[:64], epochs=1000, validation_data=(X, y))
 """,
