@@ -140,10 +140,12 @@ def test_where_there_is_no_file_in_memory(monkeypatch):
         interrupts.stopped_by_signals(lambda team: until_stopped(team, MOST))
     timer.join()
 
-    def full(**_):
+    def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(processor.tempfile, "TemporaryFile", full)
+    for module, name in ((processor.mmap, "mmap"), (processor.tempfile, "TemporaryFile")):
+        monkeypatch.setattr(module, name, full)
+        assert processor.memory_file(4096) is None
     assert interrupts.stopped_by_signals(lambda team: (len(team), team.any())) == (
         barrier.TEAM_SIZE,
         False,

@@ -262,7 +262,7 @@ def test_one_thread_starts_none(run_seconds, monkeypatch, make_data, threads_tha
     X, y = make_data([20, 33, 5], 640)
     options = {"n_threads": 1, "random_state": 0}
     for net in (NeuralNet([20, 33, 5], **options), MLP([20, 33, 5], **options)):
-        net.fit(X, y, epochs=2, batch_size=128)
+        net.fit(X, y, epochs=2, batch_size=128, verbose=True)
         net.predict(X)
         net.score(X, y)
     assert not started

@@ -38,13 +38,14 @@ def stopped_by_signals(call: Callable[[np.ndarray], T]) -> T:
     Exception
         Of the handler or the call. Likewise.
     """
-    file = processor.memory_file(mmap.PAGESIZE)
-    if file is None:
+    shared = processor.memory_file(mmap.PAGESIZE)
+    if shared is None:
         return call(new_team())
+    file, memory = shared
     with file:
         descriptor = file.fileno()
         os.lseek(descriptor, AT, os.SEEK_SET)
-        team = np.frombuffer(mmap.mmap(descriptor, mmap.PAGESIZE), np.int64)
+        team = np.frombuffer(memory, np.int64)
         former: list[int] = []
         try:
             try:

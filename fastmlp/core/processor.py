@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import mmap
 import os
 import platform
 import sys
@@ -181,20 +182,24 @@ def unbind(allowed: set[int]) -> None:
             os.sched_setaffinity(0, allowed)
 
 
-def memory_file(size: int) -> IO[bytes] | None:
-    """Return a new file of so many zeros, in memory where the system can, None where it cannot.
+def memory_file(size: int) -> tuple[IO[bytes], mmap.mmap] | None:
+    """Return a new file of so many zeros and the memory that it shares, None where there is none.
 
-    Writing to it does not block, as `signal.set_wakeup_fd` demands.
+    The file lies in memory where the system can do that. Writing to it does not block, as
+    `signal.set_wakeup_fd` demands.
     """
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
         if hasattr(os, "memfd_create"):
             file: IO[bytes] = open(os.memfd_create("fastmlp"), "r+b", buffering=0)
         else:
             file = tempfile.TemporaryFile(buffering=0)
+        stack.enter_context(file)
         file.truncate(size)
         if sys.platform != "win32":  # there it is asked of sockets alone
             os.set_blocking(file.fileno(), False)
-        return file
+        memory = mmap.mmap(file.fileno(), size)
+        stack.pop_all()
+        return file, memory
     return None
 
 
