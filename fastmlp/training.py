@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.core.gather import SparseRows, rows_of
+from fastmlp.core.interrupts import Halted
 from fastmlp.core.lists import DENSE
 from fastmlp.core.run import Diverged, NotFinite, Pace, inputs_of, train_run, workers_for
 from fastmlp.core.step import Draws, Samples
@@ -162,17 +163,19 @@ class Training:
         if self._pace is None:
             self._pace = Pace(state.network, samples.batch_size)
         pace = self._pace
-        if pace.is_long:
-            self._prepare_to_stop_within(data)
         assert self._room is not None
+        arguments = (state.network, state.descent, samples, self._room.work, pace, step, loss)
+        if not pace.is_long:
+            return train_run(*arguments)
+        self._prepare_to_stop_within(data)
         try:
-            return train_run(
-                state.network, state.descent, samples, self._room.work, pace, step, loss
-            )
-        except BaseException:
-            if pace.is_long:
-                self.snapshot.restore()
-            raise
+            return train_run(*arguments, stops_within=True)
+        except BaseException as error:
+            self.snapshot.restore()
+            if not isinstance(error, Halted):
+                raise
+        self._room.work.refused[...] = 0
+        return train_run(*arguments)  # the handler of the signal lets training go on
 
     def _prepare_to_stop_within(self, data: Data) -> None:
         """Make the snapshot that of the state before the step, once no row can be refused."""

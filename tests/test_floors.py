@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "fastmlp"
 #: Each module and the floor it is on; one may import from its own floor and from those below.
 FLOORS = {
     "messages": 0, "core.processor": 0, "core.kernel": 0, "core.tile": 0, "core.barrier": 0,
-    "core.lists": 0, "core.product": 0,
+    "core.lists": 0, "core.interrupts": 0, "core.product": 0, "core.workers": 0,
     "core.activations": 1, "core.functions": 1, "core.gaussian": 1, "core.losses": 1,
     "core.numbers": 1, "core.random_bits": 1, "core.rules": 1,
     "core.clip": 2, "core.forward": 2, "core.gather": 2, "core.norms": 2, "core.propagate": 2,

@@ -106,11 +106,14 @@ class Progress(Callback):
         """Open the bar: of all epochs, or without an end where the samples' number is unknown."""
         from tqdm import tqdm  # here, because most imports of fastmlp never show a bar
 
+        class Bar(tqdm):
+            monitor_interval = 0  # no thread that watches the bars
+
         self.close()
         logs = logs or {}
         self._samples, self._before = logs.get("samples"), 0
         total = None if self._samples is None else self._samples * logs.get("epochs", 1)
-        self._bar = tqdm(total=total, unit=" samples", unit_scale=True, file=self.stream)
+        self._bar = Bar(total=total, unit=" samples", unit_scale=True, file=self.stream)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Begin where the epoch does, which after a resume is not at 0."""
