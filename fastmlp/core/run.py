@@ -13,7 +13,7 @@ from fastmlp.core import processor
 from fastmlp.core.barrier import new_team
 from fastmlp.core.descent import Descent
 from fastmlp.core.gather import SparseRows, rows_of
-from fastmlp.core.interrupts import stopped_by_signals
+from fastmlp.core.interrupts import Halted, stopped_by_signals
 from fastmlp.core.lists import DENSE, SPARSE, ZERO_RICH
 from fastmlp.core.losses import Loss, Targets
 from fastmlp.core.product import MOST_ROWS, ROW
