@@ -170,9 +170,9 @@ def _run(args: argparse.Namespace) -> None:
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
     """Print a warning above the progress bar, if there is one."""
-    from tqdm import tqdm
+    from fastmlp.callbacks.base import bar_class
 
-    tqdm.write(f"fastmlp: warning: {_in_one_line(message)}", file=sys.stderr)
+    bar_class().write(f"fastmlp: warning: {_in_one_line(message)}", file=sys.stderr)
 
 
 def _in_one_line(message: object) -> str:

@@ -57,24 +57,22 @@ def make():
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture
-def start():
-    """Return a function that starts the training in a process of its own."""
+def script(name, *arguments):
+    """Start a script of this folder in a process of its own."""
     safe = ["-P"] if sys.flags.safe_path else []
     paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return subprocess.Popen(
+        [sys.executable, *safe, TESTS / name, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
-    def start(folder, optimizer, source="own", moment="none", count=0):
-        folder.mkdir(exist_ok=True)
-        command = [TESTS / "killed_training.py", folder, optimizer, source, moment, count]
-        return subprocess.Popen(
-            [sys.executable, *safe, *map(str, command)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
 
-    return start
+def start(folder, optimizer, source="own", moment="none", count=0):
+    """Start the training of `killed_training.py` in a folder."""
+    folder.mkdir(exist_ok=True)
+    return script("killed_training.py", folder, optimizer, source, moment, count)
 
 
 def finish(process):
@@ -100,7 +98,7 @@ def temporaries(folder):
         ("momentum", [("written", 1), ("epoch", 9), ("half", 3), ("replace", 7)]),
     ],
 )
-def test_killed_in_the_middle_of_things(optimizer, moments, start, tmp_path):
+def test_killed_in_the_middle_of_things(optimizer, moments, tmp_path):
     killed = tmp_path / "killed"
     for moment, count in moments:  # the later ones go on from the earlier
         process = start(killed, optimizer, "own", moment, count)
@@ -119,7 +117,7 @@ def test_killed_in_the_middle_of_things(optimizer, moments, start, tmp_path):
     "optimizer, source", [("adam", "own"), ("momentum", "own"), ("adam", "global")]
 )
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_any_moment(optimizer, source, start, tmp_path):
+def test_killed_at_any_moment(optimizer, source, tmp_path):
     folder = tmp_path / "trained"
     kills, n_epochs = json.loads(finish(start(folder, optimizer, source, "many")))
     assert kills >= 3 and n_epochs >= 2  # about 30, in 5 to 9 different epochs
@@ -128,6 +126,13 @@ def test_killed_at_any_moment(optimizer, source, start, tmp_path):
     history, drawn, _ = json.loads(undisturbed["end.json"])
     assert len(set(history["loss"])) == len(history["loss"])
     assert (drawn is not None) == (source == "global")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_two_rounds_of_the_soak():
+    out = finish(script("soak_resume.py", "--seconds", 100, "--rounds", 2, "--seed", 1))
+    counts = json.loads(out.splitlines()[-1])
+    assert counts["rounds"] == 2 and counts["killed"] > 0
 
 
 # Gone on with -----------------------------------------------------------------------------------
