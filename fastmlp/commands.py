@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import signal
 import sys
@@ -11,13 +10,12 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import fastmlp
-from fastmlp import checks, numpy_version, splitting
+from fastmlp import checks, files, numpy_version, splitting
 from fastmlp.datasets import digits
 from fastmlp.image_files import find_scale, read_images, read_labels
 
@@ -168,16 +166,11 @@ def compare(args: argparse.Namespace) -> None:
 
 
 def _check_writable(path: str) -> None:
-    """Raise ``OSError`` now if `path` cannot be written later; neither creates nor changes it."""
-    out = Path(os.path.realpath(path))
-    if out.exists() and not out.is_file():  # saving replaces the file: that must not hit /dev/null
-        raise OSError(f"cannot save to {path}: it is a {'folder' if out.is_dir() else 'device'}")
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"cannot save to {path}: there is no folder {out.parent}")
-    if not os.access(out.parent, os.W_OK | os.X_OK) or (
-        out.exists() and not os.access(out, os.W_OK)
-    ):
-        raise PermissionError(f"cannot save to {path}: permission denied")
+    """Raise ``OSError`` now if `path` cannot be written later."""
+    try:
+        files.check_writable(path)
+    except OSError as error:
+        raise OSError(f"cannot save to {path}: {error.strerror}") from None
 
 
 @contextmanager

@@ -318,8 +318,8 @@ class Fit:
                     "resume is True without a ModelCheckpoint among the callbacks; "
                     "accepted is one beside it, and a path"
                 )
-            path = writers[-1].path
-            if not os.path.exists(path):
+            path = writers[-1].latest()
+            if path is None:
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
             raise TypeError(f"resume is {resume!r}; accepted are True and a path")

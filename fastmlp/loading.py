@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import IO, Any
 
 from fastmlp import saving
 from fastmlp.mlp import MLP
 from fastmlp.neural_net import NeuralNet
 
 
-def load(path: str | os.PathLike) -> Any:
+def load(path: str | os.PathLike | IO[bytes]) -> Any:
     """Return the network in a file that `MLP.save`, `NeuralNet.save` or a checkpoint wrote.
 
     Parameters
     ----------
-    path : str or os.PathLike
+    path : str, os.PathLike or a binary file open for reading
 
     Returns
     -------

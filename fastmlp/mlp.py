@@ -146,7 +146,8 @@ class MLP(Model):
         )
         self._state = State(network, self._descent(network), self._kernel_loss())
         self._prepare()
-        self._draw_weights()
+        if not self._is_restored:
+            self._draw_weights()
 
     # What the arguments become ----------------------------------------------------------------
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
-from fastmlp import checks, files, saving, targets
+from fastmlp import checks, saving, targets
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
 from fastmlp.core.run import NotFinite
@@ -36,6 +36,7 @@ class Model:
     _state: State
     _random: Any  # where random numbers come from; None for NumPy's global state
     _fit: Any = None  # the `Fit` that runs
+    _is_restored = False  # while a file or a pickle brings the parameters: none are drawn
     _fitted = False
     learning_rate: Any
     loss: Any
@@ -179,8 +180,10 @@ class Model:
 
     # On disk ----------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike | IO[bytes]) -> None:
         """Write the network to `path` as one ``.npz``, whole or not at all.
+
+        `path` may also be a binary file that is open for writing, such as `io.BytesIO`.
 
         Parameters, `history_`, the optimizer's state and that of `random_state` come back from
         `load` bit by bit, except a random state that is NumPy's global one. Of a learning rate
@@ -189,11 +192,13 @@ class Model:
         """
         fit = self._fit
         resumable = {} if fit is None or not fit.at_epoch_end else {"fit": fit.checkpoint()}
-        files.save_state(path, saving.plain(self) | resumable)
+        saving.save(saving.plain(self) | resumable, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Any:
+    def load(cls, path: str | os.PathLike | IO[bytes]) -> Any:
         """Return the network that `save` or a checkpoint wrote to `path`; no pickle is involved.
+
+        `path` may also be a binary file that is open for reading.
 
         Raises
         ------

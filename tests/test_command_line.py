@@ -1,5 +1,6 @@
 """The command line, run as users run it: in a process of its own."""
 
+import errno
 import gzip
 import os
 import re
@@ -366,8 +367,8 @@ ERRORS = {
     ),
     "no shuffle for what is drawn": (("compare", "digits", "--no-shuffle"), "--no-shuffle"),
     "huge values": (("train", "huge.npy", "labels"), "1e+300"),
-    "no folder": (("train", "digits", "--out", "nowhere/model.npz"), "there is no folder"),
-    "a folder for a file": (("train", "digits", "--out", "."), "folder"),
+    "no folder": (("train", "digits", "--out", "nowhere/model.npz"), "save to nowhere/model"),
+    "a folder for a file": (("train", "digits", "--out", "."), "save to .: Is a directory"),
     "missing model": (("predict", "nowhere.npz", "digits"), "nowhere.npz"),
     "not a model": (("predict", "text", "digits"), "text"),
     "missing data": (("predict", "model.npz", "nowhere"), "nowhere"),
@@ -429,17 +430,21 @@ def test_errors_are_one_line(broken, name):
 
 
 def test_an_out_without_permission_is_noticed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    def refuse(*arguments):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "open", refuse)  # root may write anywhere
     assert command_line.main(["train", "digits", "--out", str(tmp_path / "model.npz")]) == 2
-    assert re.fullmatch(r"fastmlp: error: .*permission denied\n", capsys.readouterr().err)
+    err = capsys.readouterr().err
+    assert re.fullmatch(r"fastmlp: error: cannot save to .*model.npz: Permission denied\n", err)
     assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="devices have no paths of their own on Windows")
-def test_an_out_that_is_a_device_is_refused():
-    # Not by a whole training: run by root, it would replace the device if it were not refused.
-    with pytest.raises(OSError, match="device"):
-        commands._check_writable(os.devnull)
+def test_an_out_that_is_a_device_is_written_to(tmp_path):
+    os.symlink(os.devnull, tmp_path / "null")  # which a file would replace, not the device
+    assert "saved: null" in succeed(tmp_path, "train", "digits", "--epochs", "1", "--out", "null")
+    assert os.path.samefile(tmp_path / "null", os.devnull)
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,12 @@ FLOORS = {
     "core.sparse": 2, "core.update": 2,
     "core.descent": 3, "core.rows_phase": 3, "core.run": 3, "core.step": 3, "core.storage": 3,
     "core.weights_phase": 3,
-    "callbacks": 4, "callbacks.base": 4, "callbacks.monitors": 4, "callbacks.writers": 4,
-    "checks": 4, "files": 4, "fitting": 4, "initializers": 4, "loading": 4,
-    "losses": 4,
-    "metrics": 4, "mlp": 4, "model": 4, "neural_net": 4, "optimizers": 4, "options": 4,
-    "parameter_views": 4, "saving": 4, "schedules": 4, "sources": 4, "targets": 4, "training": 4,
+    "callbacks": 4, "callbacks.base": 4, "callbacks.monitors": 4, "callbacks.name_pattern": 4,
+    "callbacks.writers": 4,
+    "archives": 4, "checks": 4, "files": 4, "fitting": 4, "forms": 4, "initializers": 4,
+    "loading": 4, "losses": 4, "metrics": 4, "mlp": 4, "model": 4, "neural_net": 4,
+    "optimizers": 4, "options": 4, "parameter_views": 4, "random_sources": 4, "saving": 4,
+    "schedules": 4, "schema": 4, "sources": 4, "targets": 4, "training": 4,
     "image_files": 5, "splitting": 5, "commands": 5, "command_line": 5, "__main__": 5,
 }  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.

@@ -99,7 +99,7 @@ def temporaries(folder):
     ],
 )
 def test_killed_in_the_middle_of_things(optimizer, moments, tmp_path):
-    killed = tmp_path / "killed"
+    killed, left = tmp_path / "killed", []
     for moment, count in moments:  # the later ones go on from the earlier
         process = start(killed, optimizer, "own", moment, count)
         assert process.stdout.readline() == "here\n"
@@ -107,8 +107,10 @@ def test_killed_in_the_middle_of_things(optimizer, moments, tmp_path):
         process.kill()
         process.communicate()
         assert len(temporaries(killed)) == n_before
-    assert len(temporaries(killed)) == sum(m in ("half", "written", "replace") for m, _ in moments)
+        left.append(n_before)
+    assert max(left) > 0
     finish(start(killed, optimizer))
+    assert temporaries(killed) == []  # removed by those that wrote the same file again
     finish(start(tmp_path / "undisturbed", optimizer))
     assert results(killed) == results(tmp_path / "undisturbed")
 
