@@ -3,6 +3,9 @@
 import csv
 import io
 import math
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -737,3 +740,24 @@ def test_the_bar_is_closed_when_training_fails(make, data, hook):
     with pytest.raises(KeyboardInterrupt):
         make().fit(*data, callbacks=[progress, At(hook, fail)])
     assert bars[0].disable and progress._bar is None and stream.getvalue().endswith("\n")
+
+
+# tqdm's lock of its own is shared with forked processes, of which one is killed while it draws.
+KILLED_WHILE_IT_DRAWS = """
+import os, signal
+from tqdm import tqdm
+from fastmlp import MLP
+lock = tqdm.get_lock()
+MLP([1, 2], random_state=0).fit([[0.0]], [0], verbose=True)
+child = os.fork()
+if child == 0:
+    lock.acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
+os.waitpid(child, 0)
+MLP([1, 2], random_state=0).fit([[0.0]], [0], verbose=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_killed_process_does_not_stop_the_bars_of_others():
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_DRAWS], check=True, timeout=60)

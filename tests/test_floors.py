@@ -26,7 +26,7 @@ FLOORS = {
     "optimizers": 4, "options": 4, "parameter_views": 4, "random_sources": 4, "reading": 4,
     "real_numbers": 4, "saving": 4, "schedules": 4, "schema": 4, "settings": 4, "sources": 4,
     "state": 4, "targets": 4, "training": 4,
-    "image_files": 5, "command_line": 5, "__main__": 5,
+    "image_files": 5, "splitting": 5, "commands": 5, "command_line": 5, "__main__": 5,
 }  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.
 ALONE = {"numpy_version", "datasets", "datasets.idx"}
