@@ -16,6 +16,7 @@ from fastmlp.core.run import predict
 from fastmlp.core.storage import Network
 from fastmlp.sources import dense_rows
 
+TOGETHER = 2**16  # numbers that are looked at together: what NumPy makes of them stays small
 LOOKED_AT = 64  # rows of X, in which all hidden units are 0
 LARGE = 10  # inputs above this are bytes, or others that were not scaled
 
@@ -57,11 +58,10 @@ class State:
     @property
     def is_finite(self) -> bool:
         """Whether no parameter and no moment is NaN or infinity."""
-        parameters, first, second, _ = self.arrays()
-        return bool(
-            np.isfinite(parameters).all()
-            and (len(first) == 0 or np.isfinite(first).all())
-            and (len(second) == 0 or np.isfinite(second).all())
+        return all(
+            np.isfinite(flat[start : start + TOGETHER]).all()
+            for flat in self.arrays()[:3]
+            for start in range(0, len(flat), TOGETHER)
         )
 
     def predicts_plainly(self, targets: Targets | None) -> bool:

@@ -206,6 +206,7 @@ def weighted(targets: Targets, sample_weight: Any, n_samples: int, some: bool = 
     weights = _weights("sample_weight", sample_weight, n_samples)
     if some and not weights.any():
         raise ValueError("sample_weight is 0 for all; accepted is one above 0")
+    _check_sum("sample_weight", weights)
     return targets._replace(weights=weights)
 
 
@@ -250,6 +251,7 @@ def class_weighted(
     trained = targets.weights if rows is None else targets.weights[rows]
     if some and len(targets.weights) > 0 and not trained.any():
         raise ValueError("sample_weight times class_weight is 0 for all; accepted is one above 0")
+    _check_sum("sample_weight times class_weight", trained)
     return targets
 
 
@@ -325,6 +327,14 @@ def _weights(name: str, values: Any, n: int) -> np.ndarray:
         wrong = array[~(np.isfinite(array) & (array >= 0))][0]
         raise ValueError(f"{name} has {wrong}; accepted are finite numbers of at least 0")
     return array
+
+
+def _check_sum(name: str, weights: np.ndarray) -> None:
+    """Raise ValueError where a mean by these weights would be NaN."""
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(f"{name} has an infinite sum; accepted are smaller numbers")
 
 
 def _of_classes(class_weight: Any, counts: np.ndarray) -> np.ndarray:
