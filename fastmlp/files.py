@@ -24,17 +24,17 @@ if sys.platform != "win32":
 ABANDONED_AFTER = 86400.0
 
 
-def file_name(path: Any) -> str:
+def file_name(path: Any, argument: str = "path") -> str:
     """Return `path` as a str; TypeError or ValueError if it cannot be the name of a file."""
     name = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(name, str):
-        raise TypeError(f"path is {shown(path)}; accepted is a str or os.PathLike")
+        raise TypeError(f"{argument} is {shown(path)}; accepted is a str or os.PathLike")
     try:
         possible = b"\0" not in (os.fsencode(name) or b"\0")
     except UnicodeEncodeError:
         possible = False
     if not possible:
-        raise ValueError(f"path is {shown(name)}; accepted is the name of a file")
+        raise ValueError(f"{argument} is {shown(name)}; accepted is the name of a file")
     return name
 
 

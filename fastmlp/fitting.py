@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, saving, sources, targets
+from fastmlp import checks, files, saving, sources, targets
 from fastmlp.callbacks import Callback, ModelCheckpoint, Progress
 from fastmlp.core.run import Diverged, NotFinite
 from fastmlp.messages import shown
@@ -387,8 +387,8 @@ class Fit:
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
             raise TypeError(f"resume is {shown(resume)}; accepted are True and a path")
-        elif b"\0" in os.fsencode(resume):
-            raise ValueError(f"resume is {shown(resume)}; accepted are True and a path")
+        else:
+            path = files.file_name(resume, "resume")
         return saving.checkpoint(self.model, path, self._shape())
 
     def _restore(self, found: dict[str, Any], source: Any) -> int:

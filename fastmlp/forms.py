@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.checks import Checker, choice, whole_number
+from fastmlp.checks import Checker, choice
 
 
 def anything(name: str, value: Any) -> Any:
@@ -25,10 +25,12 @@ def whole(least: int, most: int) -> Checker:
     """Return a checker of ints from `least` to `most`."""
 
     def checker(name: str, value: Any) -> int:
-        number = whole_number(name, value, least)
-        if number > most:
-            raise ValueError(f"{name} is {number}; accepted is an int of at most {most}")
-        return number
+        accepted = f"accepted is an int from {least} to {most}"
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{name} is {type(value).__name__}; {accepted}")
+        if not least <= value <= most:
+            raise ValueError(f"{name} is {value}; {accepted}")
+        return int(value)
 
     return checker
 

@@ -345,7 +345,7 @@ def test_wrong_arrays_are_refused(kind):
 
 
 def test_the_reason_is_named():
-    message = "which is accepted: seen is -1; accepted is an int of at least 0"
+    message = "which is accepted: seen is -1; accepted is an int from 0 to "
     refused(Parts("mlp_3").change("seen", -1).content(), message)
     parts = Parts("mlp_3")
     parts.arrays["weights_1"][1, 2] = NAN

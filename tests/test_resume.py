@@ -501,3 +501,6 @@ def test_what_is_no_path(make, data, tmp_path):
     for resume in (3, 1.5, ["model.npz"]):  # 3 could be an open file
         message = "resume is .*; accepted are True and a path"
         refused(make(), tmp_path, TypeError, message, *data, resume=resume)
+    for resume in ("", "a\0b"):
+        message = "^resume is .*; accepted is the name of a file$"
+        refused(make(), tmp_path, ValueError, message, *data, resume=resume)
