@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastmlp import callbacks, datasets, initializers, losses, metrics, optimizers, schedules
+    from fastmlp.loading import load
     from fastmlp.mlp import MLP
     from fastmlp.neural_net import NeuralNet, warmup
     from fastmlp.training import DivergenceWarning
@@ -17,6 +18,7 @@ _LAZY = {
     "DivergenceWarning": "training",
     "MLP": "mlp",
     "NeuralNet": "neural_net",
+    "load": "loading",
     "warmup": "neural_net",
     "callbacks": None,
     "datasets": None,
@@ -34,6 +36,7 @@ __all__ = [
     "callbacks",
     "datasets",
     "initializers",
+    "load",
     "losses",
     "metrics",
     "optimizers",

@@ -1,181 +1,235 @@
-"""Models on disk: one ``.npz``, written whole or not at all, read without pickle (floor 4)."""
+"""Files by path or already open: written whole or not at all (floor 4)."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import errno
+import hashlib
+import io
 import os
-import shutil
+import stat
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
+from fastmlp.messages import shown
 
-FORMAT = "fastmlp network"
-ARRAY = "array in this file"  # a name, where an array has been
-FORMAT_VERSION = 3  # 2 brought input_shift and input_scale, 3 `MLP` and checkpoints
+if sys.platform != "win32":
+    import fcntl
+
+#: Seconds after which an abandoned temporary file is removed where files cannot be locked.
+ABANDONED_AFTER = 86400.0
+
+
+def file_name(path: Any) -> str:
+    """Return `path` as a str; TypeError or ValueError if it cannot be the name of a file."""
+    name = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(name, str):
+        raise TypeError(f"path is {shown(path)}; accepted is a str or os.PathLike")
+    try:
+        possible = b"\0" not in (os.fsencode(name) or b"\0")
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise ValueError(f"path is {shown(name)}; accepted is the name of a file")
+    return name
 
 
 @contextlib.contextmanager
-def written_whole(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """Open a temporary file that becomes `path` when the block ends, and vanishes if it fails."""
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{uuid.uuid4().hex}")
+def opened(path: Any) -> Iterator[IO[bytes]]:
+    """Open the file at `path`, or take an open binary file; it can be read at any position."""
+    if isinstance(path, (str, os.PathLike)):
+        with open(file_name(path), "rb") as file, opened(file) as whole:
+            yield whole
+        return
     try:
-        with open(temporary, "xb") as file:
+        accepted = isinstance(path.read(0), bytes)
+    except Exception:  # no file, closed, or open for writing only
+        accepted = False
+    if not accepted:
+        raise _no_file(path, "reading")
+    can_seek = getattr(path, "seekable", None)
+    yield path if can_seek is not None and can_seek() else io.BytesIO(path.read())
+
+
+@contextlib.contextmanager
+def written(path: Any) -> Iterator[Any]:
+    """Open `path` as `written_whole` does; an open binary file is written to directly."""
+    if isinstance(path, (str, os.PathLike)):
+        with written_whole(path) as file:
+            yield file
+        return
+    try:
+        path.write(b"")
+    except Exception:  # no file, closed, open for text or for reading only
+        raise _no_file(path, "writing") from None
+    yield _Stream(path)
+
+
+class _Stream(io.RawIOBase):
+    """A file that is written to from its first byte to its last, whether it can seek or not.
+
+    Some say that they can and cannot: a device, a file of `gzip`.
+    """
+
+    def __init__(self, file: Any):
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        while left:
+            n = self._file.write(left)  # perhaps not all, if it has no buffer
+            left = left[len(left) if n is None else n :]
+        return size
+
+
+def _no_file(path: Any, use: str) -> TypeError:
+    return TypeError(
+        f"path is {shown(path)}; accepted is a str, an os.PathLike or a binary file open for {use}"
+    )
+
+
+# Writing ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike) -> Iterator[Any]:
+    """Open a temporary file that becomes `path` when the block ends, and vanishes if it fails.
+
+    What is no regular file (a pipe, a device) cannot be replaced and is written to directly.
+
+    Raises
+    ------
+    OSError
+        If the file or its folder cannot be written to. A file that is read-only is not replaced;
+        in a folder that is read-only no file can be.
+    """
+    name = file_name(path)
+    target, old = _target(name)
+    if target is None:
+        with open(name, "wb") as file:
+            yield _Stream(file)
+        return
+    descriptor, temporary = _temporary(target, old)
+    try:
+        with open(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
+            if sys.platform != "win32":  # while the lock is held
+                os.replace(temporary, target)
+        if sys.platform == "win32":  # where an open file cannot be renamed
+            os.replace(temporary, target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 
-def save_state(path: str | os.PathLike, state: dict[str, Any]) -> None:
-    """Write the state of a network: its arrays bit by bit, the rest as JSON beside them."""
-    arrays: dict[str, Any] = {}
-    plain = {"format": FORMAT, "format_version": FORMAT_VERSION, **_without(arrays, state)}
-    text = json.dumps(plain, default=lambda number: number.item())  # NumPy's numbers
-    with written_whole(path) as file:
-        np.savez(file, network=np.array(text), **arrays)
+def check_writable(path: str) -> None:
+    """Raise OSError or ValueError if `written_whole` could not write to `path`."""
+    target, old = _target(path)
+    if target is not None:
+        descriptor, temporary = _temporary(target, old)
+        os.close(descriptor)
+        temporary.unlink()
 
 
-def _without(arrays: dict[str, Any], value: Any, name: str = "") -> Any:
-    """Return `value` with the names of arrays in their places, and the arrays in `arrays`."""
-    if isinstance(value, np.ndarray):
-        while name in arrays:  # "a_b" in one dict, and "b" in "a" of it
-            name += "_"
-        arrays[name] = value
-        return {ARRAY: name}
-    if isinstance(value, (np.random.Generator, np.random.RandomState)):
-        return _without(arrays, _plain_random_state(value), name)
-    items = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, (list, tuple))
-        else None
-    )
-    if items is None:
-        return value
-    parts = {
-        key: _without(arrays, part, f"{name}_{key}" if name else str(key)) for key, part in items
-    }
-    return parts if isinstance(value, dict) else list(parts.values())
+def _target(name: str) -> tuple[Path | None, os.stat_result | None]:
+    """Return the regular file that `name` leads to and its status, if it exists.
+
+    None if it leads to a pipe, a device, or an open file that was removed (by ``/dev/fd``).
+    """
+    target = Path(os.path.realpath(name))
+    try:
+        old = os.stat(name)
+    except FileNotFoundError:
+        return target, None
+    if stat.S_ISDIR(old.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+    # One that is being replaced by another process has no name for a moment either.
+    nameless = old.st_nlink == 0 and not os.path.lexists(target)
+    return (target if stat.S_ISREG(old.st_mode) and not nameless else None), old
 
 
-def _with(arrays: Any, value: Any) -> Any:
-    """Return what `_without` was given, random states apart."""
-    if isinstance(value, dict):
-        if set(value) == {ARRAY}:
-            return arrays[value[ARRAY]]
-        return {name: _with(arrays, part) for name, part in value.items()}
-    return [_with(arrays, part) for part in value] if isinstance(value, list) else value
+def _temporary(target: Path, old: os.stat_result | None) -> tuple[int, Path]:
+    """Return a new file beside `target`, open, locked and with its access, and the file's path.
 
-
-def load_state(path: str | os.PathLike) -> dict[str, Any]:
-    """Read what `save_state` wrote; ValueError for any other file or a newer format."""
-    with open(path, "rb") as file:
+    Files that killed processes left behind for the same target are removed.
+    """
+    if old is not None:
+        os.close(os.open(target, os.O_WRONLY))  # PermissionError for what may not be written to
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    start = f".{hashlib.blake2b(os.fsencode(target.name), digest_size=8).hexdigest()}-"
+    while True:
+        path = target.with_name(f"{start}{uuid.uuid4().hex[:12]}")
+        descriptor = os.open(path, flags, 0o666 if old is None else 0o600)
         try:
-            arrays = np.load(file, allow_pickle=False)
-            state = json.loads(str(arrays["network"]))
-            known, version = state["format"] == FORMAT, int(state["format_version"])
-        except Exception:  # a damaged file raises errors of every kind
-            raise not_a_network(path) from None
-        if known and version > FORMAT_VERSION:
-            raise ValueError(
-                f"{path} has format version {version}; this release reads up to {FORMAT_VERSION}"
-            )
+            # Another process may have found it before it was locked, and removed it.
+            if _locked(descriptor) is not False and os.fstat(descriptor).st_nlink > 0:
+                if old is not None:
+                    _grant(descriptor, path, old)
+                _remove_abandoned(target.parent, start, path)
+                return descriptor, path
+        except BaseException:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
+        os.close(descriptor)
+
+
+def _grant(descriptor: int, path: Path, old: os.stat_result) -> None:
+    """Give a file the owner, group and mode of another one."""
+    mode = stat.S_IMODE(old.st_mode)
+    if sys.platform == "win32":
+        os.chmod(path, mode)
+        return
+    for owner in ((-1, old.st_gid), (old.st_uid, -1)):
+        with contextlib.suppress(OSError):  # which only root may do, or a member of the group
+            os.fchown(descriptor, *owner)
+    if os.fstat(descriptor).st_gid != old.st_gid:
+        mode &= ~stat.S_IRWXG  # which was meant for another group
+    os.fchmod(descriptor, mode & 0o777)
+
+
+def _locked(descriptor: int) -> bool | None:
+    """Lock a file until it is closed; return whether nobody else had, None if unknown."""
+    if sys.platform == "win32":
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True
+
+
+def _remove_abandoned(folder: Path, start: str, own: Path) -> None:
+    """Remove the temporary files of a target that no process writes to any more."""
+    with contextlib.suppress(OSError):
+        names = [name for name in os.listdir(folder) if name.startswith(start) and name != own.name]
+        for name in names:
+            _remove_if_abandoned(folder / name)
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    with contextlib.suppress(OSError):  # of another user, or gone
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
         try:
-            if not known:
-                raise ValueError
-            state = _with(arrays, state if version == 3 else _of_version_2(state))
-            state["random_state"] = _random_state(state["random_state"])
-        except Exception:
-            raise not_a_network(path) from None
-    return state
-
-
-def _of_version_2(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of a file from when there was `NeuralNet` alone."""
-    n_layers = len(state["layers"]) - 1
-    names = ("layers", "learning_rate", "reg_lambda", "output_activation", "dtype", "n_threads")
-    optional = {"input_shift": 0.0, "input_scale": 1.0}  # which version 1 has not
-    parameters = {
-        kind: [{ARRAY: f"{kind}_{l}"} for l in range(n_layers)] for kind in ("weights", "biases")
-    }
-    return parameters | {
-        "class": "NeuralNet",
-        "arguments": {name: state[name] for name in names}
-        | {name: state.get(name, default) for name, default in optional.items()},
-        "random_state": state["random_state"],
-        "history_": state["history_"],
-        "fitted": True,
-        "moments": {},
-        "descent": {"taken": 0, "powers": [1.0, 1.0], "rate_factor": 1.0},
-        "seen": 0,
-        "key": 0,
-    }
-
-
-def not_a_network(
-    path: str | os.PathLike, accepted: str = "a network saved by fastmlp"
-) -> ValueError:
-    """Return the refusal of a file that holds something else."""
-    return ValueError(f"{path} is not {accepted}, which is accepted")
-
-
-def _plain_random_state(source: Any) -> Any:
-    """Return the state of a RandomState or Generator in lists, strings and numbers."""
-    if source is None:
-        return None
-    if isinstance(source, np.random.Generator):
-        kind, state = "Generator", source.bit_generator.state
-    else:
-        kind, state = "RandomState", source.get_state(legacy=False)
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(part) for name, part in value.items()}
-        if isinstance(value, np.ndarray):
-            return {"array": value.tolist(), "dtype": value.dtype.name}
-        return value.item() if isinstance(value, np.generic) else value
-
-    return {"kind": kind, "state": plain(state)}
-
-
-def _random_state(plain: Any) -> Any:
-    """Return the RandomState or Generator of `_plain_random_state`."""
-    if plain is None:
-        return None
-
-    def restored(value: Any) -> Any:
-        if isinstance(value, dict) and set(value) == {"array", "dtype"}:
-            return np.array(value["array"], value["dtype"])
-        if isinstance(value, dict):
-            return {name: restored(part) for name, part in value.items()}
-        return value
-
-    state = restored(plain["state"])
-    bit_generators = {
-        kind.__name__: kind
-        for kind in (
-            np.random.MT19937,
-            np.random.PCG64,
-            np.random.PCG64DXSM,
-            np.random.Philox,
-            np.random.SFC64,
-        )
-    }
-    bit_generator = bit_generators[state["bit_generator"]]()
-    if plain["kind"] == "Generator":
-        bit_generator.state = state
-        return np.random.Generator(bit_generator)
-    source = np.random.RandomState(bit_generator)
-    source.set_state(state)
-    return source
+            free = _locked(descriptor)
+            if free is None:
+                free = time.time() - os.fstat(descriptor).st_mtime > ABANDONED_AFTER
+            if free and sys.platform != "win32":
+                path.unlink()
+        finally:
+            os.close(descriptor)
+        if free and sys.platform == "win32":  # where an open file cannot be removed
+            path.unlink()

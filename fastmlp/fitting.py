@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,11 +13,18 @@ import numpy as np
 
 from fastmlp import checks, saving, sources, targets
 from fastmlp.callbacks import Callback, ModelCheckpoint, Progress
-from fastmlp.core.gather import SparseRows
-from fastmlp.core.run import NotFinite
+from fastmlp.core.run import Diverged, NotFinite
 from fastmlp.messages import shown
-from fastmlp.metrics import chosen_metrics
-from fastmlp.training import Data, Epoch, State, Training
+from fastmlp.metrics import METRICS, chosen_metrics
+from fastmlp.reading import Reader
+from fastmlp.sources import Data, Epoch
+from fastmlp.training import DivergenceWarning, Training, evaluate
+
+DEAD = (
+    "after the first epoch all units of a hidden layer are 0 for every row of X, so that nothing "
+    "more is learnt: scale the inputs, by input_scale=1/255 where they are bytes, or choose a "
+    "smaller learning_rate, and train a new network"
+)
 
 
 class Fit:
@@ -46,7 +55,11 @@ class Fit:
         self.scores_training = metrics is not None
         self.shuffle = checks.flag("shuffle", shuffle, "blocks")
         self.callbacks = _in_order(callbacks, checks.flag("verbose", verbose))
+        self.starts_anew = model._fitted and not (model.warm_start or goes_on)
+        # The columns of an earlier frame bind this one, unless the weights are drawn again.
+        self.reader = Reader(model._state, None if self.starts_anew else model._feature_names)
         self.validation: Data | None = None
+        self.scored: Data | None = None  # besides validation data
         self.data: Data | None = None
         self.batches: Callable[[], Iterable[Any]] | None = None
         self.ends = False  # whether they can be iterated over only once
@@ -60,11 +73,14 @@ class Fit:
 
     def take(self, X: Any, y: Any, sample_weight: Any, class_weight: Any) -> None:
         """Check what is to be trained on."""
+        self.class_weight = class_weight
         if y is not None:
             if isinstance(X, np.memmap) and self.shuffle is True:
                 self.shuffle = "blocks"
-            data = self._checked("X", X, "y", y, sample_weight, class_weight)
-            self.data = self._to_train_on("X", data)
+            self.data = self.reader.samples("X", X, "y", y, sample_weight, to_train_on=True)
+            self._weighted_by_class(self.data)  # refused before anything is drawn
+            if self.goes_on:
+                self.reader.look_at("X", self.data.X)
             return
         if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or not _is_source(X):
             raise TypeError(
@@ -76,19 +92,24 @@ class Fit:
                 "X is an iterable of batches; accepted are weights as the third of each batch, "
                 "and a class_weight that is not 'balanced'"
             )
-        self.class_weight = class_weight
         self.ends = isinstance(X, Iterator)
         self.batches = X if callable(X) else lambda: X
 
     def _batch_to_train_on(self, batch: Any) -> Data:
-        name = "a batch of X"
-        return self._to_train_on(f"{name}[0]", self._batch(name, batch, self.class_weight, False))
+        data = self.reader.batch("a batch of X", batch, to_train_on=True)
+        return self._weighted_by_class(data, require_positive=False)
 
-    def _to_train_on(self, name: str, data: Data) -> Data:
-        """Return `data`, unless noise would be added to sparse rows of it."""
-        if isinstance(data.X, SparseRows) and self.model.input_noise:
-            raise ValueError(f"{name} is sparse, which an input_noise other than 0 would fill")
-        return data
+    def _weighted_by_class(
+        self, data: Data, rows: np.ndarray | None = None, require_positive: bool = True
+    ) -> Data:
+        """Return the data with each weight times that of its class, "balanced" over `rows`."""
+        if self.class_weight is None and len(data.targets.weights) == 0:
+            return data
+        loss, n_out = self.model._state.loss, self.model._network.sizes[-1]
+        found = targets.class_weighted(
+            data.targets, self.class_weight, loss, n_out, rows, require_positive
+        )
+        return Data(data.X, found)
 
     def validate_on(self, pair: Any, fraction: float) -> None:
         """Check what is to be scored."""
@@ -96,8 +117,7 @@ class Fit:
         if pair is not None and self.fraction > 0:
             raise ValueError("validation_data and validation_fraction are given; accepted is one")
         if pair is not None:
-            self.validation = self._batch("validation_data", pair)
-            checks.finite_rows("validation_data[0]", self.validation.X)
+            self.validation = self.reader.batch("validation_data", pair)
         if self.fraction > 0:
             if self.data is None:
                 raise ValueError(
@@ -110,33 +130,19 @@ class Fit:
                     "accepted is one that leaves some to train on and some to score"
                 )
 
-    def _checked(
-        self,
-        X_name: str,
-        X: Any,
-        y_name: str,
-        y: Any,
-        sample_weight: Any,
-        class_weight: Any,
-        some: bool = True,
-    ) -> Data:
-        rows = self.model._rows(X_name, X)
-        found = self.model._targets(y_name, y, len(rows))
-        n_out = self.model._network.sizes[-1]
-        weights = (sample_weight, class_weight, len(rows), n_out, some)
-        return Data(rows, targets.weighted(found, *weights))
-
-    def _batch(self, name: str, batch: Any, class_weight: Any = None, some: bool = True) -> Data:
-        accepted = "a tuple (X, y) or (X, y, sample_weight)"
-        try:
-            X, y, *weight = checks.listed(name, batch, accepted)
-            if len(weight) > 1:
-                raise ValueError
-        except (TypeError, ValueError):
-            raise TypeError(f"{name} is not {accepted}, which is accepted") from None
-        return self._checked(
-            f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None, class_weight, some
-        )
+    def _split(self, source: Any) -> np.ndarray | None:
+        """Hold out what is to be scored; return the rows to train on, None for all."""
+        rows = None
+        if self.fraction > 0:
+            assert self.data is not None
+            drawn = source.permutation(len(self.data.X))
+            n = round(self.fraction * len(drawn))
+            self.validation, rows = sources.part(self.data, np.sort(drawn[:n])), np.sort(drawn[n:])
+        if self.scores_training and self.validation is None:
+            self.scored = self.data
+        if self.data is not None:
+            self.data = self._weighted_by_class(self.data, rows)
+        return rows
 
     def _epoch(self, rows: np.ndarray | None) -> Epoch:
         source = self.model._source
@@ -163,58 +169,67 @@ class Fit:
 
     def run(self, epochs: int, resume: Any = None) -> Any:
         """Train for so many epochs, those before a checkpoint included; return the model."""
-        model, source = self.model, self.model._source
+        model = self.model
         if self.ends and epochs > 1:
             raise ValueError(
                 f"X is an iterator, which ends after one epoch, and epochs is {epochs}; "
                 "accepted are a list of batches and a function that returns an iterator"
             )
         found = self._found(resume)
-        state, n_threads = model._prepare(), model._threads()
+        if not model._running.acquire(blocking=False):
+            raise RuntimeError(
+                f"this {type(model).__name__} is being trained already; accepted is one fit at a "
+                "time, and none inside a callback"
+            )
         model._fit = self
         try:
-            with self._unchanged_if_refused(source):
-                self._run(state, n_threads, epochs, found)
+            self.training = self._training()
+            with self._unchanged_if_refused():
+                self._run(epochs, found)
             self._tell("on_train_end", _last(model.history_))
         finally:
             model._fit = None
             self._tell("close")
+            model._running.release()
         return model
 
-    def _run(
-        self, state: State, n_threads: int | None, epochs: int, found: dict[str, Any] | None
-    ) -> None:
-        model, source = self.model, self.model._source
-        if model._fitted and not (model.warm_start or self.goes_on):
+    def _training(self) -> Training:
+        """Return what trains; `partial_fit` finds the one of the call before."""
+        model, known = self.model, self.model._partial
+        if self.goes_on and known is not None:
+            if (known.batch_size, known.n_threads) == (self.batch_size, model.n_threads):
+                return known
+        report = self._report if self.callbacks else None
+        training = Training(model._state, self.batch_size, model.n_threads, report)
+        model._partial = training if self.goes_on else None
+        return training
+
+    def _run(self, epochs: int, found: dict[str, Any] | None) -> None:
+        model, source, training = self.model, self.model._source, self.training
+        if self.starts_anew:
             model._draw_weights()
         model._draw_key()  # for dropout that was assigned since
         if found is not None:
             checks.return_to_position(source, found["began_at"])
         if self.callbacks:  # who alone can write a checkpoint; it takes as long as some steps
             self.began_at = checks.random_position(source)
-        rows, scored = self._split(source)
+        rows = self._split(source)
         model.history_ = model.history_ if self.goes_on else {name: [] for name in self._recorded}
         model.stop_training, model._fitted = False, True
+        model._feature_names = self.reader.feature_names
         n_samples = None if self.data is None else len(self.data.X if rows is None else rows)
         self._tell("set_model", model)
-        logs = {"epochs": epochs, "samples": n_samples, "greater_is_better": self._recorded}
-        self._tell("on_train_begin", logs)
+        if self.callbacks:
+            logs = {"epochs": epochs, "samples": n_samples, "greater_is_better": self._recorded}
+            self._tell("on_train_begin", logs)
         self.epochs_done = 0 if found is None else self._restore(found, source)
-        training = Training(
-            state,
-            min(self.batch_size, n_samples or self.batch_size),
-            n_threads,
-            model.history_,
-            self.validation,
-            scored,
-            self.metrics,
-            self._report if self.callbacks else None,
-        )
+        if self.starts_anew or found is not None:
+            training.renew()
         if self.epochs_done < epochs:
-            training.try_metrics()
-        self.first_step = state.descent.taken
+            self._try_metrics()
+        self.first_step = model._state.descent.taken
         while self.epochs_done < epochs and not model.stop_training:
-            self._one_epoch(training, rows)
+            self._one_epoch(rows)
 
     @property
     def _recorded(self) -> dict[str, bool]:
@@ -230,16 +245,51 @@ class Fit:
         """Whether there has been a step."""
         return self.first_step is not None and self.model._state.descent.taken > self.first_step
 
-    def _one_epoch(self, training: Training, rows: np.ndarray | None) -> None:
-        epoch, self.runs = self.epochs_done, 0
+    def _one_epoch(self, rows: np.ndarray | None) -> None:
+        model, epoch, self.runs = self.model, self.epochs_done, 0
         self._tell("on_epoch_begin", epoch, {})
-        goes_on = training.epoch(self._epoch(rows))
-        self.model.stop_training |= not goes_on
         self.epochs_done += 1
-        if goes_on:
-            self.at_epoch_end = True
-            self._tell("on_epoch_end", epoch, _last(self.model.history_))
-            self.at_epoch_end = False
+        try:
+            recorded = {"loss": self.training.epoch(self._epoch(rows))} | self._scores()
+        except Diverged as error:
+            model.stop_training = True
+            warnings.warn(
+                f"training has stopped because {error} was NaN or infinity: a smaller "
+                "learning_rate, scaled inputs or clip_norm may help; the weights are the last "
+                "finite ones",
+                DivergenceWarning,
+                stacklevel=5,
+            )
+            return
+        finally:
+            model._feature_names = self.reader.feature_names  # which the first batch may have
+        if self.training.is_dead:
+            warnings.warn(DEAD, RuntimeWarning, stacklevel=5)
+        for name, value in recorded.items():
+            model.history_.setdefault(name, []).append(value)
+        self.at_epoch_end = True
+        self._tell("on_epoch_end", epoch, _last(model.history_))
+        self.at_epoch_end = False
+
+    def _try_metrics(self) -> None:
+        """Call the user's own metrics on what will be scored: one that fails costs no epoch."""
+        own = [metric for metric in self.metrics if metric not in METRICS.values()]
+        data = self.scored if self.validation is None else self.validation
+        if own and data is not None:
+            evaluate(self.model._state, data, own, self.model.n_threads)
+
+    def _scores(self) -> dict[str, float]:
+        """Return what the epoch records besides the loss."""
+        state, n_threads = self.model._state, self.model.n_threads
+        if self.validation is None:
+            if self.scored is None:
+                return {}
+            return evaluate(state, self.scored, self.metrics, n_threads)[1]
+        loss, scores = evaluate(state, self.validation, self.metrics, n_threads)
+        if not math.isfinite(loss):
+            raise Diverged("the validation loss")
+        found = {f"validation_{name}": score for name, score in scores.items()}
+        return {"validation_loss": loss} | found
 
     def _report(self, done: int, loss: float) -> None:
         self._tell("on_train_batch_end", self.runs, {"samples": done, "loss": loss / done})
@@ -249,36 +299,45 @@ class Fit:
         for callback in self.callbacks:
             getattr(callback, hook)(*arguments)
 
-    def _split(self, source: Any) -> tuple[np.ndarray | None, Data | None]:
-        """Return the rows to train on, None for all, and what to score besides validation data."""
-        if self.fraction > 0:
-            assert self.data is not None
-            rows = source.permutation(len(self.data.X))
-            n = round(self.fraction * len(rows))
-            self.validation = sources.part(self.data, np.sort(rows[:n]))
-            return np.sort(rows[n:]), None
-        return None, self.data if self.scores_training and self.validation is None else None
+    @property
+    def _may_fail_after_draws(self) -> bool:
+        """Whether an error is possible between the first random number and the first step.
+
+        In `partial_fit` of arrays only the user's own learning rate can raise one, and copying a
+        random state takes longer than its step.
+        """
+        return not self.goes_on or self.data is None or callable(self.model.learning_rate)
 
     @contextlib.contextmanager
-    def _unchanged_if_refused(self, source: Any) -> Iterator[None]:
+    def _unchanged_if_refused(self) -> Iterator[None]:
         """Put everything back after an error before the first step, and for X that is not finite.
 
         The kernels look at each row as they read it, which costs nothing, where a look beforehand
         would cost a pass over X.
         """
-        model = self.model
-        restore, history, fitted = model._state.copy(), model.history_, model._fitted
-        history_before = {name: list(values) for name, values in history.items()}
-        position = checks.random_position(source)
+        model, training, source = self.model, self.training, self.model._source
+        training.begin(refuses=self.data is not None and not self.goes_on)
+        before = training.snapshot
+        kept = {
+            name: getattr(model, name)
+            for name in ("history_", "_fitted", "_feature_names", "stop_training")
+        }
+        lengths = {name: len(values) for name, values in model.history_.items()}
+        position = checks.random_position(source) if self._may_fail_after_draws else None
         try:
             yield
         except Exception as error:
             # Of batches, those before a row that is not finite were good.
-            refused = isinstance(error, NotFinite) and self.data is not None
+            refused = isinstance(error, NotFinite) and training.refuses
             if refused or not self._has_begun:
-                restore()
-                model.history_, model._fitted = history_before, fitted
-                checks.return_to_position(source, position)
+                before.restore()
+                vars(model).update(kept)
+                for name, values in list(model.history_.items()):
+                    del values[lengths.get(name, 0) :]
+                    if name not in lengths:
+                        del model.history_[name]
+                if position is not None:
+                    checks.return_to_position(source, position)
             if isinstance(error, NotFinite):
                 raise checks.not_finite(error.name, error.row, model.dtype) from None
             raise
@@ -323,8 +382,8 @@ class Fit:
                     "resume is True without a ModelCheckpoint among the callbacks; "
                     "accepted is one beside it, and a path"
                 )
-            path = writers[-1].path
-            if not os.path.exists(path):
+            path = writers[-1].latest()
+            if path is None:
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
             raise TypeError(f"resume is {shown(resume)}; accepted are True and a path")

@@ -48,22 +48,22 @@ def read_labels(path: str, n_samples: int) -> np.ndarray:
     return labels
 
 
-def find_scale(X: np.ndarray) -> float:
+def find_scale(path: str, X: np.ndarray) -> float:
     """Find the smallest power of two that is no less than any ``|x|``; 1 for zeros alone.
 
-    Dividing by a power of two only changes the exponent of a number. So a network trained on
-    ``X / scale`` and one that has ``weights[0] / scale`` and reads ``X`` agree bit for bit.
+    Dividing by a power of two only changes the exponent of a number, so nothing is rounded.
     """
     # Python's numbers, because the absolute value of int8's -128 is no int8.
     largest = max(abs(X.min().item()), abs(X.max().item()))
     if not math.isfinite(largest):
-        raise ValueError("The images contain NaN or infinity.")
+        row = int(np.argmin(np.isfinite(X).all(axis=1)))
+        raise ValueError(f"{path} has NaN or infinity in row {row}; accepted are finite numbers")
     mantissa, exponent = math.frexp(largest)  # largest == mantissa * 2 ** exponent
     if mantissa == 0.5:  # the smallest there is: `largest` is a power of two itself
         exponent -= 1
     if abs(exponent) > 64:
         raise ValueError(
-            f"The largest absolute value of the images is {largest:g}: expected one between "
-            "2 ** -64 and 2 ** 64, so that float32 can hold the scaled weights."
+            f"The largest absolute value in {path} is {largest:g}: expected one between "
+            "2 ** -64 and 2 ** 64, so that float32 can hold it and others beside it."
         )
     return math.ldexp(1.0, exponent)

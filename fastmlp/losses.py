@@ -5,8 +5,17 @@ of the samples (1 where none are given). :math:`L_i` is said below for one sampl
 layer's activations, t the targets, and sums and means run over the outputs j = 1 to n_out.
 Where a derivative does not exist, it is taken as 0.
 
-`task` says what the targets are: "classes", an int label (n,); "labels", 0 or 1 for each output
-(n, n_out); "values", real numbers (n, n_out).
+`task` says what the targets are: "classes", an int label (n,) or probabilities (n, n_out);
+"labels", 0 or 1 for each output (n, n_out), or a probability; "values", real numbers (n, n_out).
+Metrics see a label in place of probabilities: the most probable class, or whether the probability
+is at least a half.
+
+`class_weight` gives each class j a weight :math:`w_j`. Of a sample of the class y it is a factor of
+its :math:`w_i`. Of probabilities t it is a factor of every term: :math:`w_i` is multiplied by
+:math:`s = \sum_j w_j t_j`, and t becomes :math:`w_j t_j / s`, so that a sample does what one sample
+of each class does together, with the weights :math:`w_i t_j`. (PyTorch's ``CrossEntropyLoss`` has
+the same terms, but divides by the number of samples where targets are probabilities.) The logistic
+loss of one output has the classes 0 and 1, with the probabilities 1 - t and t.
 """
 
 from __future__ import annotations
@@ -22,8 +31,9 @@ from fastmlp.options import check_fields
 class Softmax:
     r"""Cross-entropy of one of several classes, :math:`-\sum_j t_j \log p_j`.
 
-    :math:`p = \mathrm{softmax}(z)` are the probabilities; with the label y and the smoothing e,
-    :math:`t_j = (1 - e) [j = y] + e / n_{out}`. The derivative by z is :math:`p - t`
+    :math:`p = \mathrm{softmax}(z)` are the probabilities. With the label y and the smoothing e,
+    :math:`t_j = (1 - e) [j = y] + e / n_{out}`; of targets that are probabilities, theirs take the
+    place of :math:`[j = y]`. The derivative by z is :math:`p - t`
     (Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.4; the smoothing is of
     Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 7).
 

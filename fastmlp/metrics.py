@@ -9,9 +9,10 @@ labels   0 or 1 (n, n_out)        probabilities (n, n_out)
 values   real numbers (n, n_out)  predictions (n, n_out)
 =======  =======================  ========================
 
-A class is predicted if it is the most probable one (the first of equal ones), a label if its
-probability is at least a half. Means over samples are weighted ones where weights are given; sums
-are in float64. Where scikit-learn has the metric, the numbers are its numbers.
+Where a network is trained on probabilities, the targets are the labels that would be predicted
+with them. A class is predicted if it is the most probable one (the first of equal ones), a label
+if its probability is at least a half. Means over samples are weighted ones where weights are
+given; sums are in float64. Where scikit-learn has the metric, the numbers are its numbers.
 
 A fit calls users' own metrics once before its first epoch, on all that will be scored: one that
 fails then changes nothing.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,10 +21,10 @@ from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
 from fastmlp.model import Model
 from fastmlp.optimizers import OPTIMIZERS
-from fastmlp.options import as_plain, chosen
+from fastmlp.options import as_plain
 from fastmlp.parameter_views import ParameterViews
-from fastmlp.schedules import function_of_step
-from fastmlp.training import State
+from fastmlp.settings import Assignable, Fixed, Settings
+from fastmlp.state import State
 
 
 class MLP(Model):
@@ -122,79 +124,59 @@ class MLP(Model):
         random_state: Any = None,
         n_threads: int | None = None,
     ):
-        self.layers = checks.layer_sizes(layers)
-        self.num_layers = len(self.layers)
-        n_hidden = self.num_layers - 2
-        self.activation = checks.for_each("activation", activation, n_hidden, _activation)
-        self.output_activation = _activation("output_activation", output_activation)
-        self.loss = chosen("loss", loss, LOSSES)
-        self.optimizer = chosen("optimizer", optimizer, OPTIMIZERS)
-        self.learning_rate = learning_rate
-        self.l2, self.l1, self.max_norm, self.dropout = l2, l1, max_norm, dropout
-        self.input_noise, self.clip_norm = input_noise, clip_norm
-        self.dtype = checks.float_type(dtype)
-        self.warm_start, self.init = checks.flag("warm_start", warm_start), init
-        self.n_threads = None if n_threads is None else checks.thread_count(n_threads)
-        self.stop_training = False
+        arguments = dict(locals())
         source = checks.random_source(random_state)
-        self._random = None if random_state is None else source
+        settings = Settings(**{name: arguments[name] for name in SETTINGS})
         network = Network(
-            list(self.layers),
-            ACTIVATIONS[self.output_activation],
-            self.dtype,
-            checks.scaling(input_shift, input_scale, self.layers[0], self.dtype),
-            [ACTIVATIONS[name] for name in self.activation],
+            settings.layers,
+            ACTIVATIONS[settings.output_activation],
+            settings.dtype,
+            checks.scaling(input_shift, input_scale, settings.layers[0], settings.dtype),
+            [ACTIVATIONS[name] for name in settings.activation],
         )
-        self._state = State(network, self._descent(network), self._kernel_loss())
-        self._prepare()
-        self._draw_weights()
+        descent = _descent(network, settings.optimizer)
+        self._settings, self._state = settings, State(network, descent, _kernel_loss(settings.loss))
+        self._random = None if random_state is None else source
+        self._running, self._feature_names, self._partial = threading.Lock(), None, None
+        self.stop_training = False
+        self._apply()
+        if not self._is_restored:
+            self._draw_weights()
 
     # What the arguments become ----------------------------------------------------------------
 
-    def _kernel_loss(self) -> Loss:
-        plain = as_plain(self.loss, LOSSES)
-        return Loss(LOSS_CODES[plain.pop("name")], float(next(iter(plain.values()), 0.0)))
+    layers, activation, output_activation = Fixed(), Fixed(), Fixed()
+    loss, optimizer, dtype = Fixed(), Fixed(), Fixed()
+    learning_rate, init = Assignable(), Assignable()
+    l2, l1, max_norm, clip_norm = Assignable(), Assignable(), Assignable(), Assignable()
+    dropout, input_noise = Assignable(), Assignable()
+    warm_start, n_threads = Assignable(), Assignable()
 
-    def _descent(self, network: Network) -> Descent:
-        plain = as_plain(self.optimizer, OPTIMIZERS)
-        if self.dtype.type(plain.get("epsilon", 1)) == 0:
-            raise ValueError(
-                f"optimizer has the epsilon {plain['epsilon']}, which is 0 as {self.dtype}; "
-                "accepted is one that is not"
-            )
-        return Descent(
-            network,
-            RULES[plain["name"]],
-            plain.get("momentum", plain.get("beta1", 0.0)),
-            plain.get("decay", plain.get("beta2", 0.0)),
-            plain.get("epsilon", 0.0),
+    @property
+    def num_layers(self) -> int:
+        """How many layers there are, the input included."""
+        return len(self._settings.layers)
+
+    def _change(self, **changes: Any) -> None:
+        """Take other settings, all of them or, where one is refused, none."""
+        self._settings = dataclasses.replace(self._settings, **changes)
+        self._apply()
+        if self._fit is not None:
+            self._draw_key()
+
+    def _apply(self) -> None:
+        """Have the steps to come heed the settings that may be assigned."""
+        settings, state = self._settings, self._state
+        rate = settings.learning_rate
+        state.descent.rate = settings.optimizer.default_rate if rate is None else rate
+        state.descent.clip(_bound(settings.clip_norm))
+        state.regularise(
+            settings.of_layers("l2"),
+            settings.of_layers("l1"),
+            [_bound(norm) for norm in settings.of_layers("max_norm")],
+            [*settings.of_layers("dropout"), 0.0],
+            settings.input_noise,
         )
-
-    def _prepare(self) -> State:
-        """Check what may have been assigned since the last call, and return the state with it."""
-        state, n_hidden = self._state, len(self._network.sizes) - 2
-        l2, l1 = self._penalties()
-        dropout = checks.for_each("dropout", self.dropout, n_hidden, checks.from_zero_below_one)
-        max_norm = checks.for_each("max_norm", self.max_norm, n_hidden + 1, _norm)
-        noise = checks.real_number("input_noise", self.input_noise)
-        rate, clip_norm = self._rate(), _norm("clip_norm", self.clip_norm)
-        state.network.regularise(l2, l1, max_norm, [*dropout, 0.0])
-        state.descent.begin(rate, clip_norm)
-        state.input_noise = noise
-        return state
-
-    def _penalties(self) -> tuple[list[float], list[float]]:
-        n = len(self._network.sizes) - 1
-        l2 = checks.for_each("l2", self.l2, n, checks.real_number)
-        return l2, checks.for_each("l1", self.l1, n, checks.real_number)
-
-    def _rate(self) -> Any:
-        """Return the learning rate of every step, or what returns it for one."""
-        if self.learning_rate is None:
-            return self.optimizer.default_rate
-        if callable(self.learning_rate):
-            return function_of_step("learning_rate", self.learning_rate)
-        return checks.real_number("learning_rate", self.learning_rate)
 
     @property
     def rate_factor(self) -> float:
@@ -210,35 +192,29 @@ class MLP(Model):
         return np.random if self._random is None else self._random
 
     def _draw_weights(self) -> None:
-        """Begin anew: weights by `init`, biases zero, and nothing learnt."""
-        source, state = self._source, self._state
-        if isinstance(self.init, str):
-            draw = INITIALIZERS[checks.choice("init", self.init, INITIALIZERS)]
+        """Start over: weights by `init`, biases zero, and nothing learnt."""
+        source, state, init = self._source, self._state, self._settings.init
+        if isinstance(init, str):
             for weights in state.network.weights:
-                weights[...] = draw(source, *weights.shape)
+                weights[...] = INITIALIZERS[init](source, *weights.shape)
         else:
-            ParameterViews("init", state.network.weights).assign(self.init)
+            ParameterViews("init", state.network.weights).assign(init)
         for biases in state.network.biases:
             biases[...] = 0
         state.forget()
         state.key = 0
         self._draw_key()
-        self.history_, self._fitted = {}, False
+        self.history_, self._fitted, self._feature_names = {}, False, None
 
     def _draw_key(self) -> None:
         """Draw what dropout and noise depend on, unless it is there or nothing does."""
         state = self._state
-        if state.key == 0 and (state.input_noise > 0 or state.network.drops):
+        if state.key == 0 and state.is_drawn_from:
             state.key = int.from_bytes(self._source.bytes(8), "little", signed=True)
 
     def _arguments(self) -> dict[str, Any]:
         """Return the arguments, apart from random_state, that make a network like this one."""
-        names = (
-            "layers", "activation", "output_activation", "loss", "optimizer", "learning_rate",
-            "init", "l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "dtype",
-            "input_shift", "input_scale", "warm_start", "n_threads",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names} | {"layers": self._network.sizes}
+        return {name: getattr(self, name) for name in SETTINGS}
 
     # Training ---------------------------------------------------------------------------------
 
@@ -270,8 +246,10 @@ class MLP(Model):
             with y None, batches of any sizes: a list, an object that can be iterated over once
             for each epoch, or a function that returns an iterator.
         y : array-like (n_samples,) or (n_samples, n_out)
-            softmax: labels 0 to n_out - 1, or one-hot rows. Other losses: numbers, for logistic
-            from 0 to 1, for poisson of at least 0; (n_samples,) where n_out is 1.
+            softmax: labels 0 to n_out - 1, in a column or not, one-hot rows, or rows of
+            probabilities, which sum to 1 within 1e-4 and are divided by their sum. Other losses:
+            numbers, for logistic from 0 to 1, for poisson of at least 0; (n_samples,) where n_out
+            is 1. Rows may be a matrix of scipy.sparse.
         epochs : int, default 10
             How often every sample is trained on.
         batch_size : int, default 32
@@ -282,9 +260,10 @@ class MLP(Model):
             once; so are batches shuffled, in the order in which they come.
         sample_weight : array-like (n_samples,), optional
             What each sample counts in the loss.
-        class_weight : dict, array-like (n_out,) or "balanced", optional
-            Likewise of each class, times that of the sample. "balanced" is n_samples over the
-            number of classes and the class's number of samples.
+        class_weight : dict, array-like (n_classes,) or "balanced", optional
+            Likewise of each class, times that of the sample: for softmax, and for logistic with
+            one output, whose classes are 0 and 1. "balanced" is n_samples over the number of
+            classes and the class's number of samples. See `fastmlp.losses` for probabilities.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Scored after every epoch, never trained on.
         validation_fraction : float, default 0.0
@@ -344,12 +323,32 @@ class MLP(Model):
         return fit.run(1, None)
 
 
-def _activation(name: str, value: Any) -> str:
-    return checks.choice(name, value, ACTIVATIONS)
+SETTINGS = tuple(field.name for field in dataclasses.fields(Settings))
 
 
-def _norm(name: str, value: Any) -> float:
-    return np.inf if value is None else checks.above_zero(name, value)
+def _bound(norm: float | None) -> float:
+    return np.inf if norm is None else norm
+
+
+def _kernel_loss(loss: Any) -> Loss:
+    plain = as_plain(loss, LOSSES)
+    return Loss(LOSS_CODES[plain.pop("name")], float(next(iter(plain.values()), 0.0)))
+
+
+def _descent(network: Network, optimizer: Any) -> Descent:
+    plain = as_plain(optimizer, OPTIMIZERS)
+    if network.dtype.type(plain.get("epsilon", 1)) == 0:
+        raise ValueError(
+            f"optimizer has the epsilon {plain['epsilon']}, which is 0 as {network.dtype}; "
+            "accepted is one that is not"
+        )
+    return Descent(
+        network,
+        RULES[plain["name"]],
+        plain.get("momentum", plain.get("beta1", 0.0)),
+        plain.get("decay", plain.get("beta2", 0.0)),
+        plain.get("epsilon", 0.0),
+    )
 
 
 MLP._kind = MLP

@@ -5,20 +5,20 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 
-from fastmlp import checks, files, saving, targets
-from fastmlp.core.gather import SparseRows
-from fastmlp.core.losses import Targets
+from fastmlp import checks, saving, targets
 from fastmlp.core.run import NotFinite
 from fastmlp.core.storage import Network
 from fastmlp.losses import LOSSES
 from fastmlp.metrics import METRICS
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.parameter_views import ParameterViews
-from fastmlp.training import State
+from fastmlp.reading import Reader
+from fastmlp.settings import Settings
+from fastmlp.state import State
 
 
 class Model:
@@ -33,14 +33,18 @@ class Model:
     """
 
     _kind: ClassVar[Any]  # the class that `_arguments` are those of, whatever subclasses take
+    _settings: Settings
     _state: State
     _random: Any  # where random numbers come from; None for NumPy's global state
+    _feature_names: list[str] | None  # the columns of the frame that it was fitted on
+    _running: Any  # a lock, held by the fit that runs
     _fit: Any = None  # the `Fit` that runs
+    _partial: Any  # the `Training` of the last `partial_fit`
+    _is_restored = False  # while a file or a pickle brings the parameters: none are drawn
     _fitted = False
-    learning_rate: Any
     loss: Any
-    dtype: np.dtype
-    n_threads: int | None
+    dtype: Any
+    n_threads: Any
     history_: dict[str, list[float]]
     stop_training: bool
 
@@ -48,9 +52,13 @@ class Model:
         """Return the arguments, apart from random_state, that make a network like this one."""
         raise NotImplementedError
 
+    def _change(self, **changes: Any) -> None:
+        """Take other settings, all of them or, where one is refused, none."""
+        raise NotImplementedError
+
     def __repr__(self) -> str:
         """Return the call that makes a network like this one: what is not the default."""
-        defaults = inspect.signature(type(self)).parameters
+        defaults = inspect.signature(self._kind).parameters  # a subclass may take others
         shown = [
             f"{name}={(value.name if isinstance(value, np.dtype) else value)!r}"
             for name, value in self._arguments().items()
@@ -98,29 +106,27 @@ class Model:
 
     # Prediction -------------------------------------------------------------------------------
 
-    def _threads(self) -> int | None:
-        return None if self.n_threads is None else checks.thread_count(self.n_threads)
-
-    def _rows(self, name: str, X: Any) -> np.ndarray | SparseRows:
-        """Return X in the form that kernels take."""
-        rows = checks.feature_rows(name, X, self._network.sizes[0], self.dtype)
-        if isinstance(rows, SparseRows):
-            if self._network.scaling[: self._network.sizes[0]].any():
-                raise ValueError(f"{name} is sparse, which an input_shift other than 0 would fill")
-        return rows
-
-    def _targets(self, name: str, y: Any, n_samples: int) -> Targets:
-        """Return y in the form that kernels take."""
-        loss, n_out = self._state.loss, self._network.sizes[-1]
-        return targets.targets(name, y, n_samples, loss, n_out, self.dtype)
-
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the mean that is predicted for each row of X, (n_samples, n_out)."""
-        rows = self._rows("X", X)
+        rows = self._reader.rows("X", X)
         try:
-            return self._state.outputs(rows, self._threads())[0]
+            return self._state.outputs(rows, self.n_threads)[0]
         except NotFinite as error:
             raise checks.not_finite("X", error.row, self.dtype) from None
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._state, self._feature_names)
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """The columns of the frame that the network was fitted on; AttributeError if it was none.
+
+        A frame must have the same columns in the same order from then on.
+        """
+        if self._feature_names is None:
+            raise AttributeError("the network was not fitted on a frame whose columns have names")
+        return np.array(self._feature_names, object)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of every class, or of every label, for each row of X.
@@ -172,15 +178,17 @@ class Model:
         are those of `fit`.
         """
         outputs = self._outputs(X)
-        found = self._targets("y", y, len(outputs))
-        found = targets.weighted(found, sample_weight, None, len(outputs), self._network.sizes[-1])
+        found = self._reader.targets("y", y, len(outputs))
+        found = targets.weighted(found, sample_weight, len(outputs))
         metric = METRICS["r2" if self.loss.task == "values" else "accuracy"]
-        return metric(*targets.as_scored(found, outputs))
+        return metric(*targets.as_scored(found, outputs, self._state.loss))
 
     # On disk ----------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike | IO[bytes]) -> None:
         """Write the network to `path` as one ``.npz``, whole or not at all.
+
+        `path` may also be a binary file that is open for writing, such as `io.BytesIO`.
 
         Parameters, `history_`, the optimizer's state and that of `random_state` come back from
         `load` bit by bit, except a random state that is NumPy's global one. Of a learning rate
@@ -189,11 +197,13 @@ class Model:
         """
         fit = self._fit
         resumable = {} if fit is None or not fit.at_epoch_end else {"fit": fit.checkpoint()}
-        files.save_state(path, saving.plain(self) | resumable)
+        saving.save(saving.plain(self) | resumable, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> Any:
+    def load(cls, path: str | os.PathLike | IO[bytes]) -> Any:
         """Return the network that `save` or a checkpoint wrote to `path`; no pickle is involved.
+
+        `path` may also be a binary file that is open for reading.
 
         Raises
         ------
@@ -201,18 +211,21 @@ class Model:
         ValueError
             For a file of another kind, or of a later format.
         """
-        return saving.loaded(cls, path)
+        return saving.loaded((cls,), path)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = {"_state", "_random", "_fit", "_fitted", "history_", "num_layers"}
-        own |= {name for name in vars(self) if name in self._arguments()}
+        own = {
+            "_settings", "_state", "_random", "_running", "_fit", "_fitted", "_feature_names",
+            "_partial", "history_",
+        }  # fmt: skip
         others = {name: value for name, value in vars(self).items() if name not in own}
-        raw = {"learning_rate": self.learning_rate}  # pickle keeps functions too
-        return {"network": saving.plain(self), "raw": raw, "others": others}
+        rate = self._settings.learning_rate  # pickle keeps functions too
+        return {"network": saving.plain(self), "learning_rate": rate, "others": others}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         saving.remake(self, state["network"])
-        vars(self).update(state["raw"] | state["others"])
+        self._change(learning_rate=state["learning_rate"])
+        vars(self).update(state["others"])
 
 
 def _equal(value: Any, default: Any) -> bool:

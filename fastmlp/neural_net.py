@@ -14,7 +14,8 @@ from fastmlp import checks, files, targets
 from fastmlp.callbacks import Callback
 from fastmlp.fitting import Fit
 from fastmlp.mlp import MLP
-from fastmlp.training import Data
+from fastmlp.settings import Assignable, Fixed
+from fastmlp.sources import Data
 
 
 class NeuralNet(MLP):
@@ -99,12 +100,12 @@ class NeuralNet(MLP):
         random_state: Any = None,
         n_threads: int | None = None,
     ):
-        self.reg_lambda = checks.real_number("reg_lambda", reg_lambda)
         super().__init__(
             layers,
             output_activation=output_activation,
             optimizer="sgd",
             learning_rate=checks.real_number("learning_rate", learning_rate),
+            l2=checks.real_number("reg_lambda", reg_lambda),
             dtype=dtype,
             input_shift=input_shift,
             input_scale=input_scale,
@@ -112,19 +113,26 @@ class NeuralNet(MLP):
             n_threads=n_threads,
         )
 
+    # What an `MLP` may be assigned besides is fixed here, where no file has it.
+    init, warm_start, l2, l1, max_norm = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
+    dropout, input_noise, clip_norm = Fixed(), Fixed(), Fixed()
+    learning_rate = Assignable(checks.real_number)
+
+    @property
+    def reg_lambda(self) -> float:
+        """The L2 penalty on the weights."""
+        return self._settings.l2
+
+    @reg_lambda.setter
+    def reg_lambda(self, value: float) -> None:
+        self._change(l2=checks.real_number("reg_lambda", value))
+
     def _arguments(self) -> dict[str, Any]:
         names = (
             "layers", "learning_rate", "reg_lambda", "output_activation", "dtype", "input_shift",
             "input_scale", "n_threads",
         )  # fmt: skip
-        return {name: getattr(self, name) for name in names} | {"layers": self._network.sizes}
-
-    def _penalties(self) -> tuple[list[float], list[float]]:
-        n = len(self._network.sizes) - 1
-        return [checks.real_number("reg_lambda", self.reg_lambda)] * n, [0.0] * n
-
-    def _rate(self) -> float:
-        return checks.real_number("learning_rate", self.learning_rate)
+        return {name: getattr(self, name) for name in names}
 
     def train(
         self,
@@ -137,8 +145,9 @@ class NeuralNet(MLP):
         Parameters
         ----------
         training_data : list of (x, one_hot) pairs
-            x of n_in numbers, one_hot of n_out; the list is left as it is. Each epoch goes
-            through it in an order that ``random.shuffle`` makes of the last epoch's.
+            x of n_in numbers, one_hot of n_out, or probabilities, or a label; the list is left as
+            it is. Each epoch goes through it in an order that ``random.shuffle`` makes of the last
+            epoch's.
         validation_data : list of pairs, optional
             Scored after every epoch, with one line printed; never trained on.
         epochs : int, default 10
@@ -162,13 +171,19 @@ class NeuralNet(MLP):
         fit.run(checks.whole_number("epochs", epochs, 0))
 
     def _pairs(self, name: str, pairs: Any) -> Data:
-        X, labels = targets.labelled_pairs(name, pairs, self._network.sizes, self.dtype)
-        return Data(X, self._targets(name, labels, len(X)))
+        X, y = targets.labelled_pairs(name, pairs, self._network.sizes, self.dtype)
+        return Data(X, self._reader.targets(name, y, len(X)))
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
-        """Return the percentage (0 to 100) of (x, one_hot) pairs whose class is predicted."""
+        """Return the percentage (0 to 100) of (x, one_hot) pairs whose class is predicted.
+
+        Of probabilities instead of a one-hot, that is the most probable class.
+        """
         data = self._pairs("test_data", test_data)
-        return 100 * np.count_nonzero(self.predict(data.X) == data.targets.labels) / len(data.X)
+        expected, outputs, _ = targets.as_scored(
+            data.targets, self._outputs(data.X), self._state.loss
+        )
+        return 100 * np.count_nonzero(outputs.argmax(axis=1) == expected) / len(data.X)
 
     def dump(self, file: str | os.PathLike | IO[bytes]) -> None:
         """Pickle the network to a path (whole or not at all) or into an open binary file."""

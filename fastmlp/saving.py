@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fastmlp import files
+from fastmlp import archives, files, random_sources, schema
 from fastmlp.losses import LOSSES
-from fastmlp.messages import shown
+from fastmlp.messages import short, shown
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import as_plain, from_plain
 from fastmlp.schedules import SCHEDULES
+
+FORMAT = "fastmlp network"
+FORMAT_VERSION = 3  # 2 brought input_shift and input_scale, 3 `MLP` and checkpoints
 
 #: Arguments that are instances of one of some classes.
 KINDS: dict[str, Any] = {"loss": LOSSES, "optimizer": OPTIMIZERS, "learning_rate": SCHEDULES}
@@ -28,6 +32,7 @@ def plain(model: Any) -> dict[str, Any]:
         "random_state": model._random,
         "history_": model.history_,
         "fitted": model._fitted,
+        "feature_names": model._feature_names,
         "weights": [np.ascontiguousarray(view) for view in model.weights],
         "biases": [view.copy() for view in model.biases],
         "moments": {
@@ -44,7 +49,8 @@ def plain(model: Any) -> dict[str, Any]:
 
 def _plain(name: str, value: Any, model: Any) -> Any:
     if type(value) in KINDS.get(name, {}).values():
-        return as_plain(value, KINDS[name])
+        with contextlib.suppress(TypeError):  # a schedule of a function, which no file has
+            return as_plain(value, KINDS[name])
     if callable(value):  # a learning rate of the user's own: what it would be next
         return float(value(model._state.descent.taken))
     return value.name if isinstance(value, np.dtype) else value
@@ -58,12 +64,14 @@ def made(cls: Any, state: dict[str, Any]) -> Any:
 
 
 def remake(model: Any, state: dict[str, Any]) -> None:
-    """Make `model` the network of `plain`, whatever it was."""
+    """Make `model` the network of `plain`, whatever it was; draw nothing."""
     arguments = {
         name: from_plain(value, KINDS[name]) if isinstance(value, dict) else value
         for name, value in state["arguments"].items()
     }
+    model._is_restored = True
     model._kind.__init__(model, arguments.pop("layers"), **arguments, random_state=0)
+    del model._is_restored
     model._random = state["random_state"]
     restore(model, state)
 
@@ -71,30 +79,120 @@ def remake(model: Any, state: dict[str, Any]) -> None:
 def restore(model: Any, state: dict[str, Any]) -> None:
     """Bring the parameters and all that training changes to where `plain` found them."""
     own = model._state
-    model.weights, model.biases = state["weights"], state["biases"]
+    _fill([*own.network.weights, *own.network.biases], [*state["weights"], *state["biases"]])
     for name, flat in own.moments().items():
-        views = [view for views in own.network.views(flat) for view in views]
-        for view, array in zip(views, state["moments"][name], strict=True):
-            view[...] = array
+        _fill([view for views in own.network.views(flat) for view in views], state["moments"][name])
     own.descent.state, own.seen, own.key = state["descent"], state["seen"], state["key"]
     model.history_, model._fitted = state["history_"], state["fitted"]
+    model._feature_names = state.get("feature_names")
 
 
-def loaded(cls: Any, path: str | os.PathLike) -> Any:
-    """Return the network of class `cls` in a file; ValueError for a file of another kind."""
-    state = files.load_state(path)
+def _fill(views: list[np.ndarray], arrays: list[np.ndarray]) -> None:
+    for view, array in zip(views, arrays, strict=True):
+        for j in range(0, len(view), 64):  # the view is transposed: few rows stay in the cache
+            view[j : j + 64] = array[j : j + 64]
+
+
+# Files --------------------------------------------------------------------------------------------
+
+
+def save(state: dict[str, Any], path: Any) -> None:
+    """Write what `plain` returned, perhaps with a checkpoint, to a path or an open file.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what `read` would refuse. Nothing is written.
+    """
+    state = state | {"random_state": random_sources.plain(state["random_state"])}
+    schema.checked(state)
+    with files.written(path) as file:
+        archives.write(file, {"format": FORMAT, "format_version": FORMAT_VERSION} | state)
+
+
+def read(path: Any) -> dict[str, Any]:
+    """Return what `save` wrote; ValueError for any other file or a newer format."""
+    with files.opened(path) as file:
+        try:
+            return schema.checked(archives.read(file, _of_this_version))
+        except NewerFormat as error:
+            raise ValueError(f"{path} {error}") from None
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file raises errors of every kind
+            raise not_a_network(path, error) from None
+
+
+class NewerFormat(Exception):
+    """A file was written by a later release."""
+
+
+def _of_this_version(state: Any) -> dict[str, Any]:
+    """Return the JSON of a file in this release's format, without what says the format."""
+    known, version = state.pop("format") == FORMAT, state.pop("format_version")
+    if not known or type(version) is not int or version < 1:
+        raise ValueError("it has another format")
+    if version > FORMAT_VERSION:
+        raise NewerFormat(
+            f"has format version {version}; this release reads up to {FORMAT_VERSION}"
+        )
+    return state if version == 3 else _of_version_2(state)
+
+
+def _of_version_2(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a file from when there was `NeuralNet` alone."""
+    n_layers = len(state["layers"]) - 1
+    names = ("layers", "learning_rate", "reg_lambda", "output_activation", "dtype", "n_threads")
+    optional = {"input_shift": 0.0, "input_scale": 1.0}  # which version 1 has not
+    parameters = {
+        kind: [{archives.ARRAY: f"{kind}_{l}"} for l in range(n_layers)]
+        for kind in ("weights", "biases")
+    }
+    return parameters | {
+        "class": "NeuralNet",
+        "arguments": {name: state[name] for name in names}
+        | {name: state.get(name, default) for name, default in optional.items()},
+        "random_state": state["random_state"],
+        "history_": state["history_"],
+        "fitted": True,
+        "moments": {},
+        "descent": {"taken": 0, "powers": [1.0, 1.0], "rate_factor": 1.0},
+        "seen": 0,
+        "key": 0,
+    }
+
+
+def not_a_network(
+    path: Any, reason: Exception | None = None, accepted: str = "a network saved by fastmlp"
+) -> ValueError:
+    """Return the refusal of a file that holds something else."""
+    why = f": {short(str(reason), 120)}" if reason and str(reason) else ""
+    return ValueError(f"{path} is not {accepted}, which is accepted{why}")
+
+
+def loaded(classes: Sequence[Any], path: Any) -> Any:
+    """Return the network in a file, of that of the classes that it names.
+
+    Raises
+    ------
+    ValueError
+        For a file of another kind, and one that holds another class.
+    """
+    state = read(path)
+    kinds = {cls._kind.__name__: cls for cls in classes}
+    cls = kinds.get(state["class"])
+    if cls is None:
+        raise ValueError(
+            f"{path} holds a network of class {state['class']}; accepted is {' or '.join(kinds)}"
+        )
     try:
-        other = state["class"] != cls._kind.__name__
-        if not other:
-            return made(cls, state)
-    except Exception:
-        raise files.not_a_network(path) from None
-    raise ValueError(
-        f"{path} holds a network of class {state['class']}; accepted is {cls._kind.__name__}"
-    )
+        state["random_state"] = random_sources.from_plain(state["random_state"])
+        return made(cls, state)
+    except Exception as error:  # of the arguments
+        raise not_a_network(path, error) from None
 
 
-def checkpoint(model: Any, path: str | os.PathLike, same: dict[str, Any]) -> dict[str, Any]:
+def checkpoint(model: Any, path: Any, same: dict[str, Any]) -> dict[str, Any]:
     """Return what a run goes on from: the network's state, and that of its `Fit`.
 
     Raises
@@ -104,14 +202,12 @@ def checkpoint(model: Any, path: str | os.PathLike, same: dict[str, Any]) -> dic
         For a file of another kind, or written by a run with other data or arguments: `same` says
         which of the fit must be equal.
     """
-    state = files.load_state(path)
-    mine = plain(model)
-    try:
-        found = state["fit"]
-        compared = {"class": state["class"], **state["arguments"]}
-        compared |= {name: found[name] for name in same}
-    except (KeyError, TypeError):
-        raise files.not_a_network(path, "a checkpoint of a fit") from None
+    state = read(path)
+    if "fit" not in state:
+        raise not_a_network(path, accepted="a checkpoint of a fit")
+    mine, found = plain(model), state["fit"]
+    compared = {"class": state["class"], **state["arguments"]}
+    compared |= {name: found[name] for name in same}
     wanted = {"class": mine["class"], **mine["arguments"], **same}
     for name in wanted:
         if name in RELEVANT | set(same) and compared.get(name) != wanted[name]:

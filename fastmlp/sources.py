@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
-from fastmlp.training import Data, Epoch
+from fastmlp.core.storage import Network
+from fastmlp.targets import of_one_form
 
 BLOCK_BYTES = 2**26  # of rows that are shuffled together, where not all of X is
 PIECES = 64  # of a block: each lies together in X
+LOOKED_AT_TOGETHER = 2**20  # numbers of X: what is computed of them stays small
+
+
+class Data(NamedTuple):
+    """Samples that `checks` has brought into form."""
+
+    X: np.ndarray | SparseRows  # (n_samples, n_in), as `checks.feature_rows` returns it
+    targets: Targets
+
+    def weight_of(self, rows: np.ndarray, before: float) -> float:
+        """Return `before` plus these samples' weights, each 1 where none are given, one by one.
+
+        So the sum does not depend on where an epoch is cut.
+        """
+        weights = self.targets.weights
+        if len(weights) == 0:
+            return before + len(rows)
+        return float(np.add.accumulate(np.append(before, weights[rows]))[-1])
+
+
+#: One epoch: samples, and the order in which their rows are trained on, one or several times.
+Epoch = Iterator[tuple[Data, np.ndarray]]
 
 
 def block_rows(batch_size: int, n_bytes: int) -> int:
@@ -29,10 +52,11 @@ def epoch_of_arrays(
 
     Where it is "blocks", pieces of rows that lie together are drawn, `PIECES` to a block, and
     the rows of a block shuffled: a file that is larger than the memory is read in long stretches.
+    Where one block holds all rows, that is the order of True.
     """
     n = len(data.X) if rows is None else len(rows)
-    if shuffle == "blocks":
-        size = block_rows(batch_size, row_bytes(data.X))
+    size = block_rows(batch_size, row_bytes(data.X)) if shuffle == "blocks" else n
+    if n > size:
         orders = _orders_by_blocks(n, size, source)
     else:
         orders = iter([source.permutation(n) if shuffle else np.arange(n)])
@@ -132,11 +156,12 @@ def joined(parts: list[Data]) -> Data:
         raise TypeError("X has dense and sparse batches; accepted are all of one kind")
     else:
         X = np.concatenate(Xs)
+    found = of_one_form([data.targets for data in parts], [len(data.X) for data in parts])
     return Data(
         X,
         Targets(
-            np.concatenate([data.targets.labels for data in parts]),
-            np.concatenate([data.targets.values for data in parts]),
+            np.concatenate([targets.labels for targets in found]),
+            np.concatenate([targets.values for targets in found]),
             _joined_weights(parts),
         ),
     )
@@ -174,9 +199,43 @@ def part(data: Data, rows: Any) -> Data:
     )
 
 
+def dense_rows(X: np.ndarray | SparseRows, network: Network, n: int) -> np.ndarray:
+    """Return up to n rows of X, evenly apart, as the network reads them."""
+    rows, n_in = slice(None, None, -(-len(X) // n)), network.sizes[0]
+    if isinstance(X, SparseRows):
+        some = _part_of_rows(X, rows)
+        dense = np.zeros((len(some), n_in), network.dtype)
+        dense[np.repeat(np.arange(len(some)), np.diff(some.starts)), some.inputs] = some.numbers
+    else:
+        dense = X[rows].astype(network.dtype)
+    if len(network.scaling) > 0:
+        dense = (dense - network.scaling[:n_in]) * network.scaling[n_in:]
+    return dense
+
+
 def _part_of_rows(X: SparseRows, rows: Any) -> SparseRows:
     begins = X.starts[:-1][rows]
     lengths = X.starts[1:][rows] - begins
     starts = np.concatenate([[0], np.cumsum(lengths)])
     at = np.repeat(begins - starts[:-1], lengths) + np.arange(starts[-1])
     return SparseRows(X.numbers[at], X.inputs[at], starts)
+
+
+def first_not_finite(network: Network, X: np.ndarray | SparseRows) -> int | None:
+    """Return the first row of X with a number that is not finite as the kernels read it."""
+    n_in, scaling = network.sizes[0], network.scaling
+    if len(scaling) == 0 and X.dtype in (np.uint8, np.bool_):
+        return None
+    shift, scale = (scaling[:n_in], scaling[n_in:]) if len(scaling) > 0 else (None, None)
+    with np.errstate(all="ignore"):
+        if isinstance(X, SparseRows):
+            numbers = X.numbers if scale is None else X.numbers * scale[X.inputs]
+            wrong = np.flatnonzero(~np.isfinite(numbers))
+            return int(np.searchsorted(X.starts, wrong[0], "right")) - 1 if len(wrong) else None
+        together = max(1, LOOKED_AT_TOGETHER // n_in)
+        for start in range(0, len(X), together):
+            x = X[start : start + together].astype(network.dtype, copy=False)
+            finite = np.isfinite(x if scale is None else (x - shift) * scale)
+            if not finite.all():
+                return start + int(np.argmin(finite.all(axis=1)))
+    return None

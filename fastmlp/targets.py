@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,20 +12,25 @@ from fastmlp.core.losses import LOGISTIC, POISSON, SOFTMAX, Loss, Targets
 #: The least and the greatest target, where not every number is one.
 LIMITS = {LOGISTIC: (0, 1), POISSON: (0, np.inf)}
 
+#: How far the sum of a row of probabilities may be from 1. Rows of float16, which is coarser,
+#: may be off by that type's epsilon.
+SUM_TOLERANCE = 1e-4
+
 
 def targets(name: str, y: Any, n_samples: int, loss: Loss, n_out: int, dtype: Any) -> Targets:
-    """Return `y` as the kernels take it: classes for softmax, numbers for every other loss.
+    """Return `y` as the kernels take it: classes or probabilities for softmax, else numbers.
 
     Raises
     ------
     TypeError, ValueError
-        For another number of samples or outputs, labels outside 0 to n_out - 1, NaN and infinity,
-        numbers outside 0 to 1 for the logistic loss, and below 0 for Poisson's.
+        For another number of samples or outputs, labels outside 0 to n_out - 1, names of classes,
+        rows that are not probabilities, NaN and infinity, numbers outside 0 to 1 for the logistic
+        loss, and below 0 for Poisson's.
     """
-    none, unweighted = np.empty(0, dtype), np.empty(0)
+    unweighted = np.empty(0)
     if loss.kind == SOFTMAX:
-        return Targets(class_labels(name, y, n_samples, n_out), none, unweighted)
-    values = numbers(name, y, n_samples, n_out, dtype)
+        return Targets(*_classes(name, y, n_samples, n_out, dtype), unweighted)
+    values = _numbers(name, y, n_samples, n_out, dtype, loss.kind == LOGISTIC)
     lowest, highest = LIMITS.get(loss.kind, (-np.inf, np.inf))
     outside = (values < lowest) | (values > highest)
     if outside.any():
@@ -37,9 +41,37 @@ def targets(name: str, y: Any, n_samples: int, loss: Loss, n_out: int, dtype: An
     return Targets(np.empty(0, np.int64), values.reshape(-1), unweighted)
 
 
-def numbers(name: str, y: Any, n_samples: int, n_out: int, dtype: Any) -> np.ndarray:
-    """Return `y` as finite numbers of `dtype`, of shape (n_samples, n_out)."""
-    array = checks.array_of(name, y)
+def _given(name: str, y: Any, of_classes: bool) -> Any:
+    """Return `y` as an array of numbers, or as the sparse matrix that it is."""
+    if hasattr(y, "tocsr"):
+        return y.reshape(-1, 1) if len(y.shape) == 1 else y
+    try:
+        return checks.array_of(name, y)
+    except TypeError as error:
+        if of_classes and any(isinstance(label, (str, bytes)) for label in np.asarray(y).flat):
+            found = str(error).rpartition("; accepted")[0]
+            raise TypeError(
+                f"{found}; accepted are integers, which classes, y = "
+                "numpy.unique(y, return_inverse=True) makes of names"
+            ) from None
+        raise
+
+
+def _one_each(name: str, array: Any, n_samples: int) -> None:
+    if array.shape[0] != n_samples:
+        raise ValueError(
+            f"{name} has {array.shape[0]} samples, X has {n_samples}; accepted is one each"
+        )
+
+
+# Numbers ----------------------------------------------------------------------------------------
+
+
+def _numbers(
+    name: str, y: Any, n_samples: int, n_out: int, dtype: Any, of_classes: bool
+) -> np.ndarray:
+    """Return `y` as finite numbers of `dtype` that kernels read, of shape (n_samples, n_out)."""
+    array = _given(name, y, of_classes)
     if array.ndim == 1 and n_out == 1:
         array = array.reshape(-1, 1)
     if array.ndim != 2 or array.shape[1] != n_out:
@@ -48,100 +80,239 @@ def numbers(name: str, y: Any, n_samples: int, n_out: int, dtype: Any) -> np.nda
             f"{name} has the shape {array.shape}; accepted is {one}(n_samples, {n_out})"
         )
     _one_each(name, array, n_samples)
-    with np.errstate(all="ignore"):
-        values = np.ascontiguousarray(array, dtype)
+    if not isinstance(array, np.ndarray):
+        array = _dense(array.shape, _entries(name, array))
+    values = checks._readable(array, np.dtype(dtype))
     checks.finite_rows(name, values)
     return values
 
 
-def class_labels(name: str, y: Any, n_samples: int, n_out: int) -> np.ndarray:
-    """Return `y`, integer labels or one-hot rows, as int64 labels of shape (n_samples,)."""
-    array = checks.array_of(name, y)
+# Classes ----------------------------------------------------------------------------------------
+
+
+def _classes(
+    name: str, y: Any, n_samples: int, n_out: int, dtype: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the int64 labels (n_samples,) and no probabilities, or no labels and those, flat."""
+    none = np.empty(0, np.int64), np.empty(0, dtype)
+    array = _given(name, y, True)
     if array.ndim not in (1, 2):
         raise ValueError(
             f"{name} has {array.ndim} dimensions; accepted are labels of shape (n_samples,) "
-            f"and one-hot rows of shape (n_samples, {n_out})"
+            f"and one-hot rows or probabilities of shape (n_samples, {n_out})"
         )
     _one_each(name, array, n_samples)
-    if array.ndim == 2:
-        return _labels_of_one_hot(name, array, n_out)
+    if array.ndim == 2 and array.shape[1] not in (1, n_out):
+        raise ValueError(
+            f"{name} has one-hot rows of width {array.shape[1]}; the output layer has {n_out} units"
+        )
+    if not isinstance(array, np.ndarray):
+        row, column, number = entries = _entries(name, array)
+        is_one_hot = np.array_equal(row, np.arange(n_samples)) and (number == 1).all()
+        if array.shape[1] == n_out and is_one_hot:
+            return column.astype(np.int64), none[1]
+        array = _dense(array.shape, entries)
+    if array.ndim == 2 and array.shape[1] == n_out:
+        one_hot = ((array == 0) | (array == 1)).all(axis=1)
+        one_hot &= (array != 0).sum(axis=1) == 1
+        if one_hot.all():
+            return array.argmax(axis=1).astype(np.int64), none[1]
+        if n_out > 1:
+            return none[0], _probabilities(name, array, dtype).reshape(-1)
+    return _labels(name, array.reshape(-1), n_out), none[1]
+
+
+def _labels(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
+    """Return whole numbers from 0 to n_out - 1 as int64."""
     with np.errstate(invalid="ignore"):
         labels = array.astype(np.int64)
     if array.dtype.kind == "f" and not np.array_equal(labels, array):
         wrong = array[labels != array][0]
-        raise ValueError(f"{name} has the label {wrong}; accepted are whole numbers")
-    if labels.min() < 0 or labels.max() >= n_out:
-        wrong = labels[(labels < 0) | (labels >= n_out)][0]
-        raise ValueError(f"{name} has the label {wrong}; accepted are 0 to {n_out - 1}")
-    return labels
-
-
-def _one_each(name: str, array: np.ndarray, n_samples: int) -> None:
-    if len(array) != n_samples:
+        accepted = f"whole numbers from 0 to {n_out - 1}; others are for MLP(loss='squared_error')"
+    elif array.min() < 0 or array.max() >= n_out:
+        wrong, accepted = array[(array < 0) | (array >= n_out)][0], f"0 to {n_out - 1}"
+    else:
+        return labels
+    if n_out == 1:
         raise ValueError(
-            f"{name} has {len(array)} samples, X has {n_samples}; accepted is one each"
+            f"{name} has the label {wrong}, and the network one output; accepted for softmax is "
+            "one for each class, so layers that end in 2 for two classes; one output is for "
+            "MLP(loss='logistic'), or for numbers 'squared_error'"
         )
+    raise ValueError(f"{name} has the label {wrong}; accepted are {accepted}")
 
 
-def _labels_of_one_hot(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
-    if array.shape[1] != n_out:
+def _probabilities(name: str, array: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return rows of probabilities as `dtype`, each divided by its sum."""
+    tolerance = SUM_TOLERANCE
+    if array.dtype.kind == "f":
+        tolerance = max(tolerance, float(np.finfo(array.dtype).eps))
+    p = array.astype(np.float64)
+    checks.finite_rows(name, p)
+    with np.errstate(over="ignore"):
+        sums = p.sum(axis=1)
+    right = (p >= 0).all(axis=1) & (np.abs(sums - 1) <= tolerance)
+    if not right.all():
+        row = int(np.argmin(right))
+        found = f"the sum {sums[row]}" if (p[row] >= 0).all() else f"the number {p[row].min()}"
         raise ValueError(
-            f"{name} has one-hot rows of width {array.shape[1]}; the output layer has {n_out} units"
+            f"{name} has in row {row} {found}; accepted are labels, one-hot rows, and rows of "
+            "probabilities, of at least 0 and with the sum 1"
         )
-    one_hot = ((array == 0) | (array == 1)).all(axis=1) & (array.sum(axis=1) == 1)
-    if not one_hot.all():
-        raise ValueError(
-            f"{name} has in row {int(np.argmin(one_hot))} something other than one 1 among 0s; "
-            "accepted are integer labels and one-hot rows"
-        )
-    return array.argmax(axis=1).astype(np.int64)
+    p /= sums[:, None]
+    return p.astype(dtype, copy=False)
 
 
-def weighted(
-    targets: Targets,
-    sample_weight: Any,
-    class_weight: Any,
-    n_samples: int,
-    n_out: int,
-    some: bool = True,
-) -> Targets:
-    """Return the targets with the product of both weights of each sample; empty if all are 1.
+# Sparse matrices --------------------------------------------------------------------------------
+
+
+def _entries(name: str, matrix: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the row, the column and the number of every entry that is not 0, row by row."""
+    rows = checks._sparse_rows(name, matrix.tocsr(), np.dtype(np.float64))
+    n = int(rows.starts[-1])
+    row_of_each = np.repeat(np.arange(len(rows)), np.diff(rows.starts))
+    there = rows.numbers[:n] != 0
+    return row_of_each[there], rows.inputs[:n][there], rows.numbers[:n][there]
+
+
+def _dense(shape: tuple[int, int], entries: tuple[np.ndarray, ...]) -> np.ndarray:
+    row, column, number = entries
+    array = np.zeros(shape)
+    np.add.at(array, (row, column), number)
+    return array
+
+
+# Weights of samples -----------------------------------------------------------------------------
+
+
+def weighted(targets: Targets, sample_weight: Any, n_samples: int, some: bool = True) -> Targets:
+    """Return the targets with the weight of each sample; without one where all are 1.
 
     Parameters
     ----------
     targets : Targets
-        Of classes, where class_weight is given.
     sample_weight : array-like (n_samples,) or None
         Finite numbers of at least 0.
-    class_weight : dict, array-like (n_out,), "balanced" or None
-        From classes to numbers of that kind, 1 for those that a dict does not name. "balanced"
-        is n_samples over the number of classes that occur and the class's number of samples.
+    n_samples : int
     some : bool, default True
-        Whether one of the products must be above 0.
+        Whether one of the weights must be above 0.
 
     Raises
     ------
     TypeError, ValueError
     """
-    weights = np.ones(n_samples)
-    if sample_weight is not None:
-        weights = _weights("sample_weight", sample_weight, n_samples)
-    if class_weight is not None:
-        if len(targets.labels) == 0:
-            raise ValueError("class_weight is given; accepted is one for the softmax loss alone")
-        weights = weights * _of_classes(class_weight, targets.labels, n_out)[targets.labels]
-    if sample_weight is None and class_weight is None:
+    if sample_weight is None:
         return targets
+    weights = _weights("sample_weight", sample_weight, n_samples)
     if some and not weights.any():
-        raise ValueError("sample_weight times class_weight is 0 for all; accepted is one above 0")
+        raise ValueError("sample_weight is 0 for all; accepted is one above 0")
     return targets._replace(weights=weights)
 
 
-def as_scored(targets: Targets, outputs: np.ndarray) -> tuple[Any, np.ndarray, Any]:
-    """Return what a metric takes: the targets in their form, the outputs, the weights or None."""
+def class_weighted(
+    targets: Targets,
+    class_weight: Any,
+    loss: Loss,
+    n_out: int,
+    rows: np.ndarray | None = None,
+    some: bool = True,
+) -> Targets:
+    r"""Return the targets with the weight of each class as well.
+
+    Of a sample that belongs to class j with the probability :math:`t_j`, the loss becomes
+    :math:`-\sum_j w_j t_j \log p_j` and the weight :math:`\sum_j w_j t_j`: what its samples would
+    have together, were there one of each class j with the sample weight :math:`t_j`. For labels
+    that is the weight of the class. A logistic loss of one output has two classes, 0 and 1, of the
+    probabilities 1 - t and t.
+
+    Parameters
+    ----------
+    targets : Targets
+        As `weighted` returns them.
+    class_weight : dict, array-like (n_classes,), "balanced" or None
+        From classes to finite numbers of at least 0, 1 for those that a dict does not name.
+        "balanced" is the number of samples over the number of classes that occur and the class's
+        number of samples, or its sum of probabilities.
+    loss : Loss
+    n_out : int
+    rows : array of int, optional
+        The samples that are trained on, all by default: the others are not counted.
+    some : bool, default True
+        Whether one of their weights must be above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Whether or not anything is wrong with the rows left out, for class_weight itself.
+    """
+    if class_weight is not None:
+        targets = _times_class_weights(targets, class_weight, loss, n_out, rows)
+    trained = targets.weights if rows is None else targets.weights[rows]
+    if some and len(targets.weights) > 0 and not trained.any():
+        raise ValueError("sample_weight times class_weight is 0 for all; accepted is one above 0")
+    return targets
+
+
+def _times_class_weights(
+    targets: Targets, class_weight: Any, loss: Loss, n_out: int, rows: np.ndarray | None
+) -> Targets:
+    some = slice(None) if rows is None else rows
+    if loss.kind != SOFTMAX and (loss.kind, n_out) != (LOGISTIC, 1):
+        raise ValueError(
+            "class_weight is given; accepted is one for the softmax loss, and for the logistic "
+            "loss of one output; sample_weight is for every loss"
+        )
+    if len(targets.labels) > 0:
+        labels = targets.labels
+        counts = np.bincount(labels[some], minlength=n_out).astype(np.float64)
+        weights = _of_classes(class_weight, counts)[labels]
+    else:
+        shares = targets.values.reshape(-1, n_out).astype(np.float64)
+        if loss.kind == LOGISTIC:
+            shares = np.hstack([1 - shares, shares])
+        shares *= _of_classes(class_weight, shares[some].sum(axis=0))
+        weights = shares.sum(axis=1)
+        np.divide(shares, weights[:, None], out=shares, where=weights[:, None] > 0)
+        values = shares[:, 1] if loss.kind == LOGISTIC else shares.reshape(-1)
+        targets = targets._replace(values=values.astype(targets.values.dtype))
+    if len(targets.weights) > 0:
+        weights = targets.weights * weights
+    return targets._replace(weights=weights)
+
+
+def of_one_form(parts: list[Targets], sizes: list[int]) -> list[Targets]:
+    """Return targets of so many samples, as probabilities where some of them are and some labels.
+
+    They can be joined then: the label of one sample is the probability 1 of its class.
+    """
+    widths = [len(t.values) // n for t, n in zip(parts, sizes, strict=True) if len(t.values) > 0]
+    if not widths or not any(len(t.labels) > 0 for t in parts):
+        return parts
+    classes = np.arange(widths[0])
+    return [
+        t._replace(
+            labels=t.labels[:0],
+            values=(t.labels[:, None] == classes).astype(t.values.dtype).reshape(-1),
+        )
+        if len(t.labels) > 0
+        else t
+        for t in parts
+    ]
+
+
+def as_scored(targets: Targets, outputs: np.ndarray, loss: Loss) -> tuple[Any, np.ndarray, Any]:
+    """Return what a metric takes: the targets in their form, the outputs, the weights or None.
+
+    Of probabilities the targets are what would be predicted with them: the most probable class,
+    or 1 for each label whose probability is at least a half.
+    """
     expected = targets.labels
     if len(expected) == 0:
         expected = targets.values.reshape(outputs.shape)
+        if loss.kind == SOFTMAX:
+            expected = expected.argmax(axis=1)
+        elif loss.kind == LOGISTIC:
+            expected = (expected >= 0.5).astype(expected.dtype)
     return expected, outputs, targets.weights if len(targets.weights) > 0 else None
 
 
@@ -156,25 +327,24 @@ def _weights(name: str, values: Any, n: int) -> np.ndarray:
     return array
 
 
-def _of_classes(class_weight: Any, labels: np.ndarray, n_out: int) -> np.ndarray:
-    """Return the weight of each class."""
+def _of_classes(class_weight: Any, counts: np.ndarray) -> np.ndarray:
+    """Return the weight of each class, of which there are so many samples."""
+    n_classes = len(counts)
     if isinstance(class_weight, str):
         checks.choice("class_weight", class_weight, ["balanced"])
-        counts = np.bincount(labels, minlength=n_out)
-        return np.where(
-            counts > 0, len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 0
-        )
-    if isinstance(class_weight, Mapping):
-        weights = np.ones(n_out)
+        shared = np.count_nonzero(counts) * counts
+        return np.divide(counts.sum(), shared, out=np.zeros(n_classes), where=counts > 0)
+    if hasattr(class_weight, "items"):  # dict, or pandas.Series
+        weights = np.ones(n_classes)
         for label, weight in class_weight.items():
             number = checks.whole_number("class_weight's class", label, 0)
-            if number >= n_out:
+            if number >= n_classes:
                 raise ValueError(
-                    f"class_weight has the class {number}; accepted are 0 to {n_out - 1}"
+                    f"class_weight has the class {number}; accepted are 0 to {n_classes - 1}"
                 )
             weights[number] = checks.real_number(f"class_weight[{number}]", weight)
         return weights
-    return _weights("class_weight", class_weight, n_out)
+    return _weights("class_weight", class_weight, n_classes)
 
 
 def _size(name: str, values: Any) -> int:
@@ -186,10 +356,10 @@ def _size(name: str, values: Any) -> int:
 
 
 def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> tuple:
-    """Return the arrays (X, labels) of a list of (x, one_hot) pairs.
+    """Return the arrays (X, y) of a list of (x, y) pairs, y as `targets` takes it.
 
-    Each x has n_in numbers in any shape, each one_hot n_out; an integer label in its place is
-    taken too. Raises as `feature_rows`, `finite_rows` and `class_labels` do.
+    Each x has n_in numbers in any shape, each y n_out: a one-hot or probabilities; an integer
+    label in its place is taken as well. Raises as `feature_rows` and `finite_rows` do.
     """
     n_in, n_out = sizes[0], sizes[-1]
     try:
@@ -210,5 +380,16 @@ def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> 
             )
     X = checks.feature_rows(name, [np.ravel(x) for x, _ in samples], n_in, dtype)
     checks.finite_rows(name, X)
-    one_hots = [np.ravel(y) if np.ndim(y) else np.arange(n_out) == y for _, y in samples]
-    return X, class_labels(name, one_hots, len(X), n_out)
+    return X, _rows_of_pairs(name, [y for _, y in samples], n_out)
+
+
+def _rows_of_pairs(name: str, ys: list[Any], n_out: int) -> Any:
+    """Return the labels where all are, or rows, with one-hots in the place of labels."""
+    single = [i for i, y in enumerate(ys) if np.ndim(y) == 0]
+    if len(single) == len(ys):
+        return ys
+    if single:
+        labels = _labels(name, _given(name, [ys[i] for i in single], True), n_out)
+        for i, label in zip(single, labels, strict=True):
+            ys[i] = np.arange(n_out) == label
+    return [np.ravel(y) for y in ys]

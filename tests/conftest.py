@@ -57,7 +57,7 @@ def one_call():
             np.arange(len(labels)), batch_size, lists.DENSE,
         )  # fmt: skip
         descent = Descent(network, SGD)
-        descent.begin(0.1)
+        descent.rate = 0.1
         return descent, samples
 
     return make

@@ -1,4 +1,4 @@
-"""Slow and independent: the training of `MLP` by its formulas, in float64, one sample at a time.
+"""Independent: the training of `MLP` by its formulas, in float64, a NumPy matrix at a time.
 
 Nothing here is shared with the code under test, or clever: `tests/pytorch` holds it to PyTorch.
 """
@@ -6,52 +6,57 @@ Nothing here is shared with the code under test, or clever: `tests/pytorch` hold
 import math
 
 import numpy as np
+from scipy.special import erfc, expit
 
-
-def sigmoid(z):
-    return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
+# X, z, a and delta are matrices with a row for each sample of the minibatch.
 
 
 def softplus(z):
-    return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
+    return np.logaddexp(z, 0)
 
 
 def normal_cdf(z):
-    return 0.5 * math.erfc(-z / math.sqrt(2))
+    return 0.5 * erfc(-z / math.sqrt(2))
 
 
 def normal_pdf(z):
-    return math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+    return np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+
+
+def elu(z):
+    return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
 
 
 #: Each activation f(z), and its derivative f'(z).
 ACTIVATIONS = {
-    "identity": (lambda z: z, lambda z: 1.0),
-    "relu": (lambda z: max(z, 0.0), lambda z: 1.0 if z > 0 else 0.0),
-    "leaky_relu": (lambda z: z if z > 0 else 0.01 * z, lambda z: 1.0 if z > 0 else 0.01),
-    "elu": (lambda z: z if z > 0 else math.expm1(z), lambda z: 1.0 if z > 0 else math.exp(z)),
-    "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
-    "tanh": (math.tanh, lambda z: 1 - math.tanh(z) ** 2),
-    "softplus": (softplus, sigmoid),
+    "identity": (lambda z: z, lambda z: np.ones_like(z)),
+    "relu": (lambda z: np.maximum(z, 0), lambda z: np.where(z > 0, 1.0, 0.0)),
+    "leaky_relu": (lambda z: np.where(z > 0, z, 0.01 * z), lambda z: np.where(z > 0, 1.0, 0.01)),
+    "elu": (elu, lambda z: np.exp(np.minimum(z, 0))),
+    "sigmoid": (expit, lambda z: expit(z) * expit(-z)),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "softplus": (softplus, expit),
     "gelu": (lambda z: z * normal_cdf(z), lambda z: normal_cdf(z) + z * normal_pdf(z)),
     "silu": (
-        lambda z: z * sigmoid(z),
-        lambda z: sigmoid(z) + z * sigmoid(z) * sigmoid(-z),
+        lambda z: z * expit(z),
+        lambda z: expit(z) + z * expit(z) * expit(-z),
     ),
 }
 
 
-def softmax_loss(a, label, label_smoothing=0.0):
-    target = np.full(len(a), label_smoothing / len(a))
-    target[label] += 1 - label_smoothing
-    logarithms = a - a.max() - math.log(np.exp(a - a.max()).sum())
-    return -(target * logarithms).sum(), np.exp(logarithms) - target
+def softmax_loss(a, y, label_smoothing=0.0):
+    """Of y, labels (n,) or the probabilities of the classes (n, n_out)."""
+    n_out = a.shape[1]
+    probabilities = np.eye(n_out)[y] if np.ndim(y) == 1 else np.asarray(y, np.float64)
+    target = (1 - label_smoothing) * probabilities + label_smoothing / n_out
+    logarithms = a - a.max(axis=1, keepdims=True)
+    logarithms -= np.log(np.exp(logarithms).sum(axis=1, keepdims=True))
+    # Not the mean over the outputs, which `losses_of` takes, but the sum.
+    return -target * logarithms * n_out, (np.exp(logarithms) - target) * n_out
 
 
 def logistic_loss(a, target):
-    return [softplus(z) - t * z for z, t in zip(a, target, strict=True)], [
-        sigmoid(z) - t for z, t in zip(a, target, strict=True)
-    ]
+    return softplus(a) - target * a, expit(a) - target
 
 
 def squared_error(a, target):
@@ -83,8 +88,9 @@ def pinball_loss(a, target, quantile=0.5):
     )
 
 
-#: Each loss of the outputs a of one sample: the losses of its outputs, and their derivatives.
+#: Each loss of outputs a: the loss of each output, and its derivative.
 LOSSES = {
+    "softmax": softmax_loss,
     "logistic": logistic_loss,
     "squared_error": squared_error,
     "absolute_error": absolute_error,
@@ -140,7 +146,10 @@ OPTIMIZERS = {
 
 
 class ReferenceMLP:
-    """Takes what `MLP` takes; options of losses and optimizers as dicts, rates by step or fixed."""
+    """Takes what `MLP` takes; options of losses and optimizers as dicts, rates by step or fixed.
+
+    `draws` says what dropout and noise are to be, see `reference_draws.Draws`.
+    """
 
     def __init__(
         self,
@@ -158,67 +167,82 @@ class ReferenceMLP:
         l1=0.0,
         max_norm=None,
         clip_norm=None,
+        draws=None,
     ):
         n = len(weights)
         self.weights = [np.array(w, np.float64) for w in weights]
         self.biases = [np.array(b, np.float64) for b in biases]
         hidden = [activation] * (n - 1) if isinstance(activation, str) else list(activation)
         self.activations = [ACTIVATIONS[name] for name in [*hidden, output_activation]]
-        self.loss_name, self.loss_options = loss, loss_options or {}
+        self.loss_function, self.loss_options = LOSSES[loss], loss_options or {}
         self.optimizer, self.optimizer_options = optimizer, optimizer_options or {}
         self.rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
         self.l2, self.l1 = np.broadcast_to(l2, n), np.broadcast_to(l1, n)
         self.max_norm = None if max_norm is None else np.broadcast_to(max_norm, n)
         self.clip_norm = clip_norm
+        self.draws = draws
         self.states = [{} for _ in range(2 * n)]  # of the weights, then of the biases
-        self.n_steps = 0
+        self.n_steps = self.n_seen = 0
         self.losses = []  # of every epoch
 
-    def forward(self, x):
-        """Return every layer's z and a (a[0] is x) for one sample."""
-        zs, a = [], [np.array(x, np.float64)]
-        for w, b, (f, _) in zip(self.weights, self.biases, self.activations, strict=True):
-            zs.append(w @ a[-1] + b.ravel())
-            a.append(np.array([f(z) for z in zs[-1]]))
-        return zs, a
+    def forward(self, X, rows=None):
+        """Return every layer's a (a[0] is X) and its derivative by z.
+
+        `rows` are the running numbers of the samples in training, by which noise and dropout are
+        drawn; in prediction there are none.
+        """
+        drawn = self.draws is not None and rows is not None
+        a, derivatives = [np.array(X, np.float64)], []
+        if drawn:
+            a[0] += self.draws.noise(rows, a[0].shape[1])
+        for l, (f, derivative) in enumerate(self.activations):
+            z = a[-1] @ self.weights[l].T + self.biases[l].T
+            a.append(f(z))
+            derivatives.append(derivative(z))
+            if drawn and l < len(self.activations) - 1:
+                mask = self.draws.mask(l, rows, z.shape[1])
+                a[-1], derivatives[-1] = a[-1] * mask, derivatives[-1] * mask
+        return a, derivatives
 
     def output(self, X):
-        return np.array([self.forward(x)[1][-1] for x in X])
+        return self.forward(X)[0][-1]
 
-    def loss_of_sample(self, a, y):
-        """Return the loss of one sample, and its derivative by each of the outputs a."""
-        if self.loss_name == "softmax":
-            return softmax_loss(a, y, **self.loss_options)
-        losses, slopes = LOSSES[self.loss_name](a, np.atleast_1d(y), **self.loss_options)
-        return np.mean(losses), np.array(slopes) / len(a)
+    def losses_of(self, a, y):
+        """Return the losses of the samples, and their derivatives by the outputs a."""
+        if self.loss_function is not softmax_loss:
+            y = np.reshape(y, a.shape)
+        losses, slopes = self.loss_function(a, y, **self.loss_options)
+        return losses.mean(axis=1), slopes / a.shape[1]
 
     def loss(self, X, y, sample_weight=None):
         """Return ``sum_i w_i loss_i / sum_i w_i``."""
-        w = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-        losses = [self.loss_of_sample(a, t)[0] for a, t in zip(self.output(X), y, strict=True)]
-        return (w * losses).sum() / w.sum()
+        return np.average(self.losses_of(self.output(X), y)[0], weights=sample_weight)
 
-    def gradients(self, X, y, sample_weight=None):
+    def gradients(self, X, y, sample_weight=None, rows=None):
         """Return the derivatives of `loss` by every weight and bias."""
+        return self.loss_and_gradients(X, y, sample_weight, rows)[1:]
+
+    def loss_and_gradients(self, X, y, sample_weight=None, rows=None):
         w = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-        weight_grads = [np.zeros_like(p) for p in self.weights]
-        bias_grads = [np.zeros_like(p) for p in self.biases]
-        for x, t, share in zip(X, y, w / w.sum(), strict=True):
-            zs, a = self.forward(x)
-            slopes = share * self.loss_of_sample(a[-1], t)[1]
-            for l in reversed(range(len(self.weights))):
-                derivative = self.activations[l][1]
-                delta = slopes * [derivative(z) for z in zs[l]]
-                weight_grads[l] += np.outer(delta, a[l])
-                bias_grads[l] += delta.reshape(-1, 1)
-                slopes = self.weights[l].T @ delta
-        return weight_grads, bias_grads
+        a, derivatives = self.forward(X, rows)
+        losses, slopes = self.losses_of(a[-1], y)
+        share = w / w.sum() if w.any() else w
+        slopes *= share[:, np.newaxis]
+        weight_grads, bias_grads = [], []
+        for l in reversed(range(len(self.weights))):
+            delta = slopes * derivatives[l]
+            weight_grads.insert(0, delta.T @ a[l])
+            bias_grads.insert(0, delta.sum(axis=0)[:, np.newaxis])
+            slopes = delta @ self.weights[l]
+        return (share * losses).sum(), weight_grads, bias_grads
 
     def step(self, X, y, sample_weight=None):
-        """Update every weight and bias by one minibatch."""
-        weight_grads, bias_grads = self.gradients(X, y, sample_weight)
+        """Update every weight and bias by one minibatch; return its loss before."""
+        rows = np.arange(self.n_seen, self.n_seen + len(X))
+        loss, weight_grads, bias_grads = self.loss_and_gradients(X, y, sample_weight, rows)
         rate, n = self.rate(self.n_steps), len(self.weights)
         self.n_steps += 1
+        self.n_seen += len(X)
         if self.clip_norm is not None:
             norm = math.sqrt(sum((g**2).sum() for g in weight_grads + bias_grads))
             share = min(1.0, self.clip_norm / (norm + 1e-6))
@@ -233,12 +257,12 @@ class ReferenceMLP:
                 g = g + self.l2[l] * w
             w = self.updated(w, g, self.states[l], rate)
             if self.max_norm is not None:
-                for j in range(len(w)):
-                    norm = math.sqrt((w[j] ** 2).sum())
-                    if norm > self.max_norm[l]:
-                        w[j] *= self.max_norm[l] / norm
+                norms = np.sqrt((w**2).sum(axis=1, keepdims=True))
+                longer = norms > self.max_norm[l]
+                w = np.where(longer, w * (self.max_norm[l] / np.where(longer, norms, 1)), w)
             self.weights[l] = w
             self.biases[l] = self.updated(self.biases[l], bias_grads[l], self.states[n + l], rate)
+        return loss
 
     def updated(self, p, g, state, rate):
         options = self.optimizer_options
@@ -251,7 +275,6 @@ class ReferenceMLP:
             total = 0.0
             for first in range(0, len(X), batch_size):
                 some = slice(first, first + batch_size)
-                total += w[some].sum() * self.loss(X[some], y[some], w[some])
-                self.step(X[some], y[some], w[some])
+                total += w[some].sum() * self.step(X[some], y[some], w[some])
             self.losses.append(total / w.sum())
         return self

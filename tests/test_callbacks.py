@@ -3,6 +3,9 @@
 import csv
 import io
 import math
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -511,7 +514,6 @@ def factors(values, **options):
     """Return the model's rate factor after each of these losses."""
     plateau = ReduceLROnPlateau("loss", **{"factor": 0.5, "min_delta": 0.0} | options)
     mlp = MLP([1, 1], loss="squared_error", learning_rate=1.0, random_state=0)
-    mlp._prepare()
     plateau.set_model(mlp)
     plateau.on_train_begin()
     found = []
@@ -565,7 +567,6 @@ def test_a_plateau_is_restored_from_its_state():
     for cut in range(8):
         first, second = (ReduceLROnPlateau("loss", 0.5, patience=2, cooldown=1) for _ in range(2))
         mlp = MLP([1, 1], random_state=0)
-        mlp._prepare()
         for plateau, epochs in ((first, range(cut)), (second, range(cut, 8))):
             plateau.set_model(mlp)
             plateau.on_train_begin()
@@ -618,7 +619,9 @@ def test_a_divergence_keeps_the_epochs_before(make, data):
 
     recorder = Recorder()
     mlp = make(optimizer="sgd", learning_rate=rate)
-    with pytest.warns(DivergenceWarning, match="training has stopped, for the loss was NaN or inf"):
+    with pytest.warns(
+        DivergenceWarning, match="training has stopped because the loss was NaN or inf"
+    ):
         mlp.fit(*data, epochs=9, batch_size=20, callbacks=[recorder])
     calm = make(optimizer="sgd", learning_rate=0.05).fit(*data, epochs=2, batch_size=20)
     assert mlp.history_ == calm.history_ and len(recorder.parameters) == 2
@@ -737,3 +740,24 @@ def test_the_bar_is_closed_when_training_fails(make, data, hook):
     with pytest.raises(KeyboardInterrupt):
         make().fit(*data, callbacks=[progress, At(hook, fail)])
     assert bars[0].disable and progress._bar is None and stream.getvalue().endswith("\n")
+
+
+# tqdm's lock of its own is shared with forked processes, of which one is killed while it draws.
+KILLED_WHILE_IT_DRAWS = """
+import os, signal
+from tqdm import tqdm
+from fastmlp import MLP
+lock = tqdm.get_lock()
+MLP([1, 2], random_state=0).fit([[0.0]], [0], verbose=True)
+child = os.fork()
+if child == 0:
+    lock.acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
+os.waitpid(child, 0)
+MLP([1, 2], random_state=0).fit([[0.0]], [0], verbose=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_killed_process_does_not_stop_the_bars_of_others():
+    subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_DRAWS], check=True, timeout=60)

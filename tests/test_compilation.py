@@ -245,11 +245,11 @@ def test_warmup_compiles_all_options_if_asked_to():
 
 
 def test_where_no_folder_is_found_each_process_compiles(monkeypatch):
-    def nowhere(function):
-        raise RuntimeError("no locator available")
-
-    monkeypatch.setattr(kernel, "_Cache", nowhere)
-    assert kernel.kernel(lambda x: x + 1, entry=True)(1) == 2
+    monkeypatch.setattr(kernel._Folder, "from_function", lambda function, file: None)
+    monkeypatch.setattr(kernel._NoCache, "told", False)
+    with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
+        assert kernel.kernel(lambda x: x + 1, entry=True)(1) == 2
+    assert kernel.kernel(lambda x: x + 2, entry=True)(1) == 3
 
 
 def test_files_of_former_sources_are_removed(tmp_path, monkeypatch):
@@ -262,13 +262,17 @@ def test_files_of_former_sources_are_removed(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("step.*"))) == 1 and len(list(tmp_path.glob("other.*"))) == 1
 
 
-def test_the_digest_of_the_sources_depends_on_what_they_say(tmp_path, monkeypatch):
+def test_the_digest_of_the_sources_depends_on_what_they_say(tmp_path):
+    assert kernel._sources(tmp_path) is None
+    assert kernel._sources(tmp_path / "nowhere") is None
     (tmp_path / "kernel.py").write_text("")
-    (tmp_path / "tile.py").write_text("one")
-    monkeypatch.setattr(kernel, "__file__", str(tmp_path / "kernel.py"))
-    before = kernel._sources()
-    (tmp_path / "tile.py").write_text("two")
-    assert before != kernel._sources()
+    (tmp_path / "deep").mkdir()
+    digests = set()
+    for name in ("tile.py", "deep/tile.py", "deep/late.py"):
+        for text in ("one", "two"):
+            (tmp_path / name).write_text(text)
+            digests.add(kernel._sources(tmp_path))
+    assert len(digests) == 6
 
 
 def test_warmup_without_a_type_compiles_both(tmp_path):

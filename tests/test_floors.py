@@ -12,19 +12,21 @@ PACKAGE = Path(__file__).parents[1] / "fastmlp"
 #: Each module and the floor it is on; one may import from its own floor and from those below.
 FLOORS = {
     "messages": 0, "core.processor": 0, "core.kernel": 0, "core.tile": 0, "core.barrier": 0,
-    "core.lists": 0, "core.product": 0,
+    "core.lists": 0, "core.interrupts": 0, "core.product": 0, "core.workers": 0,
     "core.activations": 1, "core.functions": 1, "core.gaussian": 1, "core.losses": 1,
     "core.numbers": 1, "core.random_bits": 1, "core.rules": 1,
     "core.clip": 2, "core.forward": 2, "core.gather": 2, "core.norms": 2, "core.propagate": 2,
     "core.sparse": 2, "core.update": 2,
     "core.descent": 3, "core.rows_phase": 3, "core.run": 3, "core.step": 3, "core.storage": 3,
     "core.weights_phase": 3,
-    "callbacks": 4, "callbacks.base": 4, "callbacks.monitors": 4, "callbacks.writers": 4,
-    "checks": 4, "files": 4, "fitting": 4, "initializers": 4, "losses": 4,
-    "metrics": 4, "mlp": 4, "model": 4, "neural_net": 4, "optimizers": 4, "options": 4,
-    "parameter_views": 4, "real_numbers": 4, "saving": 4, "schedules": 4, "sources": 4,
-    "targets": 4, "training": 4,
-    "image_files": 5, "command_line": 5, "__main__": 5,
+    "callbacks": 4, "callbacks.base": 4, "callbacks.monitors": 4, "callbacks.name_pattern": 4,
+    "callbacks.writers": 4,
+    "archives": 4, "checks": 4, "files": 4, "fitting": 4, "forms": 4, "initializers": 4,
+    "loading": 4, "losses": 4, "metrics": 4, "mlp": 4, "model": 4, "neural_net": 4,
+    "optimizers": 4, "options": 4, "parameter_views": 4, "random_sources": 4, "reading": 4,
+    "real_numbers": 4, "saving": 4, "schedules": 4, "schema": 4, "settings": 4, "sources": 4,
+    "state": 4, "targets": 4, "training": 4,
+    "image_files": 5, "splitting": 5, "commands": 5, "command_line": 5, "__main__": 5,
 }  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.
 ALONE = {"numpy_version", "datasets", "datasets.idx"}

@@ -50,6 +50,25 @@ for loss, optimizer in zip(LOSSES, OPTIMIZERS, strict=True):
     assert np.isfinite(mlp.history_["loss"]).all()
     digest.update(b"".join(w.tobytes() for w in [*mlp.weights, *mlp.biases]))
     digest.update(mlp._outputs(X).tobytes() + repr(mlp.history_).encode())
+wide = np.tile(X, 18)[:, :1100]
+for i, width in enumerate((121, 129, 200, 256, 257, 300, 520, 1100)):
+    places = ([64, width, 17, 10], [width, 70, 10], [64, 40, width, 10])
+    for dtype in ("float32", "float64"):
+        mlp = MLP(
+            places[i % 3], activation=hidden[i], optimizer=list(OPTIMIZERS)[i % 7],
+            learning_rate=1e-2, l2=1e-4, dropout=0.1 * (i % 2), max_norm=None if i % 4 else 1.0,
+            clip_norm=0.5, input_scale=1 / 16, dtype=dtype, random_state=0,
+        )
+        inputs = wide[:100, : mlp.layers[0]]
+        mlp.fit(inputs, y[:100], epochs=1, batch_size=33)
+        digest.update(b"".join(w.tobytes() for w in [*mlp.weights, *mlp.biases]))
+        digest.update(mlp._outputs(inputs).tobytes() + repr(mlp.history_).encode())
+        # In float32 the weights seldom show that these were added in another order.
+        squares = mlp._state.descent._squares
+        digest.update(squares[squares != 0].tobytes())
+    net = NeuralNet([width, 257, width, 10], 0.1, dtype="float32", random_state=0)
+    net.fit((wide if i % 2 else scipy.sparse.csr_matrix(wide))[:100, :width], y[:100], epochs=1)
+    digest.update(b"".join(w.tobytes() for w in net.weights))
 print(processor.LANES, processor.REGISTERS, processor.FUSED, digest.hexdigest())
 """
 

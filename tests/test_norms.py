@@ -10,8 +10,12 @@ from fastmlp.core.norms import RUNNING_SUMS, constrain_norms, sum_of_squares
 
 
 @njit
+def sum_of_rows(array, begin, n_rows, stride, n, sums):
+    return sum_of_squares(array, begin, n_rows, stride, n, sums)
+
+
 def sum_of(array, begin, end, sums):
-    return sum_of_squares(array, begin, end, sums)
+    return sum_of_rows(array, begin, 1, 0, end - begin, sums)
 
 
 @njit
@@ -49,6 +53,23 @@ def test_the_order_of_the_sum(dtype, n):
         found = sum_of(array, begin, begin + n, sums)
         assert found == slow_sum(array[begin : begin + n])
         assert found == pytest.approx(math.fsum(array[begin : begin + n].astype(float) ** 2))
+
+
+@pytest.mark.parametrize("n_rows, n", [(1, 10), (8, 16), (8, 120), (8, 128), (8, 136), (3, 1104)])
+@pytest.mark.parametrize("gap", [0, 8, 16])
+def test_gaps_between_rows_change_nothing(n_rows, n, gap):
+    rows = np.random.default_rng(n).standard_normal((n_rows, n + gap))
+    found = sum_of_rows(rows.reshape(-1), 0, n_rows, n + gap, n, np.full(RUNNING_SUMS, np.nan))
+    assert found == slow_sum(rows[:, :n].reshape(-1))
+
+
+@pytest.mark.parametrize("more", [1, 8, 72, 128, 1000])
+def test_a_longer_scratch_array_changes_nothing(more):
+    """Only its beginning is used, so no caller has to know how long it may be."""
+    array = np.random.default_rng(more).standard_normal(3000)
+    sums = np.full(RUNNING_SUMS + more, np.nan)
+    assert sum_of(array, 0, len(array), sums) == slow_sum(array)
+    assert np.isnan(sums[RUNNING_SUMS:]).all()
 
 
 def test_the_sum_is_one_of_float64():

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,148 +54,25 @@ def make():
 
 # Killed -----------------------------------------------------------------------------------------
 
-# One training, which begins or goes on. With "many" for a moment, one that nobody disturbs, and
-# one that is forked and killed until it ends; with another, one that waits there to be killed.
-SCRIPT = """
-import io, json, os, random, signal, sys, time
-from pathlib import Path
-import numpy as np
-from fastmlp import MLP, schedules
-from fastmlp.callbacks import Callback, CSVLogger, EarlyStopping, ModelCheckpoint
-
-folder, optimizer, source, moment, count = sys.argv[1:]
-folder, left, begins = Path(folder), int(count), None
+TESTS = Path(__file__).parent
 
 
-class Begins(Callback):
-    '''One who tells the parent, if there is one.'''
-
-    def on_train_begin(self, logs=None):
-        if begins is not None:
-            os.write(begins, b"!")
-
-
-def train(folder):
-    made_data = np.random.default_rng(0)
-    X = made_data.random((80, 8), np.float32)
-    y = made_data.integers(0, 4, 80)  # of which nothing can be learnt: soon no epoch is better
-    # Only one that begins knows the seed.
-    seed = os.getpid() if (folder / "model.npz").exists() else 5
-    np.random.seed(seed)
-    mlp = MLP(
-        [8, 12, 4], optimizer=optimizer, learning_rate=schedules.Cosine(0.1, 300), dropout=0.2,
-        input_noise=0.05, random_state=None if source == "global" else seed,
+def script(name, *arguments):
+    """Start a script of this folder in a process of its own."""
+    safe = ["-P"] if sys.flags.safe_path else []
+    paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.Popen(
+        [sys.executable, *safe, TESTS / name, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    stopping = EarlyStopping(patience=15)
-    mlp.fit(
-        X, y, epochs=40, batch_size=16, validation_fraction=0.25, resume=True,
-        callbacks=[
-            Begins(), stopping, CSVLogger(folder / "log.csv"),
-            ModelCheckpoint(folder / "model.npz"),
-            ModelCheckpoint(folder / "best.npz", monitor="validation_loss"),
-        ],
-    )
-    mlp.save(folder / "final.npz")
-    epochs = len(mlp.history_["loss"])
-    assert stopping.best_epoch == epochs - 16 and epochs < 40, epochs  # it did stop early
-    after = np.random.random() if source == "global" else None
-    (folder / "end.json").write_text(json.dumps([mlp.history_, after, stopping.best]))
 
 
-def wait_here():
-    print("here", flush=True)
-    time.sleep(100)
-
-
-def waits(function, before=None):
-    def waiting(*arguments, **others):
-        global left
-        left -= 1
-        if left == 0 and before is not None:
-            before(*arguments, **others)
-        if left != 0 or moment == "replaced":
-            function(*arguments, **others)
-        if left == 0:
-            wait_here()
-    return waiting
-
-
-def write_half(file, **arrays):
-    whole = io.BytesIO()
-    savez(whole, **arrays)
-    file.write(whole.getvalue()[: len(whole.getvalue()) // 2])
-    file.flush()
-
-
-def fork(folder):
-    global begins
+def start(folder, optimizer, source="own", moment="none", count=0):
+    """Start the training of `killed_training.py` in a folder."""
     folder.mkdir(exist_ok=True)
-    begun, begins = os.pipe()
-    child = os.fork()
-    if child == 0:
-        train(folder)
-        os._exit(0)
-    os.close(begins)
-    return child, begun
-
-
-def end_of(child):
-    status = os.waitpid(child, 0)[1]
-    assert status == 0 or os.WTERMSIG(status) == signal.SIGKILL, status
-    return status
-
-
-def kill_until_the_end():
-    MLP([8, 4], random_state=0).fit(np.zeros((1, 8), np.float32), [0], epochs=1)  # compiles
-    child, begun = fork(folder / "undisturbed")
-    os.read(begun, 1)
-    began = time.perf_counter()
-    assert end_of(child) == 0
-    seconds, kills, lines = time.perf_counter() - began, 0, set()
-    for attempt in range(500):
-        os.close(begun)
-        child, begun = fork(folder / "killed")
-        if attempt % 4 > 0:  # otherwise the kill may come before training begins
-            os.read(begun, 1)
-        time.sleep(random.uniform(0, seconds / 5 * (1 + attempt / 20)))
-        os.kill(child, signal.SIGKILL)
-        if end_of(child) == 0:
-            break
-        kills += 1
-        log = folder / "killed" / "log.csv"
-        lines.add(len(log.read_text().splitlines()) if log.exists() else 0)
-    print(json.dumps([kills, len(lines)]))
-
-
-savez = np.savez
-if moment == "many":
-    kill_until_the_end()
-    sys.exit()
-elif moment == "half":
-    np.savez = waits(savez, write_half)
-elif moment == "written":
-    os.fsync = waits(os.fsync)
-elif moment in ("replace", "replaced"):
-    os.replace = waits(os.replace)
-elif moment == "epoch":
-    Callback.on_epoch_begin = waits(Callback.on_epoch_begin)
-train(folder)
-"""
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Return a function that starts the training in a process of its own."""
-    script = tmp_path / "train.py"
-    script.write_text(SCRIPT)
-
-    def start(folder, optimizer, source="own", moment="none", count=0):
-        folder.mkdir(exist_ok=True)
-        safe = ["-P"] if sys.flags.safe_path else []
-        command = [sys.executable, *safe, str(script), str(folder), optimizer, source, moment]
-        return subprocess.Popen([*command, str(count)], stdout=subprocess.PIPE, text=True)
-
-    return start
+    return script("killed_training.py", folder, optimizer, source, moment, count)
 
 
 def finish(process):
@@ -205,7 +83,8 @@ def finish(process):
 
 def results(folder):
     """Return what is left of a training, bit by bit: network, best one, history, log."""
-    names = ("final.npz", "model.npz", "best.npz", "log.csv", "end.json")
+    names = ["final.npz", "best.npz", "log.csv", "end.json"]
+    names += [path.name for path in folder.glob("model*.npz")]
     return {name: (folder / name).read_bytes() for name in names}
 
 
@@ -220,8 +99,8 @@ def temporaries(folder):
         ("momentum", [("written", 1), ("epoch", 9), ("half", 3), ("replace", 7)]),
     ],
 )
-def test_killed_in_the_middle_of_things(optimizer, moments, start, tmp_path):
-    killed = tmp_path / "killed"
+def test_killed_in_the_middle_of_things(optimizer, moments, tmp_path):
+    killed, left = tmp_path / "killed", []
     for moment, count in moments:  # the later ones go on from the earlier
         process = start(killed, optimizer, "own", moment, count)
         assert process.stdout.readline() == "here\n"
@@ -229,17 +108,20 @@ def test_killed_in_the_middle_of_things(optimizer, moments, start, tmp_path):
         process.kill()
         process.communicate()
         assert len(temporaries(killed)) == n_before
-    assert len(temporaries(killed)) == sum(m in ("half", "written", "replace") for m, _ in moments)
+        left.append(n_before)
+    assert max(left) > 0
     finish(start(killed, optimizer))
+    assert temporaries(killed) == []  # removed by those that wrote the same file again
     finish(start(tmp_path / "undisturbed", optimizer))
     assert results(killed) == results(tmp_path / "undisturbed")
 
 
 @pytest.mark.parametrize(
-    "optimizer, source", [("adam", "own"), ("momentum", "own"), ("adam", "global")]
+    "optimizer, source",
+    [("adam", "own"), ("momentum", "own"), ("adam", "global"), ("adam", "names")],
 )
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_any_moment(optimizer, source, start, tmp_path):
+def test_killed_at_any_moment(optimizer, source, tmp_path):
     folder = tmp_path / "trained"
     kills, n_epochs = json.loads(finish(start(folder, optimizer, source, "many")))
     assert kills >= 3 and n_epochs >= 2  # about 30, in 5 to 9 different epochs
@@ -248,6 +130,15 @@ def test_killed_at_any_moment(optimizer, source, start, tmp_path):
     history, drawn, _ = json.loads(undisturbed["end.json"])
     assert len(set(history["loss"])) == len(history["loss"])
     assert (drawn is not None) == (source == "global")
+    n_files = len(list((folder / "killed").glob("model*.npz")))
+    assert n_files == (len(history["loss"]) if source == "names" else 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_two_rounds_of_the_soak():
+    out = finish(script("soak_resume.py", "--seconds", 100, "--rounds", 2, "--seed", 1))
+    counts = json.loads(out.splitlines()[-1])
+    assert counts["rounds"] == 2 and counts["killed"] > 0
 
 
 # Gone on with -----------------------------------------------------------------------------------

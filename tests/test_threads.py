@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,9 +13,9 @@ import pytest
 from numba import njit
 
 import fastmlp
-from fastmlp import NeuralNet
+from fastmlp import MLP, NeuralNet
 from fastmlp.callbacks import Callback
-from fastmlp.core import barrier, processor, rows_phase, run, step, storage
+from fastmlp.core import barrier, processor, rows_phase, run, step, storage, workers
 from fastmlp.core.update import Sink, update
 
 
@@ -23,6 +25,19 @@ def interrupts_are_heard():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def interrupted_after(seconds):
+    """Let Ctrl-C come after so many seconds; return a list with its time then, and the timer."""
+    fired = []
+
+    def interrupt():
+        fired.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.start()
+    return fired, timer
 
 
 def trained(n_threads, X, y, sizes, dtype, batch_size):
@@ -202,31 +217,101 @@ def test_interrupt_within_a_long_step_undoes_it(n_threads):
     assert epochs > 0 or np.array_equal(before, net.weights[0])
 
 
+@pytest.fixture
+def threads_that_start(monkeypatch):
+    """Return a function that lets only so many more threads start, and a list of those that do."""
+    start, started = threading.Thread.start, []
+
+    def only(n):
+        def limited(thread):
+            if len(started) >= n:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", limited)
+        return started
+
+    return only
+
+
 @pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("run_seconds", [0.1, 0])  # 0: shorter than any step
 @pytest.mark.parametrize("n_started", [0, 1])
-def test_a_thread_that_cannot_start_leaves_nobody_waiting(
-    n_started, run_seconds, monkeypatch, make_data
+def test_a_thread_that_cannot_start_leaves_the_work_to_one(
+    n_started, run_seconds, monkeypatch, make_data, threads_that_start
 ):
     monkeypatch.setattr(run, "RUN_SECONDS", run_seconds)
-    X, y = make_data([10, 5], 100)
-    net = NeuralNet([10, 5], n_threads=3, random_state=0)
-    before, others = net.weights[0].copy(), set(threading.enumerate())
-    start, started = threading.Thread.start, []
-
-    def refuse(thread):
-        if len(started) == n_started:
-            raise RuntimeError("can't start new thread")
-        started.append(thread)
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    with pytest.raises(RuntimeError, match="can't start"):
-        net.fit(X, y)
+    sizes = [20, 33, 5]
+    X, y = make_data(sizes, 203)
+    alone = trained(1, X, y, sizes, "float64", 16)
+    others = set(threading.enumerate())
+    started = threads_that_start(n_started)
+    without = trained(3, X, y, sizes, "float64", 16)
     assert len(started) == n_started
+    for one, other in zip(alone, without, strict=True):
+        assert one.tobytes() == other.tobytes()
     time.sleep(0.1)
     assert set(threading.enumerate()) <= others
-    assert np.array_equal(net.weights[0], before)
+
+
+@pytest.mark.parametrize("run_seconds", [0.1, 0])
+def test_one_thread_starts_none(run_seconds, monkeypatch, make_data, threads_that_start):
+    monkeypatch.setattr(run, "RUN_SECONDS", run_seconds)
+    started = threads_that_start(10)
+    X, y = make_data([20, 33, 5], 640)
+    options = {"n_threads": 1, "random_state": 0}
+    for net in (NeuralNet([20, 33, 5], **options), MLP([20, 33, 5], **options)):
+        net.fit(X, y, epochs=2, batch_size=128, verbose=True)
+        net.predict(X)
+        net.score(X, y)
+    assert not started
+
+
+WITHOUT_THREADS = """
+import numpy as np, os, resource, threading
+from fastmlp import MLP, NeuralNet
+from fastmlp.core import processor, run
+processor.usable_threads = lambda: 2
+X, y = np.random.default_rng(0).random((600, 20)), np.arange(600) % 5
+nets = [NeuralNet([20, 64, 5], n_threads=n, random_state=0) for n in (2, 2, 1)]
+nets[0].fit(X, y, epochs=2, batch_size=600)
+if os.getuid() == 0:
+    os.setresuid(65534, 65534, 65534)  # there is no limit to root
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+try:
+    threading.Thread(target=int).start()
+    print("started")
+except RuntimeError:
+    print("refused")
+for seconds, net in zip((0.1, 0), nets[1:]):
+    run.RUN_SECONDS = seconds
+    net.fit(X, y, epochs=2, batch_size=600)
+    assert np.array_equal(net.weights[0], nets[0].weights[0])
+    assert np.array_equal(net.predict(X), nets[0].predict(X))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit is Linux's")
+def test_fit_where_the_system_lets_no_thread_start():
+    run_it = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THREADS], capture_output=True, text=True, check=True
+    )
+    assert run_it.stdout == "refused\n"
+
+
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_first_row_that_is_not_finite_is_named(sparse, n_threads, make_data):
+    """However the rows are shared out, and however long the runs are."""
+    X, y = make_data([30, 16, 5], 2000)
+    X[[1300, 70, 66, 1999], 3] = np.nan
+    if sparse:
+        X = pytest.importorskip("scipy.sparse").csr_array(X)
+    net = NeuralNet([30, 16, 5], n_threads=n_threads, random_state=0)
+    with pytest.raises(ValueError, match="row 66 "):
+        net.predict(X)
 
 
 @pytest.mark.usefixtures("eight_processors")
@@ -285,38 +370,54 @@ def test_as_many_threads_as_asked_for_really_predict(make_data, monkeypatch):
     assert sorted(shares) == [(0, 166), (166, 333), (333, 500)]
 
 
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_long_step_is_told_to_stop_and_what_it_changed_is_put_back(
-    n_threads, monkeypatch, make_data
-):
-    stopped, deadline = [], time.perf_counter() + 5
+@njit(nogil=True)
+def until_stopped(worker, team, parameters, most):
+    """Change a parameter, wait for a signal, and change it again; return whether it came."""
+    parameters[worker] += 1
+    waited = 0
+    while not barrier.stopped(team) and waited < most:
+        waited += 1
+    parameters[worker] += 1
+    return waited < most
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """Let a step end when it is told to; return a list of whether each worker was."""
+    stopped = []
 
     def endless(worker, n_workers, team, parameters, *rest):
         if rest[-2] > 0:  # not the call that compiles
-            parameters[worker] += 1
-            while team[barrier.STOPPED] == 0 and time.perf_counter() < deadline:
-                time.sleep(0.001)
-            time.sleep(0.1)
-            parameters[worker] += 1
-            stopped.append(team[barrier.STOPPED])
+            # In one expression of C code, after which the interrupt is raised.
+            stopped.extend(map(until_stopped, [worker], [team], [parameters], [MOST]))
         return 0.0
 
+    until_stopped(0, barrier.new_team(), np.zeros(1), 10)  # compiles
     monkeypatch.setattr(run, "train_steps", endless)
     monkeypatch.setattr(run, "RUN_SECONDS", 0)  # shorter than any step
+    return stopped
+
+
+MOST = 10**10  # some seconds
+
+
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_long_step_is_told_to_stop_and_what_it_changed_is_put_back(n_threads, endless, make_data):
     X, y = make_data([10, 5], 100)
     net = NeuralNet([10, 5], n_threads=n_threads, random_state=0)
     before = net.weights[0].copy()
-    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
-    timer.start()
+    fired, timer = interrupted_after(0.2)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y)
+    assert time.perf_counter() - fired[0] < 0.5
     timer.join()
-    assert stopped == [1] * n_threads
+    assert endless == [True] * n_threads
     assert np.array_equal(net.weights[0], before)
 
 
 def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
-    wait, calls, done = run._wait, [], []
+    wait, calls, done = workers.wait_for, [], []
 
     def interrupted_at_first(*arguments):
         calls.append(arguments)
@@ -329,9 +430,9 @@ def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
         done.append(worker)
         return 0.0
 
-    monkeypatch.setattr(run, "_wait", interrupted_at_first)
+    monkeypatch.setattr(workers, "wait_for", interrupted_at_first)
     with pytest.raises(KeyboardInterrupt):
-        run._together(2, task)
+        workers.together(2, task)
     assert done == [0, 1]
 
 
@@ -400,6 +501,9 @@ def test_usable_threads_heeds_the_quota_of_every_control_group_above(groups, mon
 
     monkeypatch.setattr(processor.Path, "read_text", read_text)
     monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 64)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("_numba_threads", "_library_threads"):
+        monkeypatch.setattr(processor, name, lambda: float("inf"))
     for name in ("process_cpu_count", "cpu_count"):
         monkeypatch.setattr(os, name, lambda: 64, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
@@ -443,7 +547,7 @@ def test_several_predictions_at_once_of_one_network(make_data):
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_workers_are_bound_apart_while_they_run_and_their_caller_is_free_again(monkeypatch):
     allowed = os.sched_getaffinity(0)
-    bound = run._together(len(allowed), lambda worker: min(os.sched_getaffinity(0)))
+    bound = workers.together(len(allowed), lambda worker: min(os.sched_getaffinity(0)))
     assert sorted(bound) == sorted(allowed)
     assert os.sched_getaffinity(0) == allowed
 
@@ -451,11 +555,11 @@ def test_workers_are_bound_apart_while_they_run_and_their_caller_is_free_again(m
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run._together(2, failing)
+        workers.together(2, failing)
     assert os.sched_getaffinity(0) == allowed
     monkeypatch.setattr(processor, "CURRENT", None)
     assert processor.here() == -1
-    free = run._together(2, lambda worker: len(os.sched_getaffinity(0)))
+    free = workers.together(2, lambda worker: len(os.sched_getaffinity(0)))
     assert free == [len(allowed)] * 2
 
 

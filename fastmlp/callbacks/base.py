@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import threading
 from typing import Any
 
 from fastmlp.messages import shown
@@ -104,13 +106,11 @@ class Progress(Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Open the bar: of all epochs, or without an end where the samples' number is unknown."""
-        from tqdm import tqdm  # here, because most imports of fastmlp never show a bar
-
         self.close()
         logs = logs or {}
         self._samples, self._before = logs.get("samples"), 0
         total = None if self._samples is None else self._samples * logs.get("epochs", 1)
-        self._bar = tqdm(total=total, unit=" samples", unit_scale=True, file=self.stream)
+        self._bar = bar_class()(total=total, unit=" samples", unit_scale=True, file=self.stream)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Begin where the epoch does, which after a resume is not at 0."""
@@ -129,3 +129,15 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+@functools.cache
+def bar_class() -> Any:
+    """Return tqdm without a thread that watches the bars, and with a lock of this process alone.
+
+    That of tqdm is shared with forked processes: if one is killed while it draws, the others wait
+    for ever.
+    """
+    from tqdm import tqdm  # here, because most imports of fastmlp never show a bar
+
+    return type("Bar", (tqdm,), {"_lock": threading.RLock(), "monitor_interval": 0})

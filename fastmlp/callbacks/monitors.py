@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks
+from fastmlp import checks, forms, schema
 from fastmlp.callbacks.base import Callback
 from fastmlp.messages import short, shown
 from fastmlp.metrics import METRICS
@@ -87,7 +87,9 @@ class Patience(Monitor):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Become again what `state` returned."""
-        self.best, self._wait = state["best"], state["wait"]
+        best = forms.optional(forms.between(-np.inf, np.inf))
+        found = _restored(self, state, {"best": best, "wait": schema.COUNT})
+        self.best, self._wait = found["best"], found["wait"]
 
 
 class EarlyStopping(Patience):
@@ -171,8 +173,13 @@ class EarlyStopping(Patience):
     def restore(self, state: dict[str, Any]) -> None:
         """Become again what `state` returned."""
         super().restore(state)
-        self.best_epoch = state["best_epoch"]
-        self._weights, self._biases = state["weights"], state["biases"]
+        kept = {"best_epoch": forms.optional(schema.COUNT)}
+        if state.get("weights") != []:  # until an epoch is the best
+            for name, views in (("weights", self.model.weights), ("biases", self.model.biases)):
+                kept[name] = forms.each_of([forms.array(v.shape, v.dtype) for v in views])
+        found = _restored(self, state, kept)
+        self.best_epoch = found["best_epoch"]
+        self._weights, self._biases = found.get("weights", []), found.get("biases", [])
 
 
 class ReduceLROnPlateau(Patience):
@@ -249,4 +256,12 @@ class ReduceLROnPlateau(Patience):
     def restore(self, state: dict[str, Any]) -> None:
         """Become again what `state` returned."""
         super().restore(state)
-        self._cooling = state["cooling"]
+        self._cooling = _restored(self, state, {"cooling": schema.COUNT})["cooling"]
+
+
+def _restored(callback: Callback, state: Any, accepted: dict[str, checks.Checker]) -> Any:
+    """Return some fields of what a checkpoint has of a callback; ValueError if they are not its."""
+    try:
+        return forms.fields(accepted)(f"the state of {type(callback).__name__}", state)
+    except (TypeError, ValueError) as error:
+        raise ValueError(short(str(error), 200)) from None

@@ -8,16 +8,11 @@ import math
 import os
 from typing import Any
 
-from fastmlp import checks, files
+from fastmlp import checks, files, saving
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitors import Monitor
-from fastmlp.messages import short, shown
-
-
-def _file_name(path: Any) -> str:
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path is {shown(path)}; accepted is a str or os.PathLike")
-    return os.fspath(path)
+from fastmlp.callbacks.name_pattern import NamePattern
+from fastmlp.messages import short
 
 
 def _can_be_written(path: str) -> None:
@@ -26,6 +21,7 @@ def _can_be_written(path: str) -> None:
         raise ValueError(
             f"path is {short(repr(path), 200)}; accepted is a file in a folder that exists"
         )
+    files.check_writable(path)
 
 
 class ModelCheckpoint(Monitor):
@@ -38,7 +34,10 @@ class ModelCheckpoint(Monitor):
     Parameters
     ----------
     path : str or os.PathLike
-        Overwritten each time.
+        Overwritten each time. The file's name may have fields in braces, as in Keras:
+        ``"net-{epoch:02d}-{validation_loss:.3f}.npz"`` keeps a file of each epoch, numbered from
+        1, and the keys of `MLP.history_` are what the epoch recorded. A brace itself is written
+        twice. ``resume=True`` then goes on from the newest of these files.
     every : int, default 1
         Of at least 1: after how many epochs each.
     monitor : str, optional
@@ -70,18 +69,43 @@ class ModelCheckpoint(Monitor):
         mode: str = "auto",
     ):
         super().__init__("loss" if monitor is None else monitor, mode)
-        self.path, self.every = _file_name(path), checks.whole_number("every", every, 1)
+        self.path, self.every = files.file_name(path), checks.whole_number("every", every, 1)
         self.only_better = monitor is not None
+        self._name = NamePattern(self.path)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Refuse what could not be written."""
         super().on_train_begin(logs)
-        _can_be_written(self.path)
+        if logs is not None and "greater_is_better" in logs:
+            self._name.check_fields(logs["greater_is_better"])
+        _can_be_written(self._name.example())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Write the model, if it is time."""
         if (epoch + 1) % self.every == 0 and (not self.only_better or self._is_best()):
-            self.model.save(self.path)
+            self.model.save(self._name.of(epoch, logs or {}))
+
+    def latest(self) -> str | None:
+        """Return the path of the newest file that this has written; None if there is none.
+
+        If the name has fields, files that no training can go on from are passed over.
+        """
+        if not self._name.fields:
+            path = self._name.example()
+            return path if os.path.exists(path) else None
+        found: list[tuple[int, int, str]] = []
+        for written, path in self._name.existing():
+            if found and written < found[0][0]:
+                break
+            try:
+                state = saving.read(path)
+            except (OSError, ValueError):
+                continue
+            n_epochs = state["fit"]["epochs_done"] if "fit" in state else 0
+            logs = {name: values[-1] for name, values in state["history_"].items() if values}
+            if n_epochs > 0 and self._name.is_of(path, n_epochs - 1, logs):
+                found.append((written, n_epochs, path))
+        return max(found)[-1] if found else None
 
     def _is_best(self) -> bool:
         """Whether the last of the epochs at which `every` looks is the best.
@@ -120,7 +144,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = _file_name(path)
+        self.path = files.file_name(path)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Refuse what could not be written."""

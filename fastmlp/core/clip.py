@@ -22,22 +22,22 @@ def square_gradients(layers, optimizer, sums, worker, n_workers):
     optimizer : rules.Optimizer
         Its `gradients` are read; its `squares` overwritten: for each layer a sum for every
         `MOST_ROWS` inputs and one for the biases, which no number of workers changes.
-    sums : float64 array
+    sums : float64 array of at least `norms.RUNNING_SUMS`
         The worker's own; overwritten.
     worker, n_workers : int
     """
     for l in range(len(layers)):
         layer = layers[l]
         first, last = share(layer.n_in, worker, n_workers)
-        size = MOST_ROWS * layer.stride_out
+        n = (layer.n_out + MOST_ROWS - 1) // MOST_ROWS * MOST_ROWS  # the same for any vector width
         for block in range(first // MOST_ROWS, (last + MOST_ROWS - 1) // MOST_ROWS):
-            begin = layer.weights_at + block * size
+            begin = layer.weights_at + block * MOST_ROWS * layer.stride_out
             optimizer.squares[layer.squares_at + block] = sum_of_squares(
-                optimizer.gradients, begin, begin + size, sums
+                optimizer.gradients, begin, MOST_ROWS, layer.stride_out, n, sums
             )
         if worker == 0:
             optimizer.squares[layer.squares_at + layer.padded_in // MOST_ROWS] = sum_of_squares(
-                optimizer.gradients, layer.biases_at, layer.biases_at + layer.stride_out, sums
+                optimizer.gradients, layer.biases_at, 1, layer.stride_out, n, sums
             )
 
 

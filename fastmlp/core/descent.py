@@ -11,8 +11,10 @@ import numpy as np
 from fastmlp.core.rules import (
     FIRST_MOMENT,
     PER_STEP,
+    ROWS,
     SECOND_MOMENT,
     SGD,
+    STEPS,
     Optimizer,
     PlainOptimizer,
 )
@@ -35,12 +37,14 @@ class Descent:
 
     Attributes
     ----------
-    taken : int
-        How many steps there have been.
+    rate : float or callable
+        Of every step, or what returns it for one: 0 for the first of this object.
     rate_factor : float
         What every rate is multiplied by.
     first, second : arrays
         The moments, laid out as the network's parameters; empty where the rule has none.
+    counts : int64 array
+        The steps taken and the rows trained on, see `rules.Optimizer`. The kernels advance them.
     """
 
     START: Any = {"taken": 0, "powers": [1.0, 1.0], "rate_factor": 1.0}
@@ -55,51 +59,56 @@ class Descent:
     ):
         self.network, self.kind = network, kind
         self.momentum, self.decay, self.epsilon = momentum, decay, epsilon
+        self._betas = np.array([[momentum], [decay]])
+        self._corrects = kind in FIRST_MOMENT & SECOND_MOMENT  # as Adam and AdamW do
         none = np.empty(0, network.dtype)
         self.first = network.like_parameters() if kind in FIRST_MOMENT else none
         self.second = network.like_parameters() if kind in SECOND_MOMENT else none
+        self.counts = np.zeros(2, np.int64)
         self.state = self.START
-        self.begin(0.0)
+        self.rate: float | Callable[[int], Any] = 0.0
+        self.clip_norm = NONE
+        self._gradients, self._squares = none, np.zeros(0)
 
-    def begin(self, rate: float | Callable[[int], Any], clip_norm: float = NONE) -> None:
-        """Set what holds for the steps to come: the learning rate, and the gradients' largest norm.
+    def clip(self, norm: float) -> None:
+        """Set the largest norm of the gradients, infinity for none."""
+        clips = norm < NONE
+        if clips != (self.clip_norm < NONE):
+            none = np.empty(0, self.network.dtype)
+            self._gradients = self.network.like_parameters() if clips else none
+            self._squares = np.zeros(self.network.n_squares if clips else 0)
+        self.clip_norm = norm
 
-        Parameters
-        ----------
-        rate : float or callable
-            Of every step, or what returns it for one: 0 for the first that this object sees.
-        clip_norm : float
-            Infinity for none.
-        """
-        self.rate, self.clip_norm = rate, clip_norm
-        clips = clip_norm < NONE
-        none = np.empty(0, self.network.dtype)
-        self._gradients = self.network.like_parameters() if clips else none
-        self._squares = np.zeros(self.network.n_squares if clips else 0)
+    @property
+    def taken(self) -> int:
+        """How many steps there have been."""
+        return int(self.counts[STEPS])
+
+    @property
+    def seen(self) -> int:
+        """How many rows were trained on."""
+        return int(self.counts[ROWS])
 
     @property
     def is_plain(self) -> bool:
         """Whether this is SGD, with l2 at most."""
         return self.kind == SGD and self.clip_norm == NONE and self.network.is_plain
 
-    @property
-    def _corrects(self) -> bool:
-        """Whether the rule makes up for what its moments have not yet seen: Adam, AdamW."""
-        return self.kind in FIRST_MOMENT & SECOND_MOMENT
-
     def steps(self, n: int, plain: bool) -> Optimizer | PlainOptimizer:
-        """Return what kernels need for the next n steps, which only `taken_steps` counts."""
+        """Return what kernels need for the next n steps."""
         table = np.ones((n, PER_STEP))
         table[:, 0] = self._rates(n)
         if self._corrects:
-            table[:, 1] = 1 / (1 - self._next_powers(0, n))
-            table[:, 2] = 1 / np.sqrt(1 - self._next_powers(1, n))
+            rest = 1 - self._next_powers(n)
+            np.sqrt(rest[1], out=rest[1])
+            np.divide(1, rest.T, out=table[:, 1:])
         if plain:
-            return PlainOptimizer(table.reshape(-1), self._gradients)
+            return PlainOptimizer(table.reshape(-1), self._gradients, self.counts)
         return Optimizer(
             self.kind, self.momentum, self.decay, self.epsilon, self.clip_norm,
             self.network.is_constrained,
             table.reshape(-1), self.first, self.second, self._gradients, self._squares,
+            self.counts,
         )  # fmt: skip
 
     def _rates(self, n: int) -> Any:
@@ -115,20 +124,25 @@ class Descent:
         """The learning rate of the next step."""
         return float(np.ravel(self._rates(1))[0])
 
-    def _next_powers(self, which: int, n: int) -> np.ndarray:
-        """Return beta**t of the next n steps, by one multiplication a step, however many at once.
+    @property
+    def _powers(self) -> list[float]:
+        """``[beta1**taken, beta2**taken]``; of rules without these, whatever was set."""
+        since = self.taken - self._known_at
+        return (
+            self._known if since == 0 or not self._corrects else self._ahead[:, since - 1].tolist()
+        )
 
-        NumPy's power differs in the last bit from processor to processor.
+    def _next_powers(self, n: int) -> np.ndarray:
+        """Return both betas to the power t of the next n steps, one multiplication a step.
+
+        So they do not depend on how many steps are computed together, as NumPy's power would, which
+        also differs in the last bit from processor to processor.
         """
-        factors = np.full(n, (self.momentum, self.decay)[which])
-        factors[:1] *= self._powers[which]
-        return np.multiply.accumulate(factors)
-
-    def taken_steps(self, n: int) -> None:
-        """Count n more steps."""
-        if self._corrects:
-            self._powers = [float(self._next_powers(which, n)[-1]) for which in (0, 1)]
-        self.taken += n
+        self._known, self._known_at = self._powers, self.taken
+        factors = self._betas.repeat(n, axis=1)
+        factors[:, 0] *= self._known
+        self._ahead = np.multiply.accumulate(factors, axis=1)
+        return self._ahead
 
     @property
     def state(self) -> dict[str, Any]:
@@ -139,7 +153,8 @@ class Descent:
 
     @state.setter
     def state(self, state: dict[str, Any]) -> None:
-        self.taken, self._powers = state["taken"], list(state["powers"])
+        self.counts[STEPS] = self._known_at = state["taken"]
+        self._known = state["powers"]
         self.rate_factor = state["rate_factor"]
 
 

@@ -102,7 +102,7 @@ def gather(layer, X, scaling, order, start, activations, first, last):
             broken |= value - value != 0  # NaN and infinity alone
         if len(scaling) > 0:
             broken |= scale(a, scaling)
-        if broken:
+        if broken and refused == 0:
             refused = row + 1
     return refused
 

@@ -5,39 +5,120 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
+import pickle
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numba
 from numba import njit
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core import config
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    NullCache,
+    _CacheLocator,
+)
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.extending import overload
+from numba.misc.appdirs import AppDirs
 
 from fastmlp.core import processor
+
+CORE = "fastmlp.core"
+CHECKSUM = hashlib.sha256
+CHECKSUM_SIZE = CHECKSUM().digest_size
+
+if config.DISABLE_JIT:
+    raise ImportError(
+        f"NUMBA_DISABLE_JIT is {config.DISABLE_JIT}; accepted is 0, because the kernels of fastmlp "
+        "exist in compiled code alone"
+    )
 
 
 def _digest(*parts: Any) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def _sources() -> str:
-    """Return a digest of the core's source files: what is inlined into an entry point."""
-    folder = Path(__file__).parent
-    return _digest(*((path.name, path.read_bytes()) for path in sorted(folder.glob("*.py"))))
+def _files(folder: Any, name: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the content of every source file in a folder, with those below it."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        path = f"{name}/{entry.name}"
+        if entry.name.endswith((".py", ".pyc")):
+            yield path, entry.read_bytes()
+        elif entry.name != "__pycache__" and entry.is_dir():
+            yield from _files(entry, path)
 
 
-_SOURCES = _sources()
+def _sources(folder: Any) -> str | None:
+    """Return a digest of the core's source files: what is inlined into an entry point.
+
+    `folder` is a path, or what `importlib.resources` has for a folder inside an archive. None
+    where no source can be read.
+    """
+    with contextlib.suppress(OSError):
+        files = list(_files(folder))
+        return _digest(*files) if files else None
+    return None
+
+
+_SOURCES = _sources(resources.files(CORE))
+
+
+class _Folder(_CacheLocator):
+    """The first folder that can be written: of `NUMBA_CACHE_DIR`, the sources, the user."""
+
+    def __init__(self, path: Path):
+        self._path = str(path)
+
+    @classmethod
+    def from_function(cls, function: Callable, file: str) -> _Folder | None:
+        """Return the folder for a function of this file, None where there is none."""
+        sources = Path(file).parent
+        # An archive may lie elsewhere in every job: there the folder is named by what is in it.
+        name, beside = f"core_{_SOURCES}", []
+        if sources.is_dir():
+            name, beside = cls.get_suitable_cache_subpath(file), [sources / "__pycache__"]
+        chosen = [Path(config.CACHE_DIR, name)] if config.CACHE_DIR else []
+        users = Path(AppDirs(appname="numba", appauthor=False).user_cache_dir, name)
+        for path in (*chosen, *beside, users):
+            folder = cls(path)
+            with contextlib.suppress(OSError):
+                folder.ensure_cache_path()
+                return folder
+        return None
+
+    def get_cache_path(self) -> str:
+        """Return its path."""
+        return self._path
+
+    def get_source_stamp(self) -> str | None:
+        """Return what the files depend on."""
+        return _SOURCES
+
+    def get_disambiguator(self) -> str:
+        """Return nothing: `_Entries` names the files."""
+        return ""
+
+
+class _InFolder(CompileResultCacheImpl):
+    """What compiled code is as bytes, and where it is kept."""
+
+    _locator_classes = [_Folder]
 
 
 class _Entries(IndexDataCacheFile):
     """One file for each compiled signature, named after all that its machine code depends on.
 
     Numba's own index maps keys to numbered files, and two processes that write it at once can
-    exchange their numbers; a file named by its key has no such race and needs no index.
+    exchange their numbers; a file named by its key has no such race and needs no index. A file
+    begins with a checksum of its name and its content, because damaged machine code would end the
+    process that runs it.
     """
 
     def __init__(self, folder: str, name: str):
@@ -50,18 +131,25 @@ class _Entries(IndexDataCacheFile):
 
     def load(self, key: Any) -> Any:
         """Return what was saved under `key`, None where there is nothing that can be read."""
+        name = self._file_name(key)
         try:
-            return self._load_data(self._file_name(key))
-        except Exception:  # missing, cut short, or of another Numba: compile anew
+            content = memoryview((self.folder / name).read_bytes())
+            checksum, data = content[:CHECKSUM_SIZE], content[CHECKSUM_SIZE:]
+            return pickle.loads(data) if checksum == _checksum(name, data) else None
+        except Exception:  # missing, or of another Numba: compile again
             return None
 
     def save(self, key: Any, data: Any) -> None:
         """Write `data` under `key`, whole or not at all; a full disk only costs the next start."""
+        name = self._file_name(key)
         with contextlib.suppress(OSError):
-            self._save_data(self._file_name(key), data)
-            for path in self.folder.glob(f"{self.name}.*.nbc"):
+            content = self._dump(data)
+            with self._open_for_write(str(self.folder / name)) as file:
+                file.write(_checksum(name, content))
+                file.write(content)
+            for path in self.folder.glob(f"{self.name}.*.nbc*"):
                 if not path.name.startswith(f"{self.name}.{_SOURCES}."):
-                    path.unlink()  # of sources that are no more
+                    path.unlink(missing_ok=True)  # of sources that are no more
 
     def flush(self) -> None:
         """Remove every entry of these sources."""
@@ -69,8 +157,16 @@ class _Entries(IndexDataCacheFile):
             path.unlink(missing_ok=True)
 
 
+def _checksum(name: str, data: Any) -> bytes:
+    checksum = CHECKSUM(name.encode())
+    checksum.update(data)
+    return checksum.digest()
+
+
 class _Cache(FunctionCache):
     """Numba's function cache, with files that also depend on the sources of every callee."""
+
+    _impl_class = _InFolder
 
     def __init__(self, function: Callable):
         super().__init__(function)
@@ -85,6 +181,41 @@ class _Cache(FunctionCache):
             return super().load_overload(signature, target)
         except Exception:  # what was loaded is not compiled code
             return None
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        """Save the compiled code of a signature, where the folder is still there."""
+        with contextlib.suppress(OSError):
+            super().save_overload(signature, data)
+
+
+class _NoCache(NullCache):
+    """No cache: before a process compiles for the first time it is told so, and why."""
+
+    told = False
+
+    def __init__(self, reason: str):
+        self._reason = reason
+
+    def load_overload(self, signature: Any, target: Any) -> None:
+        """Return None: compile."""
+        if not _NoCache.told:
+            _NoCache.told = True
+            warnings.warn(
+                f"fastmlp compiles for several seconds in every process, because {self._reason}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+
+def _cache_of(function: Callable) -> _Cache | _NoCache:
+    if _SOURCES is None:
+        return _NoCache("its source files, which say whether kept code is current, cannot be read")
+    try:
+        return _Cache(function)
+    except RuntimeError:
+        return _NoCache(
+            "no folder to keep compiled code in can be written; set NUMBA_CACHE_DIR to one"
+        )
 
 
 class _Linked(JITCodeLibrary):
@@ -199,8 +330,5 @@ def kernel(function: Callable | None = None, *, entry: bool = False, inline: boo
         options["inline"] = "always"
     dispatcher = njit(**options)(function)
     if entry:
-        try:
-            dispatcher._cache = _Cache(function)
-        except RuntimeError:  # no folder can be written: compile in every process
-            pass
+        dispatcher._cache = _cache_of(function)
     return dispatcher

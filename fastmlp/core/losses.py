@@ -36,7 +36,7 @@ class Loss(NamedTuple):
 class Targets(NamedTuple):
     """What the network ought to give for every sample."""
 
-    labels: np.ndarray  # int64: the class of each; empty unless the loss is softmax
+    labels: np.ndarray  # int64: the class of each, for softmax; or empty
     values: np.ndarray  # of the network's dtype, flat: a number for each output; or empty
     weights: np.ndarray  # float64: what each sample counts; empty where all count 1
 
@@ -108,16 +108,16 @@ predict_mean = by_type(is_plain, _predict_probabilities, _predict_mean)
 def _inner_product(loss, z, n_out, targets, row):
     """Return ``sum over j of t[j] z[j]`` for the targets t of this row of X."""
     total = 0.0
-    if loss.kind == SOFTMAX:
+    if len(targets.labels) > 0:
         total = np.float64(z[targets.labels[row]])
-        if loss.parameter != 0:  # t = (1 - smoothing) onehot + smoothing / n_out
-            mean = 0.0
-            for j in range(n_out):
-                mean += z[j]
-            total += loss.parameter * (mean / n_out - total)
     else:
         for j in range(n_out):
             total += np.float64(targets.values[row * n_out + j]) * z[j]
+    if loss.kind == SOFTMAX and loss.parameter != 0:  # of (1 - smoothing) t + smoothing / n_out
+        mean = 0.0
+        for j in range(n_out):
+            mean += z[j]
+        total += loss.parameter * (mean / n_out - total)
     return total
 
 
@@ -155,16 +155,17 @@ def _derive(loss, means, n_out, targets, row):
         for j in range(n_out):
             r = np.float64(means[j]) - np.float64(targets.values[row * n_out + j])
             means[j] = _of_residual(loss, r)[1]
-    elif loss.kind == SOFTMAX:
-        if loss.parameter == 0:
-            means[targets.labels[row]] -= 1
-        else:
-            for j in range(n_out):
-                means[j] -= means.dtype.type(loss.parameter / n_out)
-            means[targets.labels[row]] -= means.dtype.type(1 - loss.parameter)
+        return
+    share = means.dtype.type(1)
+    if loss.kind == SOFTMAX and loss.parameter != 0:
+        share = means.dtype.type(1 - loss.parameter)
+        for j in range(n_out):
+            means[j] -= means.dtype.type(loss.parameter / n_out)
+    if len(targets.labels) > 0:
+        means[targets.labels[row]] -= share
     else:
         for j in range(n_out):
-            means[j] -= targets.values[row * n_out + j]
+            means[j] -= share * targets.values[row * n_out + j]
 
 
 def _probabilities_and_loss(loss, z, n_out, targets, row):

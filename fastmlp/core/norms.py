@@ -10,38 +10,52 @@ RUNNING_SUMS = 128  # a power of two; 64 and 256 measured slower
 
 
 @kernel
-def sum_of_squares(array, begin, end, sums):
-    """``sum over k of array[k]**2`` for begin <= k < end, in float64 and in one order.
+def sum_of_squares(array, begin, n_rows, stride, n, sums):
+    """``sum over r < n_rows and j < n of array[begin + r * stride + j]**2``, in float64.
 
-    In a single running sum each addition waits for the one before. Here there are n, and element
-    begin + i goes into number i modulo n; then the upper half of them is added to the lower until
-    one is left. So n alone decides the order, and not the lanes of a vector.
+    In a single running sum each addition waits for the one before. Here there are `RUNNING_SUMS`,
+    and they take turns, as if the rows had no gaps between them: element j of row r goes into
+    number ``(r * n + j) % RUNNING_SUMS``. Then the upper half of them is added to the lower until
+    one is left. So the order depends on n alone, and not on the stride, which differs between
+    vector widths.
 
     Parameters
     ----------
     array : flat array
-    begin, end : int
-    sums : float64 array of `RUNNING_SUMS`
-        Overwritten.
+    begin, n_rows, stride, n : int
+    sums : float64 array of at least `RUNNING_SUMS`
+        Its first `RUNNING_SUMS` elements are overwritten.
 
     Returns
     -------
     float
         NaN or infinity where one is among the elements.
     """
-    n = len(sums)
-    for s in range(n):
+    for s in range(RUNNING_SUMS):
         sums[s] = 0
-    for at in range(begin, end, n):
-        x = array[at : min(at + n, end)]
-        for s in range(len(x)):
-            value = np.float64(x[s])
-            sums[s] += value * value
-    while n > 1:
-        n //= 2
-        for s in range(n):
-            sums[s] += sums[n + s]
+    if stride == n:  # the same elements as one long row, which takes fewer calls
+        n_rows, n = 1, n_rows * n
+    for r in range(n_rows):
+        at, turn = begin + r * stride, r * n % RUNNING_SUMS
+        end = at + n
+        while at < end:
+            x = array[at : min(at + RUNNING_SUMS - turn, end)]
+            _add_squares(x, sums[turn : turn + len(x)])
+            at += len(x)
+            turn = 0
+    left = RUNNING_SUMS
+    while left > 1:
+        left //= 2
+        for s in range(left):
+            sums[s] += sums[left + s]
     return sums[0]
+
+
+@kernel
+def _add_squares(x, sums):
+    for s in range(len(x)):
+        value = np.float64(x[s])
+        sums[s] += value * value
 
 
 @kernel

@@ -8,12 +8,16 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import mmap
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
+import numba
 from numba.core import config
 from numba.core.codegen import get_host_cpu_features
 
@@ -79,11 +83,54 @@ def _quota() -> float:
     return granted
 
 
+def _openmp_threads() -> float:
+    """Return what ``OMP_NUM_THREADS`` says of the outermost of nested regions ("4", "4,2")."""
+    try:
+        threads = int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0])
+    except ValueError:
+        return float("inf")
+    return threads if threads > 0 else float("inf")
+
+
+def _numba_threads() -> float:
+    """Return what ``numba.set_num_threads`` was told, without starting Numba's threads."""
+    try:
+        numba.threading_layer()
+    except ValueError:  # they have not been started, as set_num_threads does
+        return float("inf")
+    return numba.get_num_threads()
+
+
+@functools.cache
+def _libraries(controller: Callable[[], Any]) -> tuple[Any, ...]:
+    """Return the thread pools of BLAS and OpenMP that are loaded; looking takes milliseconds."""
+    return tuple(controller().lib_controllers)
+
+
+def _library_threads() -> float:
+    """Return what ``threadpool_limits`` has limited all libraries to, infinity if nothing.
+
+    A library that runs as many threads as an environment variable of its own says, such as
+    ``OPENBLAS_NUM_THREADS``, tells nothing of the others.
+    """
+    controller = getattr(sys.modules.get("threadpoolctl"), "ThreadpoolController", None)
+    if controller is None:
+        return float("inf")
+    numbers = [
+        number
+        for library in _libraries(controller)
+        if (number := library.get_num_threads()) is not None
+        and os.environ.get(f"{library.internal_api.upper()}_NUM_THREADS") != str(number)
+    ]
+    return max(numbers, default=float("inf"))
+
+
 def usable_threads() -> int:
     """Return how many threads this process may really run at once.
 
-    The smallest of the processors it is bound to, its control group's quota and
-    ``NUMBA_NUM_THREADS``; at least 1.
+    The smallest of the processors it is bound to, its control group's quota,
+    ``NUMBA_NUM_THREADS``, ``OMP_NUM_THREADS``, and what ``numba.set_num_threads`` and
+    ``threadpoolctl.threadpool_limits`` were told; at least 1.
     """
     if hasattr(os, "process_cpu_count"):  # Python 3.13
         processors = os.process_cpu_count() or 1
@@ -91,7 +138,8 @@ def usable_threads() -> int:
         processors = len(os.sched_getaffinity(0))
     else:
         processors = os.cpu_count() or 1
-    return max(1, int(min(processors, _quota(), config.NUMBA_NUM_THREADS)))
+    told = (config.NUMBA_NUM_THREADS, _openmp_threads(), _numba_threads(), _library_threads())
+    return max(1, int(min(processors, _quota(), *told)))
 
 
 def _current() -> Callable[[], int] | None:
@@ -115,13 +163,16 @@ def allowed() -> set[int]:
 def bind(allowed: set[int], home: int, worker: int) -> None:
     """Bind the calling thread to the allowed processor so many places on from `home`.
 
-    Some systems start, wake or move a thread to where another one runs, and take long to find
-    that a processor is idle. Does nothing where a thread cannot be bound, or `home` is unknown.
+    After the highest comes the lowest, so processes with different homes do not all put their
+    second worker on the lowest. Some systems start, wake or move a thread to where another one
+    runs, and take long to find that a processor is idle. Does nothing where a thread cannot be
+    bound, or `home` is unknown.
     """
     if home in allowed:
-        places = [home, *sorted(allowed - {home})]
+        places = sorted(allowed)
+        place = (places.index(home) + worker) % len(places)
         with contextlib.suppress(OSError):  # not permitted: it stays where it is
-            os.sched_setaffinity(0, {places[worker % len(places)]})
+            os.sched_setaffinity(0, {places[place]})
 
 
 def unbind(allowed: set[int]) -> None:
@@ -129,6 +180,27 @@ def unbind(allowed: set[int]) -> None:
     if allowed:
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, allowed)
+
+
+def memory_file(size: int) -> tuple[IO[bytes], mmap.mmap] | None:
+    """Return a new file of so many zeros and the memory that it shares, None where there is none.
+
+    The file lies in memory where the system can do that. Writing to it does not block, as
+    `signal.set_wakeup_fd` demands.
+    """
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        if hasattr(os, "memfd_create"):
+            file: IO[bytes] = open(os.memfd_create("fastmlp"), "r+b", buffering=0)
+        else:
+            file = tempfile.TemporaryFile(buffering=0)
+        stack.enter_context(file)
+        file.truncate(size)
+        if sys.platform != "win32":  # there it is asked of sockets alone
+            os.set_blocking(file.fileno(), False)
+        memory = mmap.mmap(file.fileno(), size)
+        stack.pop_all()
+        return file, memory
+    return None
 
 
 CURRENT = _current()

@@ -27,6 +27,8 @@ SECOND_MOMENT = {RMSPROP, ADAGRAD, ADAM, ADAMW}
 
 #: Numbers of each step in `Optimizer.steps`, in this order.
 PER_STEP = 3
+#: Where `Optimizer.counts` has the steps that were taken, and the rows that were trained on.
+STEPS, ROWS = 0, 1
 
 
 class PlainOptimizer(NamedTuple):
@@ -34,6 +36,7 @@ class PlainOptimizer(NamedTuple):
 
     steps: np.ndarray  # as in `Optimizer`
     gradients: np.ndarray  # empty
+    counts: np.ndarray  # as in `Optimizer`
 
 
 class Optimizer(NamedTuple):
@@ -50,6 +53,7 @@ class Optimizer(NamedTuple):
     second: np.ndarray  # that of their squares; or empty
     gradients: np.ndarray  # the gradients themselves, where they are clipped; or empty
     squares: np.ndarray  # float64: their sums of squares, part by part; or empty
+    counts: np.ndarray  # int64: `STEPS` and `ROWS` that have changed the parameters so far
 
 
 class Rule(NamedTuple):

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from fastmlp.core import processor
-from fastmlp.core.barrier import ABANDONED, BEGUN, STOPPED, new_team
+from fastmlp.core.barrier import new_team
 from fastmlp.core.descent import Descent
 from fastmlp.core.gather import SparseRows, rows_of
+from fastmlp.core.interrupts import Halted, stopped_by_signals
 from fastmlp.core.lists import DENSE, SPARSE, ZERO_RICH
 from fastmlp.core.losses import Loss, Targets
 from fastmlp.core.product import MOST_ROWS, ROW
 from fastmlp.core.step import Draws, Samples, predict_rows, train_steps
 from fastmlp.core.storage import ForwardSpace, Network, Workspace
+from fastmlp.core.workers import as_a_team, shared_out
 
-LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
 RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
-# The guess for the first run, of a slow core: what a multiply-add takes, what a row takes besides
-# in each layer, and a step. Runs grow from there.
-MULTIPLY_ADD, PER_ROW, PER_STEP = 1e-10, 2e-7, 2e-6  # seconds
+STEP_SECONDS = 0.3  # a longer step is stopped by Ctrl-C, and so copies what it changes before
+# The guess for the first run, of a slow core in float32: what a multiply-add takes; what a row
+# takes besides in each layer, for each unit, and with activations other than relu; and what a step
+# takes besides, and for each parameter. The first run is short, in case the guess is too low.
+MULTIPLY_ADD, PER_ROW, PER_UNIT, PER_ACTIVATION = 1e-10, 2e-7, 1e-9, 2e-8  # seconds
+PER_STEP, PER_PARAMETER = 2e-6, 1e-9
+FIRST_RUN_SECONDS = 0.01
 # A second worker gains from where its share of a step takes a few microseconds, for two meetings
 # take one, and its share of the whole call half a millisecond, for a thread's start takes a tenth.
 STEP_SHARE = 1e5  # multiply-adds
@@ -49,7 +52,7 @@ class NotFinite(Exception):
 
 
 class Diverged(Exception):
-    """A loss is not finite; the parameters are those that it was found with."""
+    """Something is not finite, and training ends; the message names it."""
 
 
 @functools.cache
@@ -93,103 +96,6 @@ def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> 
     return ZERO_RICH if n_others < enough * looked_at.size else DENSE
 
 
-def _together(
-    n_workers: int, task: Callable[[int], float], team: np.ndarray | None = None
-) -> list[float]:
-    """Return ``[task(0), task(1), ...]``, called at once: the first here, the others in threads.
-
-    Workers of a team wait for the one that is called here. Where it will not be, because a
-    thread could not start or an interrupt came first, the team is abandoned.
-    """
-    results, errors = [0.0] * n_workers, []
-    running: list[threading.Event] = []
-    home, allowed = processor.here(), processor.allowed()
-
-    def work(worker: int, finished: threading.Event) -> None:
-        try:
-            processor.bind(allowed, home, worker)
-            results[worker] = task(worker)
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            finished.set()
-
-    def settle() -> None:
-        if running:
-            processor.unbind(allowed)
-        if team is not None and team[BEGUN] == 0:
-            team[BEGUN] = ABANDONED
-        _wait(running)
-
-    try:
-        try:
-            for worker in range(1, n_workers):
-                finished = threading.Event()
-                threading.Thread(target=work, args=(worker, finished), daemon=True).start()
-                running.append(finished)
-            if running:
-                processor.bind(allowed, home, 0)
-            results[0] = task(0)
-        finally:
-            settle()
-    finally:
-        settle()  # should an interrupt have come on the way into the first
-    if errors:
-        raise errors[0]
-    return results
-
-
-def _wait(running: list[threading.Event], stop: np.ndarray | None = None) -> None:
-    """Wait until all have finished, and only then let an interrupt through.
-
-    For events and not for threads: until Python 3.12, one whose join was interrupted counts as
-    ended. An interrupt tells the team `stop` to stop.
-    """
-    interrupt = None
-    for finished in running:
-        while not finished.is_set():
-            try:
-                finished.wait(LOOK_UP_SECONDS)
-            except BaseException as error:
-                interrupt = error
-                if stop is not None:
-                    stop[STOPPED] = 1
-    if interrupt is not None:
-        raise interrupt
-
-
-def _stoppable(call: Callable[[], list[float]], team: np.ndarray) -> list[float]:
-    """Return ``call()``, made in a thread, while this one waits: an interrupt stops the team."""
-    results: list[list[float]] = []
-    errors: list[BaseException] = []
-    go, finished = threading.Event(), threading.Event()
-    running: list[threading.Event] = []
-
-    def work() -> None:
-        go.wait()
-        try:
-            if running:
-                results.append(call())
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            finished.set()
-
-    try:
-        try:
-            threading.Thread(target=work, daemon=True).start()
-            running.append(finished)  # from here on it will be waited for, and so may begin
-        finally:
-            go.set()
-            _wait(running, team)
-    finally:
-        go.set()
-        _wait(running, team)
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
 class Pace:
     """How long a step takes, by guess and then by measurement.
 
@@ -200,49 +106,67 @@ class Pace:
     """
 
     def __init__(self, network: Network, batch_size: int):
-        of_a_row = network.multiply_adds * MULTIPLY_ADD + len(network.weights) * PER_ROW
-        self.step_seconds = batch_size * of_a_row + PER_STEP
+        of_a_row = (
+            network.multiply_adds * MULTIPLY_ADD * network.dtype.itemsize / 4
+            + len(network.weights) * PER_ROW
+            + sum(network.sizes) * (PER_UNIT if network.is_simple else PER_ACTIVATION)
+        )
+        of_a_step = PER_STEP + len(network.parameters) * PER_PARAMETER
+        self.step_seconds = batch_size * of_a_row + of_a_step
+        self.is_guess = True
 
     @property
     def steps(self) -> int:
-        """How many steps make a run of `RUN_SECONDS`; at least 1."""
-        return max(1, min(int(RUN_SECONDS / self.step_seconds), MOST_STEPS))
+        """How many steps make a run of `RUN_SECONDS`, a short one at first; at least 1."""
+        seconds = min(RUN_SECONDS, FIRST_RUN_SECONDS) if self.is_guess else RUN_SECONDS
+        return max(1, min(int(seconds / self.step_seconds), MOST_STEPS))
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a single step takes so long that a signal must stop it, or may do so."""
+        return self.step_seconds > (RUN_SECONDS / 2 if self.is_guess else STEP_SECONDS)
 
     def measured(self, steps: int, seconds: float) -> None:
-        """Heed what a run took; one that was fast by chance makes the next not much longer."""
+        """Take over what a run took; one that was fast by chance makes the next not much longer."""
         self.step_seconds = max(seconds / steps, self.step_seconds / 8)
+        self.is_guess = False
 
 
-def train_epoch(
+def train_run(
     network: Network,
     descent: Descent,
     samples: Samples,
     work: Workspace,
     pace: Pace,
-    report: Callable[[int, float], None] | None = None,
+    first: int = 0,
     loss: float = 0.0,
-) -> float:
-    """Train on every minibatch of ``samples.order`` once, in runs of about `RUN_SECONDS`.
+    stops_within: bool = False,
+) -> tuple[int, float]:
+    """Train on minibatches of ``samples.order``, from number `first` on, for about `RUN_SECONDS`.
 
     Parameters
     ----------
     network : Network
         Its parameters are changed.
     descent : Descent
-        Its moments are changed, and its steps counted.
+        Its moments are changed, and its counts advance with every finished step.
     samples : Samples
     work : Workspace
         Overwritten. It has room for one minibatch and as many workers as train.
     pace : Pace
         Changed by what is measured.
-    report : callable, optional
-        Called after each run with the samples done so far and the sum of the losses.
+    first : int, default 0
+        Below the number of minibatches.
     loss : float, default 0.0
         The sum of the losses of samples before these.
+    stops_within : bool, default False
+        Whether a signal stops the run within a step.
 
     Returns
     -------
-    float
+    last : int
+        The number of the minibatch where the next run begins.
+    loss : float
         `loss` plus the samples' losses, times their weights, each by the parameters of its step.
 
     Raises
@@ -252,58 +176,32 @@ def train_epoch(
     Diverged
         Where a loss is not finite; likewise.
     KeyboardInterrupt
-        After the run in which it came, whose steps are finished, or where a single step takes
-        longer than a run, within the step, which is undone.
+        After the run in which it came, whose steps are finished; or within a step, if it stops
+        there. Then the caller must restore parameters, moments and counts.
+    Halted
+        If it stops within a step, by a signal whose handler raised nothing. Likewise.
     """
-    n_workers, n_samples = len(work.refused), len(samples.order)
-    parameters = network.parameters
-    n_steps = -(-n_samples // samples.batch_size)
-    plain = samples.draws is None
-    # Compiled here, before threads wait for one another.
-    train_steps(0, 1, new_team(), parameters, descent.steps(0, plain), samples, work, 0, 0, 0.0)
-    step = 0
-    while step < n_steps:
-        last = min(step + pace.steps, n_steps)
-        team, optimizer, began = new_team(), descent.steps(last - step, plain), time.perf_counter()
+    n_workers = len(work.refused)
+    last = min(first + pace.steps, -(-len(samples.order) // samples.batch_size))
+    optimizer = descent.steps(last - first, samples.draws is None)
 
-        def task(
-            worker: int, team=team, optimizer=optimizer, first=step, last=last, loss=loss
-        ) -> float:
-            return train_steps(
-                worker, n_workers, team, parameters, optimizer, samples, work, first, last, loss
-            )
+    def task(worker: int, n_workers: int, team: np.ndarray, last: int = last) -> float:
+        return train_steps(
+            worker, n_workers, team, network.parameters, optimizer, samples, work, first, last, loss
+        )
 
-        if pace.step_seconds <= RUN_SECONDS:
-            try:
-                loss = _together(n_workers, task, team)[0]
-            except KeyboardInterrupt:
-                if team[BEGUN] > 0:
-                    descent.taken_steps(last - step)
-                raise
-        else:  # too long to wait for: to be stopped within the step, and then undone
-            with _undone_if_interrupted(parameters, descent.first, descent.second):
-                loss = _stoppable(partial(_together, n_workers, task, team), team)[0]
-        if (work.refused > 0).any():
-            raise NotFinite(int(work.refused.max()) - 1)
-        if work.refused.any():
-            raise Diverged
-        descent.taken_steps(last - step)
-        pace.measured(last - step, time.perf_counter() - began)
-        step = last
-        if report is not None:
-            report(min(step * samples.batch_size, n_samples), loss)
-    return loss
-
-
-@contextlib.contextmanager
-def _undone_if_interrupted(*arrays: np.ndarray) -> Iterator[None]:
-    before = [array.copy() for array in arrays]
-    try:
-        yield
-    except BaseException:
-        for array, copy in zip(arrays, before, strict=True):
-            array[...] = copy
-        raise
+    if pace.is_guess:  # compile now, before threads wait for one another
+        task(0, 1, new_team(), first)
+    began = time.perf_counter()
+    if stops_within:
+        total = stopped_by_signals(partial(as_a_team, n_workers, task))
+    else:
+        total = as_a_team(n_workers, task, new_team())
+    if work.refused.any():
+        rows = work.refused[work.refused > 0] - 1
+        raise NotFinite(int(rows[0])) if len(rows) > 0 else Diverged("the loss")
+    pace.measured(last - first, time.perf_counter() - began)
+    return last, total
 
 
 def predict(
@@ -341,25 +239,48 @@ def predict(
     if blocks > 1:
         n_workers = min(workers_for(n_threads, network, n, n), blocks)
     spaces = [_forward_space(network, X, inputs) for _ in range(n_workers)]
-    at_once = n_workers * max(1, int(RUN_SECONDS / MULTIPLY_ADD / network.multiply_adds))
+
+    def rows(first: int, last: int, worker: int = 0, team: np.ndarray = ALONE) -> float:
+        return predict_rows(
+            team, network.parameters, samples, spaces[worker], predictions, losses, first, last
+        )
+
     try:
-        for start in range(0, n, at_once):
-            stop = min(start + at_once, n)
-            shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
-
-            def task(worker: int, shares: list[int] = shares) -> float:
-                return predict_rows(
-                    ALONE, network.parameters, samples, spaces[worker], predictions, losses,
-                    shares[worker], shares[worker + 1],
-                )  # fmt: skip
-
-            refused = max(_together(n_workers, task)) if n_workers > 1 else task(0)
-            if refused:
-                raise NotFinite(int(refused) - 1)
+        refused = rows(0, n) if blocks == 1 else _predict_in_runs(network, n, n_workers, rows)
     finally:
         if inputs != SPARSE:
             network.give_back(spaces, inputs)
+    if refused:
+        raise NotFinite(int(refused) - 1)
     return predictions, losses
+
+
+def _predict_in_runs(
+    network: Network, n: int, n_workers: int, rows: Callable[[int, int, int, np.ndarray], float]
+) -> float:
+    """Call ``rows(first, last, worker, team)`` for shares of n rows, until one refuses a row.
+
+    Returns what it returned: 1 + the first such row, or 0.
+    """
+    pace, start = Pace(network, PREDICTED_TOGETHER), 0
+    while start < n:
+        steps, began = pace.steps, time.perf_counter()
+        stop = min(start + n_workers * steps * PREDICTED_TOGETHER, n)
+        shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
+
+        def share(worker: int, team: np.ndarray, shares: list[int] = shares) -> float:
+            return rows(shares[worker], shares[worker + 1], worker, team)
+
+        call = partial(shared_out, n_workers, share)
+        try:
+            refused = stopped_by_signals(call) if pace.is_long else call(ALONE)
+        except Halted:  # by a signal that Python goes on after: again, and to the end
+            refused = call(ALONE)
+        if any(refused):
+            return next(row for row in refused if row > 0)
+        pace.measured(steps, time.perf_counter() - began)
+        start = stop
+    return 0
 
 
 def _forward_space(network: Network, X: np.ndarray | SparseRows, inputs: int) -> ForwardSpace:

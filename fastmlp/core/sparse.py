@@ -62,7 +62,7 @@ def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
                 value = value * scaling[layer.n_in + inputs[s]]
             own_values[s] = value
             broken |= value - value != 0
-        if broken:
+        if broken and refused == 0:
             refused = row + 1
     return refused
 

@@ -12,6 +12,7 @@ from fastmlp.core.kernel import kernel
 from fastmlp.core.losses import Loss, Targets, mean_and_loss, predict_mean
 from fastmlp.core.product import share
 from fastmlp.core.rows_phase import forward_rows, rows_phase
+from fastmlp.core.rules import ROWS, STEPS
 from fastmlp.core.weights_phase import weights_phase
 
 ROWS_TOGETHER = 256  # of a worker's share: they stay in the cache from layer to layer
@@ -58,7 +59,8 @@ def train_steps(
     parameters : flat array
         Every layer's weights and biases; changed.
     optimizer : rules.Optimizer
-        What the steps' gradients do; its moments are changed.
+        What the steps' gradients do; its moments are changed, and its counts advance with every
+        step.
     samples : Samples
         Read.
     work : Workspace
@@ -101,6 +103,9 @@ def train_steps(
             worker, n_workers, team, parameters, optimizer, samples, work, n_rows,
             step - first_step, meetings,
         )  # fmt: skip
+        if worker == 0:  # here and not in Python, where an interrupt could come in between
+            optimizer.counts[STEPS] += 1
+            optimizer.counts[ROWS] += n_rows
         meetings += 1
         meet(team, n_workers, meetings)
     return loss

@@ -129,8 +129,16 @@ class Network:
     parameters : flat array
     weights, biases : lists of arrays
         Each layer's, as writable views of shape (n_out, n_in) and (n_out, 1).
+    activations : list of int
+        The code of each layer.
     is_simple : bool
         Whether all activations are identity or relu.
+    is_plain : bool
+        Whether there is nothing but identity and relu, and l2.
+    drops : bool
+        Whether outputs of some layer are dropped.
+    is_constrained : bool
+        Whether units of some layer have a largest norm.
     multiply_adds : int
         Those of a sample's training: forward, weight gradients, deltas of hidden layers.
     """
@@ -149,12 +157,14 @@ class Network:
         self.multiply_adds = 3 * sum(products) - products[0]
         self._table = self._layers_of_one_row()
         self._table["activation"][:-1] = RELU if hidden_activations is None else hidden_activations
+        self.activations = self._table["activation"].tolist()
         self._others = ~np.isin(self._table["activation"], (IDENTITY, RELU))
         self.is_simple = not self._others.any()
         self.regularise()
         self.parameters = self.like_parameters()
         self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
         self.weights, self.biases = self.views(self.parameters)
+        self._padding = [part for part in self._padding_of(self.parameters) if part.size > 0]
 
     def regularise(
         self, l2: Any = 0.0, l1: Any = 0.0, max_norm: Any = np.inf, dropout: Any = 0.0
@@ -165,28 +175,18 @@ class Network:
         """
         self._table["l2"], self._table["l1"] = l2, l1
         self._table["max_norm"], self._table["dropout"] = max_norm, dropout
-        self._table["derived"] = self._others | (self._table["dropout"] > 0)
+        drops = self._table["dropout"] > 0
+        self._table["derived"] = self._others | drops
+        self.drops = bool(drops.any())
+        self.is_constrained = bool((self._table["max_norm"] < np.inf).any())
+        self.is_plain = not (
+            self._table["derived"].any() or self._table["l1"].any() or self.is_constrained
+        )
 
     def like_parameters(self) -> np.ndarray:
         """Return zeros laid out as the parameters, one for each."""
         last = self._table[-1]
         return zeros(int(last["biases_at"] + last["stride_out"]), self.dtype)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is nothing but identity and relu, and l2."""
-        table = self._table
-        return not (table["derived"].any() or table["l1"].any() or self.is_constrained)
-
-    @property
-    def drops(self) -> bool:
-        """Whether outputs of some layer are dropped."""
-        return bool((self._table["dropout"] > 0).any())
-
-    @property
-    def is_constrained(self) -> bool:
-        """Whether units of some layer have a largest norm."""
-        return bool((self._table["max_norm"] < np.inf).any())
 
     @property
     def n_squares(self) -> int:
@@ -213,10 +213,12 @@ class Network:
 
     def clear_padding(self) -> None:
         """Make the padding zero again, which weights that ran to infinity may have spoilt."""
-        for stored, biases, n_in, n_out in self._stored(self.parameters):
-            stored[n_in:] = 0
-            stored[:, n_out:] = 0
-            biases[n_out:] = 0
+        for part in self._padding:
+            part.fill(0)
+
+    def _padding_of(self, flat: np.ndarray) -> Iterator[np.ndarray]:
+        for stored, biases, n_in, n_out in self._stored(flat):
+            yield from (stored[n_in:], stored[:n_in, n_out:], biases[n_out:])
 
     def _layers_of_one_row(self) -> np.ndarray:
         """Return the table of `LAYER` for activations and deltas of a single row."""

@@ -14,10 +14,11 @@ TOLERANCE = 1e-9
 SIZES = [3, 5, 4, 3]
 
 
-def assert_same_training(given, sizes=SIZES, sample_weight=None, n_threads=1, **more):
+def assert_same_training(given, sizes=SIZES, sample_weight=None, n_threads=1, y=None, **more):
     """Train both, compare parameters and losses, and return both with X and y."""
     weights, biases = mlp_cases.parameters(sizes)
-    X, y = mlp_cases.samples(given.get("loss", "softmax"), sizes)
+    X, drawn = mlp_cases.samples(given.get("loss", "softmax"), sizes)
+    y = drawn if y is None else y
     ours = mlp_cases.mlp(weights, biases, {**given, **more}, n_threads=n_threads)
     theirs = TorchMLP(weights, biases, **given)
     order = {"shuffle": False, "sample_weight": sample_weight}
@@ -118,6 +119,13 @@ def test_weighted_samples(loss, clip_norm):
     weight = np.random.default_rng(5).integers(0, 4, mlp_cases.SAMPLES) / 2
     given = settings("adam", activation="silu", loss=loss, clip_norm=clip_norm)
     assert_same_training(given, sample_weight=weight)
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_probabilities_as_targets(label_smoothing):
+    y = np.random.default_rng(6).dirichlet(np.ones(SIZES[-1]), mlp_cases.SAMPLES)
+    given = settings("adam", activation="tanh", loss_options={"label_smoothing": label_smoothing})
+    assert_same_training(given, y=y)
 
 
 def test_weighted_classes():

@@ -121,7 +121,7 @@ class TorchMLP:
     def loss(self, X, y, sample_weight):
         a = self.output(X)
         if self.loss_name == "softmax":
-            y = torch.as_tensor(y, dtype=torch.int64)
+            y = torch.as_tensor(y, dtype=torch.int64 if np.ndim(y) == 1 else torch.float64)
         else:
             y = torch.as_tensor(y, dtype=torch.float64).reshape(a.shape)
         losses = LOSSES[self.loss_name](a, y, **self.loss_options)

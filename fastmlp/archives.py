@@ -1,0 +1,171 @@
+"""Plain values and arrays as one ``.npz``: JSON, and arrays beside it (floor 4).
+
+Nothing of a file that is read is trusted. No pickle is involved, and no memory is asked for that
+the file does not hold itself: members are stored uncompressed, and an array is as large as its
+member.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import zipfile
+from collections.abc import Callable
+from typing import IO, Any
+
+import numpy as np
+
+ARRAY = "array in this file"  # a name, where an array has been
+NETWORK = "network"  # the member that is JSON
+MOST_LEVELS = 100  # of dicts and lists in one another
+LARGEST_INT = 10**40  # above the 128 bits that random states have
+_PLAIN = {float, str, bool, type(None)}  # of which a history may have millions
+
+#: What `numpy.save` writes before the numbers of an array that is not structured.
+HEADER = re.compile(
+    rb"\{'descr': '([<>|=]?[biufcSU]\d{1,9})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:\d{1,18}, ?)*(?:\d{1,18})?)\), *\} *\n"
+)
+
+
+# Writing ------------------------------------------------------------------------------------------
+
+
+def write(file: IO[bytes], state: dict[str, Any]) -> None:
+    """Write plain values; TypeError or ValueError, before anything is written, for others."""
+    arrays: dict[str, Any] = {}
+    text = json.dumps(_without(arrays, state, "", 0))
+    members: dict[str, Any] = {NETWORK: np.array(text)} | arrays
+    np.savez(file, **members)
+
+
+def _without(arrays: dict[str, Any], value: Any, name: str, level: int) -> Any:
+    """Return `value` with the names of arrays in their places, and the arrays in `arrays`."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        return {ARRAY: _put(arrays, value, name)}
+    if isinstance(value, (dict, list, tuple)):
+        if level == MOST_LEVELS:
+            raise ValueError(f"{name[:60]} is nested too deeply; accepted are {MOST_LEVELS} levels")
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        parts = {
+            key: part
+            if type(part) in _PLAIN
+            else _without(arrays, part, f"{name}_{key}" if name else str(key), level + 1)
+            for key, part in items
+        }
+        if not isinstance(value, dict):
+            return list(parts.values())
+        if ARRAY in parts or not all(isinstance(key, str) for key in parts):
+            raise TypeError(
+                f"{name[:60]} has a key that is no str, or {ARRAY!r}, which is reserved"
+            )
+        return parts
+    if not isinstance(value, (str, int, float, type(None))):
+        raise TypeError(
+            f"{name[:60]} is {type(value).__name__}; "
+            "accepted are numbers, strings, arrays, lists and dicts"
+        )
+    if isinstance(value, int) and abs(value) >= LARGEST_INT:
+        raise ValueError(f"{name[:60]} is an int of more than 40 digits, which no file can hold")
+    return value
+
+
+def _put(arrays: dict[str, Any], array: np.ndarray, name: str) -> str:
+    """Add an array to `arrays`, and return its name there."""
+    if array.dtype.kind not in "biufcSU":
+        raise TypeError(f"{name[:60]} is an array of {array.dtype}, which no file can hold")
+    key = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:200]
+    while key in arrays:  # "a_b" in one dict, and "b" in "a" of it
+        key += "_"
+    arrays[key] = np.asarray(array)
+    return key
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def read(file: IO[bytes], translated: Callable[[Any], Any]) -> Any:
+    """Return what `write` wrote.
+
+    `translated` is given the JSON, with the names of arrays in their places, and returns what is to
+    be read: every array of the file, once.
+
+    Raises
+    ------
+    Exception
+        Of any kind, for any other file.
+    """
+    with zipfile.ZipFile(file) as archive:
+        members = _members(file, archive)
+        text = _array(archive, members.pop(NETWORK)).item()
+        state = json.loads(text, parse_int=_whole, object_pairs_hook=_unique)
+        found = _with(archive, members, translated(state), 0)
+    if members:
+        raise ValueError("it has arrays that nothing refers to")
+    return found
+
+
+def _members(file: IO[bytes], archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return the members by name: not compressed, and together no larger than the file."""
+    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    stored = all(
+        info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
+        for info in members.values()
+    )
+    if not stored:
+        raise ValueError("it is compressed")
+    whole = sum(info.file_size for info in members.values()) <= file.seek(0, io.SEEK_END)
+    if not whole or len(members) != len(archive.infolist()):
+        raise ValueError("its members overlap")
+    return members
+
+
+def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """Return the array in a member, which has neither more nor fewer bytes."""
+    content = archive.read(info)
+    version, size_bytes = content[6:7], 2 if content[6:7] == b"\1" else 4
+    at = 8 + size_bytes
+    end = at + int.from_bytes(content[8:at], "little")
+    header = HEADER.fullmatch(content, at, end)
+    if content[:6] != b"\x93NUMPY" or version not in (b"\1", b"\2", b"\3") or header is None:
+        raise ValueError("an array has an unknown header")
+    dtype = np.dtype(header[1].decode())
+    shape = tuple(int(size) for size in header[3].split(b",") if size.strip())
+    if math.prod(shape) * dtype.itemsize != len(content) - end:
+        raise ValueError("an array has another size than its member")
+    flat = np.frombuffer(content, dtype, offset=end).astype(dtype.newbyteorder("="))
+    return flat.reshape(shape, order="F" if header[2] == b"True" else "C")
+
+
+def _with(archive: zipfile.ZipFile, members: dict[str, Any], value: Any, level: int) -> Any:
+    """Return what `_without` was given, and take its arrays out of `members`."""
+    if level > MOST_LEVELS:
+        raise ValueError("it is nested too deeply")
+    if isinstance(value, dict):
+        if set(value) == {ARRAY}:
+            return _array(archive, members.pop(value[ARRAY]))
+        return {name: _with(archive, members, part, level + 1) for name, part in value.items()}
+    if isinstance(value, list):
+        return [
+            part if type(part) in _PLAIN else _with(archive, members, part, level + 1)
+            for part in value
+        ]
+    return value
+
+
+def _whole(digits: str) -> int:
+    """Return an int of a size that `write` writes; a longer one takes time to read."""
+    if len(digits) > 41:
+        raise ValueError("it has an int of more than 40 digits")
+    return int(digits)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("it has a key twice")
+    return found

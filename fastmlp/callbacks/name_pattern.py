@@ -1,0 +1,88 @@
+"""Names of files that have the epoch and its numbers in them (floor 4)."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import string
+from collections.abc import Collection, Mapping
+from typing import Any
+
+
+class NamePattern:
+    """A path whose last part may have fields such as ``{epoch:02d}`` and ``{loss:.3f}``.
+
+    Parameters
+    ----------
+    path : str
+        Formatted as by `str.format`; fields are names of numbers.
+
+    Attributes
+    ----------
+    fields : list of str
+        The names in it.
+
+    Raises
+    ------
+    ValueError
+        For a path that cannot be formatted.
+    """
+
+    def __init__(self, path: str):
+        self.path = path
+        try:
+            parts = list(string.Formatter().parse(path))
+            self.fields = [name for _, name, _, _ in parts if name is not None]
+            accepted = all(name.isidentifier() for name in self.fields) and not any(
+                conversion or "{" in (spec or "") for _, _, spec, conversion in parts
+            )
+            # Fields have no part in the folder, nor what stands for them.
+            folder = os.path.dirname(path).format()
+            accepted = accepted and os.path.dirname(self.example()) == folder
+        except LookupError:  # a field of the folder alone, or without a name
+            accepted = False
+        except ValueError as error:
+            raise self._refused(str(error)) from None
+        if not accepted:
+            raise self._refused("only the name of the file may have fields")
+        #: For `glob`: what stands for a field is not known.
+        self._glob = "".join(
+            glob.escape(text) + ("" if name is None else "*") for text, name, _, _ in parts
+        )
+
+    def _refused(self, reason: str) -> ValueError:
+        return ValueError(
+            f"path is {self.path!r}; accepted are fields such as {{epoch:02d}} and {{loss:.3f}} in "
+            f"the file's name, and {{{{ for a brace ({reason})"
+        )
+
+    def check_fields(self, recorded: Collection[str]) -> None:
+        """Raise ValueError for a field that is neither "epoch" nor recorded."""
+        for name in self.fields:
+            if name != "epoch" and name not in recorded:
+                raise ValueError(
+                    f"path is {self.path!r} with the field {name!r}; accepted are 'epoch' and "
+                    f"what this fit records: {', '.join(map(repr, recorded))}"
+                )
+
+    def of(self, epoch: int, logs: Mapping[str, Any]) -> str:
+        """Return the path for an epoch, from 0 on, which names count from 1."""
+        return self.path.format(**{**logs, "epoch": epoch + 1})
+
+    def example(self) -> str:
+        """Return the path for some epoch."""
+        return self.of(0, dict.fromkeys(self.fields, 0.5))
+
+    def is_of(self, path: str, epoch: int, logs: Mapping[str, Any]) -> bool:
+        """Whether `path`, one of `existing`, is what `of` returns."""
+        known = set(self.fields) <= {"epoch", *logs}
+        return known and os.path.basename(path) == os.path.basename(self.of(epoch, logs))
+
+    def existing(self) -> list[tuple[int, str]]:
+        """Return the files that may be of this pattern, newest first: time in ns, and path."""
+        found = []
+        for path in glob.glob(self._glob):
+            with contextlib.suppress(OSError):  # removed meanwhile
+                found.append((os.stat(path).st_mtime_ns, path))
+        return sorted(found, reverse=True)

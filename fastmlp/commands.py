@@ -1,0 +1,187 @@
+"""What the commands of the command line do (floor 5)."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import fastmlp
+from fastmlp import checks, files, numpy_version, splitting
+from fastmlp.datasets import digits
+from fastmlp.image_files import find_scale, read_images, read_labels
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train on four fifths of the samples, measure on the rest, and save.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C during training, once the state trained so far is saved; the message says so.
+    """
+    _check_writable(args.out)
+    X, y = _samples(args)
+    dtype, source = np.dtype(args.dtype), checks.random_source(args.seed)
+    rows, held_out = splitting.drawn_split(y, source) if args.shuffle else splitting.last_split(y)
+    X_train, y_train, y_held_out = X[rows], y[rows], y[held_out]
+    if len(y_held_out) == 0:
+        raise ValueError(
+            f"{args.labels} has a class of its own for each sample; expected classes of several, "
+            "to hold some samples out"
+        )
+
+    net = fastmlp.NeuralNet(
+        [X.shape[1], *args.layers, max(2, int(y.max()) + 1)],
+        learning_rate=args.learning_rate,
+        output_activation="identity",
+        dtype=dtype,
+        input_scale=1 / find_scale(args.images, X),
+        random_state=source,
+        n_threads=args.threads,
+    )
+    for sentence in splitting.gaps(y_train, y_held_out):
+        warnings.warn(sentence, stacklevel=1)
+    _compile(X.dtype, dtype)
+    interrupted = False
+    start = time.perf_counter()
+    try:
+        net.fit(X_train, y_train, args.epochs, args.batch_size, verbose=True)
+    except KeyboardInterrupt:
+        interrupted = True
+    seconds = time.perf_counter() - start
+    with _ignore_interrupts():
+        net.save(args.out)
+    if interrupted:
+        raise KeyboardInterrupt(f"interrupted; the model trained so far is saved to {args.out}")
+
+    accuracy = net.score(X[held_out], y_held_out)
+    _compare_with_a_guess(accuracy, y_train, y_held_out)
+    n_seen = args.epochs * len(y_train)
+    print(f"held-out accuracy: {accuracy:.4f} ({len(y_held_out)} samples)")
+    print(f"training time: {seconds:.3f} s ({args.epochs} epochs of {len(y_train)} samples)")
+    print(f"samples per second: {n_seen / seconds:.0f}")
+    print(f"saved: {args.out}")
+
+
+def _samples(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images, one a row, and their labels."""
+    if args.labels is None and args.images == "digits":
+        return digits()
+    if args.labels is None:
+        raise ValueError("train takes two files, IMAGES and LABELS, or the word digits")
+    X = read_images(args.images)
+    y = read_labels(args.labels, len(X))
+    if len(X) < 5 or X.shape[1] == 0:
+        raise ValueError(
+            f"{args.images} holds {X.shape[0]} images of {X.shape[1]} pixels: expected at least 5 "
+            "images, to hold out a fifth, and 1 pixel."
+        )
+    if y.max() >= len(y):
+        raise ValueError(
+            f"{args.labels} has the label {y.max()} among {len(y)} samples; expected the numbers "
+            "of classes, counted from 0, and no more classes than samples"
+        )
+    return X, y
+
+
+def _compile(type_of_X: np.dtype, dtype: np.dtype) -> None:
+    """Compile training on such an X, or load it from the cache: it is not to be timed."""
+    net = fastmlp.NeuralNet([1, 2], output_activation="identity", dtype=dtype, random_state=0)
+    net.fit(np.zeros((1, 1), type_of_X), [0], epochs=1)
+
+
+def _compare_with_a_guess(accuracy: float, train: np.ndarray, held_out: np.ndarray) -> None:
+    """Warn where the network is no better than the most frequent label: it has learnt nothing.
+
+    So end images that say nothing of their labels, networks whose hidden units are all dead, and
+    held-out samples unlike those that were trained on.
+    """
+    guess = np.bincount(train).argmax()
+    share = np.count_nonzero(held_out == guess) / len(held_out)
+    if accuracy <= share:
+        warnings.warn(
+            f"the held-out accuracy, {accuracy:.4f}, is no better than that of always answering "
+            f"{guess}, the most frequent label: {share:.4f}",
+            stacklevel=1,
+        )
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Print what the model predicts for each row, one line each."""
+    net = fastmlp.load(args.model)
+    X = digits()[0] if args.data == "digits" else read_images(args.data)
+    if X.shape[1] != net.layers[0]:
+        raise ValueError(
+            f"{args.data} has {X.shape[1]} numbers a row; {args.model} takes {net.layers[0]}"
+        )
+    # `str` of NumPy's float32 is the shortest text that is read back to the same number.
+    rows = net.predict(X).reshape(len(X), -1)
+    sys.stdout.writelines(",".join(map(str, row)) + "\n" for row in rows)
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Time ``train`` of the NumPy version and of fastmlp, and compare the weights they reach.
+
+    Both start from the same seeds, so they draw the same weights and visit the samples in the
+    same order; what is left is rounding.
+    """
+    X, y = digits()
+    columns = (X / 16)[:, :, np.newaxis]
+    one_hots = np.eye(10)[y][:, :, np.newaxis]
+    pairs = list(zip(columns, one_hots, strict=True))
+    layers = [64, *args.layers, 10]
+
+    fastmlp.warmup(np.dtype(np.float64))
+    nets: list[Any] = []
+    seconds = []
+    for make_net in (
+        lambda: numpy_version.NeuralNet(layers, args.learning_rate),
+        lambda: fastmlp.NeuralNet(layers, args.learning_rate, n_threads=args.threads),
+    ):
+        np.random.seed(args.seed)
+        random.seed(args.seed)
+        net = make_net()
+        start = time.perf_counter()
+        net.train(pairs, epochs=args.epochs)
+        seconds.append(time.perf_counter() - start)
+        nets.append(net)
+
+    difference = max(
+        np.abs(a - b).max() for a, b in zip(nets[0].weights, nets[1].weights, strict=True)
+    )
+    print(f"layers {layers}, {args.epochs} epochs of {len(pairs)} samples, one at a time, float64")
+    print(f"NumPy: {seconds[0]:.4f} s")
+    print(f"fastmlp: {seconds[1]:.4f} s")
+    print(f"ratio: {seconds[0] / seconds[1]:.1f}")
+    print(f"largest difference between weights: {difference:.3g}")
+
+
+def _check_writable(path: str) -> None:
+    """Raise ``OSError`` now if `path` cannot be written later."""
+    try:
+        files.check_writable(path)
+    except OSError as error:
+        raise OSError(f"cannot save to {path}: {error.strerror}") from None
+
+
+@contextmanager
+def _ignore_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment: a second one must not cost the model that the first one saves."""
+    try:
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not the main thread: Ctrl-C does not arrive here anyway
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,118 @@
+"""The workers of a call: one here, the others in threads (floor 0)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from fastmlp.core import processor
+from fastmlp.core.barrier import ABANDONED, BEGUN
+
+LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
+
+
+class NoThread(Exception):
+    """A thread could not be started; those that were have ended."""
+
+
+def together(
+    n_workers: int, task: Callable[[int], float], team: np.ndarray | None = None
+) -> list[float]:
+    """Return ``[task(0), task(1), ...]``, called at once: the first here, the others in threads.
+
+    Workers of a team wait for the one that is called here. Where it will not be, because a
+    thread could not start or an interrupt came first, the team is abandoned.
+
+    Raises
+    ------
+    NoThread
+        Where a thread cannot be started. No worker of a team has begun; others may have finished.
+    """
+    if n_workers == 1:
+        return [task(0)]
+    results, errors = [0.0] * n_workers, []
+    running: list[threading.Event] = []
+    home, allowed = processor.here(), processor.allowed()
+
+    def work(worker: int, finished: threading.Event) -> None:
+        try:
+            processor.bind(allowed, home, worker)
+            results[worker] = task(worker)
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            finished.set()
+
+    def settle() -> None:
+        if running:
+            processor.unbind(allowed)
+        if team is not None and team[BEGUN] == 0:
+            team[BEGUN] = ABANDONED
+        wait_for(running)
+
+    try:
+        try:
+            for worker in range(1, n_workers):
+                finished = threading.Event()
+                thread = threading.Thread(target=work, args=(worker, finished), daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # "can't start new thread"
+                    raise NoThread from error
+                running.append(finished)
+            if running:
+                processor.bind(allowed, home, 0)
+            results[0] = task(0)
+        finally:
+            settle()
+    finally:
+        settle()  # should an interrupt have come on the way into the first
+    if errors:
+        raise errors[0]
+    return results
+
+
+def wait_for(running: list[threading.Event]) -> None:
+    """Wait until all have finished, and only then let an interrupt through.
+
+    For events and not for threads: until Python 3.12, one whose join was interrupted counts as
+    ended.
+    """
+    interrupt = None
+    for finished in running:
+        while not finished.is_set():
+            try:
+                finished.wait(LOOK_UP_SECONDS)
+            except BaseException as error:
+                interrupt = error
+    if interrupt is not None:
+        raise interrupt
+
+
+def as_a_team(
+    n_workers: int, task: Callable[[int, int, np.ndarray], float], team: np.ndarray
+) -> float:
+    """Return what worker 0 of the team does: ``task(0, n_workers, team)``.
+
+    Where the others' threads cannot be started, it is the only worker.
+    """
+    try:
+        return together(n_workers, lambda worker: task(worker, n_workers, team), team)[0]
+    except NoThread:
+        team[BEGUN] = 0
+        return task(0, 1, team)
+
+
+def shared_out(
+    n_workers: int, task: Callable[[int, np.ndarray], float], team: np.ndarray
+) -> list[float]:
+    """Return ``[task(0, team), task(1, team), ...]``, of workers who do not meet.
+
+    At once, or one by one where their threads cannot be started.
+    """
+    try:
+        return together(n_workers, lambda worker: task(worker, team))
+    except NoThread:
+        return [task(worker, team) for worker in range(n_workers)]

@@ -1,0 +1,41 @@
+"""`load`: the network in a file, whichever class it is of (floor 4)."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, Any
+
+from fastmlp import saving
+from fastmlp.mlp import MLP
+from fastmlp.neural_net import NeuralNet
+
+
+def load(path: str | os.PathLike | IO[bytes]) -> Any:
+    """Return the network in a file that `MLP.save`, `NeuralNet.save` or a checkpoint wrote.
+
+    Parameters
+    ----------
+    path : str, os.PathLike or a binary file open for reading
+
+    Returns
+    -------
+    MLP or NeuralNet
+        Of the class that was saved. `MLP.load` and `NeuralNet.load` accept their own class only.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        For a file of another kind, or of a later format.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import fastmlp
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.npz")
+    ...     fastmlp.NeuralNet([4, 3], random_state=0).save(path)
+    ...     fastmlp.load(path)
+    NeuralNet([4, 3])
+    """
+    return saving.loaded((MLP, NeuralNet), path)

@@ -1,0 +1,138 @@
+"""Where random numbers come from, as plain values and back (floor 4).
+
+NumPy does not check the state that it is given: a position outside an array of the state makes it
+read foreign memory. So every number of a state that comes from a file is checked here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fastmlp import checks
+from fastmlp.forms import anything, array, between, fields, list_of, one_of, record, whole
+
+BIT_GENERATORS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        np.random.MT19937,
+        np.random.PCG64,
+        np.random.PCG64DXSM,
+        np.random.Philox,
+        np.random.SFC64,
+    )
+}
+
+
+def plain(source: Any) -> dict[str, Any] | None:
+    """Return a RandomState or Generator as lists, strings and numbers; None as itself."""
+    if source is None:
+        return None
+    kind = "Generator" if isinstance(source, np.random.Generator) else "RandomState"
+    state = checks.random_position(source)
+    if state["bit_generator"] not in BIT_GENERATORS:
+        raise TypeError(
+            f"random_state is a {kind} of {state['bit_generator']}, which no file can hold; "
+            f"accepted are those of {', '.join(BIT_GENERATORS)}"
+        )
+    return {"kind": kind, "state": _plain(state)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist(), "dtype": value.dtype.name}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def from_plain(state: Mapping[str, Any] | None) -> Any:
+    """Return the RandomState or Generator of `plain`, after `checked_source`."""
+    if state is None:
+        return None
+    bit_generator = BIT_GENERATORS[state["state"]["bit_generator"]](0)
+    if state["kind"] == "Generator":
+        bit_generator.state = state["state"]
+        return np.random.Generator(bit_generator)
+    source = np.random.RandomState(bit_generator)
+    source.set_state(state["state"])
+    return source
+
+
+# What a file may hold -----------------------------------------------------------------------------
+
+
+def _words(n: int, bits: int) -> checks.Checker:
+    """Return a checker of `n` unsigned integers, in an array or in the dict that `_plain` makes."""
+    dtype = np.dtype(f"uint{bits}")
+    listed = record({
+        "array": list_of(whole(0, 2**bits - 1), n),
+        "dtype": one_of((dtype.name,)),
+    })  # fmt: skip
+    stored = array((n,), dtype)
+
+    def checker(name: str, value: Any) -> np.ndarray:
+        if isinstance(value, dict):
+            value = np.array(listed(name, value)["array"], dtype)
+        return stored(name, value)
+
+    return checker
+
+
+def _twister_key(name: str, value: Any) -> np.ndarray:
+    """Return 624 words, not all 0: of those, RandomState would draw normal numbers for ever."""
+    words = _words(624, 32)(name, value)
+    if not words[1:].any():
+        raise ValueError(f"{name} is zero; accepted are words that are not")
+    return words
+
+
+def _odd(name: str, value: Any) -> int:
+    number = whole(1, 2**128 - 1)(name, value)
+    if number % 2 == 0:
+        raise ValueError(f"{name} is even; accepted are odd numbers")
+    return number
+
+
+_BIT, _WORD = whole(0, 1), whole(0, 2**32 - 1)
+#: The half of 64 bits that is left over.
+_HALF: dict[str, checks.Checker] = {"has_uint32": _BIT, "uinteger": _WORD}
+_PCG = {"state": record({"state": whole(0, 2**128 - 1), "inc": _odd})} | _HALF
+_PHILOX = {
+    "state": record({"counter": _words(4, 64), "key": _words(2, 64)}),
+    "buffer": _words(4, 64),
+    "buffer_pos": whole(0, 4),
+}
+
+#: What the state of each bit generator has besides its name.
+STATES: dict[str, dict[str, checks.Checker]] = {
+    "MT19937": {"state": record({"key": _twister_key, "pos": whole(0, 624)})},
+    "PCG64": _PCG,
+    "PCG64DXSM": _PCG,
+    "Philox": _PHILOX | _HALF,
+    "SFC64": {"state": record({"state": _words(4, 64)})} | _HALF,
+}
+#: And for a RandomState: the second of a pair of normal numbers, at most sqrt(208 log 2) or 12.01.
+_LEGACY = {"has_gauss": _BIT, "gauss": between(-13, 13)}
+_KINDS = ("Generator", "RandomState")
+
+
+def checked_source(name: str, value: Any) -> dict[str, Any] | None:
+    """Return what `plain` made, with arrays in place of lists; TypeError or ValueError if not."""
+    if value is None:
+        return None
+    found = record({"kind": one_of(_KINDS), "state": anything})(name, value)
+    return found | {"state": checked_position(f"{name}.state", found["state"], found["kind"])}
+
+
+def checked_position(name: str, value: Any, kind: str) -> dict[str, Any]:
+    """Return a position of `checks.random_position`; TypeError or ValueError if it is none.
+
+    `kind` is the class whose position it is: "Generator" or "RandomState".
+    """
+    found = fields({"bit_generator": one_of(STATES)})(name, value)
+    legacy = _LEGACY if kind == "RandomState" else {}
+    accepted = STATES[found["bit_generator"]] | legacy
+    return record({"bit_generator": anything} | accepted)(name, value)

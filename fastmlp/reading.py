@@ -1,0 +1,110 @@
+"""What a network is trained on and predicts for, checked and brought into form (floor 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastmlp import checks, targets
+from fastmlp.core.gather import SparseRows
+from fastmlp.core.losses import Targets
+from fastmlp.sources import Data, first_not_finite
+from fastmlp.state import State
+
+
+class Reader:
+    """Checks X, y and weights against a network, and returns them as the kernels take them.
+
+    Parameters
+    ----------
+    state : State
+        Read: the network's sizes, type and scaling, and the loss.
+    feature_names : list of str or None
+        The columns of the frame that the network was fitted on, if it was one.
+    """
+
+    def __init__(self, state: State, feature_names: list[str] | None = None):
+        self.state, self.feature_names = state, feature_names
+
+    def rows(self, name: str, X: Any) -> np.ndarray | SparseRows:
+        """Return X, of which a frame must have the columns of the one before."""
+        network = self.state.network
+        self._check_names(name, names_of(X))
+        rows = checks.feature_rows(name, X, network.sizes[0], network.dtype)
+        if isinstance(rows, SparseRows) and network.scaling[: network.sizes[0]].any():
+            raise ValueError(f"{name} is sparse, which an input_shift other than 0 would fill")
+        return rows
+
+    def _check_names(self, name: str, names: list[str] | None) -> None:
+        known = self.feature_names
+        if names is None or known is None or names == known or len(names) != len(known):
+            return
+        k = next(k for k, pair in enumerate(zip(names, known, strict=True)) if len(set(pair)) > 1)
+        raise ValueError(
+            f"{name} has the column {names[k]!r} at position {k}, where the network was fitted on "
+            f"{known[k]!r}; accepted are the same columns in the same order"
+        )
+
+    def targets(self, name: str, y: Any, n_samples: int) -> Targets:
+        """Return y."""
+        network = self.state.network
+        return targets.targets(
+            name, y, n_samples, self.state.loss, network.sizes[-1], network.dtype
+        )
+
+    def samples(
+        self,
+        X_name: str,
+        X: Any,
+        y_name: str,
+        y: Any,
+        sample_weight: Any = None,
+        to_train_on: bool = False,
+        require_positive: bool = True,
+    ) -> Data:
+        """Return X, y and the weights of the samples.
+
+        Those to train on decide, if none has before, which columns later frames must have.
+        """
+        rows = self.rows(X_name, X)
+        if to_train_on and isinstance(rows, SparseRows) and self.state.input_noise > 0:
+            raise ValueError(f"{X_name} is sparse, which an input_noise other than 0 would fill")
+        if to_train_on and self.feature_names is None:
+            self.feature_names = names_of(X)
+        found = self.targets(y_name, y, len(rows))
+        return Data(rows, targets.weighted(found, sample_weight, len(rows), require_positive))
+
+    def batch(self, name: str, batch: Any, to_train_on: bool = False) -> Data:
+        """Return the samples of a tuple (X, y) or (X, y, sample_weight), all of them finite."""
+        accepted = "a tuple (X, y) or (X, y, sample_weight)"
+        try:
+            X, y, *weight = checks.listed(name, batch, accepted)
+            if len(weight) > 1:
+                raise ValueError
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} is not {accepted}, which is accepted") from None
+        data = self.samples(
+            f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None,
+            to_train_on, not to_train_on,
+        )  # fmt: skip
+        self.look_at(f"{name}[0]", data.X)
+        return data
+
+    def look_at(self, name: str, X: np.ndarray | SparseRows) -> None:
+        """Raise ValueError for the first row of X that is not finite."""
+        row = first_not_finite(self.state.network, X)
+        if row is not None:
+            raise checks.not_finite(name, row, self.state.network.dtype)
+
+
+def names_of(X: Any) -> list[str] | None:
+    """Return the names of the columns of a frame; None where X has none, or not only strings."""
+    columns = getattr(X, "columns", None)
+    if columns is None:
+        return None
+    try:
+        names = list(columns)
+    except TypeError:
+        return None
+    return names if names and all(isinstance(name, str) for name in names) else None

@@ -1,0 +1,165 @@
+"""What a model file may hold: one schema, for what is written and for what is read (floor 4).
+
+A field that is new must be added here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastmlp import checks, random_sources
+from fastmlp.core.rules import FIRST_MOMENT, RULES, SECOND_MOMENT
+from fastmlp.forms import (
+    anything,
+    array,
+    between,
+    boolean,
+    dict_of,
+    each_of,
+    fields,
+    list_of,
+    number,
+    one_of,
+    optional,
+    record,
+    text,
+    whole,
+)
+from fastmlp.initializers import INITIALIZERS
+
+COUNT = whole(0, 2**62)
+DTYPE = one_of(("float32", "float64"))
+KEY = whole(-(2**63), 2**63 - 1)
+
+
+def checked(state: Any) -> dict[str, Any]:
+    """Return all that a file holds of a network; TypeError or ValueError if it is anything else.
+
+    What the arguments may be beyond their types, the network's constructor checks.
+    """
+    start = fields(
+        {"class": one_of(ARGUMENTS), "arguments": fields({"layers": _layers, "dtype": DTYPE})}
+    )
+    found = start("", state)
+    sizes, dtype = found["arguments"]["layers"], np.dtype(found["arguments"]["dtype"])
+    shapes = _shapes(sizes)
+    optimizer = state["arguments"].get("optimizer", {"name": "sgd"})
+    accepted = {
+        "class": one_of(ARGUMENTS),
+        "arguments": record(_arguments(found["class"], sizes, dtype)),
+        "random_state": random_sources.checked_source,
+        "history_": dict_of(list_of(number)),
+        "fitted": boolean,
+        "feature_names": optional(list_of(text, sizes[0])),
+        "weights": each_of([array(shape, dtype) for shape in shapes[: len(sizes) - 1]]),
+        "biases": each_of([array(shape, dtype) for shape in shapes[len(sizes) - 1 :]]),
+        "moments": _moments(optimizer, shapes, dtype),
+        "descent": record({
+            "taken": COUNT,
+            "powers": list_of(between(0, 1), 2),
+            "rate_factor": checks.real_number,
+        }),
+        "seen": COUNT,
+        "key": KEY,
+        "fit": _fit,
+    }  # fmt: skip
+    state = record(accepted, may_lack=("feature_names", "fit"))("", state)
+    for name in state.get("fit", {"history": ()})["history"]:
+        n_epochs = state["fit"]["epochs_done"]
+        list_of(anything, n_epochs)(f"history_.{name}", state["history_"].get(name))
+    return state
+
+
+def _layers(name: str, value: Any) -> list[int]:
+    return checks.layer_sizes(list_of(whole(1, checks.LARGEST_LAYER))(name, value))
+
+
+# Arguments ----------------------------------------------------------------------------------------
+
+_COMMON = (
+    "layers", "output_activation", "learning_rate", "dtype", "input_shift", "input_scale",
+    "n_threads",
+)  # fmt: skip
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "NeuralNet": (*_COMMON, "reg_lambda"),
+    "MLP": (
+        *_COMMON, "activation", "loss", "optimizer", "init", "l2", "l1", "max_norm", "dropout",
+        "input_noise", "clip_norm", "warm_start",
+    ),
+}  # fmt: skip
+
+
+def _arguments(kind: str, sizes: list[int], dtype: np.dtype) -> dict[str, checks.Checker]:
+    known: dict[str, checks.Checker] = {
+        "layers": _layers,
+        "dtype": DTYPE,
+        "activation": list_of(text, len(sizes) - 2),
+        "output_activation": text,
+        "loss": dict_of(anything),
+        "init": _init(sizes),
+        "warm_start": boolean,
+        "n_threads": optional(whole(1, checks.MOST_THREADS)),
+    }
+    return {name: known.get(name, anything) for name in ARGUMENTS[kind]}
+
+
+def _init(sizes: list[int]) -> checks.Checker:
+    def checker(name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return checks.choice(name, value, INITIALIZERS)
+        given = list_of(checks.array_of, len(sizes) - 1)(name, value)
+        for l, (weights, shape) in enumerate(zip(given, _shapes(sizes), strict=False)):
+            array(shape, weights.dtype)(f"{name}[{l}]", weights)
+        return value
+
+    return checker
+
+
+# Parameters ---------------------------------------------------------------------------------------
+
+
+def _shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the shapes of each layer's weights, then of each layer's biases."""
+    return [*zip(sizes[1:], sizes[:-1], strict=True), *((n_out, 1) for n_out in sizes[1:])]
+
+
+def _moments(optimizer: Any, shapes: list[tuple[int, int]], dtype: np.dtype) -> checks.Checker:
+    """Return a checker of the moments that the update rule has, laid out as the parameters."""
+    named = fields({"name": one_of(RULES)})("optimizer", optimizer)
+    kind, layouts = RULES[named["name"]], {}
+    for name, kinds, least in (("first", FIRST_MOMENT, -np.inf), ("second", SECOND_MOMENT, 0.0)):
+        if kind in kinds:
+            layouts[name] = each_of([array(shape, dtype, least) for shape in shapes])
+    return record(layouts)
+
+
+# Checkpoints --------------------------------------------------------------------------------------
+
+_FIT: dict[str, checks.Checker] = {
+    "batch_size": whole(1, 2**62),
+    "n_samples": optional(whole(1, 2**62)),
+    "validation_fraction": checks.from_zero_below_one,
+    "history": list_of(text),
+    "callbacks": list_of(text),
+    "random_state": text,
+    "epochs_done": COUNT,
+    "stopped": boolean,
+    "began_at": anything,
+    "random_position": anything,
+    "callback_states": list_of(dict_of(anything)),
+}
+
+
+def _fit(name: str, value: Any) -> dict[str, Any]:
+    """Return what `Fit.checkpoint` returned."""
+    found = record(_FIT)(name, value)
+    list_of(anything, len(found["callbacks"]))(f"{name}.callback_states", found["callback_states"])
+    kind = found["random_state"].split(" of ")[0]
+    for each in ("began_at", "random_position"):
+        found[each] = random_sources.checked_position(f"{name}.{each}", found[each], kind)
+        if found["random_state"] != f"{kind} of {found[each]['bit_generator']}":
+            raise ValueError(f"{name}.{each} is not of a {found['random_state'][:60]}")
+    return found

@@ -1,0 +1,70 @@
+"""Which samples are held out, to measure accuracy on what was not trained on (floor 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+MOST_NAMED = 5  # classes in a message
+
+
+def drawn_split(labels: np.ndarray, source: np.random.RandomState) -> tuple[Any, Any]:
+    """Draw a fifth of every class; return the rows to train on and those held out, both sorted.
+
+    The rows are laid side by side, class after class and shuffled within each, and every fifth one
+    is held out, from a random start. So a class of c samples gives c / 5, rounded up or down, and
+    the total is a fifth of all. A class with a single sample is trained on, and of every other one
+    at least one sample: at most half of the rows of such classes are held out.
+
+    Parameters
+    ----------
+    labels : array (n_samples,)
+    source : RandomState
+        What draws.
+
+    Returns
+    -------
+    train, held_out : arrays of int64
+    """
+    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    rows = source.permutation(len(labels))
+    rows = rows[np.argsort(classes[rows], kind="stable")]
+    rows = rows[counts[classes[rows]] > 1]
+    n_held_out = min(len(labels) // 5, len(rows) // 2)
+    is_held_out = np.zeros(len(labels), bool)
+    if n_held_out > 0:
+        start = source.randint(len(rows))
+        is_held_out[rows[(start + np.arange(n_held_out) * len(rows)) // n_held_out]] = True
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def last_split(labels: np.ndarray) -> tuple[Any, Any]:
+    """Hold out the last fifth, as for a time series; return slices: to train on, held out."""
+    n_train = len(labels) - len(labels) // 5
+    return slice(0, n_train), slice(n_train, len(labels))
+
+
+def gaps(train: np.ndarray, held_out: np.ndarray) -> list[str]:
+    """Say which classes only one of two arrays of labels has: one sentence for each, or none."""
+    unknown, unmeasured = np.setdiff1d(held_out, train), np.setdiff1d(train, held_out)
+    sentences = []
+    if len(unknown) > 0:
+        n = np.count_nonzero(np.isin(held_out, unknown))
+        sentences.append(
+            f"{n} of the {len(held_out)} held-out samples are of classes without a training "
+            f"sample: {_listed(unknown)}; without --no-shuffle, every class is split"
+        )
+    if len(unmeasured) > 0:
+        sentences.append(
+            "the accuracy says nothing about classes without a held-out sample: "
+            f"{_listed(unmeasured)}"
+        )
+    return sentences
+
+
+def _listed(classes: np.ndarray) -> str:
+    """Name some classes, and count the others."""
+    named = ", ".join(map(str, classes[:MOST_NAMED].tolist()))
+    others = len(classes) - MOST_NAMED
+    return f"{named} and {others} more" if others > 0 else named

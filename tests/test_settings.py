@@ -1,0 +1,225 @@
+"""Assigning a setting takes effect at the next step, or is refused: never half."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+from fastmlp import MLP, NeuralNet, callbacks, losses, optimizers, schedules
+from fastmlp.core import run
+
+SIZES = [6, 140, 5, 3]  # wider than the 128 sums of a norm
+FIXED = {
+    "layers": [2, 2],
+    "num_layers": 2,
+    "activation": "tanh",
+    "output_activation": "tanh",
+    "loss": losses.Softmax(0.1),
+    "optimizer": optimizers.SGD(),
+    "dtype": "float64",
+    "input_shift": 1.0,
+    "input_scale": 2.0,
+    "feature_names_in_": ["a"],
+}
+#: What an `MLP` may be assigned, and what is refused.
+ASSIGNABLE = {
+    "learning_rate": (0.25, -1),
+    "l2": (0.5, [0.1]),
+    "l1": ([0.1, 0.0, 0.3], "some"),
+    "max_norm": (0.5, 0),
+    "clip_norm": (0.001, -1),
+    "dropout": ([0.5, 0.0], 1.0),
+    "input_noise": (0.5, np.nan),
+    "init": ("zeros", "ones"),
+    "n_threads": (1, 0),
+    "rate_factor": (0.5, -1),
+}
+
+
+def parameters(net):
+    return b"".join(np.ascontiguousarray(p).tobytes() for p in [*net.weights, *net.biases])
+
+
+class At(callbacks.Callback):
+    """Calls a function of the model at one epoch's hook."""
+
+    def __init__(self, hook, epoch, function):
+        setattr(self, hook, lambda n, logs=None: function(self.model) if n == epoch else None)
+
+
+@pytest.fixture
+def data(make_data):
+    return make_data(SIZES, 90)
+
+
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("kind", [MLP, NeuralNet])
+def test_what_is_fixed_refuses_assignment(kind, name, data):
+    net = kind(SIZES, random_state=0)
+    before = repr(net)
+    with pytest.raises(AttributeError, match=name):
+        setattr(net, name, FIXED[name])
+    assert repr(net) == before
+    net.fit(*data, epochs=1)
+
+
+@pytest.mark.parametrize("name", [*ASSIGNABLE, "warm_start"])
+def test_a_neural_net_has_no_more_than_it_takes(name):
+    net = NeuralNet(SIZES, random_state=0)
+    if name in ("learning_rate", "n_threads", "rate_factor"):
+        setattr(net, name, ASSIGNABLE[name][0])
+        assert getattr(net, name) == ASSIGNABLE[name][0]
+    else:
+        with pytest.raises(AttributeError, match=f"^{name} of a NeuralNet is fixed"):
+            setattr(net, name, ASSIGNABLE.get(name, (False,))[0])
+    with pytest.raises(TypeError, match="^learning_rate"):
+        net.learning_rate = schedules.Constant(0.1)
+    net.reg_lambda = 0.25
+    assert net.reg_lambda == net.l2 == 0.25 and "reg_lambda=0.25" in repr(net)
+
+
+@pytest.mark.parametrize("name", ASSIGNABLE)
+def test_a_refused_assignment_changes_nothing(name, data):
+    good, bad = ASSIGNABLE[name]
+    mlp = MLP(SIZES, random_state=0)
+    setattr(mlp, name, good)
+    before = repr(mlp)
+    with pytest.raises((ValueError, TypeError), match=f"^{name}"):
+        setattr(mlp, name, bad)
+    assert repr(mlp) == before
+    other = MLP(SIZES, random_state=0)
+    setattr(other, name, good)
+    assert parameters(mlp.fit(*data, epochs=1)) == parameters(other.fit(*data, epochs=1))
+
+
+@pytest.mark.parametrize("name", [n for n in ASSIGNABLE if n not in ("init", "n_threads")])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_an_assignment_is_as_if_made_with_it(name, optimizer, data):
+    """Before the first fit; between two; and by a callback, before and after an epoch."""
+    value = ASSIGNABLE[name][0]
+    start = {"optimizer": optimizer, "random_state": np.random.RandomState(0), "activation": "tanh"}
+
+    def made(**options):
+        return MLP(SIZES, **start | {"random_state": np.random.RandomState(0)} | options)
+
+    def assign(model):
+        setattr(model, name, value)
+
+    split = made()
+    split.fit(*data, epochs=1)
+    assign(split)
+    split.fit(*data, epochs=2)
+    for hook, epoch in (("on_epoch_end", 0), ("on_epoch_begin", 1)):
+        by_callback = made().fit(*data, epochs=3, callbacks=[At(hook, epoch, assign)])
+        assert parameters(by_callback) == parameters(split)
+    plain = made().fit(*data, epochs=3)
+    assert parameters(plain) != parameters(split)
+    if name != "rate_factor":
+        assigned = made()
+        assign(assigned)
+        assert parameters(assigned.fit(*data, 2)) == parameters(made(**{name: value}).fit(*data, 2))
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "l2", "l1", "clip_norm", "max_norm", "dropout"])
+def test_an_assignment_within_an_epoch_holds_from_the_next_run(name, data, monkeypatch):
+    """Plain kernels go on as those of all options, within an epoch, with the right rows' masks."""
+    monkeypatch.setattr(run, "MOST_STEPS", 1)  # a run is a step
+    value = {"learning_rate": 0.0}.get(name, ASSIGNABLE[name][0])
+    X, y = data
+
+    def made():
+        return MLP(SIZES, optimizer="sgd", random_state=np.random.RandomState(0))
+
+    at = At("on_train_batch_end", 1, lambda model: setattr(model, name, value))
+    mlp = made().fit(X, y, epochs=1, batch_size=30, shuffle=False, callbacks=[at])
+    other = made().fit(X[:60], y[:60], epochs=1, batch_size=30, shuffle=False)
+    setattr(other, name, value)
+    other.partial_fit(X[60:], y[60:], batch_size=30, shuffle=False)
+    assert parameters(mlp) == parameters(other)
+
+
+def test_noise_that_is_assigned_over_sparse_rows_is_refused(data):
+    import scipy.sparse
+
+    mlp = MLP(SIZES, random_state=0)
+    at = At("on_epoch_end", 0, lambda model: setattr(model, "input_noise", 0.1))
+    with pytest.raises(ValueError, match="X is sparse, which an input_noise"):
+        mlp.fit(scipy.sparse.csr_matrix(data[0]), data[1], epochs=2, callbacks=[at])
+
+
+@pytest.mark.parametrize("kind", [MLP, NeuralNet])
+def test_copies_have_what_was_assigned(kind, data, tmp_path):
+    net = kind(SIZES, random_state=0)
+    net.learning_rate = 0.125
+    if kind is MLP:
+        net.l2, net.dropout, net.init, net.max_norm = [0.1, 0.2, 0.3], 0.25, "he_normal", 2.0
+    net.fit(*data, epochs=1)
+    net.save(tmp_path / "net.npz")
+    copies = [copy.deepcopy(net), pickle.loads(pickle.dumps(net)), kind.load(tmp_path / "net.npz")]
+    net.fit(*data, epochs=1)
+    for each in copies:
+        assert repr(each) == repr(net)
+        assert parameters(each.fit(*data, epochs=1)) == parameters(net)
+
+
+def test_a_subclass_with_a_constructor_of_its_own_has_a_repr():
+    class Small(MLP):
+        def __init__(self, n):
+            super().__init__([n, 2], activation="relu", l2=0.5, random_state=0)
+
+    assert repr(Small(3)) == "Small([3, 2], l2=0.5)"
+
+
+def test_a_warm_up_of_a_function_is_kept(data, tmp_path):
+    def rate(step):
+        return 0.125 / (1 + step)
+
+    mlp = MLP(SIZES, learning_rate=schedules.WarmUp(rate, 4), random_state=0)
+    checkpoint = callbacks.ModelCheckpoint(tmp_path / "mlp.npz")
+    mlp.fit(*data, epochs=1, callbacks=[checkpoint])  # three steps of the four
+    assert MLP.load(tmp_path / "mlp.npz").learning_rate == 0.125  # that of the next step
+    copied = copy.deepcopy(mlp)
+    assert copied.learning_rate == mlp.learning_rate
+    assert parameters(copied.fit(*data, epochs=1)) == parameters(mlp.fit(*data, epochs=1))
+
+
+# One fit at a time ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_end", "on_train_end"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_fit_inside_a_callback_is_refused(hook, method, data):
+    class Nested(callbacks.Callback):
+        pass
+
+    setattr(Nested, hook, lambda self, *_: getattr(self.model, method)(*data))
+    mlp = MLP(SIZES, random_state=0)
+    with pytest.raises(RuntimeError, match="is being trained already; accepted is one fit at a t"):
+        mlp.fit(*data, epochs=1, callbacks=[Nested()])
+    mlp.fit(*data, epochs=1)  # and is free afterwards
+
+
+def test_two_fits_at_once_are_refused(data):
+    mlp, begun, go, errors = MLP(SIZES, random_state=0), threading.Event(), threading.Event(), []
+
+    class Waits(callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            begun.set()
+            go.wait(30)
+
+    thread = threading.Thread(
+        target=lambda: mlp.fit(*data, epochs=1, callbacks=[Waits()]), daemon=True
+    )
+    thread.start()
+    begun.wait(30)
+    for call in (mlp.fit, mlp.partial_fit):
+        try:
+            call(*data)
+        except RuntimeError as error:
+            errors.append(error)
+    before = mlp.predict(data[0])  # predictions are welcome
+    go.set()
+    thread.join(30)
+    assert len(errors) == 2 and len(before) == 90 and len(mlp.history_["loss"]) == 1
