@@ -387,7 +387,7 @@ class Fit:
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
             raise TypeError(f"resume is {shown(resume)}; accepted are True and a path")
-        elif b"\0" in os.fsencode(resume):
+        elif os.fsencode(resume) == b"" or b"\0" in os.fsencode(resume):
             raise ValueError(f"resume is {shown(resume)}; accepted are True and a path")
         return saving.checkpoint(self.model, path, self._shape())
 
