@@ -269,6 +269,12 @@ def of_assignment():
 
 
 def of_files():
+    for name, call in {
+        "save": lambda net, v: net.save(v),
+        "load": lambda net, v: type(net).load(v),
+        "dump": lambda net, v: net.dump(v),
+    }.items():
+        yield Argument(f"{name}(path)", "path|file", "no", call, OF_FILES, NeuralNet, changes=False)
     for read in (datasets.read_idx,):
         yield Argument(
             read.__name__, "path", "no", lambda net, v, read=read: read(v), OF_FILES, None

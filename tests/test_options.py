@@ -204,7 +204,7 @@ def assigned_and_used(net, name, value):
         ({0: 0.5}, TypeError, " is {0: 0.5}"),
         ("0.5", TypeError, " is '0.5'"),
         (iter([0.5, 0.5]), TypeError, " is <list_iterator"),
-        (np.timedelta64(1, "D"), TypeError, " is np.timedelta64(1,'D')"),
+        (np.timedelta64(1, "D"), TypeError, f" is {np.timedelta64(1, 'D')!r}"),
         (True, TypeError, " is True"),
     ],
 )

@@ -322,12 +322,12 @@ NO_NUMBERS = {
     "text '1.5'": "1.5",
     "text b'1.5'": b"1.5",
     "text 'True'": "True",
-    "text np.str_('2')": np.str_("2"),
+    f"text {np.str_('2')!r}": np.str_("2"),
     "missing value None": None,
     "value datetime.date(2020, 1, 2)": datetime.date(2020, 1, 2),
     "value datetime.timedelta(days=1)": datetime.timedelta(1),
-    "value np.datetime64('2020-01-02')": np.datetime64("2020-01-02"),
-    "value np.timedelta64(1,'D')": np.timedelta64(1, "D"),
+    f"value {np.datetime64('2020-01-02')!r}": np.datetime64("2020-01-02"),
+    f"value {np.timedelta64(1, 'D')!r}": np.timedelta64(1, "D"),
     "value (1+0j)": 1 + 0j,
     "value Decimal('sNaN')": decimal.Decimal("sNaN"),
     "value an int of 401 digits": 10**400,
@@ -363,7 +363,7 @@ def test_text_is_refused_in_every_form(name):
 @pytest.mark.parametrize("value", [np.array([["2020"] * 4] * 6, "M8[ns]"), X.astype("m8[s]")])
 def test_dates_are_refused(value):
     message = refused("X", value, TypeError)
-    assert message.startswith("X has in row 0 of column 0 the value np.") and "dates" in message
+    assert message.startswith("X has in row 0 of column 0 the value n") and "dates" in message
 
 
 # Tables -------------------------------------------------------------------------------------------
