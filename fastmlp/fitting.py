@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import warnings
@@ -176,21 +175,22 @@ class Fit:
                 "accepted are a list of batches and a function that returns an iterator"
             )
         found = self._found(resume)
-        if not model._running.acquire(blocking=False):
-            raise RuntimeError(
-                f"this {type(model).__name__} is being trained already; accepted is one fit at a "
-                "time, and none inside a callback"
-            )
-        model._fit = self
         try:
+            if vars(model).setdefault("_fit", self) is not self:  # in one step, among threads
+                raise RuntimeError(
+                    f"this {type(model).__name__} is being trained already; accepted is one fit "
+                    "at a time, and none inside a callback"
+                )
             self.training = self._training()
-            with self._unchanged_if_refused():
-                self._run(epochs, found)
-            self._tell("on_train_end", _last(model.history_))
+            self._run_or_undo(epochs, found)
+            if self.callbacks:
+                self._tell("on_train_end", _last(model.history_))
         finally:
-            model._fit = None
-            self._tell("close")
-            model._running.release()
+            if model._fit is self:
+                try:
+                    self._tell("close")
+                finally:
+                    del model._fit
         return model
 
     def _training(self) -> Training:
@@ -258,18 +258,19 @@ class Fit:
                 "learning_rate, scaled inputs or clip_norm may help; the weights are the last "
                 "finite ones",
                 DivergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
             return
         finally:
             model._feature_names = self.reader.feature_names  # which the first batch may have
         if self.training.is_dead:
-            warnings.warn(DEAD, RuntimeWarning, stacklevel=5)
+            warnings.warn(DEAD, RuntimeWarning, stacklevel=6)
         for name, value in recorded.items():
             model.history_.setdefault(name, []).append(value)
-        self.at_epoch_end = True
-        self._tell("on_epoch_end", epoch, _last(model.history_))
-        self.at_epoch_end = False
+        if self.callbacks:
+            self.at_epoch_end = True
+            self._tell("on_epoch_end", epoch, _last(model.history_))
+            self.at_epoch_end = False
 
     def _try_metrics(self) -> None:
         """Call the user's own metrics on what will be scored: one that fails costs no epoch."""
@@ -308,34 +309,30 @@ class Fit:
         """
         return not self.goes_on or self.data is None or callable(self.model.learning_rate)
 
-    @contextlib.contextmanager
-    def _unchanged_if_refused(self) -> Iterator[None]:
+    def _run_or_undo(self, epochs: int, found: dict[str, Any] | None) -> None:
         """Put everything back after an error before the first step, and for X that is not finite.
 
-        The kernels look at each row as they read it, which costs nothing, where a look beforehand
+        The kernels look at each row as they read it, which costs nothing, where a look before
         would cost a pass over X.
         """
         model, training, source = self.model, self.training, self.model._source
         training.begin(refuses=self.data is not None and not self.goes_on)
-        before = training.snapshot
-        kept = {
-            name: getattr(model, name)
-            for name in ("history_", "_fitted", "_feature_names", "stop_training")
-        }
-        lengths = {name: len(values) for name, values in model.history_.items()}
+        before, history = training.snapshot, model.history_
+        kept = (history, model._fitted, model._feature_names, model.stop_training)
+        lengths = {name: len(values) for name, values in history.items()}
         position = checks.random_position(source) if self._may_fail_after_draws else None
         try:
-            yield
+            self._run(epochs, found)
         except Exception as error:
             # Of batches, those before a row that is not finite were good.
             refused = isinstance(error, NotFinite) and training.refuses
             if refused or not self._has_begun:
                 before.restore()
-                vars(model).update(kept)
-                for name, values in list(model.history_.items()):
-                    del values[lengths.get(name, 0) :]
+                model.history_, model._fitted, model._feature_names, model.stop_training = kept
+                for name in list(history):
+                    del history[name][lengths.get(name, 0) :]
                     if name not in lengths:
-                        del model.history_[name]
+                        del history[name]
                 if position is not None:
                     checks.return_to_position(source, position)
             if isinstance(error, NotFinite):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -137,7 +136,7 @@ class MLP(Model):
         descent = _descent(network, settings.optimizer)
         self._settings, self._state = settings, State(network, descent, _kernel_loss(settings.loss))
         self._random = None if random_state is None else source
-        self._running, self._feature_names, self._partial = threading.Lock(), None, None
+        self._feature_names, self._partial = None, None
         self.stop_training = False
         self._apply()
         if not self._is_restored:

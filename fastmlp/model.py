@@ -37,7 +37,6 @@ class Model:
     _state: State
     _random: Any  # where random numbers come from; None for NumPy's global state
     _feature_names: list[str] | None  # the columns of the frame that it was fitted on
-    _running: Any  # a lock, held by the fit that runs
     _fit: Any = None  # the `Fit` that runs
     _partial: Any  # the `Training` of the last `partial_fit`
     _is_restored = False  # while a file or a pickle brings the parameters: none are drawn
@@ -215,7 +214,7 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         own = {
-            "_settings", "_state", "_random", "_running", "_fit", "_fitted", "_feature_names",
+            "_settings", "_state", "_random", "_fit", "_fitted", "_feature_names",
             "_partial", "history_",
         }  # fmt: skip
         others = {name: value for name, value in vars(self).items() if name not in own}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -227,15 +228,24 @@ def first_not_finite(network: Network, X: np.ndarray | SparseRows) -> int | None
     if len(scaling) == 0 and X.dtype in (np.uint8, np.bool_):
         return None
     shift, scale = (scaling[:n_in], scaling[n_in:]) if len(scaling) > 0 else (None, None)
-    with np.errstate(all="ignore"):
-        if isinstance(X, SparseRows):
+    if isinstance(X, SparseRows):
+        with np.errstate(all="ignore"):
             numbers = X.numbers if scale is None else X.numbers * scale[X.inputs]
-            wrong = np.flatnonzero(~np.isfinite(numbers))
-            return int(np.searchsorted(X.starts, wrong[0], "right")) - 1 if len(wrong) else None
-        together = max(1, LOOKED_AT_TOGETHER // n_in)
-        for start in range(0, len(X), together):
-            x = X[start : start + together].astype(network.dtype, copy=False)
-            finite = np.isfinite(x if scale is None else (x - shift) * scale)
-            if not finite.all():
-                return start + int(np.argmin(finite.all(axis=1)))
+        wrong = np.flatnonzero(~np.isfinite(numbers))
+        return int(np.searchsorted(X.starts, wrong[0], "right")) - 1 if len(wrong) else None
+    together = max(1, LOOKED_AT_TOGETHER // n_in)
+    for start in range(0, len(X), together):
+        x = X[start : start + together].astype(network.dtype, copy=False)
+        if scale is not None:
+            with np.errstate(all="ignore"):
+                x = (x - shift) * scale
+        if not all_finite(x):
+            return start + int(np.argmin(np.isfinite(x).all(axis=1)))
     return None
+
+
+def all_finite(array: np.ndarray) -> bool:
+    """Return whether no number is NaN or infinity: if one is, so is the sum, which is quicker."""
+    with np.errstate(all="ignore"):
+        total = np.add.reduce(array, axis=None)
+    return math.isfinite(total) or bool(np.isfinite(array).all())

@@ -14,9 +14,8 @@ from fastmlp.core.losses import SOFTMAX, Loss, Targets
 from fastmlp.core.rules import ROWS
 from fastmlp.core.run import predict
 from fastmlp.core.storage import Network
-from fastmlp.sources import dense_rows
+from fastmlp.sources import all_finite, dense_rows
 
-TOGETHER = 2**16  # numbers that are looked at together: what NumPy makes of them stays small
 LOOKED_AT = 64  # rows of X, in which all hidden units are 0
 LARGE = 10  # inputs above this are bytes, or others that were not scaled
 
@@ -58,10 +57,11 @@ class State:
     @property
     def is_finite(self) -> bool:
         """Whether no parameter and no moment is NaN or infinity."""
-        return all(
-            np.isfinite(flat[start : start + TOGETHER]).all()
-            for flat in self.arrays()[:3]
-            for start in range(0, len(flat), TOGETHER)
+        descent = self.descent
+        return (
+            all_finite(self.network.parameters)
+            and all_finite(descent.first)
+            and all_finite(descent.second)
         )
 
     def predicts_plainly(self, targets: Targets | None) -> bool:

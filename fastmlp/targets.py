@@ -129,7 +129,7 @@ def _labels(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
     if array.dtype.kind == "f" and not np.array_equal(labels, array):
         wrong = array[labels != array][0]
         accepted = f"whole numbers from 0 to {n_out - 1}; others are for MLP(loss='squared_error')"
-    elif array.min() < 0 or array.max() >= n_out:
+    elif labels.view(np.uint64).max() >= n_out:  # where negative labels are the largest
         wrong, accepted = array[(array < 0) | (array >= n_out)][0], f"0 to {n_out - 1}"
     else:
         return labels

@@ -22,6 +22,7 @@ from fastmlp.core.storage import Network
 from fastmlp.messages import shown
 
 NONE = np.inf  # a norm that is never reached
+STEPS_AHEAD = 64  # are known at least: computing one takes as long as many
 
 
 class Descent:
@@ -65,6 +66,7 @@ class Descent:
         self.first = network.like_parameters() if kind in FIRST_MOMENT else none
         self.second = network.like_parameters() if kind in SECOND_MOMENT else none
         self.counts = np.zeros(2, np.int64)
+        self._table = np.empty((0, PER_STEP))
         self.state = self.START
         self.rate: float | Callable[[int], Any] = 0.0
         self.clip_norm = NONE
@@ -95,13 +97,13 @@ class Descent:
         return self.kind == SGD and self.clip_norm == NONE and self.network.is_plain
 
     def steps(self, n: int, plain: bool) -> Optimizer | PlainOptimizer:
-        """Return what kernels need for the next n steps."""
-        table = np.ones((n, PER_STEP))
+        """Return what kernels need for the next n steps, until the next call."""
+        since = self.taken - self._known_at
+        if since + n > len(self._table):
+            self._know(max(n, STEPS_AHEAD))
+            since = 0
+        table = self._table[since : since + n]
         table[:, 0] = self._rates(n)
-        if self._corrects:
-            rest = 1 - self._next_powers(n)
-            np.sqrt(rest[1], out=rest[1])
-            np.divide(1, rest.T, out=table[:, 1:])
         if plain:
             return PlainOptimizer(table.reshape(-1), self._gradients, self.counts)
         return Optimizer(
@@ -110,6 +112,22 @@ class Descent:
             table.reshape(-1), self.first, self.second, self._gradients, self._squares,
             self.counts,
         )  # fmt: skip
+
+    def _know(self, n: int) -> None:
+        """Compute what the next n steps need besides their rates.
+
+        The powers of both betas take one multiplication a step. So they do not depend on how many
+        steps are computed together, as NumPy's power would, which also differs in the last bit
+        from processor to processor.
+        """
+        self._powers_known, self._known_at = self._powers, self.taken
+        self._table = np.ones((n, PER_STEP))
+        if self._corrects:
+            factors = self._betas.repeat(n, axis=1)
+            factors[:, 0] *= self._powers_known
+            self._ahead = np.multiply.accumulate(factors, axis=1)
+            self._table[:, 1] = 1 / (1 - self._ahead[0])
+            self._table[:, 2] = 1 / np.sqrt(1 - self._ahead[1])
 
     def _rates(self, n: int) -> Any:
         if not callable(self.rate):
@@ -128,21 +146,9 @@ class Descent:
     def _powers(self) -> list[float]:
         """``[beta1**taken, beta2**taken]``; of rules without these, whatever was set."""
         since = self.taken - self._known_at
-        return (
-            self._known if since == 0 or not self._corrects else self._ahead[:, since - 1].tolist()
-        )
-
-    def _next_powers(self, n: int) -> np.ndarray:
-        """Return both betas to the power t of the next n steps, one multiplication a step.
-
-        So they do not depend on how many steps are computed together, as NumPy's power would, which
-        also differs in the last bit from processor to processor.
-        """
-        self._known, self._known_at = self._powers, self.taken
-        factors = self._betas.repeat(n, axis=1)
-        factors[:, 0] *= self._known
-        self._ahead = np.multiply.accumulate(factors, axis=1)
-        return self._ahead
+        if since == 0 or not self._corrects:
+            return self._powers_known
+        return self._ahead[:, since - 1].tolist()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -154,7 +160,7 @@ class Descent:
     @state.setter
     def state(self, state: dict[str, Any]) -> None:
         self.counts[STEPS] = self._known_at = state["taken"]
-        self._known = state["powers"]
+        self._powers_known, self._table = state["powers"], self._table[:0]
         self.rate_factor = state["rate_factor"]
 
 

@@ -197,9 +197,10 @@ def train_run(
         total = stopped_by_signals(partial(as_a_team, n_workers, task))
     else:
         total = as_a_team(n_workers, task, new_team())
-    if work.refused.any():
-        rows = work.refused[work.refused > 0] - 1
-        raise NotFinite(int(rows[0])) if len(rows) > 0 else Diverged("the loss")
+    refused = work.refused.tolist()
+    if any(refused):
+        rows = [row - 1 for row in refused if row > 0]
+        raise NotFinite(rows[0]) if rows else Diverged("the loss")
     pace.measured(last - first, time.perf_counter() - began)
     return last, total
 
