@@ -20,6 +20,17 @@ class _Repr(reprlib.Repr):
         # Python itself refuses to print an int of more than 4300 digits.
         return repr(x) if abs(x) < 10**20 else f"an int of {_digits(x)} digits"
 
+    def repr_dict(self, x: dict, level: int) -> str:
+        # That of reprlib sorts the keys.
+        if level <= 0:
+            return "{...}"
+        items = list(x.items())
+        pairs = [
+            f"{self.repr1(key, level - 1)}: {self.repr1(value, level - 1)}"
+            for key, value in items[: self.maxdict]
+        ]
+        return "{" + ", ".join([*pairs, *["..."] * (len(items) > self.maxdict)]) + "}"
+
     def repr_instance(self, x: Any, level: int) -> str:
         try:
             return repr(x)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastmlp.core.gather import SparseRows, rows_of
 from fastmlp.core.interrupts import Halted
-from fastmlp.core.lists import DENSE
+from fastmlp.core.lists import DENSE, SPARSE
 from fastmlp.core.run import Diverged, NotFinite, Pace, inputs_of, train_run, workers_for
 from fastmlp.core.step import Draws, Samples
 from fastmlp.core.storage import Workspace
@@ -195,16 +195,16 @@ class Training:
         noisy = state.input_noise > 0  # noise fills X
         if sparse and noisy:
             raise ValueError("X is sparse, which an input_noise other than 0 would fill")
-        inputs = DENSE if noisy else inputs_of(state.network, X, batch_size)
         n_workers = workers_for(self.n_threads, state.network, batch_size, len(X))
         if (
             old is None
             or old.version != state.version
-            or old.inputs != inputs
+            or (old.inputs == SPARSE) != sparse
             or old.batch_size < batch_size
             or old.most_listed < most_listed
             or len(old.work.refused) < n_workers
         ):
+            inputs = DENSE if noisy else inputs_of(state.network, X, batch_size)
             work = state.network.workspace(batch_size, n_workers, inputs, most_listed)
             self._room = old = Room(work, inputs, batch_size, most_listed, state.version)
         return old

@@ -188,15 +188,16 @@ def rate(step):
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_as_many_steps_as_a_run_may_have(more, monkeypatch):
-    n, runs, taken = 2**16 + more, [], run.Descent.taken_steps
+    n, runs, steps = 2**16 + more, [], run.Descent.steps
     random = np.random.default_rng(0)
     X, y = random.standard_normal((2, n))
 
-    def count(descent, steps):
-        runs.append(steps)
-        taken(descent, steps)
+    def count(descent, n, plain):
+        runs.append(n)
+        return steps(descent, n, plain)
 
-    monkeypatch.setattr(run.Descent, "taken_steps", count)
+    monkeypatch.setattr(run.Descent, "steps", count)
+    monkeypatch.setattr(run, "FIRST_RUN_SECONDS", 1e9)
     monkeypatch.setattr(run, "RUN_SECONDS", 1e9)  # else a run ends after a tenth of a second
     given = {"loss": "squared_error", "optimizer": "adam", "learning_rate": rate}
     net = mlp_cases.mlp([np.array([[0.5]])], [np.array([[0.25]])], given)

@@ -231,7 +231,7 @@ def test_no_better_than_a_guess(tmp_path):
 def test_divergence_is_one_line(tmp_path):
     code, out, err = run(tmp_path, "train", "digits", "--learning-rate", "1e30")
     assert code == 0 and "saved: model.npz" in out
-    assert warnings_of(err)[0].startswith("training has stopped, for the loss was NaN")
+    assert warnings_of(err)[0].startswith("training has stopped because the loss was NaN")
     assert "training.py" not in err and "warnings.warn" not in err
     assert all(np.isfinite(array).all() for array in weights_of(tmp_path / "model.npz"))
 

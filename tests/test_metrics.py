@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fastmlp import MLP, callbacks, training
+from fastmlp import MLP, callbacks, fitting
 from fastmlp.metrics import METRICS, Metric, chosen_metrics, top_k
 
 TASKS = ("classes", "labels", "values")
@@ -354,9 +354,9 @@ def test_a_metric_is_tried_on_all_that_will_be_scored(scored):
 
 
 def test_trying_changes_no_bit_and_fastmlp_s_own_metrics_are_not_tried(monkeypatch):
-    calls, evaluate = [], training.evaluate
+    calls, evaluate = [], fitting.evaluate
     monkeypatch.setattr(
-        training, "evaluate", lambda *given: calls.append(len(given[2])) or evaluate(*given)
+        fitting, "evaluate", lambda *given: calls.append(len(given[2])) or evaluate(*given)
     )
     nets = [
         MLP([2, 3, 2], dropout=0.5, input_noise=0.1, random_state=0).fit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from collections.abc import Callable
 from functools import partial
@@ -111,7 +112,8 @@ class Pace:
             + len(network.weights) * PER_ROW
             + sum(network.sizes) * (PER_UNIT if network.is_simple else PER_ACTIVATION)
         )
-        of_a_step = PER_STEP + len(network.parameters) * PER_PARAMETER
+        n_parameters = sum((a + 1) * b for a, b in itertools.pairwise(network.sizes))
+        of_a_step = PER_STEP + n_parameters * PER_PARAMETER
         self.step_seconds = batch_size * of_a_row + of_a_step
         self.is_guess = True
 
