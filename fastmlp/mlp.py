@@ -299,8 +299,8 @@ class MLP(Model):
             Within half a second of Ctrl-C; the network is as after the last finished steps.
         """
         fit = Fit(self, batch_size, callbacks, metrics, verbose, shuffle)
-        fit.take(X, y, sample_weight, class_weight)
-        fit.validate_on(validation_data, validation_fraction)
+        fit.data.take(X, y, sample_weight, class_weight)
+        fit.data.validate_on(validation_data, validation_fraction)
         return fit.run(checks.whole_number("epochs", epochs, 0), resume)
 
     def partial_fit(
@@ -318,7 +318,7 @@ class MLP(Model):
         Parameters, return value and errors are those of `fit`.
         """
         fit = Fit(self, batch_size, (), None, False, shuffle, goes_on=True)
-        fit.take(X, y, sample_weight, class_weight)
+        fit.data.take(X, y, sample_weight, class_weight, is_looked_at=True)
         return fit.run(1, None)
 
 

@@ -9,7 +9,7 @@ from typing import IO, Any, ClassVar
 
 import numpy as np
 
-from fastmlp import checks, saving, targets
+from fastmlp import checks, sample_weights, saving, targets
 from fastmlp.core.run import NotFinite
 from fastmlp.core.storage import Network
 from fastmlp.losses import LOSSES
@@ -178,7 +178,7 @@ class Model:
         """
         outputs = self._outputs(X)
         found = self._reader.targets("y", y, len(outputs))
-        found = targets.weighted(found, sample_weight, len(outputs))
+        found = sample_weights.weighted(found, sample_weight, len(outputs))
         metric = METRICS["r2" if self.loss.task == "values" else "accuracy"]
         return metric(*targets.as_scored(found, outputs, self._state.loss))
 

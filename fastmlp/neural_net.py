@@ -158,20 +158,22 @@ class NeuralNet(MLP):
             For data that cannot be trained on. Nothing is changed.
         """
         fit = Fit(self, 1, [_Lines()], None, False, False)
-        fit.data = self._pairs("training_data", training_data)
+        data = fit.data
+        data.samples = self._pairs("training_data", training_data)
         if validation_data is not None:
-            fit.validation = self._pairs("validation_data", validation_data)
-        order = list(range(len(fit.data.X)))
+            data.validation = self._pairs("validation_data", validation_data)
+        order = list(range(len(data.samples.X)))
 
         def shuffled() -> np.ndarray:
             random.shuffle(order)
             return np.array(order)
 
-        fit.order = shuffled
+        data.order = shuffled
         fit.run(checks.whole_number("epochs", epochs, 0))
 
     def _pairs(self, name: str, pairs: Any) -> Data:
         X, y = targets.labelled_pairs(name, pairs, self._network.sizes, self.dtype)
+        self._reader.look_at(name, X)
         return Data(X, self._reader.targets(name, y, len(X)))
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, targets
+from fastmlp import checks, sample_weights, targets
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
 from fastmlp.sources import Data, first_not_finite
@@ -30,13 +30,14 @@ class Reader:
     def rows(self, name: str, X: Any) -> np.ndarray | SparseRows:
         """Return X, of which a frame must have the columns of the one before."""
         network = self.state.network
-        self._check_names(name, names_of(X))
+        self.check_names(name, names_of(X))
         rows = checks.feature_rows(name, X, network.sizes[0], network.dtype)
         if isinstance(rows, SparseRows) and network.scaling[: network.sizes[0]].any():
             raise ValueError(f"{name} is sparse, which an input_shift other than 0 would fill")
         return rows
 
-    def _check_names(self, name: str, names: list[str] | None) -> None:
+    def check_names(self, name: str, names: list[str] | None) -> None:
+        """Raise ValueError if a frame with these columns is none that the network can read."""
         known = self.feature_names
         if names is None or known is None or names == known or len(names) != len(known):
             return
@@ -73,7 +74,9 @@ class Reader:
         if to_train_on and self.feature_names is None:
             self.feature_names = names_of(X)
         found = self.targets(y_name, y, len(rows))
-        return Data(rows, targets.weighted(found, sample_weight, len(rows), require_positive))
+        return Data(
+            rows, sample_weights.weighted(found, sample_weight, len(rows), require_positive)
+        )
 
     def batch(self, name: str, batch: Any, to_train_on: bool = False) -> Data:
         """Return the samples of a tuple (X, y) or (X, y, sample_weight), all of them finite."""

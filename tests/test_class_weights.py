@@ -10,7 +10,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from fastmlp import MLP
 from fastmlp.core.losses import LOSS_CODES, Loss
 from fastmlp.losses import Softmax
-from fastmlp.targets import class_weighted, targets, weighted
+from fastmlp.sample_weights import class_weighted, weighted
+from fastmlp.targets import targets
 
 N = 60
 

@@ -31,7 +31,7 @@ class Split(callbacks.Callback):
     """Keeps what is held out, and the predictions for it after each epoch."""
 
     def on_epoch_end(self, epoch, logs=None):
-        held_out = self.model._fit.validation
+        held_out = self.model._fit.data.validation
         self.y, self.predicted = held_out.targets.labels, self.model.predict(held_out.X)
 
 

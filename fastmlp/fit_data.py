@@ -1,0 +1,162 @@
+"""The data of one call of fit: what is trained on, and what is scored (floor 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fastmlp import checks, sample_weights, sources
+from fastmlp.messages import shown
+from fastmlp.reading import Reader
+from fastmlp.sources import Data, Epoch
+
+
+class FitData:
+    """Samples, or batches of them, and the share of them that is held out.
+
+    Parameters
+    ----------
+    reader : Reader
+    batch_size : int
+    shuffle : bool or "blocks"
+        As in `MLP.fit`.
+
+    Attributes
+    ----------
+    samples : Data or None
+        All of them, without the weights of classes; None for batches.
+    validation : Data or None
+        What is held out or given for validation.
+    fraction : float
+        The share of the samples that `split` holds out.
+    ends : bool
+        Whether batches can be iterated over only once.
+    order : callable or None
+        Returns the rows of an epoch, in place of what `shuffle` says.
+    """
+
+    def __init__(self, reader: Reader, batch_size: int, shuffle: bool | str):
+        self.reader, self.batch_size, self.shuffle = reader, batch_size, shuffle
+        self.samples: Data | None = None
+        self.validation: Data | None = None
+        self.fraction = 0.0
+        self.ends = False
+        self.order: Callable[[], np.ndarray] | None = None
+        self._batches: Callable[[], Iterable[Any]] | None = None
+        self._class_weight: Any = None
+        self._weighted: Data | None = None  # the samples with the weights of classes
+        self._rows: np.ndarray | None = None  # those that are trained on; None for all
+
+    def take(
+        self, X: Any, y: Any, sample_weight: Any, class_weight: Any, is_looked_at: bool = False
+    ) -> None:
+        """Check what is to be trained on; whether X is finite only if it `is_looked_at`."""
+        self._class_weight = class_weight
+        if y is not None:
+            if isinstance(X, np.memmap) and self.shuffle is True:
+                self.shuffle = "blocks"
+            self.samples = self.reader.samples("X", X, "y", y, sample_weight, to_train_on=True)
+            self._weighted_by_class(self.samples)  # refused before anything is drawn
+            if is_looked_at:
+                self.reader.look_at("X", self.samples.X)
+            return
+        if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or not _is_source(X):
+            raise TypeError(
+                f"y is missing, and X is {type(X).__name__}; accepted are X and y, "
+                "or an iterable of (X, y) batches"
+            )
+        if sample_weight is not None or isinstance(class_weight, str):
+            raise ValueError(
+                "X is an iterable of batches; accepted are weights as the third of each batch, "
+                "and a class_weight that is not 'balanced'"
+            )
+        self.ends = isinstance(X, Iterator)
+        self._batches = X if callable(X) else lambda: X
+
+    def _batch_to_train_on(self, batch: Any) -> Data:
+        data = self.reader.batch("a batch of X", batch, to_train_on=True)
+        return self._weighted_by_class(data, require_positive=False)
+
+    def _weighted_by_class(
+        self, data: Data, rows: np.ndarray | None = None, require_positive: bool = True
+    ) -> Data:
+        """Return the data with each weight times that of its class, "balanced" over `rows`."""
+        if self._class_weight is None and len(data.targets.weights) == 0:
+            return data
+        loss, n_out = self.reader.state.loss, self.reader.state.network.sizes[-1]
+        found = sample_weights.class_weighted(
+            data.targets, self._class_weight, loss, n_out, rows, require_positive
+        )
+        return Data(data.X, found)
+
+    def validate_on(self, pair: Any, fraction: float) -> None:
+        """Check what is to be scored."""
+        self.fraction = checks.from_zero_below_one("validation_fraction", fraction)
+        if pair is not None and self.fraction > 0:
+            raise ValueError("validation_data and validation_fraction are given; accepted is one")
+        if pair is not None:
+            self.validation = self.reader.batch("validation_data", pair)
+        if self.fraction > 0:
+            if self.samples is None:
+                raise ValueError(
+                    "validation_fraction is for arrays; accepted beside batches is validation_data"
+                )
+            n = len(self.samples.X)
+            if not 0 < round(self.fraction * n) < n:
+                raise ValueError(
+                    f"validation_fraction is {self.fraction}, of {n} samples; "
+                    "accepted is one that leaves some to train on and some to score"
+                )
+
+    @property
+    def validates(self) -> bool:
+        """Whether samples are held out or given for validation."""
+        return self.validation is not None or self.fraction > 0
+
+    @property
+    def n_trained_on(self) -> int | None:
+        """How many samples an epoch has; None for batches."""
+        if self.samples is None:
+            return None
+        return len(self.samples.X if self._rows is None else self._rows)
+
+    def split(self, source: Any) -> None:
+        """Draw what is held out from `source`; weights of classes count the rest alone."""
+        if self.samples is None:
+            return
+        if self.fraction > 0:
+            drawn = source.permutation(len(self.samples.X))
+            n = round(self.fraction * len(drawn))
+            self.validation = sources.part(self.samples, np.sort(drawn[:n]))
+            self._rows = np.sort(drawn[n:])
+        self._weighted = self._weighted_by_class(self.samples, self._rows)
+
+    def epoch(self, source: Any) -> Epoch:
+        """Return the samples of an epoch, in an order that `source` draws."""
+        if self._weighted is not None and self.order is not None:
+            return iter([(self._weighted, self.order())])
+        if self._weighted is not None:
+            return sources.epoch_of_arrays(
+                self._weighted, self._rows, self.shuffle, source, self.batch_size
+            )
+        assert self._batches is not None
+        batches = self._batches()
+        if not isinstance(batches, Iterable):
+            raise TypeError(
+                f"X returned {shown(batches)}; accepted is an iterator over (X, y) batches"
+            )
+        network = self.reader.state.network
+        row_bytes = network.sizes[0] * network.dtype.itemsize
+        return sources.epoch_of_batches(
+            batches,
+            self._batch_to_train_on,
+            sources.block_rows(self.batch_size, row_bytes),
+            bool(self.shuffle),
+            source,
+        )
+
+
+def _is_source(X: Any) -> bool:
+    return callable(X) or isinstance(X, Iterable) and not isinstance(X, (str, bytes, dict))

@@ -1,0 +1,146 @@
+"""What each sample counts: weights of samples, times those of their classes (floor 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastmlp import checks
+from fastmlp.core.losses import LOGISTIC, SOFTMAX, Loss, Targets
+
+
+def weighted(targets: Targets, sample_weight: Any, n_samples: int, some: bool = True) -> Targets:
+    """Return the targets with the weight of each sample; without one where all are 1.
+
+    Parameters
+    ----------
+    targets : Targets
+    sample_weight : array-like (n_samples,) or None
+        Finite numbers of at least 0.
+    n_samples : int
+    some : bool, default True
+        Whether one of the weights must be above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+    """
+    if sample_weight is None:
+        return targets
+    weights = _weights("sample_weight", sample_weight, n_samples)
+    if some and not weights.any():
+        raise ValueError("sample_weight is 0 for all; accepted is one above 0")
+    _check_sum("sample_weight", weights)
+    return targets._replace(weights=weights)
+
+
+def class_weighted(
+    targets: Targets,
+    class_weight: Any,
+    loss: Loss,
+    n_out: int,
+    rows: np.ndarray | None = None,
+    some: bool = True,
+) -> Targets:
+    r"""Return the targets with the weight of each class as well.
+
+    Of a sample that belongs to class j with the probability :math:`t_j`, the loss becomes
+    :math:`-\sum_j w_j t_j \log p_j` and the weight :math:`\sum_j w_j t_j`: what its samples would
+    have together, were there one of each class j with the sample weight :math:`t_j`. For labels
+    that is the weight of the class. A logistic loss of one output has two classes, 0 and 1, of the
+    probabilities 1 - t and t.
+
+    Parameters
+    ----------
+    targets : Targets
+        As `weighted` returns them.
+    class_weight : dict, array-like (n_classes,), "balanced" or None
+        From classes to finite numbers of at least 0, 1 for those that a dict does not name.
+        "balanced" is the number of samples over the number of classes that occur and the class's
+        number of samples, or its sum of probabilities.
+    loss : Loss
+    n_out : int
+    rows : array of int, optional
+        The samples that are trained on, all by default: the others are not counted.
+    some : bool, default True
+        Whether one of their weights must be above 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Whether or not anything is wrong with the rows left out, for class_weight itself.
+    """
+    if class_weight is not None:
+        targets = _times_class_weights(targets, class_weight, loss, n_out, rows)
+    trained = targets.weights if rows is None else targets.weights[rows]
+    if some and len(targets.weights) > 0 and not trained.any():
+        raise ValueError("sample_weight times class_weight is 0 for all; accepted is one above 0")
+    _check_sum("sample_weight times class_weight", trained)
+    return targets
+
+
+def _times_class_weights(
+    targets: Targets, class_weight: Any, loss: Loss, n_out: int, rows: np.ndarray | None
+) -> Targets:
+    some = slice(None) if rows is None else rows
+    if loss.kind != SOFTMAX and (loss.kind, n_out) != (LOGISTIC, 1):
+        raise ValueError(
+            "class_weight is given; accepted is one for the softmax loss, and for the logistic "
+            "loss of one output; sample_weight is for every loss"
+        )
+    if len(targets.labels) > 0:
+        labels = targets.labels
+        counts = np.bincount(labels[some], minlength=n_out).astype(np.float64)
+        weights = _of_classes(class_weight, counts)[labels]
+    else:
+        shares = targets.values.reshape(-1, n_out).astype(np.float64)
+        if loss.kind == LOGISTIC:
+            shares = np.hstack([1 - shares, shares])
+        shares *= _of_classes(class_weight, shares[some].sum(axis=0))
+        weights = shares.sum(axis=1)
+        np.divide(shares, weights[:, None], out=shares, where=weights[:, None] > 0)
+        values = shares[:, 1] if loss.kind == LOGISTIC else shares.reshape(-1)
+        targets = targets._replace(values=values.astype(targets.values.dtype))
+    if len(targets.weights) > 0:
+        weights = targets.weights * weights
+    return targets._replace(weights=weights)
+
+
+def _weights(name: str, values: Any, n: int) -> np.ndarray:
+    array = checks.array_of(name, values)
+    if array.shape != (n,):
+        raise ValueError(f"{name} has the shape {array.shape}; accepted is ({n},)")
+    array = array.astype(np.float64)
+    if not (np.isfinite(array) & (array >= 0)).all():
+        wrong = array[~(np.isfinite(array) & (array >= 0))][0]
+        raise ValueError(f"{name} has {wrong}; accepted are finite numbers of at least 0")
+    return array
+
+
+def _check_sum(name: str, weights: np.ndarray) -> None:
+    """Raise ValueError where a mean by these weights would be NaN."""
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(f"{name} has an infinite sum; accepted are smaller numbers")
+
+
+def _of_classes(class_weight: Any, counts: np.ndarray) -> np.ndarray:
+    """Return the weight of each class, of which there are so many samples."""
+    n_classes = len(counts)
+    if isinstance(class_weight, str):
+        checks.choice("class_weight", class_weight, ["balanced"])
+        shared = np.count_nonzero(counts) * counts
+        return np.divide(counts.sum(), shared, out=np.zeros(n_classes), where=counts > 0)
+    if hasattr(class_weight, "items"):  # dict, or pandas.Series
+        weights = np.ones(n_classes)
+        for label, weight in class_weight.items():
+            number = checks.whole_number("class_weight's class", label, 0)
+            if number >= n_classes:
+                raise ValueError(
+                    f"class_weight has the class {number}; accepted are 0 to {n_classes - 1}"
+                )
+            weights[number] = checks.real_number(f"class_weight[{number}]", weight)
+        return weights
+    return _weights("class_weight", class_weight, n_classes)
