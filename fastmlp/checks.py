@@ -179,43 +179,6 @@ def float_type(dtype: Any) -> np.dtype:
     return found
 
 
-def random_source(random_state: Any) -> Any:
-    """Return what random numbers come from: NumPy's global state, a RandomState or a Generator."""
-    if random_state is None:
-        return np.random
-    if isinstance(random_state, (np.random.RandomState, np.random.Generator)):
-        return random_state
-    try:
-        seed = whole_number("random_state", random_state, 0, 2**32 - 1)
-    except TypeError:
-        raise TypeError(
-            f"random_state is {shown(random_state)}; accepted are None, an int of at least 0, "
-            "a numpy.random.RandomState and a numpy.random.Generator"
-        ) from None
-    return np.random.RandomState(seed)
-
-
-def random_kind(source: Any) -> str:
-    """Return the names of a source's class and bit generator: positions of others are not its."""
-    kind = "Generator" if isinstance(source, np.random.Generator) else "RandomState"
-    return f"{kind} of {random_position(source)['bit_generator']}"
-
-
-def random_position(source: Any) -> Any:
-    """Return where a source of `random_source` stands in its sequence."""
-    if isinstance(source, np.random.Generator):
-        return source.bit_generator.state
-    return source.get_state(legacy=False)
-
-
-def return_to_position(source: Any, position: Any) -> None:
-    """Set a source back to where `random_position` found it."""
-    if isinstance(source, np.random.Generator):
-        source.bit_generator.state = position
-    else:
-        source.set_state(position)
-
-
 def array_of(name: str, values: Any) -> np.ndarray:
     """Return `values` as an array of real numbers, the data of a masked array with no mask set.
 
@@ -226,12 +189,6 @@ def array_of(name: str, values: Any) -> np.ndarray:
     TypeError
         For anything that is no real number, see `real_numbers`: the first such value is named.
     """
-    hidden = real_numbers.n_masked(values)
-    if hidden > 0:
-        raise ValueError(
-            f"{name} has {hidden} masked value{'s' * (hidden > 1)}; accepted are arrays without "
-            "any: fill masked values or drop their rows"
-        )
     try:
         array = np.asarray(values)
     except Exception as error:
@@ -245,6 +202,12 @@ def array_of(name: str, values: Any) -> np.ndarray:
             f"{name} is {type(values).__name__}, of which NumPy makes no array ({raised(error)}); "
             "accepted are arrays and lists of real numbers"
         ) from error
+    hidden = real_numbers.n_masked(values, max(1, array.ndim - 1))
+    if hidden > 0:
+        raise ValueError(
+            f"{name} has {hidden} masked value{'s' * (hidden > 1)}; accepted are arrays without "
+            "any: fill masked values or drop their rows"
+        )
     if array.dtype.kind == "O" and real_numbers.are_real(array):
         with contextlib.suppress(Exception):  # an int too long for float64, a signalling NaN
             array = array.astype(np.float64)
@@ -273,11 +236,11 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
     if array.shape[0] == 0:
         raise ValueError(f"{name} is empty; accepted are one or more samples")
     if not isinstance(array, np.ndarray):
-        return _sparse_rows(name, array.tocsr(), dtype)
-    return _readable(array, array.dtype if array.dtype in KEPT else dtype)
+        return sparse_rows(name, array.tocsr(), dtype)
+    return readable(array, array.dtype if array.dtype in KEPT else dtype)
 
 
-def _sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
+def sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
     """Return a matrix of scipy.sparse's CSR format for the kernels, its numbers as `dtype`."""
     if matrix.dtype.kind not in "biuf":
         raise TypeError(
@@ -295,13 +258,13 @@ def _sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
         matrix = matrix.copy()
         matrix.sum_duplicates()
     return SparseRows(
-        _readable(matrix.data, dtype),
-        _readable(matrix.indices, np.dtype(np.int32)).view(np.uint32),
-        _readable(matrix.indptr, np.dtype(np.int64)),
+        readable(matrix.data, dtype),
+        readable(matrix.indices, np.dtype(np.int32)).view(np.uint32),
+        readable(matrix.indptr, np.dtype(np.int64)),
     )
 
 
-def _readable(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def readable(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return `array` as a C-contiguous, aligned and writable one of `dtype`, if need be a copy."""
     if array.dtype != dtype or not array.flags.c_contiguous:
         with np.errstate(all="ignore"):  # what is too large for the type is reported as infinity
@@ -346,4 +309,9 @@ def parameter_values(name: str, values: Any, view: np.ndarray) -> np.ndarray:
     if array.shape != view.shape:
         raise ValueError(f"{name} has the shape {array.shape}; accepted is {view.shape}")
     with np.errstate(all="ignore"):  # as wherever NumPy writes into a narrower type
-        return array.astype(view.dtype)
+        copy = array.astype(view.dtype)
+    if not np.isfinite(copy).all():
+        raise ValueError(
+            f"{name} has NaN or infinity (as {copy.dtype}); accepted are finite numbers"
+        )
+    return copy

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import fastmlp
-from fastmlp import checks, files, numpy_version, splitting
+from fastmlp import files, numpy_version, random_sources, splitting
 from fastmlp.datasets import digits
 from fastmlp.image_files import find_scale, read_images, read_labels
 
@@ -30,7 +30,7 @@ def train(args: argparse.Namespace) -> None:
     """
     _check_writable(args.out)
     X, y = _samples(args)
-    dtype, source = np.dtype(args.dtype), checks.random_source(args.seed)
+    dtype, source = np.dtype(args.dtype), random_sources.random_source(args.seed)
     rows, held_out = splitting.drawn_split(y, source) if args.shuffle else splitting.last_split(y)
     X_train, y_train, y_held_out = X[rows], y[rows], y[held_out]
     if len(y_held_out) == 0:

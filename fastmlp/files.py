@@ -56,8 +56,11 @@ def opened(path: Any) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def written(path: Any) -> Iterator[Any]:
-    """Open `path` as `written_whole` does; an open binary file is written to directly."""
+def written(path: Any, name: str = "path") -> Iterator[Any]:
+    """Open `path` as `written_whole` does; an open binary file is written to directly.
+
+    `name` is that of the argument, in messages.
+    """
     if isinstance(path, (str, os.PathLike)):
         with written_whole(path) as file:
             yield file
@@ -65,7 +68,7 @@ def written(path: Any) -> Iterator[Any]:
     try:
         path.write(b"")
     except Exception:  # no file, closed, open for text or for reading only
-        raise _no_file(path, "writing") from None
+        raise _no_file(path, "writing", name) from None
     yield _Stream(path)
 
 
@@ -86,14 +89,15 @@ class _Stream(io.RawIOBase):
         size = len(left)
         while left:
             n = self._file.write(left)  # perhaps not all, if it has no buffer
+            if n == 0:
+                raise OSError("the file takes no more")
             left = left[len(left) if n is None else n :]
         return size
 
 
-def _no_file(path: Any, use: str) -> TypeError:
-    return TypeError(
-        f"path is {shown(path)}; accepted is a str, an os.PathLike or a binary file open for {use}"
-    )
+def _no_file(path: Any, use: str, name: str = "path") -> TypeError:
+    accepted = f"a str, an os.PathLike or a binary file open for {use}"
+    return TypeError(f"{name} is {shown(path)}; accepted is {accepted}")
 
 
 # Writing ------------------------------------------------------------------------------------------
@@ -170,7 +174,10 @@ def _temporary(target: Path, old: os.stat_result | None) -> tuple[int, Path]:
     start = f".{hashlib.blake2b(os.fsencode(target.name), digest_size=8).hexdigest()}-"
     while True:
         path = target.with_name(f"{start}{uuid.uuid4().hex[:12]}")
-        descriptor = os.open(path, flags, 0o666 if old is None else 0o600)
+        try:
+            descriptor = os.open(path, flags, 0o666 if old is None else 0o600)
+        except OSError as error:  # whose name would be that of the temporary file
+            raise type(error)(error.errno, error.strerror, str(target)) from None
         try:
             # Another process may have found it before it was locked, and removed it.
             if _locked(descriptor) is not False and os.fstat(descriptor).st_nlink > 0:

@@ -58,7 +58,8 @@ class FitData:
             if isinstance(X, np.memmap) and self.shuffle is True:
                 self.shuffle = "blocks"
             self.samples = self.reader.samples("X", X, "y", y, sample_weight, to_train_on=True)
-            self._weighted_by_class(self.samples)  # refused before anything is drawn
+            if class_weight is not None:  # refused before anything is drawn
+                self._weighted_by_class(self.samples)
             if is_looked_at:
                 self.reader.look_at("X", self.samples.X)
             return
@@ -83,7 +84,7 @@ class FitData:
         self, data: Data, rows: np.ndarray | None = None, require_positive: bool = True
     ) -> Data:
         """Return the data with each weight times that of its class, "balanced" over `rows`."""
-        if self._class_weight is None and len(data.targets.weights) == 0:
+        if self._class_weight is None and rows is None:
             return data
         loss, n_out = self.reader.state.loss, self.reader.state.network.sizes[-1]
         found = sample_weights.class_weighted(
@@ -131,6 +132,8 @@ class FitData:
             n = round(self.fraction * len(drawn))
             self.validation = sources.part(self.samples, np.sort(drawn[:n]))
             self._rows = np.sort(drawn[n:])
+            weights = self.validation.targets.weights
+            sample_weights.check_positive("sample_weight", weights, " that are held out")
         self._weighted = self._weighted_by_class(self.samples, self._rows)
 
     def epoch(self, source: Any) -> Epoch:

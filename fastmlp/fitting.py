@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from fastmlp import checks, files, saving
+from fastmlp import checks, files, random_sources, saving
 from fastmlp.callbacks import Callback, ModelCheckpoint, Progress
 from fastmlp.core.run import Diverged, NotFinite
 from fastmlp.fit_data import FitData
@@ -83,7 +84,9 @@ class Fit:
         finally:
             if model._fit is self:
                 try:
-                    self._tell("close")
+                    with contextlib.ExitStack() as all_of_them:  # also after one that fails
+                        for callback in reversed(self.callbacks):
+                            all_of_them.callback(callback.close)
                 finally:
                     del model._fit
         return model
@@ -105,9 +108,9 @@ class Fit:
             model._draw_weights()
         model._draw_key()  # for dropout that was assigned since
         if found is not None:
-            checks.return_to_position(source, found["began_at"])
+            random_sources.return_to_position(source, found["began_at"])
         if self.callbacks:  # who alone can write a checkpoint; it takes as long as some steps
-            self.began_at = checks.random_position(source)
+            self.began_at = random_sources.random_position(source)
         self.data.split(source)
         model.history_ = model.history_ if self.goes_on else {name: [] for name in self._recorded}
         model.stop_training, model._fitted = False, True
@@ -222,7 +225,7 @@ class Fit:
         before, history = training.snapshot, model.history_
         kept = (history, model._fitted, model._feature_names, model.stop_training)
         lengths = {name: len(values) for name, values in history.items()}
-        position = checks.random_position(source) if self._may_fail_after_draws else None
+        position = random_sources.random_position(source) if self._may_fail_after_draws else None
         try:
             self._run(epochs, found)
         except Exception as error:
@@ -236,7 +239,7 @@ class Fit:
                     if name not in lengths:
                         del history[name]
                 if position is not None:
-                    checks.return_to_position(source, position)
+                    random_sources.return_to_position(source, position)
             if isinstance(error, NotFinite):
                 raise checks.not_finite(error.name, error.row, model.dtype) from None
             raise
@@ -251,7 +254,7 @@ class Fit:
             "validation_fraction": self.data.fraction,
             "history": list(self._recorded),
             "callbacks": [type(callback).__name__ for callback in self._kept_callbacks],
-            "random_state": checks.random_kind(self.model._source),
+            "random_state": random_sources.random_kind(self.model._source),
         }
 
     @property
@@ -265,7 +268,7 @@ class Fit:
             "epochs_done": self.epochs_done,
             "stopped": self.model.stop_training,
             "began_at": self.began_at,
-            "random_position": checks.random_position(self.model._source),
+            "random_position": random_sources.random_position(self.model._source),
             "callback_states": [callback.state() for callback in self._kept_callbacks],
         }
 
@@ -301,7 +304,7 @@ class Fit:
         model.stop_training = found["stopped"]
         for callback, state in zip(self._kept_callbacks, found["callback_states"], strict=True):
             callback.restore(state)
-        checks.return_to_position(source, found["random_position"])
+        random_sources.return_to_position(source, found["random_position"])
         return found["epochs_done"]
 
 

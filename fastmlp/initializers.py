@@ -1,8 +1,8 @@
 """Where the weights begin (floor 4).
 
 Each is a function (source, n_out, n_in) -> float64 array (n_out, n_in), for one layer. `source`
-is what `checks.random_source` returns: the module `numpy.random`, a RandomState or a Generator.
-They draw from it alone, so a seed gives the same weights again. Biases begin as zeros.
+is what `random_sources.random_source` returns: the module `numpy.random`, a RandomState or a
+Generator. They draw from it alone, so a seed gives the same weights again. Biases begin as zeros.
 """
 
 from __future__ import annotations

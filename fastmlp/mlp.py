@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks
+from fastmlp import checks, random_sources
 from fastmlp.core.activations import ACTIVATIONS
 from fastmlp.core.descent import Descent
 from fastmlp.core.losses import LOSS_CODES, Loss
@@ -124,7 +124,7 @@ class MLP(Model):
         n_threads: int | None = None,
     ):
         arguments = dict(locals())
-        source = checks.random_source(random_state)
+        source = random_sources.random_source(random_state)
         settings = Settings(**{name: arguments[name] for name in SETTINGS})
         network = Network(
             settings.layers,
@@ -151,7 +151,12 @@ class MLP(Model):
     dropout, input_noise = Assignable(), Assignable()
     warm_start, n_threads = Assignable(), Assignable()
 
-    @property
+    @Fixed
+    def random_state(self) -> Any:
+        """The RandomState or Generator that is drawn from; None for NumPy's global state."""
+        return self._random
+
+    @Fixed
     def num_layers(self) -> int:
         """How many layers there are, the input included."""
         return len(self._settings.layers)
@@ -164,17 +169,17 @@ class MLP(Model):
             self._draw_key()
 
     def _apply(self) -> None:
-        """Have the steps to come heed the settings that may be assigned."""
+        """Make the next steps use the settings that may be assigned."""
         settings, state = self._settings, self._state
         rate = settings.learning_rate
         state.descent.rate = settings.optimizer.default_rate if rate is None else rate
-        state.descent.clip(_bound(settings.clip_norm))
         state.regularise(
             settings.of_layers("l2"),
             settings.of_layers("l1"),
             [_bound(norm) for norm in settings.of_layers("max_norm")],
             [*settings.of_layers("dropout"), 0.0],
             settings.input_noise,
+            _bound(settings.clip_norm),
         )
 
     @property
@@ -191,7 +196,7 @@ class MLP(Model):
         return np.random if self._random is None else self._random
 
     def _draw_weights(self) -> None:
-        """Start over: weights by `init`, biases zero, and nothing learnt."""
+        """Draw new weights by `init`, set biases to zero and reset the optimizer."""
         source, state, init = self._source, self._state, self._settings.init
         if isinstance(init, str):
             for weights in state.network.weights:

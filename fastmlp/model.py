@@ -17,7 +17,7 @@ from fastmlp.metrics import METRICS
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.parameter_views import ParameterViews
 from fastmlp.reading import Reader
-from fastmlp.settings import Settings
+from fastmlp.settings import Fixed, Settings
 from fastmlp.state import State
 
 
@@ -89,12 +89,12 @@ class Model:
     def biases(self, values: Sequence[Any]) -> None:
         self.biases.assign(values)
 
-    @property
+    @Fixed
     def input_shift(self) -> Any:
         """What is subtracted from each input: an array (n_in,), or 0.0 where nothing is scaled."""
         return self._network.scaling[: self._network.sizes[0]].copy() if self._is_scaled else 0.0
 
-    @property
+    @Fixed
     def input_scale(self) -> Any:
         """What each input is multiplied by then: an array (n_in,), or 1.0 where nothing is."""
         return self._network.scaling[self._network.sizes[0] :].copy() if self._is_scaled else 1.0
@@ -117,7 +117,7 @@ class Model:
     def _reader(self) -> Reader:
         return Reader(self._state, self._feature_names)
 
-    @property
+    @Fixed
     def feature_names_in_(self) -> np.ndarray:
         """The columns of the frame that the network was fitted on; AttributeError if it was none.
 

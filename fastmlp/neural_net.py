@@ -14,7 +14,7 @@ from fastmlp import checks, files, targets
 from fastmlp.callbacks import Callback
 from fastmlp.fitting import Fit
 from fastmlp.mlp import MLP
-from fastmlp.settings import Assignable, Fixed
+from fastmlp.settings import Absent, Assignable
 from fastmlp.sources import Data
 
 
@@ -113,9 +113,9 @@ class NeuralNet(MLP):
             n_threads=n_threads,
         )
 
-    # What an `MLP` may be assigned besides is fixed here, where no file has it.
-    init, warm_start, l2, l1, max_norm = Fixed(), Fixed(), Fixed(), Fixed(), Fixed()
-    dropout, input_noise, clip_norm = Fixed(), Fixed(), Fixed()
+    # What an `MLP` may be assigned besides: a file of a `NeuralNet` does not have it.
+    init, warm_start, l2, l1, max_norm = Absent(), Absent(), Absent(), Absent(), Absent()
+    dropout, input_noise, clip_norm = Absent(), Absent(), Absent()
     learning_rate = Assignable(checks.real_number)
 
     @property
@@ -189,11 +189,8 @@ class NeuralNet(MLP):
 
     def dump(self, file: str | os.PathLike | IO[bytes]) -> None:
         """Pickle the network to a path (whole or not at all) or into an open binary file."""
-        if isinstance(file, (str, os.PathLike)):
-            with files.written_whole(file) as opened:
-                pickle.dump(self, opened)
-        else:
-            pickle.dump(self, file)
+        with files.written(file, "file") as opened:
+            pickle.dump(self, opened)
 
 
 NeuralNet._kind = NeuralNet

@@ -48,10 +48,4 @@ class ParameterViews(Sequence):
             for l, array in zip(layers, arrays, strict=True)
         ]
         for l, copy in zip(layers, copies, strict=True):
-            if not np.isfinite(copy).all():
-                raise ValueError(
-                    f"{self._name}[{l}] has NaN or infinity (as {copy.dtype}); "
-                    "accepted are finite numbers"
-                )
-        for l, copy in zip(layers, copies, strict=True):
             self._views[l][...] = copy

@@ -1,4 +1,4 @@
-"""Where random numbers come from, as plain values and back (floor 4).
+"""Where random numbers come from: sources, their positions, and both in files (floor 4).
 
 NumPy does not check the state that it is given: a position outside an array of the state makes it
 read foreign memory. So every number of a state that comes from a file is checked here first.
@@ -13,6 +13,7 @@ import numpy as np
 
 from fastmlp import checks
 from fastmlp.forms import anything, array, between, fields, list_of, one_of, record, whole
+from fastmlp.messages import shown
 
 BIT_GENERATORS: dict[str, Any] = {
     kind.__name__: kind
@@ -26,12 +27,54 @@ BIT_GENERATORS: dict[str, Any] = {
 }
 
 
+def random_source(random_state: Any) -> Any:
+    """Return what random numbers come from: NumPy's global state, a RandomState or a Generator."""
+    if random_state is None:
+        return np.random
+    if isinstance(random_state, (np.random.RandomState, np.random.Generator)):
+        return random_state
+    try:
+        seed = checks.whole_number("random_state", random_state, 0, 2**32 - 1)
+    except TypeError:
+        raise TypeError(
+            f"random_state is {shown(random_state)}; accepted are None, an int of at least 0, "
+            "a numpy.random.RandomState and a numpy.random.Generator"
+        ) from None
+    return np.random.RandomState(seed)
+
+
+def random_kind(source: Any) -> str:
+    """Return the names of a source's class and bit generator: positions of others are not its."""
+    return f"{_class_of(source)} of {random_position(source)['bit_generator']}"
+
+
+def random_position(source: Any) -> Any:
+    """Return where a source of `random_source` stands in its sequence."""
+    if isinstance(source, np.random.Generator):
+        return source.bit_generator.state
+    return source.get_state(legacy=False)
+
+
+def return_to_position(source: Any, position: Any) -> None:
+    """Set a source back to where `random_position` found it."""
+    if isinstance(source, np.random.Generator):
+        source.bit_generator.state = position
+    else:
+        source.set_state(position)
+
+
+def _class_of(source: Any) -> str:
+    return "Generator" if isinstance(source, np.random.Generator) else "RandomState"
+
+
+# As plain values ----------------------------------------------------------------------------------
+
+
 def plain(source: Any) -> dict[str, Any] | None:
     """Return a RandomState or Generator as lists, strings and numbers; None as itself."""
     if source is None:
         return None
-    kind = "Generator" if isinstance(source, np.random.Generator) else "RandomState"
-    state = checks.random_position(source)
+    kind, state = _class_of(source), random_position(source)
     if state["bit_generator"] not in BIT_GENERATORS:
         raise TypeError(
             f"random_state is a {kind} of {state['bit_generator']}, which no file can hold; "
@@ -82,7 +125,7 @@ def _words(n: int, bits: int) -> checks.Checker:
 
 
 def _twister_key(name: str, value: Any) -> np.ndarray:
-    """Return 624 words, not all 0: of those, RandomState would draw normal numbers for ever."""
+    """Return 624 words, not all 0: of those, RandomState would draw normal numbers forever."""
     words = _words(624, 32)(name, value)
     if not words[1:].any():
         raise ValueError(f"{name} is zero; accepted are words that are not")
@@ -128,7 +171,7 @@ def checked_source(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def checked_position(name: str, value: Any, kind: str) -> dict[str, Any]:
-    """Return a position of `checks.random_position`; TypeError or ValueError if it is none.
+    """Return a position of `random_position`; TypeError or ValueError if it is none.
 
     `kind` is the class whose position it is: "Generator" or "RandomState".
     """

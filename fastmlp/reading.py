@@ -9,6 +9,7 @@ import numpy as np
 from fastmlp import checks, sample_weights, targets
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
+from fastmlp.messages import shown
 from fastmlp.sources import Data, first_not_finite
 from fastmlp.state import State
 
@@ -43,8 +44,8 @@ class Reader:
             return
         k = next(k for k, pair in enumerate(zip(names, known, strict=True)) if len(set(pair)) > 1)
         raise ValueError(
-            f"{name} has the column {names[k]!r} at position {k}, where the network was fitted on "
-            f"{known[k]!r}; accepted are the same columns in the same order"
+            f"{name} has the column {shown(names[k])} at position {k}, where the network was "
+            f"fitted on {shown(known[k])}; accepted are the same columns in the same order"
         )
 
     def targets(self, name: str, y: Any, n_samples: int) -> Targets:
@@ -63,6 +64,7 @@ class Reader:
         sample_weight: Any = None,
         to_train_on: bool = False,
         require_positive: bool = True,
+        weight_name: str = "sample_weight",
     ) -> Data:
         """Return X, y and the weights of the samples.
 
@@ -74,9 +76,10 @@ class Reader:
         if to_train_on and self.feature_names is None:
             self.feature_names = names_of(X)
         found = self.targets(y_name, y, len(rows))
-        return Data(
-            rows, sample_weights.weighted(found, sample_weight, len(rows), require_positive)
+        weighted = sample_weights.weighted(
+            found, sample_weight, len(rows), require_positive, weight_name
         )
+        return Data(rows, weighted)
 
     def batch(self, name: str, batch: Any, to_train_on: bool = False) -> Data:
         """Return the samples of a tuple (X, y) or (X, y, sample_weight), all of them finite."""
@@ -86,10 +89,10 @@ class Reader:
             if len(weight) > 1:
                 raise ValueError
         except (TypeError, ValueError):
-            raise TypeError(f"{name} is not {accepted}, which is accepted") from None
+            raise TypeError(f"{name} is {shown(batch)}; accepted is {accepted}") from None
         data = self.samples(
             f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None,
-            to_train_on, not to_train_on,
+            to_train_on, not to_train_on, f"{name}[2]",
         )  # fmt: skip
         self.look_at(f"{name}[0]", data.X)
         return data

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import datetime
 import numbers
-from decimal import Decimal
+import sys
 from typing import Any
 
 import numpy as np
 
 from fastmlp.messages import shown
 
-REAL = (numbers.Real, Decimal, np.bool_)
+REAL = (numbers.Real, np.bool_)
 NOT_REAL = np.timedelta64  # which NumPy counts among its ints
 KINDS = "biuf"  # of NumPy's dtypes
-NESTED = 3  # levels of lists in which masked arrays are looked for
 
 
 def is_real(kind: type) -> bool:
     """Whether instances of a class are real numbers."""
-    return issubclass(kind, REAL) and not issubclass(kind, NOT_REAL)
+    decimal = sys.modules.get("decimal")  # without which nothing is a Decimal
+    is_decimal = decimal is not None and issubclass(kind, decimal.Decimal)
+    return is_decimal or issubclass(kind, REAL) and not issubclass(kind, NOT_REAL)
 
 
 def are_real(objects: np.ndarray) -> bool:
@@ -31,10 +32,11 @@ def are_real(objects: np.ndarray) -> bool:
     return all(map(is_real, set(map(type, objects.ravel().tolist()))))
 
 
-def n_masked(values: Any, levels: int = NESTED) -> int:
+def n_masked(values: Any, levels: int) -> int:
     """Return how many values are masked in a masked array, or in a list of them.
 
-    `numpy.asarray` would take what lies below the mask.
+    `numpy.asarray` would take what lies below the mask. Only so many `levels` of lists are looked
+    at: of numbers, the type of each would be asked for.
     """
     if isinstance(values, np.ma.MaskedArray):
         return 0 if values.dtype.names else int(np.ma.count_masked(values))
@@ -44,6 +46,14 @@ def n_masked(values: Any, levels: int = NESTED) -> int:
     if not any(issubclass(kind, nested) for kind in set(map(type, values))):
         return 0
     return sum(n_masked(each, levels - 1) for each in values)
+
+
+class NotReal(TypeError):
+    """A value that is no real number; `found` says which, and `is_text` whether it is text."""
+
+    def __init__(self, found: str, advice: str, is_text: bool):
+        super().__init__(f"{found}; accepted are real numbers{advice}")
+        self.found, self.is_text = found, is_text
 
 
 def refusal(name: str, values: Any, array: np.ndarray) -> TypeError:
@@ -63,9 +73,7 @@ def refusal(name: str, values: Any, array: np.ndarray) -> TypeError:
             kind, advice = fault
             index = np.unravel_index(at, items.shape[::-1])[::-1]
             place = _place([int(i) for i in index], _columns(values, items))
-            return TypeError(
-                f"{name} has {place} the {kind} {shown(value)}; accepted are real numbers{advice}"
-            )
+            return NotReal(f"{name} has the {kind} {shown(value)} {place}", advice, kind == "text")
     return TypeError(
         f"{name} is {type(values).__name__} of {shown(array.dtype)}; "
         "accepted are arrays and lists of real numbers"

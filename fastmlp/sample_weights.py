@@ -8,9 +8,16 @@ import numpy as np
 
 from fastmlp import checks
 from fastmlp.core.losses import LOGISTIC, SOFTMAX, Loss, Targets
+from fastmlp.messages import shown
 
 
-def weighted(targets: Targets, sample_weight: Any, n_samples: int, some: bool = True) -> Targets:
+def weighted(
+    targets: Targets,
+    sample_weight: Any,
+    n_samples: int,
+    require_positive: bool = True,
+    name: str = "sample_weight",
+) -> Targets:
     """Return the targets with the weight of each sample; without one where all are 1.
 
     Parameters
@@ -19,8 +26,10 @@ def weighted(targets: Targets, sample_weight: Any, n_samples: int, some: bool = 
     sample_weight : array-like (n_samples,) or None
         Finite numbers of at least 0.
     n_samples : int
-    some : bool, default True
+    require_positive : bool, default True
         Whether one of the weights must be above 0.
+    name : str
+        In messages.
 
     Raises
     ------
@@ -28,10 +37,8 @@ def weighted(targets: Targets, sample_weight: Any, n_samples: int, some: bool = 
     """
     if sample_weight is None:
         return targets
-    weights = _weights("sample_weight", sample_weight, n_samples)
-    if some and not weights.any():
-        raise ValueError("sample_weight is 0 for all; accepted is one above 0")
-    _check_sum("sample_weight", weights)
+    weights = _weights(name, sample_weight, n_samples)
+    _check_sum(name, weights, require_positive)
     return targets._replace(weights=weights)
 
 
@@ -41,7 +48,7 @@ def class_weighted(
     loss: Loss,
     n_out: int,
     rows: np.ndarray | None = None,
-    some: bool = True,
+    require_positive: bool = True,
 ) -> Targets:
     r"""Return the targets with the weight of each class as well.
 
@@ -63,7 +70,7 @@ def class_weighted(
     n_out : int
     rows : array of int, optional
         The samples that are trained on, all by default: the others are not counted.
-    some : bool, default True
+    require_positive : bool, default True
         Whether one of their weights must be above 0.
 
     Raises
@@ -71,33 +78,34 @@ def class_weighted(
     TypeError, ValueError
         Whether or not anything is wrong with the rows left out, for class_weight itself.
     """
+    name = "class_weight" if len(targets.weights) == 0 else "sample_weight"
     if class_weight is not None:
+        name = name if name == "class_weight" else "sample_weight times class_weight"
         targets = _times_class_weights(targets, class_weight, loss, n_out, rows)
-    trained = targets.weights if rows is None else targets.weights[rows]
-    if some and len(targets.weights) > 0 and not trained.any():
-        raise ValueError("sample_weight times class_weight is 0 for all; accepted is one above 0")
-    _check_sum("sample_weight times class_weight", trained)
+    if len(targets.weights) > 0:
+        trained = targets.weights if rows is None else targets.weights[rows]
+        _check_sum(name, trained, require_positive, "" if rows is None else " to train on")
     return targets
 
 
 def _times_class_weights(
     targets: Targets, class_weight: Any, loss: Loss, n_out: int, rows: np.ndarray | None
 ) -> Targets:
-    some = slice(None) if rows is None else rows
+    counted = slice(None) if rows is None else rows
     if loss.kind != SOFTMAX and (loss.kind, n_out) != (LOGISTIC, 1):
         raise ValueError(
             "class_weight is given; accepted is one for the softmax loss, and for the logistic "
-            "loss of one output; sample_weight is for every loss"
+            "loss with one output; sample_weight works for every loss"
         )
     if len(targets.labels) > 0:
         labels = targets.labels
-        counts = np.bincount(labels[some], minlength=n_out).astype(np.float64)
+        counts = np.bincount(labels[counted], minlength=n_out).astype(np.float64)
         weights = _of_classes(class_weight, counts)[labels]
     else:
         shares = targets.values.reshape(-1, n_out).astype(np.float64)
         if loss.kind == LOGISTIC:
             shares = np.hstack([1 - shares, shares])
-        shares *= _of_classes(class_weight, shares[some].sum(axis=0))
+        shares *= _of_classes(class_weight, shares[counted].sum(axis=0))
         weights = shares.sum(axis=1)
         np.divide(shares, weights[:, None], out=shares, where=weights[:, None] > 0)
         values = shares[:, 1] if loss.kind == LOGISTIC else shares.reshape(-1)
@@ -118,8 +126,16 @@ def _weights(name: str, values: Any, n: int) -> np.ndarray:
     return array
 
 
-def _check_sum(name: str, weights: np.ndarray) -> None:
+def check_positive(name: str, weights: np.ndarray, which: str) -> None:
+    """Raise ValueError where all of the weights are 0."""
+    if len(weights) > 0 and not weights.any():
+        raise ValueError(f"{name} is 0 for all samples{which}; accepted is one above 0")
+
+
+def _check_sum(name: str, weights: np.ndarray, require_positive: bool, which: str = "") -> None:
     """Raise ValueError where a mean by these weights would be NaN."""
+    if require_positive:
+        check_positive(name, weights, which)
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not np.isfinite(total):
@@ -130,7 +146,11 @@ def _of_classes(class_weight: Any, counts: np.ndarray) -> np.ndarray:
     """Return the weight of each class, of which there are so many samples."""
     n_classes = len(counts)
     if isinstance(class_weight, str):
-        checks.choice("class_weight", class_weight, ["balanced"])
+        if class_weight != "balanced":
+            raise ValueError(
+                f"class_weight is {shown(class_weight)}; accepted are 'balanced', a dict, and one "
+                "weight for each class"
+            )
         shared = np.count_nonzero(counts) * counts
         return np.divide(counts.sum(), shared, out=np.zeros(n_classes), where=counts > 0)
     if hasattr(class_weight, "items"):  # dict, or pandas.Series

@@ -167,7 +167,7 @@ def not_a_network(
 ) -> ValueError:
     """Return the refusal of a file that holds something else."""
     why = f": {short(str(reason), 120)}" if reason and str(reason) else ""
-    return ValueError(f"{path} is not {accepted}, which is accepted{why}")
+    return ValueError(f"{short(str(path), 200)} is not {accepted}, which is accepted{why}")
 
 
 def loaded(classes: Sequence[Any], path: Any) -> Any:
@@ -183,7 +183,8 @@ def loaded(classes: Sequence[Any], path: Any) -> Any:
     cls = kinds.get(state["class"])
     if cls is None:
         raise ValueError(
-            f"{path} holds a network of class {state['class']}; accepted is {' or '.join(kinds)}"
+            f"{short(str(path), 200)} holds a network of class {state['class']}; "
+            f"accepted is {' or '.join(kinds)}"
         )
     try:
         state["random_state"] = random_sources.from_plain(state["random_state"])
@@ -212,8 +213,9 @@ def checkpoint(model: Any, path: Any, same: dict[str, Any]) -> dict[str, Any]:
     for name in wanted:
         if name in RELEVANT | set(same) and compared.get(name) != wanted[name]:
             raise ValueError(
-                f"resume is {str(path)!r} with {name} {shown(compared.get(name))}, this fit has "
-                f"{shown(wanted[name])}; accepted is the checkpoint of an equal one"
+                f"resume is {short(repr(str(path)), 200)} with {name} "
+                f"{shown(compared.get(name))}, this fit has {shown(wanted[name])}; accepted is the "
+                "checkpoint of an equal one"
             )
     return found | {"model": state}
 

@@ -71,6 +71,8 @@ class Settings:
         check_fields(self, init=self._checked_init)
 
     def _checked_init(self, name: str, value: Any) -> Any:
+        if isinstance(value, _CheckedArrays):
+            return value
         if isinstance(value, str):
             return checks.choice(name, value, INITIALIZERS)
         shapes = list(zip(self.layers[1:], self.layers[:-1], strict=True))
@@ -80,13 +82,17 @@ class Settings:
         for l, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
             view = np.broadcast_to(self.dtype.type(0), shape)
             checks.parameter_values(f"{name}[{l}]", array, view)
-        return arrays
+        return _CheckedArrays(arrays)
 
     def of_layers(self, name: str) -> list[Any]:
         """Return a setting that is one for all layers or one for each as the latter."""
         value = getattr(self, name)
         n = len(self.layers) - (2 if name == "dropout" else 1)
         return value if isinstance(value, list) else [value] * n
+
+
+class _CheckedArrays(list):
+    """Arrays of `init`, which are not looked at again when another setting changes."""
 
 
 def _activation(name: str, value: Any) -> str:
@@ -98,9 +104,9 @@ def _norm(name: str, value: Any) -> float | None:
 
 
 def _rate(name: str, value: Any) -> Any:
-    if value is None or not callable(value):
-        return None if value is None else checks.real_number(name, value)
-    return function_of_step(name, value)
+    if callable(value):
+        return function_of_step(name, value)
+    return None if value is None else checks.real_number(name, value)
 
 
 def _one_or_each(n: int, check: Checker) -> Checker:
@@ -117,7 +123,17 @@ def _one_or_each(n: int, check: Checker) -> Checker:
 
 
 class Fixed:
-    """An attribute that reads a setting, which is fixed when the network is made."""
+    """An attribute that cannot be assigned: a setting, or what `read` returns for the network.
+
+    Parameters
+    ----------
+    read : callable, optional
+        From the network to the value; so this is a decorator, too.
+    """
+
+    def __init__(self, read: Callable[[Any], Any] | None = None):
+        self._read = read
+        self.__doc__ = None if read is None else read.__doc__
 
     def __set_name__(self, owner: Any, name: str) -> None:
         self.name = name
@@ -125,18 +141,28 @@ class Fixed:
     def __get__(self, model: Any, owner: Any = None) -> Any:
         if model is None:
             return self
+        if self._read is not None:
+            return self._read(model)
         value = getattr(model._settings, self.name)
-        return value.copy() if isinstance(value, list) else value
+        return list(value) if isinstance(value, list) else value
 
     def __set__(self, model: Any, value: Any) -> None:
         raise AttributeError(
-            f"{self.name} of a {model._kind.__name__} is fixed when it is made; accepted is a new "
-            "network with another one"
+            f"{self.name} cannot be assigned; accepted is a new {model._kind.__name__} with "
+            f"another {self.name}"
         )
 
 
+class Absent(Fixed):
+    """A setting of `MLP` that a network of fixed choices does not take."""
+
+    def __set__(self, model: Any, value: Any) -> None:
+        kind = model._kind.__name__
+        raise AttributeError(f"{self.name} cannot be assigned to a {kind}; accepted is an MLP")
+
+
 class Assignable(Fixed):
-    """One that may also be assigned: checked at once, and what the next step uses.
+    """An attribute that may be assigned: checked at once, and what the next step uses.
 
     Parameters
     ----------
@@ -144,8 +170,9 @@ class Assignable(Fixed):
         What is accepted, where that is less than `Settings` accepts.
     """
 
-    def __init__(self, check: Callable[[str, Any], Any] | None = None):
-        self.check = check
+    def __init__(self, check: Checker | None = None):
+        super().__init__()
+        self._check = check
 
     def __set__(self, model: Any, value: Any) -> None:
-        model._change(**{self.name: self.check(self.name, value) if self.check else value})
+        model._change(**{self.name: self._check(self.name, value) if self._check else value})

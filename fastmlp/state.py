@@ -29,14 +29,22 @@ class State:
     loss: Loss
     key: int = 0  # of what is drawn for dropout and input noise
     input_noise: float = 0.0
-    version: int = 0  # counts the calls of `regularise`
+    version: int = 0  # counts the changes by `regularise`
+    _regularised: Any = None
 
-    def regularise(self, l2: Any, l1: Any, max_norm: Any, dropout: Any, input_noise: float) -> None:
-        """Set the penalties, norms and dropout of every layer, and the noise of the inputs.
+    def regularise(
+        self, l2: Any, l1: Any, max_norm: Any, dropout: Any, input_noise: float, clip_norm: float
+    ) -> None:
+        """Set the penalties, norms and dropout of every layer, the inputs' noise, and clipping.
 
         The next step has them, in a training that runs as well.
         """
+        given = (l2, l1, max_norm, dropout, input_noise, clip_norm)
+        if given == self._regularised:
+            return
+        self._regularised = given
         self.network.regularise(l2, l1, max_norm, dropout)
+        self.descent.clip(clip_norm)
         self.input_noise = input_noise
         self.version += 1
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks
+from fastmlp import checks, real_numbers
 from fastmlp.core.losses import LOGISTIC, POISSON, SOFTMAX, Loss, Targets
 
 #: The least and the greatest target, where not every number is one.
@@ -47,12 +47,11 @@ def _given(name: str, y: Any, of_classes: bool) -> Any:
         return y.reshape(-1, 1) if len(y.shape) == 1 else y
     try:
         return checks.array_of(name, y)
-    except TypeError as error:
-        if of_classes and " the text " in str(error):
-            found = str(error).rpartition("; accepted")[0]
+    except real_numbers.NotReal as error:
+        if of_classes and error.is_text:
             raise TypeError(
-                f"{found}; accepted are integers, which classes, y = "
-                "numpy.unique(y, return_inverse=True) makes of names"
+                f"{error.found}; accepted are integers: encode names by "
+                "classes, y = numpy.unique(y, return_inverse=True)"
             ) from None
         raise
 
@@ -82,7 +81,7 @@ def _numbers(
     _one_each(name, array, n_samples)
     if not isinstance(array, np.ndarray):
         array = _dense(array.shape, _entries(name, array))
-    values = checks._readable(array, np.dtype(dtype))
+    values = checks.readable(array, np.dtype(dtype))
     checks.finite_rows(name, values)
     return values
 
@@ -168,7 +167,7 @@ def _probabilities(name: str, array: np.ndarray, dtype: Any) -> np.ndarray:
 
 def _entries(name: str, matrix: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the row, the column and the number of every entry that is not 0, row by row."""
-    rows = checks._sparse_rows(name, matrix.tocsr(), np.dtype(np.float64))
+    rows = checks.sparse_rows(name, matrix.tocsr(), np.dtype(np.float64))
     n = int(rows.starts[-1])
     row_of_each = np.repeat(np.arange(len(rows)), np.diff(rows.starts))
     there = rows.numbers[:n] != 0

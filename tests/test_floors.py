@@ -24,8 +24,8 @@ FLOORS = {
     "archives": 4, "checks": 4, "files": 4, "fit_data": 4, "fitting": 4, "forms": 4,
     "initializers": 4, "loading": 4, "losses": 4, "metrics": 4, "mlp": 4, "model": 4,
     "neural_net": 4, "optimizers": 4, "options": 4, "parameter_views": 4, "random_sources": 4,
-    "reading": 4, "real_numbers": 4, "sample_weights": 4, "saving": 4, "schedules": 4, "schema": 4, "settings": 4, "sources": 4,
-    "state": 4, "targets": 4, "training": 4,
+    "reading": 4, "real_numbers": 4, "sample_weights": 4, "saving": 4, "schedules": 4,
+    "schema": 4, "settings": 4, "sources": 4, "state": 4, "targets": 4, "training": 4,
     "image_files": 5, "splitting": 5, "commands": 5, "command_line": 5, "__main__": 5,
 }  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.

@@ -22,6 +22,7 @@ FIXED = {
     "input_shift": 1.0,
     "input_scale": 2.0,
     "feature_names_in_": ["a"],
+    "random_state": 3,
 }
 #: What an `MLP` may be assigned, and what is refused.
 ASSIGNABLE = {
@@ -72,7 +73,7 @@ def test_a_neural_net_has_no_more_than_it_takes(name):
         setattr(net, name, ASSIGNABLE[name][0])
         assert getattr(net, name) == ASSIGNABLE[name][0]
     else:
-        with pytest.raises(AttributeError, match=f"^{name} of a NeuralNet is fixed"):
+        with pytest.raises(AttributeError, match=f"^{name} cannot be assigned to a NeuralNet"):
             setattr(net, name, ASSIGNABLE.get(name, (False,))[0])
     with pytest.raises(TypeError, match="^learning_rate"):
         net.learning_rate = schedules.Constant(0.1)

@@ -9,6 +9,8 @@ import string
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from fastmlp.messages import short, shown
+
 
 class NamePattern:
     """A path whose last part may have fields such as ``{epoch:02d}`` and ``{loss:.3f}``.
@@ -53,8 +55,8 @@ class NamePattern:
 
     def _refused(self, reason: str) -> ValueError:
         return ValueError(
-            f"path is {self.path!r}; accepted are fields such as {{epoch:02d}} and {{loss:.3f}} in "
-            f"the file's name, and {{{{ for a brace ({reason})"
+            f"path is {short(repr(self.path), 200)}; accepted are fields such as {{epoch:02d}} and "
+            f"{{loss:.3f}} in the file's name, and {{{{ for a brace ({reason})"
         )
 
     def check_fields(self, recorded: Collection[str]) -> None:
@@ -62,8 +64,8 @@ class NamePattern:
         for name in self.fields:
             if name != "epoch" and name not in recorded:
                 raise ValueError(
-                    f"path is {self.path!r} with the field {name!r}; accepted are 'epoch' and "
-                    f"what this fit records: {', '.join(map(repr, recorded))}"
+                    f"path is {short(repr(self.path), 200)} with the field {shown(name)}; accepted are "
+                    f"'epoch' and what this fit records: {short(', '.join(map(repr, recorded)))}"
                 )
 
     def of(self, epoch: int, logs: Mapping[str, Any]) -> str:

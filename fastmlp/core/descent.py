@@ -74,9 +74,8 @@ class Descent:
 
     def clip(self, norm: float) -> None:
         """Set the largest norm of the gradients, infinity for none."""
-        clips = norm < NONE
+        clips, none = norm < NONE, np.empty(0, self.network.dtype)
         if clips != (self.clip_norm < NONE):
-            none = np.empty(0, self.network.dtype)
             self._gradients = self.network.like_parameters() if clips else none
             self._squares = np.zeros(self.network.n_squares if clips else 0)
         self.clip_norm = norm
