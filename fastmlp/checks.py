@@ -189,6 +189,12 @@ def array_of(name: str, values: Any) -> np.ndarray:
     TypeError
         For anything that is no real number, see `real_numbers`: the first such value is named.
     """
+    hidden = real_numbers.n_masked(values)
+    if hidden > 0:
+        raise ValueError(
+            f"{name} has {hidden} masked value{'s' * (hidden > 1)}; accepted are arrays without "
+            "any: fill masked values or drop their rows"
+        )
     try:
         array = np.asarray(values)
     except Exception as error:
@@ -202,12 +208,6 @@ def array_of(name: str, values: Any) -> np.ndarray:
             f"{name} is {type(values).__name__}, of which NumPy makes no array ({raised(error)}); "
             "accepted are arrays and lists of real numbers"
         ) from error
-    hidden = real_numbers.n_masked(values, max(1, array.ndim - 1))
-    if hidden > 0:
-        raise ValueError(
-            f"{name} has {hidden} masked value{'s' * (hidden > 1)}; accepted are arrays without "
-            "any: fill masked values or drop their rows"
-        )
     if array.dtype.kind == "O" and real_numbers.are_real(array):
         with contextlib.suppress(Exception):  # an int too long for float64, a signalling NaN
             array = array.astype(np.float64)

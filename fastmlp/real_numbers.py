@@ -32,20 +32,19 @@ def are_real(objects: np.ndarray) -> bool:
     return all(map(is_real, set(map(type, objects.ravel().tolist()))))
 
 
-def n_masked(values: Any, levels: int) -> int:
-    """Return how many values are masked in a masked array, or in a list of them.
+def n_masked(values: Any) -> int:
+    """Return how many values are masked in a masked array, or in a list that holds some.
 
-    `numpy.asarray` would take what lies below the mask. Only so many `levels` of lists are looked
-    at: of numbers, the type of each would be asked for.
+    `numpy.asarray` would take what lies below the mask. Lists within a list are not looked at: of
+    all their numbers the types would be asked for, and NumPy makes NaN of a masked one.
     """
     if isinstance(values, np.ma.MaskedArray):
         return 0 if values.dtype.names else int(np.ma.count_masked(values))
-    if not isinstance(values, (list, tuple)) or levels == 0:
+    if not isinstance(values, (list, tuple)):
         return 0
-    nested = (np.ma.MaskedArray, list, tuple)
-    if not any(issubclass(kind, nested) for kind in set(map(type, values))):
+    if not any(issubclass(kind, np.ma.MaskedArray) for kind in set(map(type, values))):
         return 0
-    return sum(n_masked(each, levels - 1) for each in values)
+    return sum(map(n_masked, values))
 
 
 class NotReal(TypeError):

@@ -195,7 +195,7 @@ def test_batches(loss):
     ("logistic", 1, {0: np.nan}, r"^class_weight\[0\] is nan"),
     ("logistic", 1, {1: 0.0, 0: 0}, "^class_weight is 0 for all samples"),
     ("logistic", 1, "even", "^class_weight is 'even'; accepted are 'balanced'"),
-    ("logistic", 2, "balanced", "^class_weight is given; .* logistic loss with one output; sample_w"),
+    ("logistic", 2, "balanced", "^class_weight is given; .* loss with one output; sample_w"),
     ("squared_error", 1, {0: 1.0}, "^class_weight is given; accepted is one for the softmax loss"),
     ("poisson", 1, "balanced", "^class_weight is given"),
     ("softmax", 3, {-1: 1.0}, "^class_weight's class is -1"),

@@ -485,7 +485,7 @@ REFUSED = [
     ([*LABELS[1:], np.nan], ValueError, "y has the label nan; accepted are whole numbers from 0"),
     ([*LABELS[1:], 1e300], ValueError, r"y has the label 1e\+300; accepted"),
     (LABELS + 1j, TypeError, "y "),
-    (NAMES, TypeError, "y .*; accepted are integers, which classes, y"),
+    (NAMES, TypeError, "y .*; accepted are integers: encode names by classes, y"),
     (NAMES.tolist(), TypeError, "y .*numpy.unique"),
     (NAMES.astype(object), TypeError, "y .*numpy.unique"),
     (NAMES.astype("S"), TypeError, "y .*numpy.unique"),

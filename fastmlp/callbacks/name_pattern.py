@@ -64,8 +64,8 @@ class NamePattern:
         for name in self.fields:
             if name != "epoch" and name not in recorded:
                 raise ValueError(
-                    f"path is {short(repr(self.path), 200)} with the field {shown(name)}; accepted are "
-                    f"'epoch' and what this fit records: {short(', '.join(map(repr, recorded)))}"
+                    f"path is {short(repr(self.path), 200)} with the field {shown(name)}; accepted "
+                    f"are 'epoch' and what this fit records: {short(', '.join(map(repr, recorded)))}"
                 )
 
     def of(self, epoch: int, logs: Mapping[str, Any]) -> str:
