@@ -20,9 +20,9 @@ from fastmlp.sources import Data
 from fastmlp.training import DivergenceWarning, Training, evaluate
 
 DEAD = (
-    "after the first epoch all units of a hidden layer are 0 for every row of X, so that nothing "
-    "more is learnt: scale the inputs, by input_scale=1/255 where they are bytes, or choose a "
-    "smaller learning_rate, and train a new network"
+    "after the first epoch all units of a hidden layer are 0 for every row that was checked, so "
+    "the network cannot learn: scale the inputs (input_scale=1/255 for bytes) or choose a smaller "
+    "learning_rate, and train a new network"
 )
 
 
@@ -54,7 +54,7 @@ class Fit:
         self.scores_training = metrics is not None
         self.callbacks = _in_order(callbacks, checks.flag("verbose", verbose))
         self.starts_anew = model._fitted and not (model.warm_start or goes_on)
-        # The columns of an earlier frame bind this one, unless the weights are drawn again.
+        # The columns of an earlier frame must match, unless the weights are drawn again.
         self.reader = Reader(model._state, None if self.starts_anew else model._feature_names)
         self.data = FitData(self.reader, self.batch_size, checks.flag("shuffle", shuffle, "blocks"))
         self.first_step: int | None = None
@@ -109,7 +109,7 @@ class Fit:
         model._draw_key()  # for dropout that was assigned since
         if found is not None:
             random_sources.return_to_position(source, found["began_at"])
-        if self.callbacks:  # who alone can write a checkpoint; it takes as long as some steps
+        if self.callbacks:  # only they write checkpoints, and this takes as long as some steps
             self.began_at = random_sources.random_position(source)
         self.data.split(source)
         model.history_ = model.history_ if self.goes_on else {name: [] for name in self._recorded}

@@ -73,14 +73,23 @@ class MLP(Model):
     random_state : None, int, RandomState or Generator, default None
         Where weights, shuffling, dropout and noise come from. None is NumPy's global state.
     n_threads : int or None, default None
-        Threads that train and predict, but never more than this process may run at once. None
-        is as many as the size of the work repays. The result has the same bits for any number.
+        Threads that train and predict, but never more than this process may run at once, by its
+        processors, their quota, `OMP_NUM_THREADS`, `NUMBA_NUM_THREADS`, `numba.set_num_threads`
+        and `threadpoolctl.threadpool_limits`. None is as many as the size of the work repays; 1
+        starts no thread. The result has the same bits for any number.
 
     Attributes
     ----------
+    learning_rate, init, l2, l1, max_norm, dropout, input_noise, clip_norm, warm_start, n_threads
+        May be assigned, by a callback as well: checked at once, and used from the next step on.
+        Of the other parameters a new network is needed.
+    rate_factor : float
+        What every learning rate is multiplied by: 1.0 until it is assigned.
     weights, biases : sequences of arrays
         For each layer a live view of shape (n_out, n_in) and (n_out, 1). Assign to an element or
         to the whole; write into a view.
+    feature_names_in_ : array of str
+        The columns of the data frame that the network was fitted on, if it was one.
     history_ : dict of lists
         Of the last `fit`, a number for each epoch: "loss", and the scores of `fit`.
     stop_training : bool
@@ -245,10 +254,12 @@ class MLP(Model):
         ----------
         X : array-like (n_samples, n_in), or iterable of (X, y) or (X, y, sample_weight)
             Finite real numbers of any type and memory order; read without a copy where they are
-            C-contiguous and of the network's dtype, uint8, bool or float16, be they in memory or
-            in a file (`numpy.memmap`). Or a matrix of scipy.sparse, which is never made dense. Or,
-            with y None, batches of any sizes: a list, an object that can be iterated over once
-            for each epoch, or a function that returns an iterator.
+            C-contiguous and of the network's dtype, uint8, bool or float16, in memory or in a
+            file (`numpy.memmap`). Text, missing and masked values are refused. The names of a data
+            frame's columns are kept: later frames must have the same ones in the same order. Or a
+            matrix of scipy.sparse, which is never made dense. Or, with y None, batches of any
+            sizes: a list, an object that can be iterated over once for each epoch, or a function
+            that returns an iterator.
         y : array-like (n_samples,) or (n_samples, n_out)
             softmax: labels 0 to n_out - 1, in a column or not, one-hot rows, or rows of
             probabilities, which sum to 1 within 1e-4 and are divided by their sum. Other losses:
@@ -259,9 +270,10 @@ class MLP(Model):
         batch_size : int, default 32
             Samples of a step; the last of an epoch has those that are left over.
         shuffle : bool or "blocks", default True
-            A new order for every epoch, from `random_state`. "blocks", which True is for a
-            `numpy.memmap`, reads pieces of rows that lie together and shuffles some of them at
-            once; so are batches shuffled, in the order in which they come.
+            A new order for every epoch, from `random_state`. "blocks", which True means for a
+            `numpy.memmap`, reads pieces of rows that lie together and shuffles 64 MB of them at a
+            time; a smaller X is shuffled as a whole. Batches are shuffled in blocks, too, in the
+            order in which they come.
         sample_weight : array-like (n_samples,), optional
             What each sample counts in the loss.
         class_weight : dict, array-like (n_classes,) or "balanced", optional
@@ -271,7 +283,8 @@ class MLP(Model):
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Scored after every epoch, never trained on.
         validation_fraction : float, default 0.0
-            Or this share of the samples, which `random_state` draws.
+            Or this share of the samples, which `random_state` draws. Weights of classes are not
+            applied to it.
         metrics : str, callable or a list of them, optional
             What else to score, see `fastmlp.metrics`: the validation data if there are any, in
             `history_` as "validation_accuracy", else the training data, as "accuracy". None is
@@ -293,15 +306,22 @@ class MLP(Model):
         Warns
         -----
         DivergenceWarning
-            Where the loss or a weight was NaN or infinity: training stops with the last weights
-            that were finite.
+            Where a loss, a weight or a moment of the optimizer is NaN or infinity: training stops,
+            and the last finite state is kept.
+        RuntimeWarning
+            Where after the first epoch all units of a hidden relu layer are 0, and X has numbers
+            above 10: unscaled pixels, probably.
 
         Raises
         ------
         ValueError, TypeError
             For data that cannot be trained on. Nothing is changed.
+        RuntimeError
+            If this network is being trained already, for example by a fit inside a callback.
         KeyboardInterrupt
-            Within half a second of Ctrl-C; the network is as after the last finished steps.
+            Within half a second of Ctrl-C in the main thread, except during the first compilation
+            and within a single call of NumPy on tens of millions of rows. Steps that are finished
+            count; one that takes more than 0.3 s is stopped and undone.
         """
         fit = Fit(self, batch_size, callbacks, metrics, verbose, shuffle)
         fit.data.take(X, y, sample_weight, class_weight)
@@ -320,7 +340,7 @@ class MLP(Model):
     ) -> Any:
         """Train on every sample once more, and add to `history_`; `warm_start` or not.
 
-        Parameters, return value and errors are those of `fit`.
+        Parameters, return value, warnings and errors are those of `fit`.
         """
         fit = Fit(self, batch_size, (), None, False, shuffle, goes_on=True)
         fit.data.take(X, y, sample_weight, class_weight, is_looked_at=True)

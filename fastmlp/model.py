@@ -173,8 +173,9 @@ class Model:
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy (0 to 1) of classes or labels, R2 (up to 1) of numbers.
 
-        Of several labels all must be right; R2 is the mean over outputs. Parameters and errors
-        are those of `fit`.
+        Of several labels all must be right; R2 is the mean over outputs. Where y has probabilities,
+        right is the class or label that would be predicted with them. Parameters and errors are
+        those of `fit`.
         """
         outputs = self._outputs(X)
         found = self._reader.targets("y", y, len(outputs))

@@ -55,8 +55,8 @@ class NeuralNet(MLP):
     Attributes
     ----------
     layers, num_layers, learning_rate, reg_lambda
-        As given; the number of layers counts the input. The two rates may be assigned between
-        calls.
+        As given; the number of layers counts the input. learning_rate, reg_lambda and n_threads
+        may be assigned, by a callback as well: the next step uses them.
     weights, biases : sequences of arrays
         For each layer a live view of shape (n_out, n_in) and (n_out, 1). Assign to an element or
         to the whole; write into a view.
@@ -214,7 +214,8 @@ def warmup(dtype: Any = None, everything: bool = False) -> None:
         is converted to it; X of uint8 or bool, of float16 and sparse have one each, which is made
         at their first use.
     everything : bool, default False
-        Also what `NeuralNet` has no use for: all options of `MLP`, in one more compilation.
+        Also what `NeuralNet` does not need, except for targets that are probabilities: all options
+        of `MLP`, in one more compilation.
 
     Examples
     --------

@@ -62,6 +62,14 @@ def source_of(name):
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
+def test_the_tour_has_every_module():
+    tour = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for name, path in module_names():
+        where = path.parent if path.stem == "__init__" else path
+        if where.parent in (PACKAGE, PACKAGE / "core") and not path.stem.startswith("__"):
+            assert f"{where.name}`" in tour, name
+
+
 def test_every_module_has_a_floor():
     found = {name for name, _ in module_names()} - {"__init__", "core"}
     assert found == set(FLOORS) | ALONE

@@ -33,7 +33,7 @@ def interrupted_after(seconds):
 
     def interrupt():
         fired.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     timer = threading.Timer(seconds, interrupt)
     timer.start()

@@ -63,9 +63,10 @@ class NamePattern:
         """Raise ValueError for a field that is neither "epoch" nor recorded."""
         for name in self.fields:
             if name != "epoch" and name not in recorded:
+                known = short(", ".join(map(repr, recorded)))
                 raise ValueError(
                     f"path is {short(repr(self.path), 200)} with the field {shown(name)}; accepted "
-                    f"are 'epoch' and what this fit records: {short(', '.join(map(repr, recorded)))}"
+                    f"are 'epoch' and what this fit records: {known}"
                 )
 
     def of(self, epoch: int, logs: Mapping[str, Any]) -> str:
