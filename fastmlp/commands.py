@@ -100,10 +100,10 @@ def _compile(type_of_X: np.dtype, dtype: np.dtype) -> None:
 
 
 def _compare_with_a_guess(accuracy: float, train: np.ndarray, held_out: np.ndarray) -> None:
-    """Warn where the network is no better than the most frequent label: it has learnt nothing.
+    """Warn where the network is no better than the most frequent label: it has learned nothing.
 
-    So end images that say nothing of their labels, networks whose hidden units are all dead, and
-    held-out samples unlike those that were trained on.
+    Causes are images that say nothing about their labels, dead hidden units, and held-out samples
+    that differ from those that were trained on.
     """
     guess = np.bincount(train).argmax()
     share = np.count_nonzero(held_out == guess) / len(held_out)

@@ -71,6 +71,16 @@ def test_weights_of_classes_are_not_those_of_scores_of_the_training_data(data):
     assert mlp.history_["accuracy"] == [mlp.score(X, y)]
 
 
+def test_held_out_samples_must_count(data):
+    mlp, weights = MLP(SIZES, random_state=0), np.zeros(300)
+    weights[7] = 1.0
+    before, position = parameters(mlp), mlp.random_state.get_state()[2]
+    with pytest.raises(ValueError, match="^sample_weight is 0 for all samples (that are|to train)"):
+        mlp.fit(*data, sample_weight=weights, validation_fraction=0.5)
+    assert parameters(mlp) == before and mlp.random_state.get_state()[2] == position
+    assert mlp.history_ == {}
+
+
 # Interrupted ------------------------------------------------------------------------------------
 
 

@@ -224,3 +224,47 @@ def test_two_fits_at_once_are_refused(data):
     go.set()
     thread.join(30)
     assert len(errors) == 2 and len(before) == 90 and len(mlp.history_["loss"]) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_callback_that_cannot_be_closed_leaves_the_network_free(error, data):
+    closed = []
+
+    class Closes(callbacks.Callback):
+        def __init__(self, fails):
+            self.fails = fails
+
+        def close(self):
+            closed.append(self.fails)
+            if self.fails:
+                raise error
+
+    mlp = MLP(SIZES, random_state=0)
+    with pytest.raises(error):
+        mlp.fit(*data, epochs=1, callbacks=[Closes(True), Closes(False)])
+    assert closed == [True, False]
+    mlp.fit(*data, epochs=1)
+
+
+def test_initial_weights_that_are_not_finite_are_refused(data):
+    wrong = [np.zeros((n_out, n_in)) for n_in, n_out in zip(SIZES, SIZES[1:], strict=False)]
+    wrong[1][2, 3] = np.nan
+    with pytest.raises(ValueError, match=r"^init\[1\] has NaN or infinity"):
+        MLP(SIZES, init=wrong)
+    mlp = MLP(SIZES, warm_start=False, random_state=0)
+    with pytest.raises(ValueError, match=r"^init\[1\] has NaN or infinity"):
+        mlp.init = wrong
+    mlp.fit(*data, epochs=1).fit(*data, epochs=1)
+
+
+def test_an_assigned_rate_makes_no_new_workspace(data, monkeypatch):
+    monkeypatch.setattr(run, "MOST_STEPS", 1)
+    rooms = set()
+
+    class Assigns(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            rooms.add(id(self.model._fit.training._room.work))
+            self.model.learning_rate = 0.01 / (batch + 1)
+
+    MLP(SIZES, random_state=0).fit(*data, epochs=2, callbacks=[Assigns()])
+    assert len(rooms) == 1

@@ -133,10 +133,9 @@ class Progress(Callback):
 
 @functools.cache
 def bar_class() -> Any:
-    """Return tqdm without a thread that watches the bars, and with a lock of this process alone.
+    """Return a tqdm class without a monitor thread, whose lock is not shared with forked processes.
 
-    That of tqdm is shared with forked processes: if one is killed while it draws, the others wait
-    for ever.
+    If one of those is killed while drawing, the others would wait forever for tqdm's own lock.
     """
     from tqdm import tqdm  # here, because most imports of fastmlp never show a bar
 

@@ -80,7 +80,7 @@ class _Folder(_CacheLocator):
     def from_function(cls, function: Callable, file: str) -> _Folder | None:
         """Return the folder for a function of this file, None where there is none."""
         sources = Path(file).parent
-        # An archive may lie elsewhere in every job: there the folder is named by what is in it.
+        # An archive's path may differ from job to job, so its folder is named by its content.
         name, beside = f"core_{_SOURCES}", []
         if sources.is_dir():
             name, beside = cls.get_suitable_cache_subpath(file), [sources / "__pycache__"]
@@ -149,7 +149,7 @@ class _Entries(IndexDataCacheFile):
                 file.write(content)
             for path in self.folder.glob(f"{self.name}.*.nbc*"):
                 if not path.name.startswith(f"{self.name}.{_SOURCES}."):
-                    path.unlink(missing_ok=True)  # of sources that are no more
+                    path.unlink(missing_ok=True)  # of older sources
 
     def flush(self) -> None:
         """Remove every entry of these sources."""
@@ -189,7 +189,7 @@ class _Cache(FunctionCache):
 
 
 class _NoCache(NullCache):
-    """No cache: before a process compiles for the first time it is told so, and why."""
+    """No cache: a warning says why before the first compilation of a process."""
 
     told = False
 

@@ -93,7 +93,7 @@ def _openmp_threads() -> float:
 
 
 def _numba_threads() -> float:
-    """Return what ``numba.set_num_threads`` was told, without starting Numba's threads."""
+    """Return the limit set by ``numba.set_num_threads``, without starting Numba's threads."""
     try:
         numba.threading_layer()
     except ValueError:  # they have not been started, as set_num_threads does
@@ -108,10 +108,10 @@ def _libraries(controller: Callable[[], Any]) -> tuple[Any, ...]:
 
 
 def _library_threads() -> float:
-    """Return what ``threadpool_limits`` has limited all libraries to, infinity if nothing.
+    """Return the limit that ``threadpool_limits`` has set for all libraries, infinity for none.
 
-    A library that runs as many threads as an environment variable of its own says, such as
-    ``OPENBLAS_NUM_THREADS``, tells nothing of the others.
+    A limit from a library's own environment variable, such as ``OPENBLAS_NUM_THREADS``, is not
+    meant for others, and is ignored.
     """
     controller = getattr(sys.modules.get("threadpoolctl"), "ThreadpoolController", None)
     if controller is None:
@@ -129,8 +129,8 @@ def usable_threads() -> int:
     """Return how many threads this process may really run at once.
 
     The smallest of the processors it is bound to, its control group's quota,
-    ``NUMBA_NUM_THREADS``, ``OMP_NUM_THREADS``, and what ``numba.set_num_threads`` and
-    ``threadpoolctl.threadpool_limits`` were told; at least 1.
+    ``NUMBA_NUM_THREADS``, ``OMP_NUM_THREADS``, and the limits set by ``numba.set_num_threads`` and
+    ``threadpoolctl.threadpool_limits``; at least 1.
     """
     if hasattr(os, "process_cpu_count"):  # Python 3.13
         processors = os.process_cpu_count() or 1

@@ -24,9 +24,9 @@ from fastmlp.core.workers import as_a_team, shared_out
 
 RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
 STEP_SECONDS = 0.3  # a longer step is stopped by Ctrl-C, and so copies what it changes before
-# The guess for the first run, of a slow core in float32: what a multiply-add takes; what a row
-# takes besides in each layer, for each unit, and with activations other than relu; and what a step
-# takes besides, and for each parameter. The first run is short, in case the guess is too low.
+# The guess for the first run, of a slow core in float32: what a multiply-add takes; what a row adds
+# for each layer, for each unit, and for activations other than relu; what a step adds, and for each
+# parameter. The first run is short, in case the guess is too low.
 MULTIPLY_ADD, PER_ROW, PER_UNIT, PER_ACTIVATION = 1e-10, 2e-7, 1e-9, 2e-8  # seconds
 PER_STEP, PER_PARAMETER = 2e-6, 1e-9
 FIRST_RUN_SECONDS = 0.01
@@ -277,7 +277,7 @@ def _predict_in_runs(
         call = partial(shared_out, n_workers, share)
         try:
             refused = stopped_by_signals(call) if pace.is_long else call(ALONE)
-        except Halted:  # by a signal that Python goes on after: again, and to the end
+        except Halted:  # the handler raised nothing: run again, to the end
             refused = call(ALONE)
         if any(refused):
             return next(row for row in refused if row > 0)
