@@ -95,10 +95,10 @@ class Fit:
         """Return what trains; `partial_fit` finds the one of the call before."""
         model, known = self.model, self.model._partial
         if self.goes_on and known is not None:
-            if (known.batch_size, known.n_threads) == (self.batch_size, model.n_threads):
+            if known.batch_size == self.batch_size:
                 return known
         report = self._report if self.callbacks else None
-        training = Training(model._state, self.batch_size, model.n_threads, report)
+        training = Training(model._state, self.batch_size, report)
         model._partial = training if self.goes_on else None
         return training
 
@@ -175,7 +175,7 @@ class Fit:
         """Call the user's own metrics on what will be scored: one that fails costs no epoch."""
         own = [metric for metric in self.metrics if metric not in METRICS.values()]
         if own and self._scored is not None:
-            evaluate(self.model._state, self._scored, own, self.model.n_threads)
+            evaluate(self.model._state, self._scored, own)
 
     @property
     def _scored(self) -> Data | None:
@@ -188,7 +188,7 @@ class Fit:
         """Return what the epoch records besides the loss."""
         if self._scored is None:
             return {}
-        loss, scores = evaluate(self.model._state, self._scored, self.metrics, self.model.n_threads)
+        loss, scores = evaluate(self.model._state, self._scored, self.metrics)
         if self.data.validation is None:
             return scores
         if not math.isfinite(loss):

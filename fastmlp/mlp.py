@@ -182,13 +182,14 @@ class MLP(Model):
         settings, state = self._settings, self._state
         rate = settings.learning_rate
         state.descent.rate = settings.optimizer.default_rate if rate is None else rate
-        state.regularise(
+        state.set_options(
             settings.of_layers("l2"),
             settings.of_layers("l1"),
             [_bound(norm) for norm in settings.of_layers("max_norm")],
             [*settings.of_layers("dropout"), 0.0],
             settings.input_noise,
             _bound(settings.clip_norm),
+            settings.n_threads,
         )
 
     @property

@@ -109,7 +109,7 @@ class Model:
         """Return the mean that is predicted for each row of X, (n_samples, n_out)."""
         rows = self._reader.rows("X", X)
         try:
-            return self._state.outputs(rows, self.n_threads)[0]
+            return self._state.outputs(rows)[0]
         except NotFinite as error:
             raise checks.not_finite("X", error.row, self.dtype) from None
 

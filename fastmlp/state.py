@@ -29,23 +29,31 @@ class State:
     loss: Loss
     key: int = 0  # of what is drawn for dropout and input noise
     input_noise: float = 0.0
-    version: int = 0  # counts the changes by `regularise`
-    _regularised: Any = None
+    n_threads: int | None = None
+    version: int = 0  # counts the changes by `set_options`
+    _options: Any = None
 
-    def regularise(
-        self, l2: Any, l1: Any, max_norm: Any, dropout: Any, input_noise: float, clip_norm: float
+    def set_options(
+        self,
+        l2: Any,
+        l1: Any,
+        max_norm: Any,
+        dropout: Any,
+        input_noise: float,
+        clip_norm: float,
+        n_threads: int | None,
     ) -> None:
-        """Set the penalties, norms and dropout of every layer, the inputs' noise, and clipping.
+        """Set what each layer has, and what all have in common; see `MLP`.
 
-        The next step has them, in a training that runs as well.
+        The next step uses it, in a training that runs as well.
         """
-        given = (l2, l1, max_norm, dropout, input_noise, clip_norm)
-        if given == self._regularised:
+        given = (l2, l1, max_norm, dropout, input_noise, clip_norm, n_threads)
+        if given == self._options:
             return
-        self._regularised = given
+        self._options = given
         self.network.regularise(l2, l1, max_norm, dropout)
         self.descent.clip(clip_norm)
-        self.input_noise = input_noise
+        self.input_noise, self.n_threads = input_noise, n_threads
         self.version += 1
 
     @property
@@ -87,11 +95,11 @@ class State:
         return self.input_noise > 0 or self.network.drops
 
     def outputs(
-        self, X: np.ndarray | SparseRows, n_threads: int | None, targets: Targets | None = None
+        self, X: np.ndarray | SparseRows, targets: Targets | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the means that are predicted for the rows of X, and their losses."""
         loss = None if self.predicts_plainly(targets) else self.loss
-        return predict(self.network, X, loss, n_threads, targets)
+        return predict(self.network, X, loss, self.n_threads, targets)
 
     def died_of_large_inputs(self, X: np.ndarray | SparseRows) -> bool:
         """Whether X has numbers above `LARGE`, and all units of a hidden layer of relu are 0.
@@ -127,13 +135,13 @@ class Snapshot:
     Parameters
     ----------
     state : State
-        Copied now, and again by each `take`, which allocates nothing.
+        Copied by each `take`, which allocates nothing.
     """
 
     def __init__(self, state: State):
         self._state = state
         self._copies = [np.empty_like(array) for array in state.arrays()]
-        self.take()
+        self._descent, self._key = state.descent.START, 0
 
     def take(self) -> None:
         """Copy the state as it is now."""

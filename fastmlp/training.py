@@ -42,8 +42,6 @@ class Training:
     state : State
         Changed.
     batch_size : int
-    n_threads : int or None
-        As in `MLP`.
     report : callable, optional
         Called after every run with the samples of the epoch so far and the sum of their losses.
 
@@ -63,11 +61,9 @@ class Training:
         self,
         state: State,
         batch_size: int,
-        n_threads: int | None,
         report: Callable[[int, float], None] | None = None,
     ):
-        self.state, self.batch_size, self.n_threads = state, batch_size, n_threads
-        self.report = report
+        self.state, self.batch_size, self.report = state, batch_size, report
         self.snapshot = Snapshot(state)
         self.refuses = self.is_dead = False
         self._is_fresh = False  # whether the snapshot is of the state as it is
@@ -195,7 +191,7 @@ class Training:
         noisy = state.input_noise > 0  # noise fills X
         if sparse and noisy:
             raise ValueError("X is sparse, which an input_noise other than 0 would fill")
-        n_workers = workers_for(self.n_threads, state.network, batch_size, len(X))
+        n_workers = workers_for(state.n_threads, state.network, batch_size, len(X))
         if (
             old is None
             or old.version != state.version
@@ -210,11 +206,9 @@ class Training:
         return old
 
 
-def evaluate(
-    state: State, data: Data, metrics: Sequence[Metric], n_threads: int | None
-) -> tuple[float, dict[str, float]]:
+def evaluate(state: State, data: Data, metrics: Sequence[Metric]) -> tuple[float, dict[str, float]]:
     """Return the mean loss, weighted by the samples' weights, and the value of each metric."""
-    outputs, losses = state.outputs(data.X, n_threads, data.targets)
+    outputs, losses = state.outputs(data.X, data.targets)
     scored = as_scored(data.targets, outputs, state.loss)
     scores = {metric.name: metric(*scored) for metric in metrics}
     return float(np.average(losses, weights=scored[-1])), scores

@@ -186,6 +186,22 @@ def test_a_warm_up_of_a_function_is_kept(data, tmp_path):
     assert parameters(copied.fit(*data, epochs=1)) == parameters(mlp.fit(*data, epochs=1))
 
 
+@pytest.mark.usefixtures("eight_processors")
+def test_threads_that_are_assigned_train_from_the_next_run_on(data, monkeypatch):
+    monkeypatch.setattr(run, "MOST_STEPS", 1)
+    workers = []
+
+    class Assigns(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            workers.append(len(self.model._fit.training._room.work.refused))
+            self.model.n_threads = batch + 2
+
+    mlp = MLP(SIZES, n_threads=1, random_state=0)
+    mlp.fit(*data, epochs=1, batch_size=30, callbacks=[Assigns()])
+    assert workers == [1, 2, 3] and mlp.n_threads == 4
+    assert parameters(mlp) == parameters(MLP(SIZES, random_state=0).fit(*data, 1, 30))
+
+
 # One fit at a time ------------------------------------------------------------------------------
 
 
