@@ -97,6 +97,7 @@ class Fit:
         if self.goes_on and known is not None:
             if known.batch_size == self.batch_size:
                 return known
+        model._partial = None  # before there is another, for both have a snapshot
         report = self._report if self.callbacks else None
         training = Training(model._state, self.batch_size, report)
         model._partial = training if self.goes_on else None
@@ -111,6 +112,7 @@ class Fit:
             random_sources.return_to_position(source, found["began_at"])
         if self.callbacks:  # only they write checkpoints, and this takes as long as some steps
             self.began_at = random_sources.random_position(source)
+            self.began_with = saving.assignable(model)
         self.data.split(source)
         model.history_ = model.history_ if self.goes_on else {name: [] for name in self._recorded}
         model.stop_training, model._fitted = False, True
@@ -268,6 +270,7 @@ class Fit:
             "epochs_done": self.epochs_done,
             "stopped": self.model.stop_training,
             "began_at": self.began_at,
+            "began_with": self.began_with,
             "random_position": random_sources.random_position(self.model._source),
             "callback_states": [callback.state() for callback in self._kept_callbacks],
         }
@@ -292,9 +295,11 @@ class Fit:
         else:
             path = files.file_name(resume, "resume")
         found = saving.checkpoint(self.model, path, self._shape())
-        Reader(self.model._state, found["model"].get("feature_names")).check_names(
-            "X", self.reader.feature_names
+        names, self.reader.feature_names = (
+            self.reader.feature_names,
+            found["model"].get("feature_names", self.reader.feature_names),
         )
+        self.reader.check_names("X", names)
         return found
 
     def _restore(self, found: dict[str, Any], source: Any) -> int:
@@ -305,6 +310,7 @@ class Fit:
         for callback, state in zip(self._kept_callbacks, found["callback_states"], strict=True):
             callback.restore(state)
         random_sources.return_to_position(source, found["random_position"])
+        saving.assign(model, found.get("began_with", {}), found["model"]["arguments"])
         return found["epochs_done"]
 
 

@@ -68,12 +68,12 @@ class Reader:
     ) -> Data:
         """Return X, y and the weights of the samples.
 
-        Those to train on decide, if none has before, which columns later frames must have.
+        The first frame decides which columns later ones must have.
         """
         rows = self.rows(X_name, X)
         if to_train_on and isinstance(rows, SparseRows) and self.state.input_noise > 0:
             raise ValueError(f"{X_name} is sparse, which an input_noise other than 0 would fill")
-        if to_train_on and self.feature_names is None:
+        if self.feature_names is None:
             self.feature_names = names_of(X)
         found = self.targets(y_name, y, len(rows))
         weighted = sample_weights.weighted(

@@ -220,6 +220,35 @@ def checkpoint(model: Any, path: Any, same: dict[str, Any]) -> dict[str, Any]:
     return found | {"model": state}
 
 
+def assignable(model: Any) -> dict[str, Any]:
+    """Return the settings that a callback may assign, and that later steps depend on.
+
+    Not a learning rate that is a function of the user's own: files have its next value alone.
+    """
+    values = {name: v for name, v in model._arguments().items() if name in ASSIGNABLE}
+    return {
+        name: _plain(name, value, model)
+        for name, value in values.items()
+        if not callable(value) or type(value) in KINDS["learning_rate"].values()
+    }
+
+
+def assign(model: Any, began_with: dict[str, Any], arguments: dict[str, Any]) -> None:
+    """Assign what callbacks had assigned when a checkpoint was written.
+
+    Settings that this model began with on purpose, other than those that the fit of the checkpoint
+    `began_with`, are left.
+    """
+    for name, value in assignable(model).items():
+        if name in began_with and began_with[name] == value != arguments[name]:
+            new = arguments[name]
+            setattr(model, name, from_plain(new, KINDS[name]) if isinstance(new, dict) else new)
+
+
+#: Settings on which steps depend and that may be assigned while they are taken.
+ASSIGNABLE = {
+    "learning_rate", "l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "reg_lambda"
+}  # fmt: skip
 #: What of a network must be equal for a run to go on; the rest may be changed on purpose.
 RELEVANT = {
     "class", "layers", "activation", "output_activation", "loss", "optimizer", "dtype"

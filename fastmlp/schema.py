@@ -148,6 +148,7 @@ _FIT: dict[str, checks.Checker] = {
     "epochs_done": COUNT,
     "stopped": boolean,
     "began_at": anything,
+    "began_with": dict_of(anything),
     "random_position": anything,
     "callback_states": list_of(dict_of(anything)),
 }
@@ -155,7 +156,7 @@ _FIT: dict[str, checks.Checker] = {
 
 def _fit(name: str, value: Any) -> dict[str, Any]:
     """Return what `Fit.checkpoint` returned."""
-    found = record(_FIT)(name, value)
+    found = record(_FIT, may_lack=("began_with",))(name, value)
     list_of(anything, len(found["callbacks"]))(f"{name}.callback_states", found["callback_states"])
     kind = found["random_state"].split(" of ")[0]
     for each in ("began_at", "random_position"):

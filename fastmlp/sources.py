@@ -32,7 +32,8 @@ class Data(NamedTuple):
         weights = self.targets.weights
         if len(weights) == 0:
             return before + len(rows)
-        return float(np.add.accumulate(np.append(before, weights[rows]))[-1])
+        with np.errstate(over="ignore"):
+            return float(np.add.accumulate(np.append(before, weights[rows]))[-1])
 
 
 #: One epoch: samples, and the order in which their rows are trained on, one or several times.
@@ -56,9 +57,8 @@ def epoch_of_arrays(
     Where one block holds all rows, that is the order of True.
     """
     n = len(data.X) if rows is None else len(rows)
-    size = block_rows(batch_size, row_bytes(data.X)) if shuffle == "blocks" else n
-    if n > size:
-        orders = _orders_by_blocks(n, size, source)
+    if shuffle == "blocks" and n * row_bytes(data.X) > BLOCK_BYTES:
+        orders = _orders_by_blocks(n, block_rows(batch_size, row_bytes(data.X)), source)
     else:
         orders = iter([source.permutation(n) if shuffle else np.arange(n)])
     for order in orders:

@@ -105,12 +105,16 @@ class Training:
                 loss = self._train(data, order, done, loss)
                 total = data.weight_of(order, total)
                 done += len(order)
+        except Diverged:
+            self.snapshot.restore()
+            raise
         except BaseException:
             self._restore_if_not_finite()
             raise
         if self._restore_if_not_finite():
             raise Diverged("a weight or a moment of the optimizer")
-        if not math.isfinite(loss):
+        if not (math.isfinite(loss) and math.isfinite(total)):
+            self.snapshot.restore()
             raise Diverged("the loss")
         self.refuses = False  # every row was read
         self.is_dead = is_first and done > 0 and self.state.died_of_large_inputs(data.X)
@@ -170,7 +174,6 @@ class Training:
             self.snapshot.restore()
             if not isinstance(error, Halted):
                 raise
-        self._room.work.refused[...] = 0
         return train_run(*arguments)  # the handler of the signal lets training go on
 
     def _prepare_to_stop_within(self, data: Data) -> None:
@@ -211,4 +214,5 @@ def evaluate(state: State, data: Data, metrics: Sequence[Metric]) -> tuple[float
     outputs, losses = state.outputs(data.X, data.targets)
     scored = as_scored(data.targets, outputs, state.loss)
     scores = {metric.name: metric(*scored) for metric in metrics}
-    return float(np.average(losses, weights=scored[-1])), scores
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite loss ends the training
+        return float(np.average(losses, weights=scored[-1])), scores

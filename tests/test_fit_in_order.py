@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import MLP, DivergenceWarning, NeuralNet, callbacks
+from fastmlp import MLP, DivergenceWarning, NeuralNet, callbacks, sources
 from fastmlp.core import run
 
 SIZES = [6, 140, 5, 3]
@@ -142,6 +142,9 @@ def test_a_moment_that_overflows_is_divergence(optimizer, data):
         mlp.partial_fit(X, y)
     assert parameters(mlp) == before and np.array_equal(mlp._state.descent.second, moment)
     assert mlp.history_ == history and mlp._state.seen == 300
+    for _ in range(2):  # and training goes on, in the same workspace
+        mlp.partial_fit(*data)
+    assert mlp._state.seen == 900 and len(mlp.history_["loss"]) == len(history["loss"]) + 2
     mlp.fit(*data, epochs=3)
     changed = mlp.weights[0] != np.frombuffer(before, np.float32)[: 6 * 140].reshape(140, 6)
     assert changed.mean() > 0.99
@@ -161,6 +164,20 @@ def test_an_interrupt_leaves_a_finite_state(data, monkeypatch):
     assert mlp._state.is_finite
     mlp.learning_rate = 0.001
     assert parameters(mlp) == before or np.isfinite(mlp.fit(*data, epochs=1).history_["loss"]).all()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+def test_a_loss_that_overflows_leaves_the_weights_of_the_epoch_before(optimizer, data):
+    X, y = data[0], data[0][:, :3]
+    mlp = MLP(SIZES, loss="squared_error", optimizer=optimizer, dtype="float64", random_state=0)
+    mlp.partial_fit(X, y)
+    before, loss = parameters(mlp), mlp.history_["loss"][0]
+    with pytest.warns(DivergenceWarning, match="the loss was NaN"):
+        mlp.partial_fit(X, y * 1e200)
+    assert parameters(mlp) == before and mlp.history_["loss"] == [loss]
+    for _ in range(5):
+        mlp.partial_fit(X, y)
+    assert mlp.history_["loss"][-1] < loss
 
 
 def test_weights_of_samples_with_an_infinite_sum_are_refused(data):
@@ -234,6 +251,23 @@ def test_a_frame_must_have_the_columns_of_the_fit(data, tmp_path):
         mlp.predict(frame[names[:5]])
 
 
+def test_resuming_and_batches_bind_columns(data, tmp_path):
+    pd = pytest.importorskip("pandas")
+    X, y = data
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    wrong = frame[list("fedcba")]
+    checkpoint = callbacks.ModelCheckpoint(tmp_path / "mlp.npz")
+    MLP(SIZES, random_state=0).fit(frame, y, epochs=1, callbacks=[checkpoint])
+    mlp = MLP(SIZES, random_state=0)
+    with pytest.raises(ValueError, match="X has the column 'f' at position 0"):
+        mlp.fit(wrong, y, epochs=2, callbacks=[checkpoint], resume=True)
+    mlp.fit(X, y, epochs=2, callbacks=[checkpoint], resume=True)
+    assert mlp.feature_names_in_.tolist() == list("abcdef")
+    for batches in ([(wrong, y)], lambda: iter([(wrong, y)])):
+        with pytest.raises(ValueError, match=r"a batch of X\[0\] has the column 'f'"):
+            MLP(SIZES, random_state=0).fit(batches, validation_data=(frame, y))
+
+
 def test_columns_are_learnt_where_there_are_names(data):
     pd = pytest.importorskip("pandas")
     X, y = data
@@ -255,6 +289,18 @@ def test_columns_are_learnt_where_there_are_names(data):
 
 
 # One order --------------------------------------------------------------------------------------
+
+
+def test_rows_that_fit_into_a_block_are_one_whatever_the_batch_size(data, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 300 * 24)
+    X, y = data[0].astype(np.float32), data[1]
+    for n, alike in ((300, True), (299, True), (301, False)):
+        rows = np.arange(n) % 300
+        fits = [
+            MLP(SIZES, random_state=0).fit(X[rows], y[rows], 1, batch_size=200, shuffle=shuffle)
+            for shuffle in (True, "blocks")
+        ]
+        assert (parameters(fits[0]) == parameters(fits[1])) == alike
 
 
 @pytest.mark.parametrize("rows", [2**10 // 24 * 24, 40])

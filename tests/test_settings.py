@@ -202,6 +202,31 @@ def test_threads_that_are_assigned_train_from_the_next_run_on(data, monkeypatch)
     assert parameters(mlp) == parameters(MLP(SIZES, random_state=0).fit(*data, 1, 30))
 
 
+@pytest.mark.parametrize("name", [n for n in ASSIGNABLE if n not in ("init", "n_threads")])
+def test_a_resumed_fit_has_what_a_callback_had_assigned(name, data, tmp_path):
+    value = ASSIGNABLE[name][0]
+
+    def fit(epochs, kind=MLP, attribute=name, resume=None, **options):
+        mlp = kind(SIZES, random_state=np.random.RandomState(0), **options)
+        calls = [
+            At("on_epoch_begin", 1, lambda model: setattr(model, attribute, value)),
+            callbacks.ModelCheckpoint(tmp_path / "mlp.npz"),
+        ]
+        return mlp.fit(*data, epochs=epochs, callbacks=calls, resume=resume)
+
+    whole = fit(4)
+    fit(2)
+    assert parameters(fit(4, resume=True)) == parameters(whole)
+    # What is given on purpose holds.
+    fit(2, dropout=0.25)
+    other = fit(4, resume=True, l2=0.125, dropout=0.25)
+    assert (other.l2, other.dropout) == (0.125, value if name == "dropout" else 0.25)
+    if name == "l2":
+        whole = fit(4, NeuralNet, "reg_lambda")
+        fit(2, NeuralNet, "reg_lambda")
+        assert parameters(fit(4, NeuralNet, "reg_lambda", True)) == parameters(whole)
+
+
 # One fit at a time ------------------------------------------------------------------------------
 
 

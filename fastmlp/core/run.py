@@ -192,6 +192,7 @@ def train_run(
             worker, n_workers, team, network.parameters, optimizer, samples, work, first, last, loss
         )
 
+    work.refused[...] = 0  # of a run before
     if pace.is_guess:  # compile now, before threads wait for one another
         task(0, 1, new_team(), first)
     began = time.perf_counter()
