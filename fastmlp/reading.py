@@ -1,4 +1,4 @@
-"""What a network is trained on and predicts for, checked and brought into form (floor 4)."""
+"""What a network is trained on and predicts for, checked and converted (floor 4)."""
 
 from __future__ import annotations
 

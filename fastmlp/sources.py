@@ -19,7 +19,7 @@ LOOKED_AT_TOGETHER = 2**20  # numbers of X: what is computed of them stays small
 
 
 class Data(NamedTuple):
-    """Samples that `checks` has brought into form."""
+    """Samples that were checked and converted for the kernels."""
 
     X: np.ndarray | SparseRows  # (n_samples, n_in), as `checks.feature_rows` returns it
     targets: Targets

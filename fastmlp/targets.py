@@ -1,4 +1,4 @@
-"""Targets, checked and brought into form (floor 4)."""
+"""Targets, checked and converted for the kernels (floor 4)."""
 
 from __future__ import annotations
 

@@ -268,7 +268,7 @@ def test_resuming_and_batches_bind_columns(data, tmp_path):
             MLP(SIZES, random_state=0).fit(batches, validation_data=(frame, y))
 
 
-def test_columns_are_learnt_where_there_are_names(data):
+def test_columns_are_learned_where_there_are_names(data):
     pd = pytest.importorskip("pandas")
     X, y = data
     frame = pd.DataFrame(X, columns=list("abcdef"))

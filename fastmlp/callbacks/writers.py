@@ -37,7 +37,7 @@ class ModelCheckpoint(Monitor):
         Overwritten each time. The file's name may have fields in braces, as in Keras:
         ``"net-{epoch:02d}-{validation_loss:.3f}.npz"`` keeps a file of each epoch, numbered from
         1, and the keys of `MLP.history_` are what the epoch recorded. A brace itself is written
-        twice. ``resume=True`` then goes on from the newest of these files.
+        twice. ``resume=True`` then resumes from the newest of these files.
     every : int, default 1
         Of at least 1: after how many epochs each.
     monitor : str, optional
