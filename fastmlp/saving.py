@@ -237,12 +237,26 @@ def assign(model: Any, began_with: dict[str, Any], arguments: dict[str, Any]) ->
     """Assign what callbacks had assigned when a checkpoint was written.
 
     Settings that this model began with on purpose, other than those that the fit of the checkpoint
-    `began_with`, are left.
+    `began_with`, are left. ValueError for what a file has in place of a setting.
     """
-    for name, value in assignable(model).items():
-        if name in began_with and began_with[name] == value != arguments[name]:
-            new = arguments[name]
-            setattr(model, name, from_plain(new, KINDS[name]) if isinstance(new, dict) else new)
+    own = assignable(model)
+    changed = {
+        name: arguments[name]
+        for name, value in own.items()
+        if name in began_with and began_with[name] == value != arguments[name]
+    }
+    before = {name: getattr(model, name) for name in changed}
+    try:
+        for name, value in changed.items():
+            kinds = KINDS.get(name, {})
+            setattr(model, name, from_plain(value, kinds) if isinstance(value, dict) else value)
+    except Exception as error:
+        for name, value in before.items():
+            setattr(model, name, value)
+        raise ValueError(
+            f"resume is a checkpoint with a setting of no use ({short(str(error), 120)}); accepted "
+            "is one that fastmlp wrote"
+        ) from None
 
 
 #: Settings on which steps depend and that may be assigned while they are taken.

@@ -157,3 +157,23 @@ class Call(_Epoch):
             self.epoch()
 
     time_20_calls.pretty_name = "Twenty calls of fit on 64-32-10, by how many samples each gets"
+
+
+class PartialFit(Timed):
+    """Guards what a call of partial_fit costs in Python, besides its one step."""
+
+    params = [["sgd", "adam"]]
+    param_names = ["optimizer"]
+
+    def setup(self, optimizer):
+        self.X, self.y = make_data(32, 64, 10, "float32", DENSITY)
+        self.mlp = fastmlp.MLP(
+            [64, 32, 10], optimizer=optimizer, learning_rate=1e-8, random_state=0, n_threads=1
+        )
+        self.mlp.partial_fit(self.X, self.y)
+
+    def time_100_calls(self, optimizer):
+        for _ in range(100):
+            self.mlp.partial_fit(self.X, self.y)
+
+    time_100_calls.pretty_name = "A hundred calls of partial_fit on 64-32-10, each on 32 samples"
