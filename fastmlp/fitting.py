@@ -175,9 +175,10 @@ class Fit:
 
     def _try_metrics(self) -> None:
         """Call the user's own metrics on what will be scored: one that fails costs no epoch."""
-        own = [metric for metric in self.metrics if metric not in METRICS.values()]
-        if own and self._scored is not None:
-            evaluate(self.model._state, self._scored, own)
+        if self._scored is not None:
+            own = [metric for metric in self.metrics if metric not in METRICS.values()]
+            if own:
+                evaluate(self.model._state, self._scored, own)
 
     @property
     def _scored(self) -> Data | None:
