@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, random_sources
+from fastmlp import random_sources
 from fastmlp.core.activations import ACTIVATIONS
 from fastmlp.core.descent import Descent
 from fastmlp.core.losses import LOSS_CODES, Loss
 from fastmlp.core.rules import RULES
 from fastmlp.core.storage import Network
-from fastmlp.fitting import Fit
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
 from fastmlp.model import Model
@@ -23,7 +22,9 @@ from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import as_plain
 from fastmlp.parameter_views import ParameterViews
 from fastmlp.settings import Assignable, Fixed, Settings
-from fastmlp.state import State
+from fastmlp.training.fit import Fit
+from fastmlp.training.state import State
+from fastmlp.validation import checks
 
 
 class MLP(Model):

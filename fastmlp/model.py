@@ -9,16 +9,17 @@ from typing import IO, Any, ClassVar
 
 import numpy as np
 
-from fastmlp import checks, sample_weights, saving, targets
 from fastmlp.core.run import NotFinite
 from fastmlp.core.storage import Network
 from fastmlp.losses import LOSSES
 from fastmlp.metrics import METRICS
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.parameter_views import ParameterViews
-from fastmlp.reading import Reader
+from fastmlp.serialization import model_files
 from fastmlp.settings import Fixed, Settings
-from fastmlp.state import State
+from fastmlp.training.reading import Reader
+from fastmlp.training.state import State
+from fastmlp.validation import checks, sample_weights, targets
 
 
 class Model:
@@ -197,7 +198,7 @@ class Model:
         """
         fit = self._fit
         resumable = {} if fit is None or not fit.at_epoch_end else {"fit": fit.checkpoint()}
-        saving.save(saving.plain(self) | resumable, path)
+        model_files.save(model_files.plain(self) | resumable, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike | IO[bytes]) -> Any:
@@ -211,7 +212,7 @@ class Model:
         ValueError
             For a file of another kind, or of a later format.
         """
-        return saving.loaded((cls,), path)
+        return model_files.loaded((cls,), path)
 
     def __getstate__(self) -> dict[str, Any]:
         own = {
@@ -220,10 +221,10 @@ class Model:
         }  # fmt: skip
         others = {name: value for name, value in vars(self).items() if name not in own}
         rate = self._settings.learning_rate  # pickle keeps functions too
-        return {"network": saving.plain(self), "learning_rate": rate, "others": others}
+        return {"network": model_files.plain(self), "learning_rate": rate, "others": others}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        saving.remake(self, state["network"])
+        model_files.remake(self, state["network"])
         self._change(learning_rate=state["learning_rate"])
         vars(self).update(state["others"])
 

@@ -10,12 +10,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from fastmlp import checks, files, targets
 from fastmlp.callbacks import Callback
-from fastmlp.fitting import Fit
 from fastmlp.mlp import MLP
+from fastmlp.serialization import files
 from fastmlp.settings import Absent, Assignable
-from fastmlp.sources import Data
+from fastmlp.training.fit import Fit
+from fastmlp.training.sources import Data
+from fastmlp.validation import checks, targets
 
 
 class NeuralNet(MLP):

@@ -11,9 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks
-from fastmlp.forms import anything, array, between, fields, list_of, one_of, record, whole
 from fastmlp.messages import shown
+from fastmlp.serialization.forms import (
+    anything,
+    array,
+    between,
+    fields,
+    list_of,
+    one_of,
+    record,
+    whole,
+)
+from fastmlp.validation import checks
 
 BIT_GENERATORS: dict[str, Any] = {
     kind.__name__: kind

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks
-from fastmlp.checks import Checker
 from fastmlp.core.activations import ACTIVATIONS
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import check_fields, chosen
 from fastmlp.schedules import function_of_step
+from fastmlp.validation import checks
+from fastmlp.validation.checks import Checker
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

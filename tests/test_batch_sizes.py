@@ -8,11 +8,10 @@ from reference_mlp import ReferenceMLP
 from scipy.sparse import csr_array
 from sized_cases import LOSSES, OPTIMIZERS, assert_all_met, assert_trained, case, mean, targets
 
-from fastmlp import sources
 from fastmlp.core import gather, lists, processor, product, run, step
 from fastmlp.core.lists import DENSE, ZERO_RICH
 from fastmlp.core.storage import Network
-from fastmlp.training import Training
+from fastmlp.training.epoch import Training, sources
 
 CONSTANTS = {
     product.MOST_ROWS,

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import command_line, commands, image_files, splitting
+from fastmlp import command_line
+from fastmlp.command_line import commands, image_files, splitting
 from fastmlp.datasets import digits
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -9,8 +9,9 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import MLP, DivergenceWarning, NeuralNet, callbacks, sources
+from fastmlp import MLP, DivergenceWarning, NeuralNet, callbacks
 from fastmlp.core import run
+from fastmlp.training.epoch import sources
 
 SIZES = [6, 140, 5, 3]
 

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 
 import fastmlp
 from fastmlp import MLP, NeuralNet, callbacks, datasets, losses, metrics, optimizers, schedules
-from fastmlp.training import DivergenceWarning
+from fastmlp.training.epoch import DivergenceWarning
 
 X, Y = np.eye(6, 4), np.array([0, 1, 2, 0, 1, 2])
 PAIRS = [(x, np.eye(3)[[y]].T) for x, y in zip(X, Y, strict=True)]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from fastmlp import MLP, sources
+from fastmlp import MLP
+from fastmlp.training.epoch import sources
 
 SIZES = [8, 12, 3]
 
@@ -128,7 +129,7 @@ class Rows:
 
     def __init__(self, monkeypatch):
         self.epochs = []
-        from fastmlp.training import Training
+        from fastmlp.training.epoch import Training
 
         original_train, original_epoch = Training._train, Training.epoch
 

@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from fastmlp import MLP, callbacks, fitting
+from fastmlp import MLP, callbacks
 from fastmlp.metrics import METRICS, Metric, chosen_metrics, top_k
+from fastmlp.training import fit
 
 TASKS = ("classes", "labels", "values")
 
@@ -354,9 +355,9 @@ def test_a_metric_is_tried_on_all_that_will_be_scored(scored):
 
 
 def test_trying_changes_no_bit_and_fastmlp_s_own_metrics_are_not_tried(monkeypatch):
-    calls, evaluate = [], fitting.evaluate
+    calls, evaluate = [], fit.evaluate
     monkeypatch.setattr(
-        fitting, "evaluate", lambda *given: calls.append(len(given[2])) or evaluate(*given)
+        fit, "evaluate", lambda *given: calls.append(len(given[2])) or evaluate(*given)
     )
     nets = [
         MLP([2, 3, 2], dropout=0.5, input_noise=0.1, random_state=0).fit(

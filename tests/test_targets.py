@@ -121,7 +121,7 @@ def test_batches_of_one_hots_labels_and_probabilities(optimizer):
 
 def test_blocks_of_labels_and_blocks_of_probabilities(monkeypatch):
     """One block has the plain kernels, the next the others."""
-    monkeypatch.setattr("fastmlp.sources.BLOCK_BYTES", 16 * 4 * 8)
+    monkeypatch.setattr("fastmlp.training.sources.BLOCK_BYTES", 16 * 4 * 8)
     X, y = data(n=64)
     rows = np.eye(3)[y.argmax(axis=1)]
     rows[32:48] = y[32:48]
@@ -407,7 +407,7 @@ def test_sparse_one_hots_with_zeros_written_out_and_parts():
 def test_sparse_one_hots_are_never_made_dense():
     """200,000 rows of 2,000,000 columns would be 3.2 TB."""
     from fastmlp.core.losses import SOFTMAX, Loss
-    from fastmlp.targets import targets
+    from fastmlp.validation.targets import targets
 
     n, n_out = 200_000, 2_000_000
     labels = np.random.default_rng(0).integers(0, n_out, n)

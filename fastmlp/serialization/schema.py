@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, random_sources
+from fastmlp import random_sources
 from fastmlp.core.rules import FIRST_MOMENT, RULES, SECOND_MOMENT
-from fastmlp.forms import (
+from fastmlp.initializers import INITIALIZERS
+from fastmlp.serialization.forms import (
     anything,
     array,
     between,
@@ -28,7 +29,7 @@ from fastmlp.forms import (
     text,
     whole,
 )
-from fastmlp.initializers import INITIALIZERS
+from fastmlp.validation import checks
 
 COUNT = whole(0, 2**62)
 DTYPE = one_of(("float32", "float64"))

@@ -11,7 +11,7 @@ import numpy as np
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
 from fastmlp.core.storage import Network
-from fastmlp.targets import of_one_form
+from fastmlp.validation.targets import of_one_form
 
 BLOCK_BYTES = 2**26  # of rows that are shuffled together, where not all of X is
 PIECES = 64  # of a block: each lies together in X

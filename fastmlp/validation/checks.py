@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import real_numbers
 from fastmlp.core.gather import KEPT, SparseRows
 from fastmlp.messages import raised, short, shown
+from fastmlp.validation import real_numbers
 
 MOST_THREADS = 1024  # each is a thread of the system
 LARGEST_LAYER = 2**31 - 1  # units

@@ -15,9 +15,9 @@ from fastmlp.core.run import Diverged, NotFinite, Pace, inputs_of, train_run, wo
 from fastmlp.core.step import Draws, Samples
 from fastmlp.core.storage import Workspace
 from fastmlp.metrics import Metric
-from fastmlp.sources import Data, Epoch, first_not_finite
-from fastmlp.state import Snapshot, State
-from fastmlp.targets import as_scored
+from fastmlp.training.sources import Data, Epoch, first_not_finite
+from fastmlp.training.state import Snapshot, State
+from fastmlp.validation.targets import as_scored
 
 
 class DivergenceWarning(RuntimeWarning):

@@ -14,7 +14,7 @@ from fastmlp.core.losses import SOFTMAX, Loss, Targets
 from fastmlp.core.rules import ROWS
 from fastmlp.core.run import predict
 from fastmlp.core.storage import Network
-from fastmlp.sources import all_finite, dense_rows
+from fastmlp.training.sources import all_finite, dense_rows
 
 LOOKED_AT = 64  # rows of X, in which all hidden units are 0
 LARGE = 10  # inputs above this are bytes, or others that were not scaled

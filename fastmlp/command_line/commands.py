@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 import fastmlp
-from fastmlp import files, numpy_version, random_sources, splitting
+from fastmlp import numpy_version, random_sources
+from fastmlp.command_line import splitting
+from fastmlp.command_line.image_files import find_scale, read_images, read_labels
 from fastmlp.datasets import digits
-from fastmlp.image_files import find_scale, read_images, read_labels
+from fastmlp.serialization import files
 
 
 def train(args: argparse.Namespace) -> None:

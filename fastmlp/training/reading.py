@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, sample_weights, targets
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
 from fastmlp.messages import shown
-from fastmlp.sources import Data, first_not_finite
-from fastmlp.state import State
+from fastmlp.training.sources import Data, first_not_finite
+from fastmlp.training.state import State
+from fastmlp.validation import checks, sample_weights, targets
 
 
 class Reader:

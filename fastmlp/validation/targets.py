@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, real_numbers
 from fastmlp.core.losses import LOGISTIC, POISSON, SOFTMAX, Loss, Targets
+from fastmlp.validation import checks, real_numbers
 
 #: The least and the greatest target, where not every number is one.
 LIMITS = {LOGISTIC: (0, 1), POISSON: (0, np.inf)}

@@ -9,15 +9,17 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from fastmlp import checks, files, random_sources, saving
+from fastmlp import random_sources
 from fastmlp.callbacks import Callback, ModelCheckpoint, Progress
 from fastmlp.core.run import Diverged, NotFinite
-from fastmlp.fit_data import FitData
 from fastmlp.messages import shown
 from fastmlp.metrics import METRICS, chosen_metrics
-from fastmlp.reading import Reader
-from fastmlp.sources import Data
-from fastmlp.training import DivergenceWarning, Training, evaluate
+from fastmlp.serialization import files, model_files
+from fastmlp.training.epoch import DivergenceWarning, Training, evaluate
+from fastmlp.training.fit_data import FitData
+from fastmlp.training.reading import Reader
+from fastmlp.training.sources import Data
+from fastmlp.validation import checks
 
 DEAD = (
     "after the first epoch all units of a hidden layer are 0 for every row that was checked, so "
@@ -112,7 +114,7 @@ class Fit:
             random_sources.return_to_position(source, found["began_at"])
         if self.callbacks:  # only they write checkpoints, and this takes as long as some steps
             self.began_at = random_sources.random_position(source)
-            self.began_with = saving.assignable(model)
+            self.began_with = model_files.assignable(model)
         self.data.split(source)
         model.history_ = model.history_ if self.goes_on else {name: [] for name in self._recorded}
         model.stop_training, model._fitted = False, True
@@ -295,7 +297,7 @@ class Fit:
             raise TypeError(f"resume is {shown(resume)}; accepted are True and a path")
         else:
             path = files.file_name(resume, "resume")
-        found = saving.checkpoint(self.model, path, self._shape())
+        found = model_files.checkpoint(self.model, path, self._shape())
         names, self.reader.feature_names = (
             self.reader.feature_names,
             found["model"].get("feature_names", self.reader.feature_names),
@@ -306,12 +308,12 @@ class Fit:
     def _restore(self, found: dict[str, Any], source: Any) -> int:
         """Go back to where the checkpoint was written; return the epochs that were done."""
         model = self.model
-        saving.restore(model, found["model"])
+        model_files.restore(model, found["model"])
         model.stop_training = found["stopped"]
         for callback, state in zip(self._kept_callbacks, found["callback_states"], strict=True):
             callback.restore(state)
         random_sources.return_to_position(source, found["random_position"])
-        saving.assign(model, found.get("began_with", {}), found["model"]["arguments"])
+        model_files.assign(model, found.get("began_with", {}), found["model"]["arguments"])
         return found["epochs_done"]
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, sample_weights, sources
 from fastmlp.messages import shown
-from fastmlp.reading import Reader
-from fastmlp.sources import Data, Epoch
+from fastmlp.training.epoch import sources
+from fastmlp.training.reading import Reader
+from fastmlp.training.sources import Data, Epoch
+from fastmlp.validation import checks, sample_weights
 
 
 class FitData:

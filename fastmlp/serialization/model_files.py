@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import archives, files, random_sources, schema
+from fastmlp import random_sources
 from fastmlp.losses import LOSSES
 from fastmlp.messages import short, shown
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import as_plain, from_plain
 from fastmlp.schedules import SCHEDULES
+from fastmlp.serialization import files, npz_format, schema
 
 FORMAT = "fastmlp network"
 FORMAT_VERSION = 3  # 2 brought input_shift and input_scale, 3 `MLP` and checkpoints
@@ -107,14 +108,14 @@ def save(state: dict[str, Any], path: Any) -> None:
     state = state | {"random_state": random_sources.plain(state["random_state"])}
     schema.checked(state)
     with files.written(path) as file:
-        archives.write(file, {"format": FORMAT, "format_version": FORMAT_VERSION} | state)
+        npz_format.write(file, {"format": FORMAT, "format_version": FORMAT_VERSION} | state)
 
 
 def read(path: Any) -> dict[str, Any]:
     """Return what `save` wrote; ValueError for any other file or a newer format."""
     with files.opened(path) as file:
         try:
-            return schema.checked(archives.read(file, _of_this_version))
+            return schema.checked(npz_format.read(file, _of_this_version))
         except NewerFormat as error:
             raise ValueError(f"{path} {error}") from None
         except MemoryError:
@@ -145,7 +146,7 @@ def _of_version_2(state: dict[str, Any]) -> dict[str, Any]:
     names = ("layers", "learning_rate", "reg_lambda", "output_activation", "dtype", "n_threads")
     optional = {"input_shift": 0.0, "input_scale": 1.0}  # which version 1 has not
     parameters = {
-        kind: [{archives.ARRAY: f"{kind}_{l}"} for l in range(n_layers)]
+        kind: [{npz_format.ARRAY: f"{kind}_{l}"} for l in range(n_layers)]
         for kind in ("weights", "biases")
     }
     return parameters | {
