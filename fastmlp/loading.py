@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from fastmlp.mlp import MLP
 from fastmlp.neural_net import NeuralNet
-from fastmlp.serialization import model_files
+from fastmlp.training import state_dict
 
 
 def load(path: str | os.PathLike | IO[bytes]) -> Any:
@@ -38,4 +38,6 @@ def load(path: str | os.PathLike | IO[bytes]) -> Any:
     ...     fastmlp.load(path)
     NeuralNet([4, 3])
     """
-    return model_files.loaded((MLP, NeuralNet), path)
+    state = state_dict.loaded(path, ("MLP", "NeuralNet"))
+    classes: dict[str, Any] = {"MLP": MLP, "NeuralNet": NeuralNet}
+    return classes[state.class_name]._of(state)

@@ -57,6 +57,11 @@ def random_kind(source: Any) -> str:
     return f"{_class_of(source)} of {random_position(source)['bit_generator']}"
 
 
+def random_key(source: Any) -> int:
+    """Draw a signed integer of 64 bits."""
+    return int.from_bytes(source.bytes(8), "little", signed=True)
+
+
 def random_position(source: Any) -> Any:
     """Return where a source of `random_source` stands in its sequence."""
     if isinstance(source, np.random.Generator):

@@ -263,8 +263,8 @@ def check_network(net):
     if max(abs(array).max() for array in parameters(net)) < 1e3 and outputs is not None:
         moderate = np.all(np.abs(net.input_scale) < 1e3) and np.all(np.abs(net.input_shift) < 1e3)
         assert not moderate or np.isfinite(outputs).all()
-    if net._random is not None:
-        net._random.standard_normal(3)
+    if net._state.random is not None:
+        net._state.random.standard_normal(3)
     try_to(net.partial_fit, X, y, batch_size=4)
     for array in parameters(net):
         assert np.isfinite(array).all()

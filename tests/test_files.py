@@ -158,7 +158,8 @@ def test_a_name_as_long_as_the_system_allows(tmp_path):
 def test_networks_of_former_formats(version, tmp_path):
     weights, biases = np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([[7.0], [8]])
     plain = {
-        "format": model_files.FORMAT, "format_version": version, "layers": [3, 2], "learning_rate": 0.5,
+        "format": model_files.FORMAT, "format_version": version, "layers": [3, 2], 
+        "learning_rate": 0.5,
         "reg_lambda": 0.25, "output_activation": "identity", "dtype": "float64",
         "n_threads": None, "random_state": None, "history_": {"loss": [1.5]},
     }  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 
 from fastmlp import MLP
-from fastmlp.training.epoch import sources
+from fastmlp.training import sources
 
 SIZES = [8, 12, 3]
 
@@ -129,9 +129,9 @@ class Rows:
 
     def __init__(self, monkeypatch):
         self.epochs = []
-        from fastmlp.training.epoch import Training
+        from fastmlp.training.epoch import Trainer
 
-        original_train, original_epoch = Training._train, Training.epoch
+        original_train, original_epoch = Trainer._train, Trainer.epoch
 
         def epoch(training, blocks):
             self.epochs.append([])
@@ -141,8 +141,8 @@ class Rows:
             self.epochs[-1].append(data.targets.values[order].astype(int))
             return original_train(training, data, order, done, loss)
 
-        monkeypatch.setattr(Training, "epoch", epoch)
-        monkeypatch.setattr(Training, "_train", train)
+        monkeypatch.setattr(Trainer, "epoch", epoch)
+        monkeypatch.setattr(Trainer, "_train", train)
 
 
 @pytest.fixture
@@ -448,7 +448,7 @@ def test_a_row_that_is_not_finite(make, data, tmp_path, small_blocks, monkeypatc
     with pytest.raises(ValueError, match=r"a batch of X\[0\] has NaN or infinity in row 40 "):
         mlp.fit(parts(X, y), batch_size=8, shuffle=False)
     # Of batches, those before it have been trained on.
-    assert saved(mlp, tmp_path) != before and mlp._state.seen > 400
+    assert saved(mlp, tmp_path) != before and mlp._state.rows_seen > 400
 
 
 @pytest.mark.parametrize("X", [np.zeros((3, 8)), 3, "X", {"X": 1}, scipy.sparse.csr_array((3, 8))])

@@ -294,12 +294,12 @@ def refused(metrics, error, **options):
     """Fit with a metric that fails; return the error, after a look that nothing has changed."""
     net = MLP([2, 3, 2], random_state=np.random.RandomState(0)).fit(X, Y, epochs=1)
     weights, told = [*map(np.array, net.weights)], Told()
-    position, history = net._random.get_state()[1].copy(), {**net.history_}
+    position, history = net._state.random.get_state()[1].copy(), {**net.history_}
     with pytest.raises(error) as raised:
         net.fit(X, Y, metrics=metrics, callbacks=[told], **options)
     assert told.hooks == ["close"]
     assert all(np.array_equal(a, b) for a, b in zip(weights, net.weights, strict=True))
-    assert np.array_equal(position, net._random.get_state()[1]) and net.history_ == history
+    assert np.array_equal(position, net._state.random.get_state()[1]) and net.history_ == history
     return raised.value
 
 

@@ -258,7 +258,7 @@ def test_a_held_out_share_of_probabilities():
 
     class Held(Callback):
         def on_train_begin(self, logs=None):
-            held.append(net._fit.data.validation)
+            held.append(net._state.fit.data.validation)
 
     net.fit(X, y, 1, validation_fraction=0.25, callbacks=[Held()])
     assert len(held[0].X) == 16

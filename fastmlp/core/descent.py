@@ -44,6 +44,8 @@ class Descent:
         What every rate is multiplied by.
     first, second : arrays
         The moments, laid out as the network's parameters; empty where the rule has none.
+    moments : dict of arrays
+        Those that the rule has, by name.
     counts : int64 array
         The steps taken and the rows trained on, see `rules.Optimizer`. The kernels advance them.
     """
@@ -65,8 +67,10 @@ class Descent:
         none = np.empty(0, network.dtype)
         self.first = network.like_parameters() if kind in FIRST_MOMENT else none
         self.second = network.like_parameters() if kind in SECOND_MOMENT else none
+        both = {"first": self.first, "second": self.second}
+        self.moments = {name: flat for name, flat in both.items() if len(flat) > 0}
         self.counts = np.zeros(2, np.int64)
-        self._table = np.empty((0, PER_STEP))
+        self._table, self._ahead = np.empty((0, PER_STEP)), np.empty((2, 0))
         self.state = self.START
         self.rate: float | Callable[[int], Any] = 0.0
         self.clip_norm = NONE
@@ -161,6 +165,21 @@ class Descent:
         self.counts[STEPS] = self._known_at = state["taken"]
         self._powers_known, self._table = state["powers"], self._table[:0]
         self.rate_factor = state["rate_factor"]
+
+    @property
+    def position(self) -> tuple[Any, ...]:
+        """What the next steps depend on besides moments and counts, to return to; not for files."""
+        return self._known_at, self._powers_known, self._table, self._ahead, self.rate_factor
+
+    @position.setter
+    def position(self, position: tuple[Any, ...]) -> None:
+        self._known_at, self._powers_known, self._table, self._ahead, self.rate_factor = position
+
+    def reset(self) -> None:
+        """Return to the state before the first step."""
+        for flat in self.moments.values():
+            flat[...] = 0
+        self.state, self.counts[ROWS] = self.START, 0
 
 
 def returned_rate(name: str, rate: Any, step: int) -> float:

@@ -29,6 +29,7 @@ from fastmlp.serialization.forms import (
     text,
     whole,
 )
+from fastmlp.settings import ARGUMENTS
 from fastmlp.validation import checks
 
 COUNT = whole(0, 2**62)
@@ -80,18 +81,6 @@ def _layers(name: str, value: Any) -> list[int]:
 
 # Arguments ----------------------------------------------------------------------------------------
 
-_COMMON = (
-    "layers", "output_activation", "learning_rate", "dtype", "input_shift", "input_scale",
-    "n_threads",
-)  # fmt: skip
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "NeuralNet": (*_COMMON, "reg_lambda"),
-    "MLP": (
-        *_COMMON, "activation", "loss", "optimizer", "init", "l2", "l1", "max_norm", "dropout",
-        "input_noise", "clip_norm", "warm_start",
-    ),
-}  # fmt: skip
-
 
 def _arguments(kind: str, sizes: list[int], dtype: np.dtype) -> dict[str, checks.Checker]:
     known: dict[str, checks.Checker] = {
@@ -104,7 +93,7 @@ def _arguments(kind: str, sizes: list[int], dtype: np.dtype) -> dict[str, checks
         "warm_start": boolean,
         "n_threads": optional(whole(1, checks.MOST_THREADS)),
     }
-    return {name: known.get(name, anything) for name in ARGUMENTS[kind]}
+    return {name: known.get(name, anything) for name in ARGUMENTS[kind].names}
 
 
 def _init(sizes: list[int]) -> checks.Checker:

@@ -15,7 +15,8 @@ from fastmlp.core.run import Diverged, NotFinite, Pace, inputs_of, train_run, wo
 from fastmlp.core.step import Draws, Samples
 from fastmlp.core.storage import Workspace
 from fastmlp.metrics import Metric
-from fastmlp.training.sources import Data, Epoch, first_not_finite
+from fastmlp.training.samples import Data, first_not_finite
+from fastmlp.training.sources import Epoch
 from fastmlp.training.state import Snapshot, State
 from fastmlp.validation.targets import as_scored
 
@@ -34,7 +35,7 @@ class Room(NamedTuple):
     version: int  # of the `State` that it was made for
 
 
-class Training:
+class Trainer:
     """Epochs of one or several calls of fit.
 
     Parameters
@@ -99,7 +100,7 @@ class Training:
         if not self._is_fresh:
             self.snapshot.take()
         self._is_fresh = False
-        loss, total, done, is_first = 0.0, 0.0, 0, self.state.seen == 0
+        loss, total, done, is_first = 0.0, 0.0, 0, self.state.rows_seen == 0
         try:
             for data, order in blocks:
                 loss = self._train(data, order, done, loss)
@@ -117,7 +118,7 @@ class Training:
             self.snapshot.restore()
             raise Diverged("the loss")
         self.refuses = False  # every row was read
-        self.is_dead = is_first and done > 0 and self.state.died_of_large_inputs(data.X)
+        self.is_dead = is_first and done > 0 and self.state.is_dead(data.X)
         return loss / total if total > 0 else 0.0
 
     def _restore_if_not_finite(self) -> bool:
@@ -128,7 +129,7 @@ class Training:
 
     def _train(self, data: Data, order: np.ndarray, done: int, loss: float) -> float:
         """Train on one block; return `loss` plus its losses."""
-        rows, seen = np.asarray(order, np.int64), self.state.seen
+        rows, seen = np.asarray(order, np.int64), self.state.rows_seen
         batch_size, step = min(self.batch_size, len(rows)), 0
         room = self._room_for(data)
         samples = self._samples(data, rows, batch_size, seen, room.inputs)
@@ -151,7 +152,7 @@ class Training:
             state.network.scaling,
             data.targets,
             None if plain else state.loss,
-            None if plain else Draws(state.key, seen, state.input_noise),
+            None if plain else Draws(state.key, seen, state.settings.input_noise),
             rows,
             batch_size,
             inputs,
@@ -191,10 +192,10 @@ class Training:
         state, X, old = self.state, data.X, self._room
         batch_size, sparse = min(self.batch_size, len(X)), isinstance(X, SparseRows)
         most_listed = X.most_listed if isinstance(X, SparseRows) else 0
-        noisy = state.input_noise > 0  # noise fills X
+        noisy = state.settings.input_noise > 0  # noise fills X
         if sparse and noisy:
             raise ValueError("X is sparse, which an input_noise other than 0 would fill")
-        n_workers = workers_for(state.n_threads, state.network, batch_size, len(X))
+        n_workers = workers_for(state.settings.n_threads, state.network, batch_size, len(X))
         if (
             old is None
             or old.version != state.version

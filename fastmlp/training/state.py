@@ -1,113 +1,200 @@
-"""What training changes, and copies of it to go back to (floor 4)."""
+"""A network as data: its settings, what training changes, and copies to return to (floor 4)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from fastmlp.core.activations import RELU
+from fastmlp import random_sources
+from fastmlp.core.activations import ACTIVATIONS, RELU
 from fastmlp.core.descent import Descent
 from fastmlp.core.gather import SparseRows
-from fastmlp.core.losses import SOFTMAX, Loss, Targets
-from fastmlp.core.rules import ROWS
+from fastmlp.core.losses import LOSS_CODES, SOFTMAX, Loss, Targets
+from fastmlp.core.rules import ROWS, RULES
 from fastmlp.core.run import predict
 from fastmlp.core.storage import Network
-from fastmlp.training.sources import all_finite, dense_rows
+from fastmlp.initializers import INITIALIZERS
+from fastmlp.losses import LOSSES
+from fastmlp.optimizers import OPTIMIZERS
+from fastmlp.options import as_plain
+from fastmlp.parameter_views import ParameterViews
+from fastmlp.settings import ARGUMENTS, Settings
+from fastmlp.training.samples import all_finite, dense_rows
 
-LOOKED_AT = 64  # rows of X, in which all hidden units are 0
+CHECKED_ROWS = 64  # of X, to see whether all units of a hidden layer are 0
+#: Settings that may be assigned, and that a workspace or the kernels' arguments depend on.
+IN_EVERY_STEP = ("l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "n_threads")
 LARGE = 10  # inputs above this are bytes, or others that were not scaled
 
 
-@dataclass
 class State:
-    """What training changes, and what the next step depends on."""
+    """A network: what `MLP` and `NeuralNet` show, and what training changes.
 
-    network: Network
-    descent: Descent
-    loss: Loss
-    key: int = 0  # of what is drawn for dropout and input noise
-    input_noise: float = 0.0
-    n_threads: int | None = None
-    version: int = 0  # counts the changes by `set_options`
-    _options: Any = None
+    Parameters
+    ----------
+    settings : Settings
+    random : RandomState, Generator or None
+        Where random numbers come from; None is NumPy's global state.
+    class_name : str, default "MLP"
+        A key of `settings.ARGUMENTS`.
 
-    def set_options(
-        self,
-        l2: Any,
-        l1: Any,
-        max_norm: Any,
-        dropout: Any,
-        input_noise: float,
-        clip_norm: float,
-        n_threads: int | None,
-    ) -> None:
-        """Set what each layer has, and what all have in common; see `MLP`.
+    Attributes
+    ----------
+    network : Network
+        The parameters, zero until `draw_parameters`.
+    descent : Descent
+        The optimizer, its moments and the counts of steps and rows.
+    loss : core.losses.Loss
+    key : int
+        What dropout and input noise depend on; 0 until `draw_key`.
+    version : int
+        How often a setting of `IN_EVERY_STEP` has changed.
+    history : dict of lists
+        A value for each epoch, by name.
+    is_fitted, stop_training : bool
+    feature_names : list of str or None
+        The columns of the frame that the network was fitted on, if it was one.
+    fit : Fit or None
+        The call of fit that runs.
+    trainer : Trainer or None
+        Of the last `partial_fit`, with its workspace.
+    """
 
-        The next step uses it, in a training that runs as well.
-        """
-        given = (l2, l1, max_norm, dropout, input_noise, clip_norm, n_threads)
-        if given == self._options:
-            return
-        self._options = given
-        self.network.regularise(l2, l1, max_norm, dropout)
-        self.descent.clip(clip_norm)
-        self.input_noise, self.n_threads = input_noise, n_threads
-        self.version += 1
+    fit: Any = None
+    trainer: Any = None
+
+    def __init__(self, settings: Settings, random: Any, class_name: str = "MLP"):
+        self.settings, self.random, self.class_name = settings, random, class_name
+        self.network = Network(
+            settings.layers,
+            ACTIVATIONS[settings.output_activation],
+            settings.dtype,
+            settings.scaling,
+            [ACTIVATIONS[name] for name in settings.activation],
+        )
+        self.descent = _descent(self.network, settings.optimizer)
+        self.loss = _kernel_loss(settings.loss)
+        self.key = self.version = 0
+        self.history: dict[str, list[float]] = {}
+        self.is_fitted = self.stop_training = False
+        self.feature_names: list[str] | None = None
+        self.descent.rate = self._rate
+        self._apply()
+
+    # Settings -----------------------------------------------------------------------------------
 
     @property
-    def seen(self) -> int:
+    def arguments(self) -> dict[str, Any]:
+        """The arguments, apart from random_state, that make a network like this one."""
+        return ARGUMENTS[self.class_name].of(self.settings)
+
+    def change(self, **changes: Any) -> None:
+        """Take other settings, all of them or, if one is refused, none.
+
+        The next step uses them, in a fit that runs as well.
+        """
+        before, self.settings = self.settings, dataclasses.replace(self.settings, **changes)
+        self.descent.rate = self._rate
+        if any(getattr(before, name) != getattr(self.settings, name) for name in IN_EVERY_STEP):
+            self._apply()
+            self.version += 1
+        if self.fit is not None:
+            self.draw_key()
+
+    @property
+    def _rate(self) -> Any:
+        settings = self.settings
+        given = settings.learning_rate
+        return settings.optimizer.default_rate if given is None else given
+
+    def _apply(self) -> None:
+        """Make the next steps use the settings of `IN_EVERY_STEP`."""
+        settings = self.settings
+        self.network.regularise(
+            settings.of_layers("l2"),
+            settings.of_layers("l1"),
+            [_bound(norm) for norm in settings.of_layers("max_norm")],
+            [*settings.of_layers("dropout"), 0.0],
+        )
+        self.descent.clip(_bound(settings.clip_norm))
+
+    # Random numbers -----------------------------------------------------------------------------
+
+    @property
+    def source(self) -> Any:
+        """Where random numbers come from: NumPy's module, a RandomState or a Generator."""
+        return np.random if self.random is None else self.random
+
+    def draw_parameters(self) -> None:
+        """Draw initial weights by `init`, set biases to zero, and forget all training."""
+        source, network, init = self.source, self.network, self.settings.init
+        if isinstance(init, str):
+            for weights in network.weights:
+                weights[...] = INITIALIZERS[init](source, *weights.shape)
+        else:
+            ParameterViews("init", network.weights).assign(init)
+        for biases in network.biases:
+            biases[...] = 0
+        self.descent.reset()
+        self.key = 0
+        self.draw_key()
+        self.history, self.is_fitted, self.feature_names = {}, False, None
+
+    def draw_key(self) -> None:
+        """Draw what dropout and noise depend on, unless it is there or nothing depends on it."""
+        if self.key == 0 and (self.settings.input_noise > 0 or self.network.drops):
+            self.key = random_sources.random_key(self.source)
+
+    # What training changes ----------------------------------------------------------------------
+
+    @property
+    def rows_seen(self) -> int:
         """How many rows were trained on."""
         return self.descent.seen
 
-    @seen.setter
-    def seen(self, rows: int) -> None:
+    @rows_seen.setter
+    def rows_seen(self, rows: int) -> None:
         self.descent.counts[ROWS] = rows
 
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """Return the parameters, the moments and the counts of steps and rows."""
-        descent = self.descent
-        return self.network.parameters, descent.first, descent.second, descent.counts
+    def arrays(self) -> list[np.ndarray]:
+        """Return the parameters, the moments that there are, and the counts of steps and rows."""
+        return [self.network.parameters, *self.descent.moments.values(), self.descent.counts]
 
     @property
     def is_finite(self) -> bool:
         """Whether no parameter and no moment is NaN or infinity."""
-        descent = self.descent
-        return (
-            all_finite(self.network.parameters)
-            and all_finite(descent.first)
-            and all_finite(descent.second)
+        return all_finite(self.network.parameters) and all(
+            map(all_finite, self.descent.moments.values())
         )
 
+    # Predictions --------------------------------------------------------------------------------
+
     def predicts_plainly(self, targets: Targets | None) -> bool:
-        """Whether the plain kernels do: for labels, if any, and nothing but identity and relu."""
+        """Whether the basic kernels do: for labels, if any, and nothing but identity and relu."""
         soft = targets is not None and len(targets.labels) == 0
         return self.loss == (SOFTMAX, 0.0) and self.network.is_simple and not soft
 
     def trains_plainly(self, targets: Targets) -> bool:
-        """Whether the plain kernels do for training: by SGD, and with l2 at most."""
-        return self.predicts_plainly(targets) and self.descent.is_plain and self.input_noise == 0
-
-    @property
-    def is_drawn_from(self) -> bool:
-        """Whether the next step needs random numbers."""
-        return self.input_noise > 0 or self.network.drops
+        """Whether the basic kernels do for training: by SGD, and with l2 at most."""
+        basic = self.descent.is_plain and self.settings.input_noise == 0
+        return basic and self.predicts_plainly(targets)
 
     def outputs(
         self, X: np.ndarray | SparseRows, targets: Targets | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the means that are predicted for the rows of X, and their losses."""
         loss = None if self.predicts_plainly(targets) else self.loss
-        return predict(self.network, X, loss, self.n_threads, targets)
+        return predict(self.network, X, loss, self.settings.n_threads, targets)
 
-    def died_of_large_inputs(self, X: np.ndarray | SparseRows) -> bool:
+    def is_dead(self, X: np.ndarray | SparseRows) -> bool:
         """Whether X has numbers above `LARGE`, and all units of a hidden layer of relu are 0.
 
         By NumPy alone: a prediction would have its kernels compiled, too.
         """
         network = self.network
-        a = dense_rows(X, network, LOOKED_AT)
+        a = dense_rows(X, network, CHECKED_ROWS)
         if np.abs(a).max() <= LARGE:
             return False
         for l, activation in enumerate(network.activations[:-1]):
@@ -118,39 +205,70 @@ class State:
                 return True
         return False
 
-    def moments(self) -> dict[str, np.ndarray]:
-        """Return the moments that the update rule has, laid out as the parameters."""
-        both = {"first": self.descent.first, "second": self.descent.second}
-        return {name: flat for name, flat in both.items() if len(flat) > 0}
 
-    def forget(self) -> None:
-        """Return to the state before the first step, parameters apart."""
-        self.descent.first[...] = self.descent.second[...] = 0
-        self.descent.state, self.seen = self.descent.START, 0
+def _bound(norm: float | None) -> float:
+    return np.inf if norm is None else norm
+
+
+def _kernel_loss(loss: Any) -> Loss:
+    plain = as_plain(loss, LOSSES)
+    return Loss(LOSS_CODES[plain.pop("name")], float(next(iter(plain.values()), 0.0)))
+
+
+def _descent(network: Network, optimizer: Any) -> Descent:
+    plain = as_plain(optimizer, OPTIMIZERS)
+    if network.dtype.type(plain.get("epsilon", 1)) == 0:
+        raise ValueError(
+            f"optimizer has the epsilon {plain['epsilon']}, which is 0 as {network.dtype}; "
+            "accepted is one that is not"
+        )
+    return Descent(
+        network,
+        RULES[plain["name"]],
+        plain.get("momentum", plain.get("beta1", 0.0)),
+        plain.get("decay", plain.get("beta2", 0.0)),
+        plain.get("epsilon", 0.0),
+    )
 
 
 class Snapshot:
-    """A copy of what steps change: the parameters, the moments and the counts.
+    """A copy of all that a fit changes in a state.
 
     Parameters
     ----------
     state : State
-        Copied by each `take`, which allocates nothing.
+        Copied by each `take`, which allocates no array.
     """
 
     def __init__(self, state: State):
         self._state = state
         self._copies = [np.empty_like(array) for array in state.arrays()]
-        self._descent, self._key = state.descent.START, 0
 
     def take(self) -> None:
         """Copy the state as it is now."""
-        for copy, array in zip(self._copies, self._state.arrays(), strict=True):
+        state = self._state
+        for copy, array in zip(self._copies, state.arrays(), strict=True):
             copy[...] = array
-        self._descent, self._key = self._state.descent.state, self._state.key
+        self._position, self._key = state.descent.position, state.key
+        self._rest = state.is_fitted, state.feature_names, state.stop_training
+        self._history = state.history
+        self._lengths = {name: len(values) for name, values in state.history.items()}
 
     def restore(self) -> None:
-        """Set the state to what was copied last."""
-        for copy, array in zip(self._copies, self._state.arrays(), strict=True):
+        """Set the parameters, the moments and the counts to what was copied last."""
+        state = self._state
+        for copy, array in zip(self._copies, state.arrays(), strict=True):
             array[...] = copy
-        self._state.descent.state, self._state.key = self._descent, self._key
+        state.descent.position, state.key = self._position, self._key
+
+    def restore_all(self) -> None:
+        """Restore the history as well, and whatever else a fit changes."""
+        self.restore()
+        state, history = self._state, self._history
+        state.is_fitted, state.feature_names, state.stop_training = self._rest
+        state.history = history
+        for name in list(history):
+            if name in self._lengths:
+                del history[name][self._lengths[name] :]
+            else:
+                del history[name]
