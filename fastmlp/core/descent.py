@@ -65,10 +65,14 @@ class Descent:
         self._betas = np.array([[momentum], [decay]])
         self._corrects = kind in FIRST_MOMENT & SECOND_MOMENT  # as Adam and AdamW do
         none = np.empty(0, network.dtype)
-        self.first = network.like_parameters() if kind in FIRST_MOMENT else none
-        self.second = network.like_parameters() if kind in SECOND_MOMENT else none
-        both = {"first": self.first, "second": self.second}
-        self.moments = {name: flat for name, flat in both.items() if len(flat) > 0}
+        names = [
+            name
+            for name, kinds in (("first", FIRST_MOMENT), ("second", SECOND_MOMENT))
+            if kind in kinds
+        ]
+        self.all_moments = network.like_parameters(len(names))  # copied and checked together
+        self.moments = dict(zip(names, self.all_moments, strict=True))
+        self.first, self.second = self.moments.get("first", none), self.moments.get("second", none)
         self.counts = np.zeros(2, np.int64)
         self._table, self._ahead = np.empty((0, PER_STEP)), np.empty((2, 0))
         self.state = self.START
@@ -80,7 +84,7 @@ class Descent:
         """Set the largest norm of the gradients, infinity for none."""
         clips, none = norm < NONE, np.empty(0, self.network.dtype)
         if clips != (self.clip_norm < NONE):
-            self._gradients = self.network.like_parameters() if clips else none
+            self._gradients = self.network.like_parameters()[0] if clips else none
             self._squares = np.zeros(self.network.n_squares if clips else 0)
         self.clip_norm = norm
 
@@ -177,8 +181,7 @@ class Descent:
 
     def reset(self) -> None:
         """Return to the state before the first step."""
-        for flat in self.moments.values():
-            flat[...] = 0
+        self.all_moments[...] = 0
         self.state, self.counts[ROWS] = self.START, 0
 
 

@@ -98,6 +98,8 @@ def as_a_team(
 
     Where the others' threads cannot be started, it is the only worker.
     """
+    if n_workers == 1:
+        return task(0, 1, team)
     try:
         return together(n_workers, lambda worker: task(worker, n_workers, team), team)[0]
     except NoThread:

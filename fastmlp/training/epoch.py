@@ -33,6 +33,7 @@ class Room(NamedTuple):
     batch_size: int
     most_listed: int  # in a row, where they are sparse
     version: int  # of the `State` that it was made for
+    n_samples: int  # of the last block that was not sparse
 
 
 class Trainer:
@@ -65,6 +66,7 @@ class Trainer:
         report: Callable[[int, float], None] | None = None,
     ):
         self.state, self.batch_size, self.report = state, batch_size, report
+        state.network.clear_padding()  # every epoch keeps it so
         self.snapshot = Snapshot(state)
         self.refuses = self.is_dead = False
         self._is_fresh = False  # whether the snapshot is of the state as it is
@@ -73,7 +75,6 @@ class Trainer:
 
     def begin(self, refuses: bool) -> None:
         """Take a snapshot, and let no row be trained on before."""
-        self.state.network.clear_padding()
         self.snapshot.take()
         self.refuses, self._is_fresh = refuses, True
 
@@ -190,8 +191,12 @@ class Trainer:
     def _room_for(self, data: Data) -> Room:
         """Return room for minibatches of `data`, that of the last block where it suffices."""
         state, X, old = self.state, data.X, self._room
-        batch_size, sparse = min(self.batch_size, len(X)), isinstance(X, SparseRows)
-        most_listed = X.most_listed if isinstance(X, SparseRows) else 0
+        sparse, most_listed = isinstance(X, SparseRows), 0
+        if isinstance(X, SparseRows):
+            most_listed = X.most_listed
+        elif old is not None and (len(X), state.version) == (old.n_samples, old.version):
+            return old  # as in calls of `partial_fit`
+        batch_size = min(self.batch_size, len(X))
         noisy = state.settings.input_noise > 0  # noise fills X
         if sparse and noisy:
             raise ValueError("X is sparse, which an input_noise other than 0 would fill")
@@ -206,7 +211,9 @@ class Trainer:
         ):
             inputs = DENSE if noisy else inputs_of(state.network, X, batch_size)
             work = state.network.workspace(batch_size, n_workers, inputs, most_listed)
-            self._room = old = Room(work, inputs, batch_size, most_listed, state.version)
+            self._room = old = Room(work, inputs, batch_size, most_listed, state.version, 0)
+        if not sparse:
+            self._room = old = old._replace(n_samples=len(X))
         return old
 
 

@@ -171,15 +171,15 @@ class Fit:
             self._try_metrics()
         self.first_step = state.descent.taken
         while self.epochs_done < epochs and not state.stop_training:
-            self._one_epoch()
+            self._one_epoch(source)
 
-    def _one_epoch(self) -> None:
+    def _one_epoch(self, source: Any) -> None:
         state, callbacks, epoch, self.runs = self.state, self.plan.callbacks, self.epochs_done, 0
         if callbacks:
             callbacks.tell("on_epoch_begin", epoch, {})
         self.epochs_done += 1
         try:
-            loss = self.trainer.epoch(self.data.epoch(state.source))
+            loss = self.trainer.epoch(self.data.epoch(source))
             recorded = {"loss": loss} | self._scores()
         except Diverged as error:
             state.stop_training = True

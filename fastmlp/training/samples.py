@@ -12,6 +12,7 @@ from fastmlp.core.losses import Targets
 from fastmlp.core.storage import Network
 from fastmlp.validation.targets import of_one_form
 
+MOST_IN_ONE_THREAD = 2**13  # numbers, whose dot product starts no threads in OpenBLAS
 CHECKED_TOGETHER = 2**20  # numbers of X: what is computed of them stays small
 
 
@@ -122,8 +123,9 @@ def _part_of_rows(X: SparseRows, rows: Any) -> SparseRows:
 def first_not_finite(network: Network, X: np.ndarray | SparseRows) -> int | None:
     """Return the first row of X with a number that is not finite as the kernels read it."""
     n_in, scaling = network.sizes[0], network.scaling
-    if len(scaling) == 0 and X.dtype in (np.uint8, np.bool_):
-        return None
+    if len(scaling) == 0 and isinstance(X, np.ndarray):
+        if X.dtype.kind in "bu" or X.dtype == network.dtype and all_finite(X):
+            return None
     shift, scale = (scaling[:n_in], scaling[n_in:]) if len(scaling) > 0 else (None, None)
     if isinstance(X, SparseRows):
         with np.errstate(all="ignore"):
@@ -142,7 +144,10 @@ def first_not_finite(network: Network, X: np.ndarray | SparseRows) -> int | None
 
 
 def all_finite(array: np.ndarray) -> bool:
-    """Return whether no number is NaN or infinity: if one is, so is the sum, which is quicker."""
-    with np.errstate(all="ignore"):
-        total = np.add.reduce(array, axis=None)
+    """Return whether no number is NaN or infinity: if one is, so is a sum, which is quicker."""
+    if array.size <= MOST_IN_ONE_THREAD:
+        total = np.vdot(array, array)  # takes a third of the time of a sum without warnings
+    else:
+        with np.errstate(all="ignore"):
+            total = np.add.reduce(array, axis=None)
     return math.isfinite(total) or bool(np.isfinite(array).all())

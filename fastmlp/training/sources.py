@@ -35,9 +35,11 @@ def epoch_of_arrays(
     """
     n = len(data.X) if rows is None else len(rows)
     if shuffle == "blocks" and n * row_bytes(data.X) > BLOCK_BYTES:
-        orders = _orders_by_blocks(n, block_rows(batch_size, row_bytes(data.X)), source)
+        orders: Iterable[np.ndarray] = _orders_by_blocks(
+            n, block_rows(batch_size, row_bytes(data.X)), source
+        )
     else:
-        orders = iter([source.permutation(n) if shuffle else np.arange(n)])
+        orders = [source.permutation(n) if shuffle else np.arange(n)]
     for order in orders:
         yield data, order if rows is None else rows[order]
 

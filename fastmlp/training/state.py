@@ -119,6 +119,11 @@ class State:
             [*settings.of_layers("dropout"), 0.0],
         )
         self.descent.clip(_bound(settings.clip_norm))
+        basic_loss = self.loss == (SOFTMAX, 0.0)
+        self._predicts_plainly = basic_loss and self.network.is_simple
+        self._trains_plainly = (
+            self._predicts_plainly and self.descent.is_plain and settings.input_noise == 0
+        )
 
     # Random numbers -----------------------------------------------------------------------------
 
@@ -160,26 +165,24 @@ class State:
 
     def arrays(self) -> list[np.ndarray]:
         """Return the parameters, the moments that there are, and the counts of steps and rows."""
-        return [self.network.parameters, *self.descent.moments.values(), self.descent.counts]
+        descent = self.descent
+        moments = [descent.all_moments] if descent.moments else []
+        return [self.network.parameters, *moments, descent.counts]
 
     @property
     def is_finite(self) -> bool:
         """Whether no parameter and no moment is NaN or infinity."""
-        return all_finite(self.network.parameters) and all(
-            map(all_finite, self.descent.moments.values())
-        )
+        return all_finite(self.network.parameters) and all_finite(self.descent.all_moments)
 
     # Predictions --------------------------------------------------------------------------------
 
     def predicts_plainly(self, targets: Targets | None) -> bool:
         """Whether the basic kernels do: for labels, if any, and nothing but identity and relu."""
-        soft = targets is not None and len(targets.labels) == 0
-        return self.loss == (SOFTMAX, 0.0) and self.network.is_simple and not soft
+        return self._predicts_plainly and (targets is None or len(targets.labels) > 0)
 
     def trains_plainly(self, targets: Targets) -> bool:
         """Whether the basic kernels do for training: by SGD, and with l2 at most."""
-        basic = self.descent.is_plain and self.settings.input_noise == 0
-        return basic and self.predicts_plainly(targets)
+        return self._trains_plainly and len(targets.labels) > 0
 
     def outputs(
         self, X: np.ndarray | SparseRows, targets: Targets | None = None
@@ -242,12 +245,12 @@ class Snapshot:
 
     def __init__(self, state: State):
         self._state = state
-        self._copies = [np.empty_like(array) for array in state.arrays()]
+        self._copies = [(np.empty_like(array), array) for array in state.arrays()]
 
     def take(self) -> None:
         """Copy the state as it is now."""
         state = self._state
-        for copy, array in zip(self._copies, state.arrays(), strict=True):
+        for copy, array in self._copies:
             copy[...] = array
         self._position, self._key = state.descent.position, state.key
         self._rest = state.is_fitted, state.feature_names, state.stop_training
@@ -257,7 +260,7 @@ class Snapshot:
     def restore(self) -> None:
         """Set the parameters, the moments and the counts to what was copied last."""
         state = self._state
-        for copy, array in zip(self._copies, state.arrays(), strict=True):
+        for copy, array in self._copies:
             array[...] = copy
         state.descent.position, state.key = self._position, self._key
 
