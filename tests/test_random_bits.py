@@ -1,54 +1,20 @@
 """Random numbers that depend on their counter alone: against integers, and against chance."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from entry_points import add_noise_to_row, drop_row
 from numba import njit
 
-from fastmlp.core import processor
-from fastmlp.core.random_bits import _cosine, _normals, add_noise, drop, threefry
+from fastmlp.core.random_bits import _cosine, _normals, threefry
 
 KEY = (np.uint32(0x01234567), np.uint32(0x89ABCDEF))
 LARGE_ROW = 5 * 2**32 + 3
-
-HAND_OUT = """
-import hashlib, numpy as np
-from numba import njit
-from fastmlp.core.random_bits import add_noise, drop
-
-@njit
-def change(row, a, b, x):
-    drop(np.uint32(1), np.uint32(2), row, 0.4, a, b)
-    add_noise(np.uint32(3), np.uint32(2), row, 0.1, x)
-
-digest = hashlib.sha256()
-for dtype in ("float32", "float64"):
-    for n in (1, 2, 3, 31, 32, 100, 257):
-        arrays = [np.linspace(-1, 1, n).astype(dtype) for _ in range(3)]
-        for row in (0, 1, 2**32 + 1):
-            change(row, *arrays)
-        digest.update(b"".join(array.tobytes() for array in arrays))
-print(digest.hexdigest())
-"""
 
 
 @njit
 def words_of(counters, keys, words):
     for i in range(len(words)):
         words[i] = threefry(counters[i, 0], counters[i, 1], keys[i, 0], keys[i, 1])
-
-
-@njit
-def drop_row(key, row, probability, activations, derivatives):
-    drop(key[0], key[1], row, probability, activations, derivatives)
-
-
-@njit
-def add_noise_to_row(key, row, deviation, x):
-    add_noise(key[0], key[1], row, deviation, x)
 
 
 @njit
@@ -268,24 +234,3 @@ def test_a_deviation_of_zero_changes_no_bit():
     before = x.tobytes()
     add_noise_to_row(KEY, 0, 0.0, x)
     assert x.tobytes() == before
-
-
-# ---- machines ----
-
-
-@pytest.mark.timeout(600)
-def test_the_same_bits_on_every_width():
-    settings = [{"FASTMLP_LANES": "4"}, {"FASTMLP_LANES": ""}]
-    if processor.X86:
-        avx2 = "+avx,+avx2,+fma,+sse4.2,+bmi,+bmi2"
-        settings.append({"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": avx2})
-        settings.append({"NUMBA_CPU_NAME": "nehalem", "NUMBA_CPU_FEATURES": "+sse4.2"})
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", HAND_OUT],
-            env={**os.environ, "FASTMLP_LANES": "", **each},
-            capture_output=True, text=True, check=True,
-        ).stdout
-        for each in settings
-    }  # fmt: skip
-    assert len(found) == 1
