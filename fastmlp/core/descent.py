@@ -25,12 +25,19 @@ NONE = np.inf  # a norm that is never reached
 STEPS_AHEAD = 64  # are known at least: computing one takes as long as many
 
 
+def moments_of(kind: int) -> list[str]:
+    """Return the names of the moments that a rule has."""
+    both = {"first": FIRST_MOMENT, "second": SECOND_MOMENT}
+    return [name for name, kinds in both.items() if kind in kinds]
+
+
 class Descent:
     """How the parameters of a network go down: an update rule, and where it stands.
 
     Parameters
     ----------
     network : Network
+        With as many `moments` as `moments_of` says.
     kind : int
         A code of `rules`.
     momentum, decay, epsilon : float
@@ -65,13 +72,7 @@ class Descent:
         self._betas = np.array([[momentum], [decay]])
         self._corrects = kind in FIRST_MOMENT & SECOND_MOMENT  # as Adam and AdamW do
         none = np.empty(0, network.dtype)
-        names = [
-            name
-            for name, kinds in (("first", FIRST_MOMENT), ("second", SECOND_MOMENT))
-            if kind in kinds
-        ]
-        self.all_moments = network.like_parameters(len(names))  # copied and checked together
-        self.moments = dict(zip(names, self.all_moments, strict=True))
+        self.moments = dict(zip(moments_of(kind), network.moments, strict=True))
         self.first, self.second = self.moments.get("first", none), self.moments.get("second", none)
         self.counts = np.zeros(2, np.int64)
         self._table, self._ahead = np.empty((0, PER_STEP)), np.empty((2, 0))
@@ -84,19 +85,19 @@ class Descent:
         """Set the largest norm of the gradients, infinity for none."""
         clips, none = norm < NONE, np.empty(0, self.network.dtype)
         if clips != (self.clip_norm < NONE):
-            self._gradients = self.network.like_parameters()[0] if clips else none
+            self._gradients = self.network.like_parameters(1)[0] if clips else none
             self._squares = np.zeros(self.network.n_squares if clips else 0)
         self.clip_norm = norm
 
     @property
     def taken(self) -> int:
         """How many steps there have been."""
-        return int(self.counts[STEPS])
+        return self.counts.item(STEPS)
 
     @property
     def seen(self) -> int:
         """How many rows were trained on."""
-        return int(self.counts[ROWS])
+        return self.counts.item(ROWS)
 
     @property
     def is_plain(self) -> bool:
@@ -181,7 +182,7 @@ class Descent:
 
     def reset(self) -> None:
         """Return to the state before the first step."""
-        self.all_moments[...] = 0
+        self.network.moments[...] = 0
         self.state, self.counts[ROWS] = self.START, 0
 
 

@@ -123,10 +123,16 @@ class Network:
         What is done to X as it is read: n_in shifts, then n_in scales; see `gather.gather`.
     hidden_activations : list of int, optional
         A code for each hidden layer; relu for all by default.
+    n_moments : int, default 0
+        Of the optimizer: how many numbers it keeps for each parameter.
 
     Attributes
     ----------
-    parameters : flat array
+    trained : array (1 + n_moments, n)
+        All that training changes, in one piece: quick to copy, and to check for infinities.
+    parameters : flat array (n,)
+    moments : array (n_moments, n)
+        Of the optimizer, laid out as the parameters.
     weights, biases : lists of arrays
         Each layer's, as writable views of shape (n_out, n_in) and (n_out, 1).
     activations : list of int
@@ -150,6 +156,7 @@ class Network:
         dtype: np.dtype,
         scaling: np.ndarray | None = None,
         hidden_activations: list[int] | None = None,
+        n_moments: int = 0,
     ):
         self.sizes, self.output_activation, self.dtype = sizes, output_activation, dtype
         self.scaling = np.empty(0, dtype) if scaling is None else scaling
@@ -161,7 +168,8 @@ class Network:
         self._others = ~np.isin(self._table["activation"], (IDENTITY, RELU))
         self.is_simple = not self._others.any()
         self.regularise()
-        self.parameters = self.like_parameters()[0]
+        self.trained = self.like_parameters(1 + n_moments)
+        self.parameters, self.moments = self.trained[0], self.trained[1:]
         self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
         self.weights, self.biases = self.views(self.parameters)
         self._padding = [part for part in self._padding_of(self.parameters) if part.size > 0]
@@ -183,7 +191,7 @@ class Network:
             self._table["derived"].any() or self._table["l1"].any() or self.is_constrained
         )
 
-    def like_parameters(self, n: int = 1) -> np.ndarray:
+    def like_parameters(self, n: int) -> np.ndarray:
         """Return n rows of zeros, each laid out as the parameters and beginning on a cache line."""
         last = self._table[-1]
         size = _padded(

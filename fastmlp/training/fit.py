@@ -53,11 +53,12 @@ class Fit:
         Whether `checkpoint` may be called.
     """
 
+    first_step: int | None = None
+    epochs_done = 0
+    at_epoch_end = False
+
     def __init__(self, state: State, data: FitData, plan: Plan):
         self.state, self.data, self.plan = state, data, plan
-        self.first_step: int | None = None
-        self.epochs_done = 0
-        self.at_epoch_end = False
 
     def run(self, resume: Any = None) -> None:
         """Train. After an error before the first step the state is what it was.
@@ -180,7 +181,7 @@ class Fit:
         self.epochs_done += 1
         try:
             loss = self.trainer.epoch(self.data.epoch(source))
-            recorded = {"loss": loss} | self._scores()
+            recorded = self._scores(loss)
         except Diverged as error:
             state.stop_training = True
             warn(
@@ -231,18 +232,18 @@ class Fit:
             if own:
                 evaluate(self.state, self._scored, own)
 
-    def _scores(self) -> dict[str, float]:
-        """Return what the epoch records besides the loss."""
-        scored = self._scored
+    def _scores(self, training_loss: float) -> dict[str, float]:
+        """Return what the epoch records."""
+        recorded, scored = {"loss": training_loss}, self._scored
         if scored is None:
-            return {}
+            return recorded
         loss, scores = evaluate(self.state, scored, self.plan.metrics)
         if self.data.validation is None:
-            return scores
+            return recorded | scores
         if not math.isfinite(loss):
             raise Diverged("the validation loss")
         found = {f"validation_{name}": score for name, score in scores.items()}
-        return {"validation_loss": loss} | found
+        return recorded | {"validation_loss": loss} | found
 
     # Checkpoints --------------------------------------------------------------------------------
 

@@ -31,7 +31,8 @@ class Reader:
     def rows(self, name: str, X: Any) -> np.ndarray | SparseRows:
         """Return X, of which a frame must have the columns of the one before."""
         network = self.state.network
-        self.check_names(name, names_of(X))
+        if self.feature_names is not None:
+            self.check_names(name, names_of(X))
         rows = checks.feature_rows(name, X, network.sizes[0], network.dtype)
         if isinstance(rows, SparseRows) and network.scaling[: network.sizes[0]].any():
             raise ValueError(f"{name} is sparse, which an input_shift other than 0 would fill")

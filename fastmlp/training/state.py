@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmlp import random_sources
 from fastmlp.core.activations import ACTIVATIONS, RELU
-from fastmlp.core.descent import Descent
+from fastmlp.core.descent import Descent, moments_of
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import LOSS_CODES, SOFTMAX, Loss, Targets
 from fastmlp.core.rules import ROWS, RULES
@@ -73,6 +73,7 @@ class State:
             settings.dtype,
             settings.scaling,
             [ACTIVATIONS[name] for name in settings.activation],
+            len(moments_of(RULES[as_plain(settings.optimizer, OPTIMIZERS)["name"]])),
         )
         self.descent = _descent(self.network, settings.optimizer)
         self.loss = _kernel_loss(settings.loss)
@@ -173,15 +174,13 @@ class State:
         self.descent.counts[ROWS] = rows
 
     def arrays(self) -> list[np.ndarray]:
-        """Return the parameters, the moments that there are, and the counts of steps and rows."""
-        descent = self.descent
-        moments = [descent.all_moments] if descent.moments else []
-        return [self.network.parameters, *moments, descent.counts]
+        """Return the parameters and moments, and the counts of steps and rows."""
+        return [self.network.trained, self.descent.counts]
 
     @property
     def is_finite(self) -> bool:
         """Whether no parameter and no moment is NaN or infinity."""
-        return all_finite(self.network.parameters) and all_finite(self.descent.all_moments)
+        return all_finite(self.network.trained)
 
     # Predictions --------------------------------------------------------------------------------
 
