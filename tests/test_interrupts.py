@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from numba import njit
+from same_bits import assert_same_bits
 
 from fastmlp import MLP
 from fastmlp.core import barrier, interrupts, processor, run
@@ -188,9 +189,8 @@ def test_a_step_that_a_signal_stopped_is_done_again(n_threads, monkeypatch, make
         thread.join()
     assert halted
     assert nets[0].history_ == nets[1].history_
-    for one, other in zip(nets[0].weights, nets[1].weights, strict=True):
-        assert one.tobytes() == other.tobytes()
-    assert predicted.tobytes() == nets[0].predict_proba(X).tobytes()
+    assert_same_bits(*nets)
+    assert_same_bits(predicted, nets[0].predict_proba(X))
 
 
 @pytest.fixture
