@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from fastmlp.loading import load
     from fastmlp.mlp import MLP
     from fastmlp.neural_net import NeuralNet, warmup
-    from fastmlp.training import DivergenceWarning
+    from fastmlp.training.epoch import DivergenceWarning
 
 __version__ = "0.1.0"
 #: What is imported when it is first asked for, and from which module; modules themselves from none.
 _LAZY = {
-    "DivergenceWarning": "training",
+    "DivergenceWarning": "training.epoch",
     "MLP": "mlp",
     "NeuralNet": "neural_net",
     "load": "loading",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import IO, Any
 
-from fastmlp import saving
 from fastmlp.mlp import MLP
 from fastmlp.neural_net import NeuralNet
+from fastmlp.training import state_dict
 
 
 def load(path: str | os.PathLike | IO[bytes]) -> Any:
@@ -38,4 +38,6 @@ def load(path: str | os.PathLike | IO[bytes]) -> Any:
     ...     fastmlp.load(path)
     NeuralNet([4, 3])
     """
-    return saving.loaded((MLP, NeuralNet), path)
+    state = state_dict.loaded(path, ("MLP", "NeuralNet"))
+    classes: dict[str, Any] = {"MLP": MLP, "NeuralNet": NeuralNet}
+    return classes[state.class_name]._of(state)

@@ -23,8 +23,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fastmlp.checks import above_zero, between_zero_and_one, from_zero_below_one
 from fastmlp.options import check_fields
+from fastmlp.validation.checks import above_zero, between_zero_and_one, from_zero_below_one
 
 
 @dataclass(frozen=True)

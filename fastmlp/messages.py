@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
+import sys
+import warnings
 from typing import Any
 
+PACKAGE = os.path.dirname(__file__) + os.sep
 LONGEST = 80  # characters
 
 
@@ -74,6 +78,14 @@ def raised(error: Exception) -> str:
     except Exception:  # of a class of the user's
         text = ""
     return short(f"{type(error).__name__}: {text}" if text else type(error).__name__, 80)
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Issue a warning that points at the line outside of this package from which it was called."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def _digits(x: int) -> int:

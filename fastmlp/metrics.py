@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks
 from fastmlp.messages import shown
 from fastmlp.options import check_fields
+from fastmlp.validation import checks
 
 TASKS = ("classes", "labels", "values")
 

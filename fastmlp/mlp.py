@@ -1,32 +1,28 @@
-"""`MLP`: the full trainer, thin over the compiled core (floor 4)."""
+"""`MLP`: the full trainer (floor 4)."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from fastmlp import checks, random_sources
-from fastmlp.core.activations import ACTIVATIONS
-from fastmlp.core.descent import Descent
-from fastmlp.core.losses import LOSS_CODES, Loss
-from fastmlp.core.rules import RULES
-from fastmlp.core.storage import Network
-from fastmlp.fitting import Fit
-from fastmlp.initializers import INITIALIZERS
-from fastmlp.losses import LOSSES
-from fastmlp.model import Model
-from fastmlp.optimizers import OPTIMIZERS
-from fastmlp.options import as_plain
+from fastmlp.callbacks.callback_list import CallbackList
+from fastmlp.core.run import NotFinite
+from fastmlp.metrics import METRICS, chosen_metrics
 from fastmlp.parameter_views import ParameterViews
-from fastmlp.settings import Assignable, Fixed, Settings
-from fastmlp.state import State
+from fastmlp.serialization import model_files
+from fastmlp.settings import ARGUMENTS, Assignable, Fixed, call_text
+from fastmlp.training import state_dict
+from fastmlp.training.data import FitData
+from fastmlp.training.fit import Fit, Plan
+from fastmlp.training.reading import Reader
+from fastmlp.training.state import State
+from fastmlp.validation import checks, sample_weights, targets
 
 
-class MLP(Model):
+class MLP:
     r"""A multilayer perceptron for classes, labels and numbers, with all that training needs.
 
     Forward, for layers l = 1 to L: :math:`z_l = W_l a_{l-1} + b_l`, :math:`a_l = f_l(z_l)`. The
@@ -132,29 +128,21 @@ class MLP(Model):
         random_state: Any = None,
         n_threads: int | None = None,
     ):
-        arguments = dict(locals())
-        source = random_sources.random_source(random_state)
-        settings = Settings(**{name: arguments[name] for name in SETTINGS})
-        network = Network(
-            settings.layers,
-            ACTIVATIONS[settings.output_activation],
-            settings.dtype,
-            checks.scaling(input_shift, input_scale, settings.layers[0], settings.dtype),
-            [ACTIVATIONS[name] for name in settings.activation],
-        )
-        descent = _descent(network, settings.optimizer)
-        self._settings, self._state = settings, State(network, descent, _kernel_loss(settings.loss))
-        self._random = None if random_state is None else source
-        self._feature_names, self._partial = None, None
-        self.stop_training = False
-        self._apply()
-        if not self._is_restored:
-            self._draw_weights()
+        arguments = {name: value for name, value in locals().items() if name in _ARGUMENTS.names}
+        self._state = State.new("MLP", arguments, random_state)
 
-    # What the arguments become ----------------------------------------------------------------
+    @classmethod
+    def _of(cls, state: State) -> Any:
+        """Return the network of a state."""
+        network = cls.__new__(cls)
+        network._state = state
+        return network
+
+    # Attributes -------------------------------------------------------------------------------
 
     layers, activation, output_activation = Fixed(), Fixed(), Fixed()
     loss, optimizer, dtype = Fixed(), Fixed(), Fixed()
+    input_shift, input_scale = Fixed(), Fixed()
     learning_rate, init = Assignable(), Assignable()
     l2, l1, max_norm, clip_norm = Assignable(), Assignable(), Assignable(), Assignable()
     dropout, input_noise = Assignable(), Assignable()
@@ -163,34 +151,22 @@ class MLP(Model):
     @Fixed
     def random_state(self) -> Any:
         """The RandomState or Generator that is drawn from; None for NumPy's global state."""
-        return self._random
+        return self._state.random
 
     @Fixed
     def num_layers(self) -> int:
         """How many layers there are, the input included."""
-        return len(self._settings.layers)
+        return len(self._state.settings.layers)
 
-    def _change(self, **changes: Any) -> None:
-        """Take other settings, all of them or, where one is refused, none."""
-        self._settings = dataclasses.replace(self._settings, **changes)
-        self._apply()
-        if self._fit is not None:
-            self._draw_key()
+    @Fixed
+    def feature_names_in_(self) -> np.ndarray:
+        """The columns of the frame that the network was fitted on; AttributeError if it was none.
 
-    def _apply(self) -> None:
-        """Make the next steps use the settings that may be assigned."""
-        settings, state = self._settings, self._state
-        rate = settings.learning_rate
-        state.descent.rate = settings.optimizer.default_rate if rate is None else rate
-        state.set_options(
-            settings.of_layers("l2"),
-            settings.of_layers("l1"),
-            [_bound(norm) for norm in settings.of_layers("max_norm")],
-            [*settings.of_layers("dropout"), 0.0],
-            settings.input_noise,
-            _bound(settings.clip_norm),
-            settings.n_threads,
-        )
+        A frame must have the same columns in the same order from then on.
+        """
+        if self._state.feature_names is None:
+            raise AttributeError("the network was not fitted on a frame whose columns have names")
+        return np.array(self._state.feature_names, object)
 
     @property
     def rate_factor(self) -> float:
@@ -202,33 +178,44 @@ class MLP(Model):
         self._state.descent.rate_factor = checks.real_number("rate_factor", value)
 
     @property
-    def _source(self) -> Any:
-        return np.random if self._random is None else self._random
+    def history_(self) -> dict[str, list[float]]:
+        """A value for each epoch of the last `fit`, by name."""
+        return self._state.history
 
-    def _draw_weights(self) -> None:
-        """Draw new weights by `init`, set biases to zero and reset the optimizer."""
-        source, state, init = self._source, self._state, self._settings.init
-        if isinstance(init, str):
-            for weights in state.network.weights:
-                weights[...] = INITIALIZERS[init](source, *weights.shape)
-        else:
-            ParameterViews("init", state.network.weights).assign(init)
-        for biases in state.network.biases:
-            biases[...] = 0
-        state.forget()
-        state.key = 0
-        self._draw_key()
-        self.history_, self._fitted, self._feature_names = {}, False, None
+    @history_.setter
+    def history_(self, history: dict[str, list[float]]) -> None:
+        self._state.history = history
 
-    def _draw_key(self) -> None:
-        """Draw what dropout and noise depend on, unless it is there or nothing does."""
-        state = self._state
-        if state.key == 0 and state.is_drawn_from:
-            state.key = int.from_bytes(self._source.bytes(8), "little", signed=True)
+    @property
+    def stop_training(self) -> bool:
+        """Whether training ends after the epoch; a callback may set it."""
+        return self._state.stop_training
 
-    def _arguments(self) -> dict[str, Any]:
-        """Return the arguments, apart from random_state, that make a network like this one."""
-        return {name: getattr(self, name) for name in SETTINGS}
+    @stop_training.setter
+    def stop_training(self, stops: bool) -> None:
+        self._state.stop_training = stops
+
+    @property
+    def weights(self) -> ParameterViews:
+        """Each layer's weights, live views of shape (n_out, n_in)."""
+        return ParameterViews("weights", self._state.network.weights)
+
+    @weights.setter
+    def weights(self, values: Sequence[Any]) -> None:
+        self.weights.assign(values)
+
+    @property
+    def biases(self) -> ParameterViews:
+        """Each layer's biases, live views of shape (n_out, 1)."""
+        return ParameterViews("biases", self._state.network.biases)
+
+    @biases.setter
+    def biases(self, values: Sequence[Any]) -> None:
+        self.biases.assign(values)
+
+    def __repr__(self) -> str:
+        """Return the call that makes a network like this one: what is not the default."""
+        return call_text(type(self), MLP, self._state.arguments)
 
     # Training ---------------------------------------------------------------------------------
 
@@ -324,10 +311,15 @@ class MLP(Model):
             and within a single call of NumPy on tens of millions of rows. Steps that are finished
             count; one that takes more than 0.3 s is stopped and undone.
         """
-        fit = Fit(self, batch_size, callbacks, metrics, verbose, shuffle)
-        fit.data.take(X, y, sample_weight, class_weight)
-        fit.data.validate_on(validation_data, validation_fraction)
-        return fit.run(checks.whole_number("epochs", epochs, 0), resume)
+        state = self._state
+        chosen = chosen_metrics(metrics, state.settings.loss.task)
+        watching = CallbackList(callbacks, self, checks.flag("verbose", verbose))
+        data = FitData(state, batch_size, shuffle)
+        data.take(X, y, sample_weight, class_weight)
+        data.validate_on(validation_data, validation_fraction)
+        n_epochs = checks.whole_number("epochs", epochs, 0)
+        Fit(state, data, Plan(n_epochs, watching, chosen, metrics is not None)).run(resume)
+        return self
 
     def partial_fit(
         self,
@@ -343,37 +335,117 @@ class MLP(Model):
 
         Parameters, return value, warnings and errors are those of `fit`.
         """
-        fit = Fit(self, batch_size, (), None, False, shuffle, goes_on=True)
-        fit.data.take(X, y, sample_weight, class_weight, is_looked_at=True)
-        return fit.run(1, None)
+        data = FitData(self._state, batch_size, shuffle, goes_on=True)
+        data.take(X, y, sample_weight, class_weight, is_checked=True)
+        Fit(self._state, data, Plan(1, goes_on=True)).run()
+        return self
+
+    # Prediction -------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Return the mean that is predicted for each row of X, (n_samples, n_out)."""
+        rows = self._reader.rows("X", X)
+        try:
+            return self._state.outputs(rows)[0]
+        except NotFinite as error:
+            raise checks.not_finite("X", error.row, self._state.network.dtype) from None
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._state, self._state.feature_names)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of every class, or of every label, for each row of X.
+
+        Parameters
+        ----------
+        X : array-like (n_samples, n_in)
+            As in `fit`.
+
+        Returns
+        -------
+        array (n_samples, n_out) of the network's dtype
+            ``softmax(a_L)``, or ``1 / (1 + exp(-a_L))`` for the logistic loss.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in `fit`.
+        AttributeError
+            For losses of numbers.
+        """
+        if self._state.settings.loss.task == "values":
+            raise AttributeError(f"{self.loss} predicts numbers, which have no probabilities")
+        return self._outputs(X)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return what is predicted for each row of X.
+
+        Parameters and errors are those of `predict_proba`.
+
+        Returns
+        -------
+        array
+            softmax: the most probable class, int64 (n_samples,), the first of several equal ones.
+            logistic: 1 where the probability is at least 1/2, else 0, int64. Others: numbers, for
+            poisson exp(a_L). Of shape (n_samples,) where n_out is 1, else (n_samples, n_out).
+        """
+        outputs = self._outputs(X)
+        if self._state.settings.loss.task == "classes":
+            return outputs.argmax(axis=1)
+        if self._state.settings.loss.task == "labels":
+            outputs = (outputs >= 0.5).astype(np.int64)
+        return outputs.reshape(-1) if outputs.shape[1] == 1 else outputs
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy (0 to 1) of classes or labels, R2 (up to 1) of numbers.
+
+        Of several labels all must be right; R2 is the mean over outputs. Where y has probabilities,
+        right is the class or label that would be predicted with them. Parameters and errors are
+        those of `fit`.
+        """
+        outputs = self._outputs(X)
+        found = self._reader.targets("y", y, len(outputs))
+        found = sample_weights.weighted(found, sample_weight, len(outputs))
+        metric = METRICS["r2" if self._state.settings.loss.task == "values" else "accuracy"]
+        return metric(*targets.as_scored(found, outputs, self._state.loss))
+
+    # On disk ----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike | IO[bytes]) -> None:
+        """Write the network to `path` as one ``.npz``, whole or not at all.
+
+        `path` may also be a binary file that is open for writing, such as `io.BytesIO`.
+
+        Parameters, `history_`, the optimizer's state and that of `random_state` come back from
+        `load` bit by bit, except a random state that is NumPy's global one. Of a learning rate
+        that is a function of the user's own, the rate of the next step is kept. Called by a
+        callback at the end of an epoch, it writes what `fit` can go on from, see `resume`.
+        """
+        fit = self._state.fit
+        resumable = {} if fit is None or not fit.at_epoch_end else {"fit": fit.checkpoint()}
+        model_files.save(state_dict.to_dict(self._state) | resumable, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike | IO[bytes]) -> Any:
+        """Return the network that `save` or a checkpoint wrote to `path`; no pickle is involved.
+
+        `path` may also be a binary file that is open for reading.
+
+        Raises
+        ------
+        FileNotFoundError
+        ValueError
+            For a file of another kind, or of a later format.
+        """
+        return cls._of(state_dict.loaded(path, ("MLP",)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return state_dict.pickled(self._state, vars(self))
+
+    def __setstate__(self, found: dict[str, Any]) -> None:
+        self._state = state_dict.unpickled(found)
+        vars(self).update(found["others"])
 
 
-SETTINGS = tuple(field.name for field in dataclasses.fields(Settings))
-
-
-def _bound(norm: float | None) -> float:
-    return np.inf if norm is None else norm
-
-
-def _kernel_loss(loss: Any) -> Loss:
-    plain = as_plain(loss, LOSSES)
-    return Loss(LOSS_CODES[plain.pop("name")], float(next(iter(plain.values()), 0.0)))
-
-
-def _descent(network: Network, optimizer: Any) -> Descent:
-    plain = as_plain(optimizer, OPTIMIZERS)
-    if network.dtype.type(plain.get("epsilon", 1)) == 0:
-        raise ValueError(
-            f"optimizer has the epsilon {plain['epsilon']}, which is 0 as {network.dtype}; "
-            "accepted is one that is not"
-        )
-    return Descent(
-        network,
-        RULES[plain["name"]],
-        plain.get("momentum", plain.get("beta1", 0.0)),
-        plain.get("decay", plain.get("beta2", 0.0)),
-        plain.get("epsilon", 0.0),
-    )
-
-
-MLP._kind = MLP
+_ARGUMENTS = ARGUMENTS["MLP"]

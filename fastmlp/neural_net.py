@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import random
-from collections.abc import Sequence
-from typing import IO, Any
+from collections.abc import Callable, Sequence
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from fastmlp import checks, files, targets
 from fastmlp.callbacks import Callback
-from fastmlp.fitting import Fit
+from fastmlp.callbacks.callback_list import CallbackList
+from fastmlp.metrics import chosen_metrics
 from fastmlp.mlp import MLP
-from fastmlp.settings import Absent, Assignable
-from fastmlp.sources import Data
+from fastmlp.serialization import files
+from fastmlp.settings import Absent, Assignable, Fixed, call_text
+from fastmlp.training import state_dict
+from fastmlp.training.data import FitData
+from fastmlp.training.fit import Fit, Plan
+from fastmlp.training.samples import Data
+from fastmlp.training.state import State
+from fastmlp.validation import checks, targets
+
+F = TypeVar("F", bound=Callable)
 
 
-class NeuralNet(MLP):
+def _shared(name: str) -> Any:
+    """Return a property that is the `MLP`'s of this name."""
+
+    def get(net: NeuralNet) -> Any:
+        return getattr(net._mlp, name)
+
+    def assign(net: NeuralNet, value: Any) -> None:
+        setattr(net._mlp, name, value)
+
+    return property(get, assign, doc=getattr(MLP, name).__doc__)
+
+
+def _documented(method: Callable) -> Callable[[F], F]:
+    """Return a decorator that takes the documentation and the signature of a method of `MLP`."""
+    return functools.wraps(method, assigned=("__doc__",))  # type: ignore[return-value]
+
+
+class NeuralNet:
     r"""A multilayer perceptron with softmax output, trained by stochastic gradient descent.
 
     Forward, for layers l = 1 to L: :math:`z_l = W_l a_{l-1} + b_l`, :math:`a_l = f_l(z_l)`, and
@@ -100,39 +126,92 @@ class NeuralNet(MLP):
         random_state: Any = None,
         n_threads: int | None = None,
     ):
-        super().__init__(
-            layers,
+        arguments = dict(
+            layers=layers,
+            learning_rate=learning_rate,
+            reg_lambda=reg_lambda,
             output_activation=output_activation,
-            optimizer="sgd",
-            learning_rate=checks.real_number("learning_rate", learning_rate),
-            l2=checks.real_number("reg_lambda", reg_lambda),
             dtype=dtype,
             input_shift=input_shift,
             input_scale=input_scale,
-            random_state=random_state,
             n_threads=n_threads,
         )
+        self._mlp = MLP._of(State.new("NeuralNet", arguments, random_state))
 
-    # What an `MLP` may be assigned besides: a file of a `NeuralNet` does not have it.
-    init, warm_start, l2, l1, max_norm = Absent(), Absent(), Absent(), Absent(), Absent()
-    dropout, input_noise, clip_norm = Absent(), Absent(), Absent()
-    learning_rate = Assignable(checks.real_number)
+    @classmethod
+    def _of(cls, state: State) -> Any:
+        """Return the network of a state."""
+        network = cls.__new__(cls)
+        network._mlp = MLP._of(state)
+        return network
 
     @property
-    def reg_lambda(self) -> float:
-        """The L2 penalty on the weights."""
-        return self._settings.l2
+    def _state(self) -> State:
+        return self._mlp._state
 
-    @reg_lambda.setter
-    def reg_lambda(self, value: float) -> None:
-        self._change(l2=checks.real_number("reg_lambda", value))
+    # Attributes -------------------------------------------------------------------------------
 
-    def _arguments(self) -> dict[str, Any]:
-        names = (
-            "layers", "learning_rate", "reg_lambda", "output_activation", "dtype", "input_shift",
-            "input_scale", "n_threads",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+    layers, output_activation, dtype = Fixed(), Fixed(), Fixed()
+    input_shift, input_scale = Fixed(), Fixed()
+    activation, loss, optimizer = Fixed(), Fixed(), Fixed()
+    learning_rate, reg_lambda, n_threads = Assignable(), Assignable(), Assignable()
+    init, warm_start, l2, l1, max_norm = Absent(), Absent(), Absent(), Absent(), Absent()
+    dropout, input_noise, clip_norm = Absent(), Absent(), Absent()
+    random_state = Fixed(lambda net: net._mlp.random_state)
+    num_layers = Fixed(lambda net: net._mlp.num_layers)
+    feature_names_in_ = Fixed(lambda net: net._mlp.feature_names_in_)
+
+    weights, biases, history_ = _shared("weights"), _shared("biases"), _shared("history_")
+    rate_factor, stop_training = _shared("rate_factor"), _shared("stop_training")
+
+    def __repr__(self) -> str:
+        """Return the call that makes a network like this one: what is not the default."""
+        return call_text(type(self), NeuralNet, self._state.arguments)
+
+    # What an `MLP` does -------------------------------------------------------------------------
+
+    @_documented(MLP.fit)
+    def fit(
+        self, X: Any, y: Any = None, epochs: int = 10, batch_size: int = 32, **options: Any
+    ) -> Any:
+        options["callbacks"] = CallbackList(options.get("callbacks", ()), self)
+        self._mlp.fit(X, y, epochs, batch_size, **options)
+        return self
+
+    @_documented(MLP.partial_fit)
+    def partial_fit(self, X: Any, y: Any = None, batch_size: int = 32, **options: Any) -> Any:
+        self._mlp.partial_fit(X, y, batch_size, **options)
+        return self
+
+    @_documented(MLP.predict_proba)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        return self._mlp.predict_proba(X)
+
+    @_documented(MLP.predict)
+    def predict(self, X: Any) -> np.ndarray:
+        return self._mlp.predict(X)
+
+    @_documented(MLP.score)
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        return self._mlp.score(X, y, sample_weight)
+
+    @_documented(MLP.save)
+    def save(self, path: str | os.PathLike | IO[bytes]) -> None:
+        self._mlp.save(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike | IO[bytes]) -> Any:
+        """Return the network that `save` or a checkpoint wrote to `path`; see `MLP.load`."""
+        return cls._of(state_dict.loaded(path, ("NeuralNet",)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return state_dict.pickled(self._state, vars(self))
+
+    def __setstate__(self, found: dict[str, Any]) -> None:
+        self._mlp = MLP._of(state_dict.unpickled(found))
+        vars(self).update(found["others"])
+
+    # What the NumPy version does ----------------------------------------------------------------
 
     def train(
         self,
@@ -157,8 +236,8 @@ class NeuralNet(MLP):
         ValueError, TypeError
             For data that cannot be trained on. Nothing is changed.
         """
-        fit = Fit(self, 1, [_Lines()], None, False, False)
-        data = fit.data
+        state = self._state
+        data = FitData(state, 1, shuffle=False)
         data.samples = self._pairs("training_data", training_data)
         if validation_data is not None:
             data.validation = self._pairs("validation_data", validation_data)
@@ -169,12 +248,15 @@ class NeuralNet(MLP):
             return np.array(order)
 
         data.order = shuffled
-        fit.run(checks.whole_number("epochs", epochs, 0))
+        callbacks = CallbackList([_Lines()], self)
+        metrics = chosen_metrics(None, state.settings.loss.task)
+        n_epochs = checks.whole_number("epochs", epochs, 0)
+        Fit(state, data, Plan(n_epochs, callbacks, metrics)).run()
 
     def _pairs(self, name: str, pairs: Any) -> Data:
-        X, y = targets.labelled_pairs(name, pairs, self._network.sizes, self.dtype)
-        self._reader.look_at(name, X)
-        return Data(X, self._reader.targets(name, y, len(X)))
+        X, y = targets.labelled_pairs(name, pairs, self._state.network.sizes, self.dtype)
+        self._mlp._reader.look_at(name, X)
+        return Data(X, self._mlp._reader.targets(name, y, len(X)))
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
         """Return the percentage (0 to 100) of (x, one_hot) pairs whose class is predicted.
@@ -183,7 +265,7 @@ class NeuralNet(MLP):
         """
         data = self._pairs("test_data", test_data)
         expected, outputs, _ = targets.as_scored(
-            data.targets, self._outputs(data.X), self._state.loss
+            data.targets, self._mlp._outputs(data.X), self._state.loss
         )
         return 100 * np.count_nonzero(outputs.argmax(axis=1) == expected) / len(data.X)
 
@@ -191,9 +273,6 @@ class NeuralNet(MLP):
         """Pickle the network to a path (whole or not at all) or into an open binary file."""
         with files.written(file, "file") as opened:
             pickle.dump(self, opened)
-
-
-NeuralNet._kind = NeuralNet
 
 
 class _Lines(Callback):
@@ -223,7 +302,7 @@ def warmup(dtype: Any = None, everything: bool = False) -> None:
     >>> fastmlp.warmup("float32")
     """
     for each in (np.float32, np.float64) if dtype is None else (dtype,):
-        nets: list[MLP] = [NeuralNet([1, 1], dtype=each, random_state=0)]
+        nets: list[Any] = [NeuralNet([1, 1], dtype=each, random_state=0)]
         if everything:
             nets.append(MLP([1, 1, 1], activation="tanh", dtype=each, random_state=0))
         for net in nets:

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fastmlp.checks import above_zero, from_zero_below_one
 from fastmlp.options import check_fields
+from fastmlp.validation.checks import above_zero, from_zero_below_one
 
 
 @dataclass(frozen=True)

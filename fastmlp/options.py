@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from fastmlp import checks
 from fastmlp.messages import shown
+from fastmlp.validation import checks
 
 
 def chosen(name: str, value: Any, kinds: Mapping[str, Any]) -> Any:

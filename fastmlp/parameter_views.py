@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks
+from fastmlp.validation import checks
 
 
 class ParameterViews(Sequence):

@@ -11,9 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks
-from fastmlp.forms import anything, array, between, fields, list_of, one_of, record, whole
 from fastmlp.messages import shown
+from fastmlp.validation import checks
+from fastmlp.validation.forms import (
+    anything,
+    array,
+    between,
+    fields,
+    list_of,
+    one_of,
+    record,
+    whole,
+)
 
 BIT_GENERATORS: dict[str, Any] = {
     kind.__name__: kind
@@ -46,6 +55,11 @@ def random_source(random_state: Any) -> Any:
 def random_kind(source: Any) -> str:
     """Return the names of a source's class and bit generator: positions of others are not its."""
     return f"{_class_of(source)} of {random_position(source)['bit_generator']}"
+
+
+def random_key(source: Any) -> int:
+    """Draw a signed integer of 64 bits."""
+    return int.from_bytes(source.bytes(8), "little", signed=True)
 
 
 def random_position(source: Any) -> Any:

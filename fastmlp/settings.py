@@ -1,51 +1,52 @@
-"""The arguments of a network, checked together, and the attributes for them (floor 4)."""
+"""The arguments of a network: checked together, kept as data, and read as attributes (floor 4)."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp import checks
-from fastmlp.checks import Checker
 from fastmlp.core.activations import ACTIVATIONS
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import check_fields, chosen
 from fastmlp.schedules import function_of_step
+from fastmlp.validation import checks
+from fastmlp.validation.checks import Checker
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Settings:
-    """What `MLP` takes, apart from random_state: names, types and ranges are those of its docs.
+    """The arguments of `MLP` apart from random_state; its documentation says what they may be.
 
     Raises
     ------
     ValueError, TypeError
-        One sentence that names the argument, what was given and what is accepted.
+        If one of them is not accepted.
     """
 
     layers: Any
-    activation: Any
-    output_activation: Any
-    loss: Any
-    optimizer: Any
-    learning_rate: Any
-    init: Any
-    l2: Any
-    l1: Any
-    max_norm: Any
-    dropout: Any
-    input_noise: Any
-    clip_norm: Any
-    dtype: Any
-    input_shift: Any
-    input_scale: Any
-    warm_start: Any
-    n_threads: Any
+    activation: Any = "relu"
+    output_activation: Any = "identity"
+    loss: Any = "softmax"
+    optimizer: Any = "adam"
+    learning_rate: Any = None
+    init: Any = "xavier_normal"
+    l2: Any = 0.0
+    l1: Any = 0.0
+    max_norm: Any = None
+    dropout: Any = 0.0
+    input_noise: Any = 0.0
+    clip_norm: Any = None
+    dtype: Any = np.float32
+    input_shift: Any = 0.0
+    input_scale: Any = 1.0
+    warm_start: Any = True
+    n_threads: Any = None
 
     def __post_init__(self) -> None:
         check_fields(self, layers=lambda _, value: checks.layer_sizes(value))
@@ -69,6 +70,11 @@ class Settings:
             n_threads=lambda _, value: None if value is None else checks.thread_count(value),
         )
         check_fields(self, init=self._checked_init)
+        n_in = self.layers[0]
+        scaling = checks.scaling(self.input_shift, self.input_scale, n_in, self.dtype)
+        shift, scale = (0.0, 1.0) if scaling is None else (scaling[:n_in], scaling[n_in:])
+        object.__setattr__(self, "input_shift", shift)
+        object.__setattr__(self, "input_scale", scale)
 
     def _checked_init(self, name: str, value: Any) -> Any:
         if isinstance(value, _CheckedArrays):
@@ -90,9 +96,16 @@ class Settings:
         n = len(self.layers) - (2 if name == "dropout" else 1)
         return value if isinstance(value, list) else [value] * n
 
+    @property
+    def scaling(self) -> np.ndarray | None:
+        """All shifts, then all scales, (2 n_in,); None if inputs are not scaled."""
+        if not isinstance(self.input_shift, np.ndarray):
+            return None
+        return np.concatenate([self.input_shift, self.input_scale])
+
 
 class _CheckedArrays(list):
-    """Arrays of `init`, which are not looked at again when another setting changes."""
+    """Arrays of `init`, which are not checked again when another setting changes."""
 
 
 def _activation(name: str, value: Any) -> str:
@@ -119,6 +132,77 @@ def _one_or_each(n: int, check: Checker) -> Checker:
     return checker
 
 
+# The arguments of each class --------------------------------------------------------------------
+
+
+class Arguments(NamedTuple):
+    """The arguments of a public class, apart from random_state."""
+
+    names: dict[str, str]  # from each argument to the setting that it is
+    fixed: dict[str, Any]  # settings that the class chooses itself, where not the default
+    checks: dict[str, Checker]  # where less is accepted than of the setting
+
+    def of(self, settings: Settings) -> dict[str, Any]:
+        """Return the arguments that make a network of these settings."""
+        return {name: getattr(settings, setting) for name, setting in self.names.items()}
+
+    def settings(self, arguments: dict[str, Any]) -> Settings:
+        """Return the settings for these arguments, all of them checked."""
+        given = {self.names[n]: self.checked(n, value) for n, value in arguments.items()}
+        return Settings(**self.fixed, **given)
+
+    def checked(self, name: str, value: Any) -> Any:
+        """Return the value of an argument, of which `Settings` accepts more."""
+        return self.checks[name](name, value) if name in self.checks else value
+
+
+_ALL = [field.name for field in dataclasses.fields(Settings)]
+#: By the name of the class, which is also its name in files.
+ARGUMENTS = {
+    "MLP": Arguments({name: name for name in _ALL}, {}, {}),
+    "NeuralNet": Arguments(
+        {
+            "layers": "layers",
+            "learning_rate": "learning_rate",
+            "reg_lambda": "l2",
+            "output_activation": "output_activation",
+            "dtype": "dtype",
+            "input_shift": "input_shift",
+            "input_scale": "input_scale",
+            "n_threads": "n_threads",
+        },
+        {"optimizer": "sgd"},
+        {"learning_rate": checks.real_number, "reg_lambda": checks.real_number},
+    ),
+}
+
+
+def call_text(cls: type, kind: type, arguments: dict[str, Any]) -> str:
+    """Return the call of `cls` that makes a network with these arguments, defaults left out.
+
+    The defaults are those of `kind`, the public class that `cls` may be a subclass of.
+    """
+    defaults = inspect.signature(kind).parameters
+    shown = [
+        f"{name}={(value.name if isinstance(value, np.dtype) else value)!r}"
+        for name, value in arguments.items()
+        if name != "layers" and not _is_default(value, defaults[name].default)
+    ]
+    return f"{cls.__name__}({', '.join([str(arguments['layers']), *shown])})"
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    if isinstance(value, np.dtype):
+        return value == np.dtype(default)
+    if isinstance(default, str):
+        named = LOSSES.get(default) or OPTIMIZERS.get(default)
+        if named is not None:
+            return value == named()
+        names = value if isinstance(value, list) else [value]
+        return all(isinstance(name, str) and name == default for name in names)
+    return type(value) in (float, int, bool, type(None)) and value == default
+
+
 # Attributes -----------------------------------------------------------------------------------
 
 
@@ -128,51 +212,45 @@ class Fixed:
     Parameters
     ----------
     read : callable, optional
-        From the network to the value; so this is a decorator, too.
+        From the network to the value, so that this is a decorator as well.
     """
 
     def __init__(self, read: Callable[[Any], Any] | None = None):
         self._read = read
         self.__doc__ = None if read is None else read.__doc__
 
-    def __set_name__(self, owner: Any, name: str) -> None:
-        self.name = name
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name, self.class_name = name, owner.__name__
 
-    def __get__(self, model: Any, owner: Any = None) -> Any:
-        if model is None:
+    def __get__(self, network: Any, owner: Any = None) -> Any:
+        if network is None:
             return self
         if self._read is not None:
-            return self._read(model)
-        value = getattr(model._settings, self.name)
-        return list(value) if isinstance(value, list) else value
+            return self._read(network)
+        names = ARGUMENTS[self.class_name].names
+        value = getattr(network._state.settings, names.get(self.name, self.name))
+        return value.copy() if isinstance(value, (list, np.ndarray)) else value
 
-    def __set__(self, model: Any, value: Any) -> None:
+    def __set__(self, network: Any, value: Any) -> None:
         raise AttributeError(
-            f"{self.name} cannot be assigned; accepted is a new {model._kind.__name__} with "
+            f"{self.name} cannot be assigned; accepted is a new {self.class_name} with "
             f"another {self.name}"
         )
 
 
 class Absent(Fixed):
-    """A setting of `MLP` that a network of fixed choices does not take."""
+    """A setting of `MLP` that this class chooses itself."""
 
-    def __set__(self, model: Any, value: Any) -> None:
-        kind = model._kind.__name__
-        raise AttributeError(f"{self.name} cannot be assigned to a {kind}; accepted is an MLP")
+    def __set__(self, network: Any, value: Any) -> None:
+        raise AttributeError(
+            f"{self.name} cannot be assigned to a {self.class_name}; accepted is an MLP"
+        )
 
 
 class Assignable(Fixed):
-    """An attribute that may be assigned: checked at once, and what the next step uses.
+    """An attribute that may be assigned: checked at once, and used from the next step on."""
 
-    Parameters
-    ----------
-    check : callable, optional
-        What is accepted, where that is less than `Settings` accepts.
-    """
-
-    def __init__(self, check: Checker | None = None):
-        super().__init__()
-        self._check = check
-
-    def __set__(self, model: Any, value: Any) -> None:
-        model._change(**{self.name: self._check(self.name, value) if self._check else value})
+    def __set__(self, network: Any, value: Any) -> None:
+        arguments = ARGUMENTS[self.class_name]
+        checked = arguments.checked(self.name, value)
+        network._state.change(**{arguments.names[self.name]: checked})

@@ -250,9 +250,9 @@ def check_network(net):
     for array in arrays_of(net):
         assert np.isfinite(array).all()
     state = net._state
-    for name, flat in state.moments().items():
+    for name, flat in state.descent.moments.items():
         assert np.isfinite(flat).all() and (name == "first" or (flat >= 0).all())
-    assert 0 <= net.rate_factor < math.inf and 0 <= state.seen < 2**63
+    assert 0 <= net.rate_factor < math.inf and 0 <= state.rows_seen < 2**63
     assert all(isinstance(values, list) for values in net.history_.values())
     repr(net)
     X, y = data(net)
@@ -260,8 +260,8 @@ def check_network(net):
     if max(abs(array).max() for array in arrays_of(net)) < 1e3 and outputs is not None:
         moderate = np.all(np.abs(net.input_scale) < 1e3) and np.all(np.abs(net.input_shift) < 1e3)
         assert not moderate or np.isfinite(outputs).all()
-    if net._random is not None:
-        net._random.standard_normal(3)
+    if net._state.random is not None:
+        net._state.random.standard_normal(3)
     try_to(net.partial_fit, X, y, batch_size=4)
     for array in arrays_of(net):
         assert np.isfinite(array).all()

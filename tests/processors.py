@@ -65,7 +65,7 @@ def state_of(net):
     yield from parameters
     yield np.array(net.history_["loss"])
     n_used = sum(np.count_nonzero(each) for each in parameters)
-    assert np.count_nonzero(net._network.parameters) == n_used
+    assert np.count_nonzero(net._state.network.parameters) == n_used
 
 
 def basic_trainings(dtype):

@@ -130,7 +130,7 @@ def assert_trained(case, n_threads=(1, 3), seen=0):
     nets = []
     for threads in n_threads:
         net = mlp_cases.mlp(weights, biases, given, n_threads=threads, **others)
-        net._state.seen = seen
+        net._state.rows_seen = seen
         net.fit(X, y, 1, case.batch_size, shuffle=False, sample_weight=w)
         nets.append(net)
     dropout, noise = given.pop("dropout", 0.0), given.pop("input_noise", 0.0)

@@ -9,11 +9,11 @@ from same_bits import assert_same_bits
 from scipy.sparse import csr_array
 from sized_cases import LOSSES, OPTIMIZERS, assert_all_met, assert_trained, case, mean, targets
 
-from fastmlp import sources
 from fastmlp.core import gather, lists, processor, product, run, step
 from fastmlp.core.lists import DENSE, ZERO_RICH
 from fastmlp.core.storage import Network
-from fastmlp.training import Training
+from fastmlp.training import sources
+from fastmlp.training.epoch import Trainer
 
 CONSTANTS = {
     product.MOST_ROWS,
@@ -158,7 +158,7 @@ def test_predictions_of_wide_layers(width, i):
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_predictions_of_as_many_rows_as_a_run_has(n_threads, more):
     sizes = [1100, 1100, 6]
-    network = mlp_cases.mlp(*mlp_cases.parameters(sizes), {})._network
+    network = mlp_cases.mlp(*mlp_cases.parameters(sizes), {})._state.network
     a_run = int(run.RUN_SECONDS / run.MULTIPLY_ADD / network.multiply_adds)
     assert 100 < a_run < 1000
     assert_predicted(sizes, "softmax", "tanh", "float32", n_threads * a_run + more, (n_threads,))
@@ -214,14 +214,14 @@ def test_as_many_steps_as_a_run_may_have(more, monkeypatch):
 @pytest.mark.parametrize("kind", ["array", "batches"])
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_as_many_rows_as_a_block_of_64_megabytes_has(kind, more, monkeypatch):
-    size, blocks, train = 2**14, [], Training._train
+    size, blocks, train = 2**14, [], Trainer._train
     assert sources.block_rows(32, 4096) == size == 2**26 // 4096
 
     def watched(training, data, order, done, loss):
         blocks.append(np.rint(data.X[order, 0] * 2**14).astype(int))
         return train(training, data, order, done, loss)
 
-    monkeypatch.setattr(Training, "_train", watched)
+    monkeypatch.setattr(Trainer, "_train", watched)
     n = size + more
     X = np.random.default_rng(0).random((n, 1024), np.float32) - np.float32(0.5)
     X[:, 0] = np.arange(n) / 2**14  # which row it is

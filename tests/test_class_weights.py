@@ -11,8 +11,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from fastmlp import MLP
 from fastmlp.core.losses import LOSS_CODES, Loss
 from fastmlp.losses import Softmax
-from fastmlp.sample_weights import class_weighted, weighted
-from fastmlp.targets import targets
+from fastmlp.validation.sample_weights import class_weighted, weighted
+from fastmlp.validation.targets import targets
 
 N = 60
 

@@ -160,14 +160,14 @@ def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data, one_call):
     net.fit(X, y, epochs=3)
     assert len(made) == 1  # one workspace for all steps and epochs
 
-    descent, samples = one_call(net._network, X, y, 32)
+    descent, samples = one_call(net._state.network, X, y, 32)
     optimizer, team = descent.steps(20, True), run.new_team()
 
     def allocations(steps, batch_size):
         samples_of = samples._replace(batch_size=batch_size)
         before = rtsys.get_allocation_stats()
         step.train_steps(
-            0, 1, team, net._network.parameters, optimizer, samples_of, made[0], 0, steps, 0.0
+            0, 1, team, net._state.network.parameters, optimizer, samples_of, made[0], 0, steps, 0.0
         )
         after = rtsys.get_allocation_stats()
         return after.alloc - before.alloc, after.mi_alloc - before.mi_alloc

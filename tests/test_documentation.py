@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize(
     "name",
     [
-        "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line",
+        "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
         "datasets", "datasets.idx", "initializers", "losses",
         "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options", "schedules",
     ],

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from same_bits import assert_same_bits
 
-from fastmlp import NeuralNet, archives, saving
+from fastmlp import NeuralNet
+from fastmlp.serialization import model_files, npz_format
 
 RANDOM_STATES = {
     "none": lambda: None,
@@ -52,7 +53,7 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archives.np, "savez", full)
+    monkeypatch.setattr(npz_format.np, "savez", full)
     with pytest.raises(OSError, match="No space"):
         NeuralNet([3, 2]).save(path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["net.npz"]
@@ -82,7 +83,7 @@ def test_other_files_are_refused(tmp_path):
 
 
 def test_a_later_format_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(saving, "FORMAT_VERSION", 4)
+    monkeypatch.setattr(model_files, "FORMAT_VERSION", 4)
     NeuralNet([3, 2]).save(tmp_path / "net.npz")
     monkeypatch.undo()
     with pytest.raises(ValueError, match="format version 4; this release reads up to 3"):
@@ -140,7 +141,7 @@ def test_damage_anywhere_is_refused_or_harmless(tmp_path):
 
 
 def test_a_later_format_is_named_whatever_it_holds(tmp_path):
-    plain = json.dumps({"format": saving.FORMAT, "format_version": 4})
+    plain = json.dumps({"format": model_files.FORMAT, "format_version": 4})
     np.savez(tmp_path / "net.npz", network=np.array(plain))
     with pytest.raises(ValueError, match="format version 4; this release reads up to 3"):
         NeuralNet.load(tmp_path / "net.npz")
@@ -155,7 +156,8 @@ def test_a_name_as_long_as_the_system_allows(tmp_path):
 def test_networks_of_former_formats(version, tmp_path):
     weights, biases = np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([[7.0], [8]])
     plain = {
-        "format": saving.FORMAT, "format_version": version, "layers": [3, 2], "learning_rate": 0.5,
+        "format": model_files.FORMAT, "format_version": version, "layers": [3, 2], 
+        "learning_rate": 0.5,
         "reg_lambda": 0.25, "output_activation": "identity", "dtype": "float64",
         "n_threads": None, "random_state": None, "history_": {"loss": [1.5]},
     }  # fmt: skip

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from same_bits import bits_of
 
-from fastmlp import MLP, DivergenceWarning, NeuralNet, callbacks, sources
+from fastmlp import MLP, DivergenceWarning, NeuralNet, callbacks
 from fastmlp.core import run
+from fastmlp.training import sources
 
 SIZES = [6, 140, 5, 3]
 
@@ -28,7 +29,7 @@ class Split(callbacks.Callback):
     """Keeps what is held out, and the predictions for it after each epoch."""
 
     def on_epoch_end(self, epoch, logs=None):
-        held_out = self.model._fit.data.validation
+        held_out = self.model._state.fit.data.validation
         self.y, self.predicted = held_out.targets.labels, self.model.predict(held_out.X)
 
 
@@ -51,8 +52,8 @@ def test_weights_of_classes_are_not_those_of_held_out_samples(class_weight):
     held_out, kept = np.sort(rows[:800]), np.sort(rows[800:])
     given = MLP([5, 8, 2], random_state=0, init="he_normal")
     drawn = pickle.loads(pickle.dumps(given))
-    given._random, drawn._random = np.random.RandomState(7), np.random.RandomState(7)
-    given._random.permutation(4000)
+    given._state.random, drawn._state.random = np.random.RandomState(7), np.random.RandomState(7)
+    given._state.random.permutation(4000)
     given.fit(X[kept], y[kept], epochs=2, class_weight=class_weight,
               validation_data=(X[held_out], y[held_out]))  # fmt: skip
     drawn.fit(X, y, epochs=2, class_weight=class_weight, validation_fraction=0.2)
@@ -100,7 +101,7 @@ def test_an_interrupt_counts_the_rows_of_the_steps_that_were_taken(error, at, da
     with pytest.raises(error):
         mlp.fit(X, y, batch_size=30, shuffle=False, callbacks=[Raises()])
     n = 30 * (at + 1)
-    assert (mlp._state.seen, mlp._state.descent.taken) == (n, at + 1)
+    assert (mlp._state.rows_seen, mlp._state.descent.taken) == (n, at + 1)
     mlp.fit(X, y, epochs=1, batch_size=30, shuffle=False)
     other.fit(X[:n], y[:n], epochs=1, batch_size=30, shuffle=False)
     other.fit(X, y, epochs=1, batch_size=30, shuffle=False)
@@ -122,7 +123,7 @@ def test_counts_are_advanced_by_the_kernels(data, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         mlp.fit(*data, batch_size=50)
     taken = mlp._state.descent.taken
-    assert taken > 0 and mlp._state.seen == 50 * taken
+    assert taken > 0 and mlp._state.rows_seen == 50 * taken
 
 
 # What is not finite -----------------------------------------------------------------------------
@@ -138,10 +139,10 @@ def test_a_moment_that_overflows_is_divergence(optimizer, data):
     with pytest.warns(DivergenceWarning, match="a weight or a moment of the optimizer was NaN"):
         mlp.partial_fit(X, y)
     assert bits_of(mlp) == before and np.array_equal(mlp._state.descent.second, moment)
-    assert mlp.history_ == history and mlp._state.seen == 300
+    assert mlp.history_ == history and mlp._state.rows_seen == 300
     for _ in range(2):  # and training goes on, in the same workspace
         mlp.partial_fit(*data)
-    assert mlp._state.seen == 900 and len(mlp.history_["loss"]) == len(history["loss"]) + 2
+    assert mlp._state.rows_seen == 900 and len(mlp.history_["loss"]) == len(history["loss"]) + 2
     mlp.fit(*data, epochs=3)
     changed = mlp.weights[0] != np.frombuffer(before[0][2], np.float32).reshape(140, 6)
     assert changed.mean() > 0.99
@@ -334,7 +335,7 @@ def test_one_snapshot_is_all_that_a_fit_needs(optimizer, most, is_long, monkeypa
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak / mlp._network.parameters.nbytes < most
+    assert peak / mlp._state.network.parameters.nbytes < most
 
 
 def test_partial_fit_copies_no_history_and_makes_no_new_workspace(data):
@@ -350,10 +351,10 @@ def test_partial_fit_copies_no_history_and_makes_no_new_workspace(data):
 
     mlp = MLP(SIZES, random_state=0)
     mlp.partial_fit(X, y)
-    workspace = mlp._partial._room.work
+    workspace = mlp._state.trainer._room.work
     seconds(mlp)
     short = seconds(mlp)
-    assert mlp._partial._room.work is workspace
+    assert mlp._state.trainer._room.work is workspace
     mlp.history_["loss"] = [0.5] * 10**6
     assert seconds(mlp) < 2 * short + 1e-4
     assert len(mlp.history_["loss"]) == 10**6 + 60

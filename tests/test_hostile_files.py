@@ -163,7 +163,7 @@ def test_random_states_come_back(kind):
         mlp, file = MLP([2, 2], random_state=source), io.BytesIO()
         mlp.save(file)
         loaded = load(file.getvalue())
-        drawn = [each._random.standard_normal(1000) for each in (mlp, loaded)]
+        drawn = [each._state.random.standard_normal(1000) for each in (mlp, loaded)]
         assert_same_bits(*drawn)
 
 

@@ -22,7 +22,7 @@ from same_bits import bits_of
 
 import fastmlp
 from fastmlp import MLP, NeuralNet, callbacks, datasets, losses, metrics, optimizers, schedules
-from fastmlp.training import DivergenceWarning
+from fastmlp.training.epoch import DivergenceWarning
 
 X, Y = np.eye(6, 4), np.array([0, 1, 2, 0, 1, 2])
 PAIRS = [(x, np.eye(3)[[y]].T) for x, y in zip(X, Y, strict=True)]

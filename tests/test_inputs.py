@@ -5,7 +5,8 @@ import weakref
 import numpy as np
 import pytest
 
-from fastmlp import NeuralNet, checks
+from fastmlp import NeuralNet
+from fastmlp.validation import checks
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.integers(0, 17, (40, 6)).astype(np.float64)

@@ -8,7 +8,8 @@ import pytest
 import scipy.sparse
 from same_bits import assert_same_bits, file_of
 
-from fastmlp import MLP, sources
+from fastmlp import MLP
+from fastmlp.training import sources
 
 SIZES = [8, 12, 3]
 
@@ -123,9 +124,9 @@ class Rows:
 
     def __init__(self, monkeypatch):
         self.epochs = []
-        from fastmlp.training import Training
+        from fastmlp.training.epoch import Trainer
 
-        original_train, original_epoch = Training._train, Training.epoch
+        original_train, original_epoch = Trainer._train, Trainer.epoch
 
         def epoch(training, blocks):
             self.epochs.append([])
@@ -135,8 +136,8 @@ class Rows:
             self.epochs[-1].append(data.targets.values[order].astype(int))
             return original_train(training, data, order, done, loss)
 
-        monkeypatch.setattr(Training, "epoch", epoch)
-        monkeypatch.setattr(Training, "_train", train)
+        monkeypatch.setattr(Trainer, "epoch", epoch)
+        monkeypatch.setattr(Trainer, "_train", train)
 
 
 @pytest.fixture
@@ -440,7 +441,7 @@ def test_a_row_that_is_not_finite(make, data, tmp_path, small_blocks, monkeypatc
     with pytest.raises(ValueError, match=r"a batch of X\[0\] has NaN or infinity in row 40 "):
         mlp.fit(parts(X, y), batch_size=8, shuffle=False)
     # Of batches, those before it have been trained on.
-    assert file_of(mlp) != before and mlp._state.seen > 400
+    assert file_of(mlp) != before and mlp._state.rows_seen > 400
 
 
 @pytest.mark.parametrize("X", [np.zeros((3, 8)), 3, "X", {"X": 1}, scipy.sparse.csr_array((3, 8))])

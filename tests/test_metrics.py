@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from same_bits import bits_of
 
-from fastmlp import MLP, callbacks, fitting
+from fastmlp import MLP, callbacks
 from fastmlp.metrics import METRICS, Metric, chosen_metrics, top_k
+from fastmlp.training import fit
 
 TASKS = ("classes", "labels", "values")
 
@@ -294,12 +295,12 @@ def refused(metrics, error, **options):
     """Fit with a metric that fails; return the error, after a look that nothing has changed."""
     net = MLP([2, 3, 2], random_state=np.random.RandomState(0)).fit(X, Y, epochs=1)
     weights, told = bits_of(net), Told()
-    position, history = net._random.get_state()[1].copy(), {**net.history_}
+    position, history = net._state.random.get_state()[1].copy(), {**net.history_}
     with pytest.raises(error) as raised:
         net.fit(X, Y, metrics=metrics, callbacks=[told], **options)
     assert told.hooks == ["close"]
     assert bits_of(net) == weights
-    assert np.array_equal(position, net._random.get_state()[1]) and net.history_ == history
+    assert np.array_equal(position, net._state.random.get_state()[1]) and net.history_ == history
     return raised.value
 
 
@@ -355,9 +356,9 @@ def test_a_metric_is_tried_on_all_that_will_be_scored(scored):
 
 
 def test_trying_changes_no_bit_and_fastmlp_s_own_metrics_are_not_tried(monkeypatch):
-    calls, evaluate = [], fitting.evaluate
+    calls, evaluate = [], fit.evaluate
     monkeypatch.setattr(
-        fitting, "evaluate", lambda *given: calls.append(len(given[2])) or evaluate(*given)
+        fit, "evaluate", lambda *given: calls.append(len(given[2])) or evaluate(*given)
     )
     nets = [
         MLP([2, 3, 2], dropout=0.5, input_noise=0.1, random_state=0).fit(

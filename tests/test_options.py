@@ -222,7 +222,7 @@ def test_one_value_or_a_list_of_them(name, value, error, said):
 def test_a_list_of_values_may_be_an_array_or_a_tuple():
     for l2 in ([0.5, 0.25], (0.5, 0.25), np.array([0.5, 0.25]), [Fraction(1, 2), np.float32(0.25)]):
         net = MLP([4, 3, 2], l2=l2, random_state=0)
-        assert net._network._table["l2"].tolist() == [0.5, 0.25]
+        assert net._state.network._table["l2"].tolist() == [0.5, 0.25]
 
 
 @pytest.mark.parametrize("layers", [np.array(5), {4, 2}, {4: 1, 2: 1}, "42", b"42", 5, None, MLP])

@@ -121,7 +121,7 @@ def test_a_variable_reaches_the_workers_of_a_fit(variable):
         "from fastmlp.core import processor, run\n"
         "processor._quota = lambda: float('inf')\n"
         "net = fastmlp.NeuralNet([3, 2], n_threads=2)\n"
-        "print(run.workers_for(2, net._network, 64, 64))\n"
+        "print(run.workers_for(2, net._state.network, 64, 64))\n"
     )
     assert run(code, **{variable: "1"}) == ["1"]
     assert run(code, NUMBA_NUM_THREADS="4") == ["2"]

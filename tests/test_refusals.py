@@ -111,13 +111,13 @@ def test_constructor(arguments, options, error, named):
 def test_fit(arguments, options, error, named, n_threads, batch_size):
     net = NeuralNet([4, 5, 3], 0.3, random_state=np.random.RandomState(3), n_threads=n_threads)
     net.fit(X, Y, epochs=1)
-    before, position = bits_of(net), net._random.get_state()[1].copy()
+    before, position = bits_of(net), net._state.random.get_state()[1].copy()
     history = {name: list(values) for name, values in net.history_.items()}
     with pytest.raises(error, match=f"^{named}") as raised:
         net.fit(*arguments, **{"batch_size": batch_size, "epochs": 2, **options})
     assert "\n" not in str(raised.value)
     assert bits_of(net) == before
-    assert np.array_equal(position, net._random.get_state()[1])
+    assert np.array_equal(position, net._state.random.get_state()[1])
     assert history == net.history_
 
 
@@ -273,12 +273,12 @@ ARRAYS = {
 def refused(name, value, error):
     """Pass `value` for an argument; return the refusal, after a look that nothing has changed."""
     net = MLP([4, 5, 3], random_state=np.random.RandomState(3)).fit(X, Y, epochs=1)
-    before, position = bits_of(net), net._random.get_state()[1].copy()
+    before, position = bits_of(net), net._state.random.get_state()[1].copy()
     history = {key: list(values) for key, values in net.history_.items()}
     with pytest.raises(error) as raised:
         ARRAYS[name][1](net, value)
     assert bits_of(net) == before
-    assert np.array_equal(position, net._random.get_state()[1]) and history == net.history_
+    assert np.array_equal(position, net._state.random.get_state()[1]) and history == net.history_
     message = str(raised.value)
     assert message.startswith(f"{name.split(', ')[0]} has ")
     assert "\n" not in message and len(message) < 300 and "accepted are" in message

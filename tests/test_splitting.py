@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastmlp.splitting import drawn_split, gaps, last_split
+from fastmlp.command_line.splitting import drawn_split, gaps, last_split
 
 
 def drawn(labels, seed=0):

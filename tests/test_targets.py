@@ -122,7 +122,7 @@ def test_batches_of_one_hots_labels_and_probabilities(optimizer):
 
 def test_blocks_of_labels_and_blocks_of_probabilities(monkeypatch):
     """One block has the plain kernels, the next the others."""
-    monkeypatch.setattr("fastmlp.sources.BLOCK_BYTES", 16 * 4 * 8)
+    monkeypatch.setattr("fastmlp.training.sources.BLOCK_BYTES", 16 * 4 * 8)
     X, y = data(n=64)
     rows = np.eye(3)[y.argmax(axis=1)]
     rows[32:48] = y[32:48]
@@ -259,7 +259,7 @@ def test_a_held_out_share_of_probabilities():
 
     class Held(Callback):
         def on_train_begin(self, logs=None):
-            held.append(net._fit.data.validation)
+            held.append(net._state.fit.data.validation)
 
     net.fit(X, y, 1, validation_fraction=0.25, callbacks=[Held()])
     assert len(held[0].X) == 16
@@ -408,7 +408,7 @@ def test_sparse_one_hots_with_zeros_written_out_and_parts():
 def test_sparse_one_hots_are_never_made_dense():
     """200,000 rows of 2,000,000 columns would be 3.2 TB."""
     from fastmlp.core.losses import SOFTMAX, Loss
-    from fastmlp.targets import targets
+    from fastmlp.validation.targets import targets
 
     n, n_out = 200_000, 2_000_000
     labels = np.random.default_rng(0).integers(0, n_out, n)

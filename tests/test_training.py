@@ -153,12 +153,16 @@ def test_padding_is_zero_after_training_and_after_divergence(make_data):
         return sum(np.abs(p).sum(dtype=np.float64) for p in [*net.weights, *net.biases])
 
     net.fit(X, y)
-    assert np.abs(net._network.parameters).sum(dtype=np.float64) == pytest.approx(without_padding())
-    net._network.parameters[...] = np.nan
+    assert np.abs(net._state.network.parameters).sum(dtype=np.float64) == pytest.approx(
+        without_padding()
+    )
+    net._state.network.parameters[...] = np.nan
     net.weights = [np.ones((9, 5)), np.ones((3, 9))]
     net.biases = [np.zeros((9, 1)), np.zeros((3, 1))]
     net.fit(X, y, epochs=1)
-    assert np.abs(net._network.parameters).sum(dtype=np.float64) == pytest.approx(without_padding())
+    assert np.abs(net._state.network.parameters).sum(dtype=np.float64) == pytest.approx(
+        without_padding()
+    )
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

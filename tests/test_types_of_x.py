@@ -5,11 +5,13 @@ import pytest
 import scipy.sparse
 from same_bits import bits_of
 
-from fastmlp import NeuralNet, checks, training
+from fastmlp import NeuralNet
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import SPARSE
 from fastmlp.core.numbers import number
 from fastmlp.core.storage import Network
+from fastmlp.training import epoch
+from fastmlp.validation import checks
 
 NETS = ([50, 70, 4], [50, 5], [50, 64, 33, 4])
 
@@ -229,9 +231,9 @@ def test_validation_and_score_take_sparse_rows():
 def test_sparse_rows_were_really_read_as_such(monkeypatch):
     X, y = images()
     seen = []
-    inputs_of = training.inputs_of
+    inputs_of = epoch.inputs_of
     monkeypatch.setattr(
-        training, "inputs_of", lambda *given: seen.append(inputs_of(*given)) or seen[-1]
+        epoch, "inputs_of", lambda *given: seen.append(inputs_of(*given)) or seen[-1]
     )
     trained(scipy.sparse.csr_matrix(X), y, [50, 70, 4], 32)
     assert seen == [SPARSE]

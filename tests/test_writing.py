@@ -15,9 +15,10 @@ import pytest
 from same_bits import bits_of
 
 import fastmlp
-from fastmlp import MLP, NeuralNet, files
+from fastmlp import MLP, NeuralNet
 from fastmlp.callbacks import CSVLogger, ModelCheckpoint
-from fastmlp.files import written_whole
+from fastmlp.serialization import files
+from fastmlp.serialization.files import written_whole
 
 posix = pytest.mark.skipif(os.name == "nt", reason="modes, pipes and locks are POSIX's")
 
@@ -271,7 +272,7 @@ def test_links(tmp_path, net):
 
 HALF = """
 import sys, time
-from fastmlp.files import written_whole
+from fastmlp.serialization.files import written_whole
 with written_whole(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from same_bits import bits_of
 
-from fastmlp import NeuralNet, training
+from fastmlp import NeuralNet
 from fastmlp.core import run
 from fastmlp.core.kernel import kernel
 from fastmlp.core.lists import (
@@ -20,6 +20,7 @@ from fastmlp.core.lists import (
     mark_inputs,
 )
 from fastmlp.core.storage import Network
+from fastmlp.training import epoch
 
 ALWAYS, NEVER = 4.0, 0.0  # shares of X that are never reached, always reached
 
@@ -91,9 +92,9 @@ def test_passing_over_zeros_was_really_tried(monkeypatch):
     """Else the comparison above compares nothing."""
     X, y = zero_rich([300], 203, 0.1, "float32")
     seen = []
-    inputs_of = training.inputs_of
+    inputs_of = epoch.inputs_of
     monkeypatch.setattr(
-        training, "inputs_of", lambda *given: seen.append(inputs_of(*given)) or seen[-1]
+        epoch, "inputs_of", lambda *given: seen.append(inputs_of(*given)) or seen[-1]
     )
     monkeypatch.setattr(run, "DENSE_ENOUGH", ALWAYS)
     trained(X, y % 10, [300, 64, 10], 64)

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, forms, schema
 from fastmlp.callbacks.base import Callback
 from fastmlp.messages import short, shown
 from fastmlp.metrics import METRICS
+from fastmlp.serialization import schema
+from fastmlp.validation import checks, forms
 
 
 class Monitor(Callback):

@@ -8,11 +8,12 @@ import math
 import os
 from typing import Any
 
-from fastmlp import checks, files, saving
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitors import Monitor
 from fastmlp.callbacks.name_pattern import NamePattern
 from fastmlp.messages import short
+from fastmlp.serialization import files, model_files
+from fastmlp.validation import checks
 
 
 def _can_be_written(path: str) -> None:
@@ -98,7 +99,7 @@ class ModelCheckpoint(Monitor):
             if found and written < found[0][0]:
                 break
             try:
-                state = saving.read(path)
+                state = model_files.read(path)
             except (OSError, ValueError):
                 continue
             n_epochs = state["fit"]["epochs_done"] if "fit" in state else 0

@@ -44,6 +44,8 @@ class Descent:
         What every rate is multiplied by.
     first, second : arrays
         The moments, laid out as the network's parameters; empty where the rule has none.
+    moments : dict of arrays
+        Those that the rule has, by name.
     counts : int64 array
         The steps taken and the rows trained on, see `rules.Optimizer`. The kernels advance them.
     """
@@ -63,10 +65,16 @@ class Descent:
         self._betas = np.array([[momentum], [decay]])
         self._corrects = kind in FIRST_MOMENT & SECOND_MOMENT  # as Adam and AdamW do
         none = np.empty(0, network.dtype)
-        self.first = network.like_parameters() if kind in FIRST_MOMENT else none
-        self.second = network.like_parameters() if kind in SECOND_MOMENT else none
+        names = [
+            name
+            for name, kinds in (("first", FIRST_MOMENT), ("second", SECOND_MOMENT))
+            if kind in kinds
+        ]
+        self.all_moments = network.like_parameters(len(names))  # copied and checked together
+        self.moments = dict(zip(names, self.all_moments, strict=True))
+        self.first, self.second = self.moments.get("first", none), self.moments.get("second", none)
         self.counts = np.zeros(2, np.int64)
-        self._table = np.empty((0, PER_STEP))
+        self._table, self._ahead = np.empty((0, PER_STEP)), np.empty((2, 0))
         self.state = self.START
         self.rate: float | Callable[[int], Any] = 0.0
         self.clip_norm = NONE
@@ -76,7 +84,7 @@ class Descent:
         """Set the largest norm of the gradients, infinity for none."""
         clips, none = norm < NONE, np.empty(0, self.network.dtype)
         if clips != (self.clip_norm < NONE):
-            self._gradients = self.network.like_parameters() if clips else none
+            self._gradients = self.network.like_parameters()[0] if clips else none
             self._squares = np.zeros(self.network.n_squares if clips else 0)
         self.clip_norm = norm
 
@@ -161,6 +169,20 @@ class Descent:
         self.counts[STEPS] = self._known_at = state["taken"]
         self._powers_known, self._table = state["powers"], self._table[:0]
         self.rate_factor = state["rate_factor"]
+
+    @property
+    def position(self) -> tuple[Any, ...]:
+        """What the next steps depend on besides moments and counts, to return to; not for files."""
+        return self._known_at, self._powers_known, self._table, self._ahead, self.rate_factor
+
+    @position.setter
+    def position(self, position: tuple[Any, ...]) -> None:
+        self._known_at, self._powers_known, self._table, self._ahead, self.rate_factor = position
+
+    def reset(self) -> None:
+        """Return to the state before the first step."""
+        self.all_moments[...] = 0
+        self.state, self.counts[ROWS] = self.START, 0
 
 
 def returned_rate(name: str, rate: Any, step: int) -> float:

@@ -186,15 +186,14 @@ def train_run(
     n_workers = len(work.refused)
     last = min(first + pace.steps, -(-len(samples.order) // samples.batch_size))
     optimizer = descent.steps(last - first, samples.draws is None)
+    given = (network.parameters, optimizer, samples, work, first)
 
-    def task(worker: int, n_workers: int, team: np.ndarray, last: int = last) -> float:
-        return train_steps(
-            worker, n_workers, team, network.parameters, optimizer, samples, work, first, last, loss
-        )
+    def task(worker: int, n_workers: int, team: np.ndarray) -> float:
+        return train_steps(worker, n_workers, team, *given, last, loss)
 
     work.refused[...] = 0  # of a run before
     if pace.is_guess:  # compile now, before threads wait for one another
-        task(0, 1, new_team(), first)
+        train_steps(0, 1, new_team(), *given, first, loss)
     began = time.perf_counter()
     if stops_within:
         total = stopped_by_signals(partial(as_a_team, n_workers, task))

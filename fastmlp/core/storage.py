@@ -161,7 +161,7 @@ class Network:
         self._others = ~np.isin(self._table["activation"], (IDENTITY, RELU))
         self.is_simple = not self._others.any()
         self.regularise()
-        self.parameters = self.like_parameters()
+        self.parameters = self.like_parameters()[0]
         self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
         self.weights, self.biases = self.views(self.parameters)
         self._padding = [part for part in self._padding_of(self.parameters) if part.size > 0]
@@ -183,10 +183,13 @@ class Network:
             self._table["derived"].any() or self._table["l1"].any() or self.is_constrained
         )
 
-    def like_parameters(self) -> np.ndarray:
-        """Return zeros laid out as the parameters, one for each."""
+    def like_parameters(self, n: int = 1) -> np.ndarray:
+        """Return n rows of zeros, each laid out as the parameters and beginning on a cache line."""
         last = self._table[-1]
-        return zeros(int(last["biases_at"] + last["stride_out"]), self.dtype)
+        size = _padded(
+            int(last["biases_at"] + last["stride_out"]), CACHE_LINE // self.dtype.itemsize
+        )
+        return zeros(n * size, self.dtype).reshape(n, size)
 
     @property
     def n_squares(self) -> int:

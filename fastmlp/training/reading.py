@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, sample_weights, targets
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
 from fastmlp.messages import shown
-from fastmlp.sources import Data, first_not_finite
-from fastmlp.state import State
+from fastmlp.training.samples import Data, first_not_finite
+from fastmlp.training.state import State
+from fastmlp.validation import checks, sample_weights, targets
 
 
 class Reader:
@@ -71,7 +71,7 @@ class Reader:
         The first frame decides which columns later ones must have.
         """
         rows = self.rows(X_name, X)
-        if to_train_on and isinstance(rows, SparseRows) and self.state.input_noise > 0:
+        if to_train_on and isinstance(rows, SparseRows) and self.state.settings.input_noise > 0:
             raise ValueError(f"{X_name} is sparse, which an input_noise other than 0 would fill")
         if self.feature_names is None:
             self.feature_names = names_of(X)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, real_numbers
 from fastmlp.core.losses import LOGISTIC, POISSON, SOFTMAX, Loss, Targets
+from fastmlp.core.run import no_targets
+from fastmlp.validation import checks, real_numbers
 
 #: The least and the greatest target, where not every number is one.
 LIMITS = {LOGISTIC: (0, 1), POISSON: (0, np.inf)}
@@ -27,9 +28,10 @@ def targets(name: str, y: Any, n_samples: int, loss: Loss, n_out: int, dtype: An
         rows that are not probabilities, NaN and infinity, numbers outside 0 to 1 for the logistic
         loss, and below 0 for Poisson's.
     """
-    unweighted = np.empty(0)
+    none = no_targets(np.dtype(dtype))
     if loss.kind == SOFTMAX:
-        return Targets(*_classes(name, y, n_samples, n_out, dtype), unweighted)
+        labels, values = _classes(name, y, n_samples, n_out, none)
+        return Targets(labels, values, none.weights)
     values = _numbers(name, y, n_samples, n_out, dtype, loss.kind == LOGISTIC)
     lowest, highest = LIMITS.get(loss.kind, (-np.inf, np.inf))
     outside = (values < lowest) | (values > highest)
@@ -38,7 +40,7 @@ def targets(name: str, y: Any, n_samples: int, loss: Loss, n_out: int, dtype: An
             f" and at most {highest}" * (highest < np.inf)
         )
         raise ValueError(f"{name} has the target {values[outside][0]}; accepted are {accepted}")
-    return Targets(np.empty(0, np.int64), values.reshape(-1), unweighted)
+    return Targets(none.labels, values.reshape(-1), none.weights)
 
 
 def _given(name: str, y: Any, of_classes: bool) -> Any:
@@ -90,10 +92,9 @@ def _numbers(
 
 
 def _classes(
-    name: str, y: Any, n_samples: int, n_out: int, dtype: Any
+    name: str, y: Any, n_samples: int, n_out: int, none: Targets
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the int64 labels (n_samples,) and no probabilities, or no labels and those, flat."""
-    none = np.empty(0, np.int64), np.empty(0, dtype)
     array = _given(name, y, True)
     if array.ndim not in (1, 2):
         raise ValueError(
@@ -109,26 +110,31 @@ def _classes(
         row, column, number = entries = _entries(name, array)
         is_one_hot = np.array_equal(row, np.arange(n_samples)) and (number == 1).all()
         if array.shape[1] == n_out and is_one_hot:
-            return column.astype(np.int64), none[1]
+            return column.astype(np.int64), none.values
         array = _dense(array.shape, entries)
     if array.ndim == 2 and array.shape[1] == n_out:
         one_hot = ((array == 0) | (array == 1)).all(axis=1)
         one_hot &= (array != 0).sum(axis=1) == 1
         if one_hot.all():
-            return array.argmax(axis=1).astype(np.int64), none[1]
+            return array.argmax(axis=1).astype(np.int64), none.values
         if n_out > 1:
-            return none[0], _probabilities(name, array, dtype).reshape(-1)
-    return _labels(name, array.reshape(-1), n_out), none[1]
+            return none.labels, _probabilities(name, array, none.values.dtype).reshape(-1)
+    return _labels(name, array.reshape(-1), n_out), none.values
 
 
 def _labels(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
     """Return whole numbers from 0 to n_out - 1 as int64."""
-    with np.errstate(invalid="ignore"):
+    if array.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            labels = array.astype(np.int64)
+    else:
         labels = array.astype(np.int64)
     if array.dtype.kind == "f" and not np.array_equal(labels, array):
         wrong = array[labels != array][0]
         accepted = f"whole numbers from 0 to {n_out - 1}; others are for MLP(loss='squared_error')"
-    elif labels.view(np.uint64).max() >= n_out:  # where negative labels are the largest
+    elif (
+        np.maximum.reduce(labels.view(np.uint64)) >= n_out
+    ):  # where negative labels are the largest
         wrong, accepted = array[(array < 0) | (array >= n_out)][0], f"0 to {n_out - 1}"
     else:
         return labels

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.checks import Checker, choice
+from fastmlp.validation.checks import Checker, choice
 
 
 def anything(name: str, value: Any) -> Any:

@@ -15,9 +15,10 @@ from fastmlp.core.run import Diverged, NotFinite, Pace, inputs_of, train_run, wo
 from fastmlp.core.step import Draws, Samples
 from fastmlp.core.storage import Workspace
 from fastmlp.metrics import Metric
-from fastmlp.sources import Data, Epoch, first_not_finite
-from fastmlp.state import Snapshot, State
-from fastmlp.targets import as_scored
+from fastmlp.training.samples import Data, first_not_finite
+from fastmlp.training.sources import Epoch
+from fastmlp.training.state import Snapshot, State
+from fastmlp.validation.targets import as_scored
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -32,9 +33,10 @@ class Room(NamedTuple):
     batch_size: int
     most_listed: int  # in a row, where they are sparse
     version: int  # of the `State` that it was made for
+    n_samples: int  # of the last block that was not sparse
 
 
-class Training:
+class Trainer:
     """Epochs of one or several calls of fit.
 
     Parameters
@@ -64,6 +66,7 @@ class Training:
         report: Callable[[int, float], None] | None = None,
     ):
         self.state, self.batch_size, self.report = state, batch_size, report
+        state.network.clear_padding()  # every epoch keeps it so
         self.snapshot = Snapshot(state)
         self.refuses = self.is_dead = False
         self._is_fresh = False  # whether the snapshot is of the state as it is
@@ -72,7 +75,6 @@ class Training:
 
     def begin(self, refuses: bool) -> None:
         """Take a snapshot, and let no row be trained on before."""
-        self.state.network.clear_padding()
         self.snapshot.take()
         self.refuses, self._is_fresh = refuses, True
 
@@ -99,7 +101,7 @@ class Training:
         if not self._is_fresh:
             self.snapshot.take()
         self._is_fresh = False
-        loss, total, done, is_first = 0.0, 0.0, 0, self.state.seen == 0
+        loss, total, done, is_first = 0.0, 0.0, 0, self.state.rows_seen == 0
         try:
             for data, order in blocks:
                 loss = self._train(data, order, done, loss)
@@ -117,7 +119,7 @@ class Training:
             self.snapshot.restore()
             raise Diverged("the loss")
         self.refuses = False  # every row was read
-        self.is_dead = is_first and done > 0 and self.state.died_of_large_inputs(data.X)
+        self.is_dead = is_first and done > 0 and self.state.is_dead(data.X)
         return loss / total if total > 0 else 0.0
 
     def _restore_if_not_finite(self) -> bool:
@@ -128,7 +130,7 @@ class Training:
 
     def _train(self, data: Data, order: np.ndarray, done: int, loss: float) -> float:
         """Train on one block; return `loss` plus its losses."""
-        rows, seen = np.asarray(order, np.int64), self.state.seen
+        rows, seen = np.asarray(order, np.int64), self.state.rows_seen
         batch_size, step = min(self.batch_size, len(rows)), 0
         room = self._room_for(data)
         samples = self._samples(data, rows, batch_size, seen, room.inputs)
@@ -151,7 +153,7 @@ class Training:
             state.network.scaling,
             data.targets,
             None if plain else state.loss,
-            None if plain else Draws(state.key, seen, state.input_noise),
+            None if plain else Draws(state.key, seen, state.settings.input_noise),
             rows,
             batch_size,
             inputs,
@@ -189,12 +191,16 @@ class Training:
     def _room_for(self, data: Data) -> Room:
         """Return room for minibatches of `data`, that of the last block where it suffices."""
         state, X, old = self.state, data.X, self._room
-        batch_size, sparse = min(self.batch_size, len(X)), isinstance(X, SparseRows)
-        most_listed = X.most_listed if isinstance(X, SparseRows) else 0
-        noisy = state.input_noise > 0  # noise fills X
+        sparse, most_listed = isinstance(X, SparseRows), 0
+        if isinstance(X, SparseRows):
+            most_listed = X.most_listed
+        elif old is not None and (len(X), state.version) == (old.n_samples, old.version):
+            return old  # as in calls of `partial_fit`
+        batch_size = min(self.batch_size, len(X))
+        noisy = state.settings.input_noise > 0  # noise fills X
         if sparse and noisy:
             raise ValueError("X is sparse, which an input_noise other than 0 would fill")
-        n_workers = workers_for(state.n_threads, state.network, batch_size, len(X))
+        n_workers = workers_for(state.settings.n_threads, state.network, batch_size, len(X))
         if (
             old is None
             or old.version != state.version
@@ -205,7 +211,9 @@ class Training:
         ):
             inputs = DENSE if noisy else inputs_of(state.network, X, batch_size)
             work = state.network.workspace(batch_size, n_workers, inputs, most_listed)
-            self._room = old = Room(work, inputs, batch_size, most_listed, state.version)
+            self._room = old = Room(work, inputs, batch_size, most_listed, state.version, 0)
+        if not sparse:
+            self._room = old = old._replace(n_samples=len(X))
         return old
 
 

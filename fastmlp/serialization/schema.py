@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, random_sources
+from fastmlp import random_sources
 from fastmlp.core.rules import FIRST_MOMENT, RULES, SECOND_MOMENT
-from fastmlp.forms import (
+from fastmlp.initializers import INITIALIZERS
+from fastmlp.settings import ARGUMENTS
+from fastmlp.validation import checks
+from fastmlp.validation.forms import (
     anything,
     array,
     between,
@@ -28,7 +31,6 @@ from fastmlp.forms import (
     text,
     whole,
 )
-from fastmlp.initializers import INITIALIZERS
 
 COUNT = whole(0, 2**62)
 DTYPE = one_of(("float32", "float64"))
@@ -79,18 +81,6 @@ def _layers(name: str, value: Any) -> list[int]:
 
 # Arguments ----------------------------------------------------------------------------------------
 
-_COMMON = (
-    "layers", "output_activation", "learning_rate", "dtype", "input_shift", "input_scale",
-    "n_threads",
-)  # fmt: skip
-ARGUMENTS: dict[str, tuple[str, ...]] = {
-    "NeuralNet": (*_COMMON, "reg_lambda"),
-    "MLP": (
-        *_COMMON, "activation", "loss", "optimizer", "init", "l2", "l1", "max_norm", "dropout",
-        "input_noise", "clip_norm", "warm_start",
-    ),
-}  # fmt: skip
-
 
 def _arguments(kind: str, sizes: list[int], dtype: np.dtype) -> dict[str, checks.Checker]:
     known: dict[str, checks.Checker] = {
@@ -103,7 +93,7 @@ def _arguments(kind: str, sizes: list[int], dtype: np.dtype) -> dict[str, checks
         "warm_start": boolean,
         "n_threads": optional(whole(1, checks.MOST_THREADS)),
     }
-    return {name: known.get(name, anything) for name in ARGUMENTS[kind]}
+    return {name: known.get(name, anything) for name in ARGUMENTS[kind].names}
 
 
 def _init(sizes: list[int]) -> checks.Checker:

@@ -161,7 +161,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 def _run(args: argparse.Namespace) -> None:
     """Run a command; each warning becomes one line on the standard error stream."""
-    from fastmlp import commands
+    from fastmlp.command_line import commands
 
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning  # type: ignore[assignment]

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks
 from fastmlp.core.losses import LOGISTIC, SOFTMAX, Loss, Targets
 from fastmlp.messages import shown
+from fastmlp.validation import checks
 
 
 def weighted(

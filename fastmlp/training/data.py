@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import checks, sample_weights, sources
 from fastmlp.messages import shown
-from fastmlp.reading import Reader
-from fastmlp.sources import Data, Epoch
+from fastmlp.training import sources
+from fastmlp.training.reading import Reader
+from fastmlp.training.samples import Data, part
+from fastmlp.training.sources import Epoch
+from fastmlp.training.state import State
+from fastmlp.validation import checks, sample_weights
 
 
 class FitData:
@@ -18,13 +21,18 @@ class FitData:
 
     Parameters
     ----------
-    reader : Reader
-    batch_size : int
-    shuffle : bool or "blocks"
+    state : State
+        Read.
+    batch_size, shuffle
         As in `MLP.fit`.
+    goes_on : bool, default False
+        Whether training never begins anew, see `partial_fit`.
 
     Attributes
     ----------
+    starts_anew : bool
+        Whether the initial weights are drawn again.
+    reader : Reader
     samples : Data or None
         All of them, without the weights of classes; None for batches.
     validation : Data or None
@@ -37,8 +45,12 @@ class FitData:
         Returns the rows of an epoch, in place of what `shuffle` says.
     """
 
-    def __init__(self, reader: Reader, batch_size: int, shuffle: bool | str):
-        self.reader, self.batch_size, self.shuffle = reader, batch_size, shuffle
+    def __init__(self, state: State, batch_size: Any, shuffle: bool | str, goes_on: bool = False):
+        self.batch_size = checks.whole_number("batch_size", batch_size, 1)
+        self.shuffle = checks.flag("shuffle", shuffle, "blocks")
+        self.starts_anew = state.is_fitted and not (goes_on or state.settings.warm_start)
+        # The columns of an earlier frame must match, unless the weights are drawn again.
+        self.reader = Reader(state, None if self.starts_anew else state.feature_names)
         self.samples: Data | None = None
         self.validation: Data | None = None
         self.fraction = 0.0
@@ -50,9 +62,9 @@ class FitData:
         self._rows: np.ndarray | None = None  # those that are trained on; None for all
 
     def take(
-        self, X: Any, y: Any, sample_weight: Any, class_weight: Any, is_looked_at: bool = False
+        self, X: Any, y: Any, sample_weight: Any, class_weight: Any, is_checked: bool = False
     ) -> None:
-        """Check what is to be trained on; whether X is finite only if it `is_looked_at`."""
+        """Check what is to be trained on; whether X is finite only if it `is_checked`."""
         self._class_weight = class_weight
         if y is not None:
             if isinstance(X, np.memmap) and self.shuffle is True:
@@ -60,7 +72,7 @@ class FitData:
             self.samples = self.reader.samples("X", X, "y", y, sample_weight, to_train_on=True)
             if class_weight is not None:  # refused before anything is drawn
                 self._weighted_by_class(self.samples)
-            if is_looked_at:
+            if is_checked:
                 self.reader.look_at("X", self.samples.X)
             return
         if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or not _is_source(X):
@@ -130,7 +142,7 @@ class FitData:
         if self.fraction > 0:
             drawn = source.permutation(len(self.samples.X))
             n = round(self.fraction * len(drawn))
-            self.validation = sources.part(self.samples, np.sort(drawn[:n]))
+            self.validation = part(self.samples, np.sort(drawn[:n]))
             self._rows = np.sort(drawn[n:])
             weights = self.validation.targets.weights
             sample_weights.check_positive("sample_weight", weights, " that are held out")

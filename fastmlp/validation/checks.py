@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import real_numbers
 from fastmlp.core.gather import KEPT, SparseRows
 from fastmlp.messages import raised, short, shown
+from fastmlp.validation import real_numbers
 
 MOST_THREADS = 1024  # each is a thread of the system
 LARGEST_LAYER = 2**31 - 1  # units
@@ -189,6 +189,8 @@ def array_of(name: str, values: Any) -> np.ndarray:
     TypeError
         For anything that is no real number, see `real_numbers`: the first such value is named.
     """
+    if type(values) is np.ndarray and values.dtype.kind in real_numbers.KINDS:
+        return values
     hidden = real_numbers.n_masked(values)
     if hidden > 0:
         raise ValueError(
@@ -266,7 +268,10 @@ def sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
 
 def readable(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return `array` as a C-contiguous, aligned and writable one of `dtype`, if need be a copy."""
-    if array.dtype != dtype or not array.flags.c_contiguous:
+    flags = array.flags
+    if array.dtype == dtype and flags.carray:
+        return array
+    if array.dtype != dtype or not flags.c_contiguous:
         with np.errstate(all="ignore"):  # what is too large for the type is reported as infinity
             array = np.ascontiguousarray(array, dtype)
     if not array.flags.aligned:  # which compiled code takes for granted

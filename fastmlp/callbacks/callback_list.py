@@ -1,0 +1,102 @@
+"""The callbacks of a call of fit, told together (floor 4)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fastmlp.callbacks.base import Callback, Progress
+from fastmlp.callbacks.writers import ModelCheckpoint
+from fastmlp.messages import shown
+from fastmlp.validation import checks
+
+
+class CallbackList(Sequence):
+    """Callbacks, and the network that they watch.
+
+    Parameters
+    ----------
+    callbacks : list of Callback or CallbackList
+        The order is kept, except that checkpoints come last, and of them those last that are
+        written always: they hold what the other callbacks have become, and a fit resumes from
+        the newest.
+    model : MLP or NeuralNet
+        What the callbacks are given, unless `callbacks` is a `CallbackList`, which has one.
+    verbose : bool, default False
+        Whether to add a `Progress`, if there is none.
+    """
+
+    def __init__(self, callbacks: Any, model: Any, verbose: bool = False):
+        accepted = "a list of instances of callbacks.Callback"
+        found = checks.listed("callbacks", callbacks, accepted)
+        for callback in found:
+            if not isinstance(callback, Callback):
+                raise TypeError(f"callbacks has {shown(callback)}; accepted is {accepted}")
+        if verbose and not any(isinstance(callback, Progress) for callback in found):
+            found.append(Progress())
+        self._callbacks = sorted(found, key=_rank)
+        self._model: Any = callbacks._model if isinstance(callbacks, CallbackList) else model
+
+    def __len__(self) -> int:
+        return len(self._callbacks)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._callbacks[i]
+
+    def begin(self, logs: dict[str, Any]) -> None:
+        """Give each callback the network, and tell all that training begins."""
+        self.tell("set_model", self._model)
+        self.tell("on_train_begin", logs)
+
+    def tell(self, hook: str, *arguments: Any) -> None:
+        """Call a method of each callback."""
+        for callback in self._callbacks:
+            getattr(callback, hook)(*arguments)
+
+    def close(self) -> None:
+        """Close all callbacks, also after one that fails."""
+        with contextlib.ExitStack() as stack:
+            for callback in reversed(self._callbacks):
+                stack.callback(callback.close)
+
+    # Checkpoints --------------------------------------------------------------------------------
+
+    @property
+    def _kept(self) -> Iterator[Callback]:
+        """Those that a checkpoint holds: whether a progress bar is shown makes no difference."""
+        return (callback for callback in self._callbacks if not isinstance(callback, Progress))
+
+    @property
+    def kept_names(self) -> list[str]:
+        """The classes of the callbacks that a checkpoint holds."""
+        return [type(callback).__name__ for callback in self._kept]
+
+    def states(self) -> list[dict[str, Any]]:
+        """Return the state of each callback that a checkpoint holds."""
+        return [callback.state() for callback in self._kept]
+
+    def restore(self, states: list[dict[str, Any]]) -> None:
+        """Restore what `states` returned."""
+        for callback, state in zip(self._kept, states, strict=True):
+            callback.restore(state)
+
+    def latest_checkpoint(self) -> str | None:
+        """Return the path of the newest checkpoint, None if none has been written yet.
+
+        Raises
+        ------
+        ValueError
+            If no callback writes checkpoints.
+        """
+        writers = [c for c in self._callbacks if isinstance(c, ModelCheckpoint)]
+        if not writers:
+            raise ValueError(
+                "resume is True without a ModelCheckpoint among the callbacks; "
+                "accepted is one beside it, and a path"
+            )
+        return writers[-1].latest()
+
+
+def _rank(callback: Callback) -> int:
+    return 2 - callback.only_better if isinstance(callback, ModelCheckpoint) else 0

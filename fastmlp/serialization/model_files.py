@@ -1,0 +1,86 @@
+"""Model files: a network as plain values and arrays, in every format so far (floor 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastmlp import random_sources
+from fastmlp.messages import short
+from fastmlp.serialization import files, npz_format, schema
+
+FORMAT = "fastmlp network"
+FORMAT_VERSION = 3  # 2 brought input_shift and input_scale, 3 `MLP` and checkpoints
+
+
+def save(state: dict[str, Any], path: Any) -> None:
+    """Write a network as a dict, perhaps with a checkpoint, to a path or an open file.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what `read` would refuse. Nothing is written.
+    """
+    state = state | {"random_state": random_sources.plain(state["random_state"])}
+    schema.checked(state)
+    with files.written(path) as file:
+        npz_format.write(file, {"format": FORMAT, "format_version": FORMAT_VERSION} | state)
+
+
+def read(path: Any) -> dict[str, Any]:
+    """Return what `save` wrote; ValueError for any other file or a newer format."""
+    with files.opened(path) as file:
+        try:
+            return schema.checked(npz_format.read(file, _of_this_version))
+        except NewerFormat as error:
+            raise ValueError(f"{path} {error}") from None
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged file raises errors of every kind
+            raise not_a_network(path, error) from None
+
+
+class NewerFormat(Exception):
+    """A file was written by a later release."""
+
+
+def _of_this_version(state: Any) -> dict[str, Any]:
+    """Return the JSON of a file in this release's format, without what says the format."""
+    known, version = state.pop("format") == FORMAT, state.pop("format_version")
+    if not known or type(version) is not int or version < 1:
+        raise ValueError("it has another format")
+    if version > FORMAT_VERSION:
+        raise NewerFormat(
+            f"has format version {version}; this release reads up to {FORMAT_VERSION}"
+        )
+    return state if version == 3 else _of_version_2(state)
+
+
+def _of_version_2(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a file from when there was `NeuralNet` alone."""
+    n_layers = len(state["layers"]) - 1
+    names = ("layers", "learning_rate", "reg_lambda", "output_activation", "dtype", "n_threads")
+    optional = {"input_shift": 0.0, "input_scale": 1.0}  # which version 1 has not
+    parameters = {
+        kind: [{npz_format.ARRAY: f"{kind}_{l}"} for l in range(n_layers)]
+        for kind in ("weights", "biases")
+    }
+    return parameters | {
+        "class": "NeuralNet",
+        "arguments": {name: state[name] for name in names}
+        | {name: state.get(name, default) for name, default in optional.items()},
+        "random_state": state["random_state"],
+        "history_": state["history_"],
+        "fitted": True,
+        "moments": {},
+        "descent": {"taken": 0, "powers": [1.0, 1.0], "rate_factor": 1.0},
+        "seen": 0,
+        "key": 0,
+    }
+
+
+def not_a_network(
+    path: Any, reason: Exception | None = None, accepted: str = "a network saved by fastmlp"
+) -> ValueError:
+    """Return the refusal of a file that holds something else."""
+    why = f": {short(str(reason), 120)}" if reason and str(reason) else ""
+    return ValueError(f"{short(str(path), 200)} is not {accepted}, which is accepted{why}")

@@ -1,0 +1,85 @@
+"""Resuming a fit from the checkpoint of an equal one (floor 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastmlp.messages import short, shown
+from fastmlp.serialization import model_files
+from fastmlp.settings import ARGUMENTS
+from fastmlp.training.state import State
+from fastmlp.training.state_dict import KINDS, argument, plain_arguments
+
+#: Arguments on which steps depend and that may be assigned while a fit runs.
+ASSIGNABLE = {
+    "learning_rate", "l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "reg_lambda"
+}  # fmt: skip
+#: Arguments that must be equal for a fit to be resumed; others may be changed on purpose.
+RELEVANT = {"layers", "activation", "output_activation", "loss", "optimizer", "dtype"}
+
+
+def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
+    """Return what a fit resumes from: the network under "model", and what `Fit` has kept.
+
+    Parameters
+    ----------
+    path : str
+    state : State
+        Read.
+    same : dict
+        What must be equal besides the arguments of `RELEVANT`.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        For a file of another kind, or written by a fit with other data or arguments.
+    """
+    model = model_files.read(path)
+    if "fit" not in model:
+        raise model_files.not_a_network(path, accepted="a checkpoint of a fit")
+    fit = model["fit"]
+    wanted = {"class": state.class_name} | plain_arguments(state) | same
+    found = {"class": model["class"]} | model["arguments"] | {name: fit[name] for name in same}
+    for name in wanted:
+        relevant = name in RELEVANT or name == "class" or name in same
+        if relevant and found.get(name) != wanted[name]:
+            raise ValueError(
+                f"resume is {short(repr(str(path)), 200)} with {name} "
+                f"{shown(found.get(name))}, this fit has {shown(wanted[name])}; accepted is the "
+                "checkpoint of an equal one"
+            )
+    return fit | {"model": model}
+
+
+def assignable(state: State) -> dict[str, Any]:
+    """Return the arguments of `ASSIGNABLE`, as a file holds them.
+
+    Not a learning rate that is a function of the user's own: files have its next value alone.
+    """
+    rate = state.settings.learning_rate
+    has_value = not callable(rate) or type(rate) in KINDS["learning_rate"].values()
+    names = ASSIGNABLE if has_value else ASSIGNABLE - {"learning_rate"}
+    return {name: value for name, value in plain_arguments(state).items() if name in names}
+
+
+def assign(state: State, began_with: dict[str, Any], arguments: dict[str, Any]) -> None:
+    """Assign what callbacks had assigned when a checkpoint was written.
+
+    Settings that this fit began with on purpose, other than those that the fit of the checkpoint
+    `began_with`, are left. ValueError for what a file has in place of a setting.
+    """
+    kind = ARGUMENTS[state.class_name]
+    try:
+        state.change(
+            **{
+                kind.names[name]: kind.checked(name, argument(name, arguments[name]))
+                for name, value in assignable(state).items()
+                if name in began_with and began_with[name] == value != arguments[name]
+            }
+        )
+    except Exception as error:
+        raise ValueError(
+            f"resume is a checkpoint with a setting of no use ({short(str(error), 120)}); accepted "
+            "is one that fastmlp wrote"
+        ) from None

@@ -1,0 +1,301 @@
+"""A call of fit: its epochs, what they record, and what is undone after an error (floor 4)."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fastmlp import random_sources
+from fastmlp.core.run import Diverged, NotFinite
+from fastmlp.messages import shown, warn
+from fastmlp.metrics import METRICS, Metric
+from fastmlp.serialization import files
+from fastmlp.training import checkpoint
+from fastmlp.training.data import FitData
+from fastmlp.training.epoch import DivergenceWarning, Trainer, evaluate
+from fastmlp.training.samples import Data
+from fastmlp.training.state import State
+from fastmlp.training.state_dict import restore
+from fastmlp.validation import checks
+
+DEAD = (
+    "after the first epoch all units of a hidden layer are 0 for every row that was checked, so "
+    "the network cannot learn: scale the inputs (input_scale=1/255 for bytes) or choose a smaller "
+    "learning_rate, and train a new network"
+)
+
+
+class Plan(NamedTuple):
+    """What a call of fit does with its data."""
+
+    epochs: int  # in all, those before a checkpoint included
+    callbacks: Any = ()  # a CallbackList, or none
+    metrics: Sequence[Metric] = ()
+    scores_training: bool = False  # where no samples are held out
+    goes_on: bool = False  # with the history and the weights that there are, see `partial_fit`
+
+
+class Fit:
+    """A call of fit.
+
+    Parameters
+    ----------
+    state : State
+        Changed.
+    data : FitData
+    plan : Plan
+
+    Attributes
+    ----------
+    at_epoch_end : bool
+        Whether `checkpoint` may be called.
+    """
+
+    def __init__(self, state: State, data: FitData, plan: Plan):
+        self.state, self.data, self.plan = state, data, plan
+        self.first_step: int | None = None
+        self.epochs_done = 0
+        self.at_epoch_end = False
+
+    def run(self, resume: Any = None) -> None:
+        """Train. After an error before the first step the state is what it was.
+
+        Raises
+        ------
+        RuntimeError
+            If another fit of this network runs.
+        """
+        state, callbacks = self.state, self.plan.callbacks
+        if self.data.ends and self.plan.epochs > 1:
+            raise ValueError(
+                f"X is an iterator, which ends after one epoch, and epochs is {self.plan.epochs}; "
+                "accepted are a list of batches and a function that returns an iterator"
+            )
+        found = self._found(resume)
+        try:
+            if vars(state).setdefault("fit", self) is not self:  # one operation, among threads
+                raise RuntimeError(
+                    f"this {state.class_name} is being trained already; accepted is one fit "
+                    "at a time, and none inside a callback"
+                )
+            self.trainer = self._trainer()
+            self._run_or_undo(found)
+            if callbacks:
+                callbacks.tell("on_train_end", _last(state.history))
+        finally:
+            if state.fit is self:
+                try:
+                    if callbacks:
+                        callbacks.close()
+                finally:
+                    del state.fit
+
+    def _trainer(self) -> Trainer:
+        """Return what trains; `partial_fit` takes that of the call before."""
+        state, known, goes_on = self.state, self.state.trainer, self.plan.goes_on
+        if goes_on and known is not None and known.batch_size == self.data.batch_size:
+            return known
+        state.trainer = None  # before there is another, for each has a snapshot
+        report = self._report if self.plan.callbacks else None
+        trainer = Trainer(state, self.data.batch_size, report)
+        state.trainer = trainer if goes_on else None
+        return trainer
+
+    def _run_or_undo(self, found: dict[str, Any] | None) -> None:
+        """Undo everything after an error before the first step, and for X that is not finite.
+
+        The kernels check each row as they read it, which costs nothing, where a check before the
+        first step would read all of X once more.
+        """
+        state, trainer, source = self.state, self.trainer, self.state.source
+        trainer.begin(refuses=self.data.samples is not None and not self.plan.goes_on)
+        before = trainer.snapshot
+        position = random_sources.random_position(source) if self._may_fail_after_draws else None
+        try:
+            self._run(found)
+        except Exception as error:
+            # Of batches, those before a row that is not finite were good.
+            refused = isinstance(error, NotFinite) and trainer.refuses
+            if refused or not self._has_begun:
+                before.restore_all()
+                if position is not None:
+                    random_sources.return_to_position(source, position)
+            if isinstance(error, NotFinite):
+                raise checks.not_finite(error.name, error.row, state.network.dtype) from None
+            raise
+
+    @property
+    def _may_fail_after_draws(self) -> bool:
+        """Whether an error is possible between the first random number and the first step.
+
+        In `partial_fit` of arrays only the user's own learning rate can raise one, and copying a
+        random state takes longer than a step.
+        """
+        checked = self.plan.goes_on and self.data.samples is not None
+        return not checked or callable(self.state.settings.learning_rate)
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether there has been a step."""
+        return self.first_step is not None and self.state.descent.taken > self.first_step
+
+    # The epochs -------------------------------------------------------------------------------
+
+    def _run(self, found: dict[str, Any] | None) -> None:
+        state, data, (epochs, callbacks, *_), source = (
+            self.state, self.data, self.plan, self.state.source,
+        )  # fmt: skip
+        if data.starts_anew:
+            state.draw_parameters()
+        state.draw_key()  # for dropout that was assigned since
+        if found is not None:
+            random_sources.return_to_position(source, found["began_at"])
+        if callbacks:  # only they write checkpoints, and this takes as long as some steps
+            self.began_at = random_sources.random_position(source)
+            self.began_with = checkpoint.assignable(state)
+        data.split(source)
+        if not self.plan.goes_on:
+            state.history = {name: [] for name in self._recorded}
+        state.stop_training, state.is_fitted = False, True
+        state.feature_names = data.reader.feature_names
+        if callbacks:
+            samples, recorded = data.n_trained_on, self._recorded
+            callbacks.begin({"epochs": epochs, "samples": samples, "greater_is_better": recorded})
+        if found is not None:
+            self._resume(found)
+        if data.starts_anew or found is not None:
+            self.trainer.renew()
+        if self.epochs_done < epochs and self.plan.metrics:
+            self._try_metrics()
+        self.first_step = state.descent.taken
+        while self.epochs_done < epochs and not state.stop_training:
+            self._one_epoch(source)
+
+    def _one_epoch(self, source: Any) -> None:
+        state, callbacks, epoch, self.runs = self.state, self.plan.callbacks, self.epochs_done, 0
+        if callbacks:
+            callbacks.tell("on_epoch_begin", epoch, {})
+        self.epochs_done += 1
+        try:
+            loss = self.trainer.epoch(self.data.epoch(source))
+            recorded = {"loss": loss} | self._scores()
+        except Diverged as error:
+            state.stop_training = True
+            warn(
+                f"training has stopped because {error} was NaN or infinity: a smaller "
+                "learning_rate, scaled inputs or clip_norm may help; the weights are the last "
+                "finite ones",
+                DivergenceWarning,
+            )
+            return
+        finally:
+            state.feature_names = self.data.reader.feature_names  # of the first batch, perhaps
+        if self.trainer.is_dead:
+            warn(DEAD, RuntimeWarning)
+        for name, value in recorded.items():
+            state.history.setdefault(name, []).append(value)
+        if callbacks:
+            self.at_epoch_end = True
+            callbacks.tell("on_epoch_end", epoch, _last(state.history))
+            self.at_epoch_end = False
+
+    def _report(self, done: int, loss: float) -> None:
+        logs = {"samples": done, "loss": loss / done}
+        self.plan.callbacks.tell("on_train_batch_end", self.runs, logs)
+        self.runs += 1
+
+    # Scores -------------------------------------------------------------------------------------
+
+    @property
+    def _recorded(self) -> dict[str, bool]:
+        """What each epoch records, and whether greater is better."""
+        scores = {metric.name: metric.greater_is_better for metric in self.plan.metrics}
+        if self.data.validates:
+            found = {f"validation_{name}": greater for name, greater in scores.items()}
+            return {"loss": False, "validation_loss": False} | found
+        return {"loss": False} | (scores if self.plan.scores_training else {})
+
+    @property
+    def _scored(self) -> Data | None:
+        """What is scored after each epoch: the held-out samples, or those that are trained on."""
+        if self.data.validation is not None:
+            return self.data.validation
+        return self.data.samples if self.plan.scores_training else None
+
+    def _try_metrics(self) -> None:
+        """Call the user's own metrics on what will be scored: one that fails costs no epoch."""
+        if self._scored is not None:
+            own = [metric for metric in self.plan.metrics if metric not in METRICS.values()]
+            if own:
+                evaluate(self.state, self._scored, own)
+
+    def _scores(self) -> dict[str, float]:
+        """Return what the epoch records besides the loss."""
+        scored = self._scored
+        if scored is None:
+            return {}
+        loss, scores = evaluate(self.state, scored, self.plan.metrics)
+        if self.data.validation is None:
+            return scores
+        if not math.isfinite(loss):
+            raise Diverged("the validation loss")
+        found = {f"validation_{name}": score for name, score in scores.items()}
+        return {"validation_loss": loss} | found
+
+    # Checkpoints --------------------------------------------------------------------------------
+
+    def _same(self) -> dict[str, Any]:
+        """Return what must be equal, besides arguments of the network, for a fit to be resumed."""
+        return {
+            "batch_size": self.data.batch_size,
+            "n_samples": None if self.data.samples is None else len(self.data.samples.X),
+            "validation_fraction": self.data.fraction,
+            "history": list(self._recorded),
+            "callbacks": self.plan.callbacks.kept_names,
+            "random_state": random_sources.random_kind(self.state.source),
+        }
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return all that the rest of this fit depends on, besides arguments and the state."""
+        return self._same() | {
+            "epochs_done": self.epochs_done,
+            "stopped": self.state.stop_training,
+            "began_at": self.began_at,
+            "began_with": self.began_with,
+            "random_position": random_sources.random_position(self.state.source),
+            "callback_states": self.plan.callbacks.states(),
+        }
+
+    def _found(self, resume: Any) -> dict[str, Any] | None:
+        """Return the checkpoint to resume from, if there is one."""
+        if resume is None or resume is False:
+            return None
+        if resume is True:
+            path = self.plan.callbacks.latest_checkpoint()
+            if path is None:
+                return None
+        elif not isinstance(resume, (str, os.PathLike)):
+            raise TypeError(f"resume is {shown(resume)}; accepted are True and a path")
+        else:
+            path = files.file_name(resume, "resume")
+        found, reader = checkpoint.read(path, self.state, self._same()), self.data.reader
+        given = reader.feature_names
+        reader.feature_names = found["model"].get("feature_names", given)
+        reader.check_names("X", given)
+        return found
+
+    def _resume(self, found: dict[str, Any]) -> None:
+        """Return to where the checkpoint was written."""
+        state = self.state
+        restore(state, found["model"])
+        state.stop_training = found["stopped"]
+        self.plan.callbacks.restore(found["callback_states"])
+        random_sources.return_to_position(state.source, found["random_position"])
+        checkpoint.assign(state, found.get("began_with", {}), found["model"]["arguments"])
+        self.epochs_done = found["epochs_done"]
+
+
+def _last(history: dict[str, list[float]]) -> dict[str, float]:
+    return {name: values[-1] for name, values in history.items() if values}

@@ -1,0 +1,112 @@
+"""Where an epoch's samples come from: arrays, or batches that are read one by one (floor 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fastmlp.core.gather import SparseRows
+from fastmlp.training.samples import Data, copied, joined, part
+
+BLOCK_BYTES = 2**26  # of rows that are shuffled together, where not all of X is
+PIECES = 64  # of a block: each lies together in X
+
+#: One epoch: samples, and the order in which their rows are trained on, one or several times.
+Epoch = Iterator[tuple[Data, np.ndarray]]
+
+
+def block_rows(batch_size: int, n_bytes: int) -> int:
+    """Return how many rows of so many bytes make a block: whole minibatches."""
+    return max(1, BLOCK_BYTES // (n_bytes * batch_size)) * batch_size
+
+
+def epoch_of_arrays(
+    data: Data, rows: np.ndarray | None, shuffle: bool | str, source: Any, batch_size: int
+) -> Epoch:
+    """Yield the samples in a new order, or in their own where `shuffle` is false.
+
+    Only those of `rows`, unless it is None.
+
+    Where it is "blocks", pieces of rows that lie together are drawn, `PIECES` to a block, and
+    the rows of a block shuffled: a file that is larger than the memory is read in long stretches.
+    Where one block holds all rows, that is the order of True.
+    """
+    n = len(data.X) if rows is None else len(rows)
+    if shuffle == "blocks" and n * row_bytes(data.X) > BLOCK_BYTES:
+        orders: Iterable[np.ndarray] = _orders_by_blocks(
+            n, block_rows(batch_size, row_bytes(data.X)), source
+        )
+    else:
+        orders = [source.permutation(n) if shuffle else np.arange(n)]
+    for order in orders:
+        yield data, order if rows is None else rows[order]
+
+
+def row_bytes(X: np.ndarray | SparseRows) -> int:
+    """Return what a row of X takes in memory, at least 1."""
+    n_bytes = X.nbytes if isinstance(X, np.ndarray) else X.numbers.nbytes + X.inputs.nbytes
+    return max(1, n_bytes // len(X))
+
+
+def _orders_by_blocks(n: int, size: int, source: Any) -> Iterator[np.ndarray]:
+    """Yield every row of n once, in blocks of `size` rows."""
+    length = max(1, size // PIECES)
+    waiting: list[np.ndarray] = []
+    n_waiting = 0
+    for piece in source.permutation(-(-n // length)):
+        rows = np.arange(piece * length, min((piece + 1) * length, n))
+        waiting.append(rows)
+        n_waiting += len(rows)
+        if n_waiting >= size:
+            together = np.concatenate(waiting)
+            yield source.permutation(together[:size])
+            waiting, n_waiting = [together[size:]], n_waiting - size
+    if n_waiting > 0:
+        yield source.permutation(np.concatenate(waiting))
+
+
+def epoch_of_batches(
+    batches: Iterable[Any], checked: Callable[[Any], Data], size: int, shuffle: bool, source: Any
+) -> Epoch:
+    """Yield the samples of all batches, joined to blocks of `size` rows.
+
+    Parameters
+    ----------
+    batches : iterable
+        Each as `checked` takes it.
+    checked : callable
+        From a batch to `Data`; it raises for what cannot be trained on.
+    size : int
+        Rows of a block; the last one has those that are left.
+    shuffle : bool
+        Whether the rows of a block are shuffled.
+    source : module, RandomState or Generator
+
+    Raises
+    ------
+    ValueError
+        Where there are no batches.
+    """
+    waiting: list[Data] = []
+    n_waiting = 0
+    for batch in batches:
+        data = checked(batch)
+        waiting.append(data)
+        n_waiting += len(data.X)
+        if n_waiting >= size:
+            together, left = joined(waiting), n_waiting % size
+            for start in range(0, n_waiting - left, size):
+                yield _in_order(part(together, slice(start, start + size)), shuffle, source)
+            waiting, n_waiting = [part(together, slice(n_waiting - left, None))], left
+        waiting[-1] = copied(waiting[-1])  # its memory may be that of the next batch
+    if n_waiting > 0:
+        yield _in_order(joined(waiting), shuffle, source)
+    elif not waiting:
+        raise ValueError("X has no batches in this epoch; accepted are one or more, every epoch")
+
+
+def _in_order(data: Data, shuffle: bool, source: Any) -> tuple[Data, np.ndarray]:
+    n = len(data.X)
+    return data, source.permutation(n) if shuffle else np.arange(n)

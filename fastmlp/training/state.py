@@ -1,0 +1,286 @@
+"""A network as data: its settings, what training changes, and copies to return to (floor 4)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fastmlp import random_sources
+from fastmlp.core.activations import ACTIVATIONS, RELU
+from fastmlp.core.descent import Descent
+from fastmlp.core.gather import SparseRows
+from fastmlp.core.losses import LOSS_CODES, SOFTMAX, Loss, Targets
+from fastmlp.core.rules import ROWS, RULES
+from fastmlp.core.run import predict
+from fastmlp.core.storage import Network
+from fastmlp.initializers import INITIALIZERS
+from fastmlp.losses import LOSSES
+from fastmlp.optimizers import OPTIMIZERS
+from fastmlp.options import as_plain
+from fastmlp.parameter_views import ParameterViews
+from fastmlp.settings import ARGUMENTS, Settings
+from fastmlp.training.samples import all_finite, dense_rows
+
+CHECKED_ROWS = 64  # of X, to see whether all units of a hidden layer are 0
+#: Settings that may be assigned, and that a workspace or the kernels' arguments depend on.
+IN_EVERY_STEP = ("l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "n_threads")
+LARGE = 10  # inputs above this are bytes, or others that were not scaled
+
+
+class State:
+    """A network: what `MLP` and `NeuralNet` show, and what training changes.
+
+    Parameters
+    ----------
+    settings : Settings
+    random : RandomState, Generator or None
+        Where random numbers come from; None is NumPy's global state.
+    class_name : str, default "MLP"
+        A key of `settings.ARGUMENTS`.
+
+    Attributes
+    ----------
+    network : Network
+        The parameters, zero until `draw_parameters`.
+    descent : Descent
+        The optimizer, its moments and the counts of steps and rows.
+    loss : core.losses.Loss
+    key : int
+        What dropout and input noise depend on; 0 until `draw_key`.
+    version : int
+        How often a setting of `IN_EVERY_STEP` has changed.
+    history : dict of lists
+        A value for each epoch, by name.
+    is_fitted, stop_training : bool
+    feature_names : list of str or None
+        The columns of the frame that the network was fitted on, if it was one.
+    fit : Fit or None
+        The call of fit that runs.
+    trainer : Trainer or None
+        Of the last `partial_fit`, with its workspace.
+    """
+
+    fit: Any = None
+    trainer: Any = None
+
+    def __init__(self, settings: Settings, random: Any, class_name: str = "MLP"):
+        self.settings, self.random, self.class_name = settings, random, class_name
+        self.network = Network(
+            settings.layers,
+            ACTIVATIONS[settings.output_activation],
+            settings.dtype,
+            settings.scaling,
+            [ACTIVATIONS[name] for name in settings.activation],
+        )
+        self.descent = _descent(self.network, settings.optimizer)
+        self.loss = _kernel_loss(settings.loss)
+        self.key = self.version = 0
+        self.history: dict[str, list[float]] = {}
+        self.is_fitted = self.stop_training = False
+        self.feature_names: list[str] | None = None
+        self.descent.rate = self._rate
+        self._apply()
+
+    @classmethod
+    def new(cls, class_name: str, arguments: dict[str, Any], random_state: Any) -> State:
+        """Return the state of a new network, its initial weights drawn."""
+        source = random_sources.random_source(random_state)
+        settings = ARGUMENTS[class_name].settings(arguments)
+        state = cls(settings, None if random_state is None else source, class_name)
+        state.draw_parameters()
+        return state
+
+    # Settings -----------------------------------------------------------------------------------
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments, apart from random_state, that make a network like this one."""
+        return ARGUMENTS[self.class_name].of(self.settings)
+
+    def change(self, **changes: Any) -> None:
+        """Take other settings, all of them or, if one is refused, none.
+
+        The next step uses them, in a fit that runs as well.
+        """
+        before, self.settings = self.settings, dataclasses.replace(self.settings, **changes)
+        self.descent.rate = self._rate
+        if any(getattr(before, name) != getattr(self.settings, name) for name in IN_EVERY_STEP):
+            self._apply()
+            self.version += 1
+        if self.fit is not None:
+            self.draw_key()
+
+    @property
+    def _rate(self) -> Any:
+        settings = self.settings
+        given = settings.learning_rate
+        return settings.optimizer.default_rate if given is None else given
+
+    def _apply(self) -> None:
+        """Make the next steps use the settings of `IN_EVERY_STEP`."""
+        settings = self.settings
+        self.network.regularise(
+            settings.of_layers("l2"),
+            settings.of_layers("l1"),
+            [_bound(norm) for norm in settings.of_layers("max_norm")],
+            [*settings.of_layers("dropout"), 0.0],
+        )
+        self.descent.clip(_bound(settings.clip_norm))
+        basic_loss = self.loss == (SOFTMAX, 0.0)
+        self._predicts_plainly = basic_loss and self.network.is_simple
+        self._trains_plainly = (
+            self._predicts_plainly and self.descent.is_plain and settings.input_noise == 0
+        )
+
+    # Random numbers -----------------------------------------------------------------------------
+
+    @property
+    def source(self) -> Any:
+        """Where random numbers come from: NumPy's module, a RandomState or a Generator."""
+        return np.random if self.random is None else self.random
+
+    def draw_parameters(self) -> None:
+        """Draw initial weights by `init`, set biases to zero, and forget all training."""
+        source, network, init = self.source, self.network, self.settings.init
+        if isinstance(init, str):
+            for weights in network.weights:
+                weights[...] = INITIALIZERS[init](source, *weights.shape)
+        else:
+            ParameterViews("init", network.weights).assign(init)
+        for biases in network.biases:
+            biases[...] = 0
+        self.descent.reset()
+        self.key = 0
+        self.draw_key()
+        self.history, self.is_fitted, self.feature_names = {}, False, None
+
+    def draw_key(self) -> None:
+        """Draw what dropout and noise depend on, unless it is there or nothing depends on it."""
+        if self.key == 0 and (self.settings.input_noise > 0 or self.network.drops):
+            self.key = random_sources.random_key(self.source)
+
+    # What training changes ----------------------------------------------------------------------
+
+    @property
+    def rows_seen(self) -> int:
+        """How many rows were trained on."""
+        return self.descent.seen
+
+    @rows_seen.setter
+    def rows_seen(self, rows: int) -> None:
+        self.descent.counts[ROWS] = rows
+
+    def arrays(self) -> list[np.ndarray]:
+        """Return the parameters, the moments that there are, and the counts of steps and rows."""
+        descent = self.descent
+        moments = [descent.all_moments] if descent.moments else []
+        return [self.network.parameters, *moments, descent.counts]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no parameter and no moment is NaN or infinity."""
+        return all_finite(self.network.parameters) and all_finite(self.descent.all_moments)
+
+    # Predictions --------------------------------------------------------------------------------
+
+    def predicts_plainly(self, targets: Targets | None) -> bool:
+        """Whether the basic kernels do: for labels, if any, and nothing but identity and relu."""
+        return self._predicts_plainly and (targets is None or len(targets.labels) > 0)
+
+    def trains_plainly(self, targets: Targets) -> bool:
+        """Whether the basic kernels do for training: by SGD, and with l2 at most."""
+        return self._trains_plainly and len(targets.labels) > 0
+
+    def outputs(
+        self, X: np.ndarray | SparseRows, targets: Targets | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the means that are predicted for the rows of X, and their losses."""
+        loss = None if self.predicts_plainly(targets) else self.loss
+        return predict(self.network, X, loss, self.settings.n_threads, targets)
+
+    def is_dead(self, X: np.ndarray | SparseRows) -> bool:
+        """Whether X has numbers above `LARGE`, and all units of a hidden layer of relu are 0.
+
+        By NumPy alone: a prediction would have its kernels compiled, too.
+        """
+        network = self.network
+        a = dense_rows(X, network, CHECKED_ROWS)
+        if np.abs(a).max() <= LARGE:
+            return False
+        for l, activation in enumerate(network.activations[:-1]):
+            if activation != RELU:
+                return False
+            a = np.maximum(a @ network.weights[l].T + network.biases[l].T, 0)
+            if not a.any():
+                return True
+        return False
+
+
+def _bound(norm: float | None) -> float:
+    return np.inf if norm is None else norm
+
+
+def _kernel_loss(loss: Any) -> Loss:
+    plain = as_plain(loss, LOSSES)
+    return Loss(LOSS_CODES[plain.pop("name")], float(next(iter(plain.values()), 0.0)))
+
+
+def _descent(network: Network, optimizer: Any) -> Descent:
+    plain = as_plain(optimizer, OPTIMIZERS)
+    if network.dtype.type(plain.get("epsilon", 1)) == 0:
+        raise ValueError(
+            f"optimizer has the epsilon {plain['epsilon']}, which is 0 as {network.dtype}; "
+            "accepted is one that is not"
+        )
+    return Descent(
+        network,
+        RULES[plain["name"]],
+        plain.get("momentum", plain.get("beta1", 0.0)),
+        plain.get("decay", plain.get("beta2", 0.0)),
+        plain.get("epsilon", 0.0),
+    )
+
+
+class Snapshot:
+    """A copy of all that a fit changes in a state.
+
+    Parameters
+    ----------
+    state : State
+        Copied by each `take`, which allocates no array.
+    """
+
+    def __init__(self, state: State):
+        self._state = state
+        self._copies = [(np.empty_like(array), array) for array in state.arrays()]
+
+    def take(self) -> None:
+        """Copy the state as it is now."""
+        state = self._state
+        for copy, array in self._copies:
+            copy[...] = array
+        self._position, self._key = state.descent.position, state.key
+        self._rest = state.is_fitted, state.feature_names, state.stop_training
+        self._history = state.history
+        self._lengths = {name: len(values) for name, values in state.history.items()}
+
+    def restore(self) -> None:
+        """Set the parameters, the moments and the counts to what was copied last."""
+        state = self._state
+        for copy, array in self._copies:
+            array[...] = copy
+        state.descent.position, state.key = self._position, self._key
+
+    def restore_all(self) -> None:
+        """Restore the history as well, and whatever else a fit changes."""
+        self.restore()
+        state, history = self._state, self._history
+        state.is_fitted, state.feature_names, state.stop_training = self._rest
+        state.history = history
+        for name in list(history):
+            if name in self._lengths:
+                del history[name][self._lengths[name] :]
+            else:
+                del history[name]

@@ -1,0 +1,140 @@
+"""A `State` as plain values and arrays, for files and pickles, and back (floor 4)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from fastmlp import random_sources
+from fastmlp.losses import LOSSES
+from fastmlp.messages import short
+from fastmlp.optimizers import OPTIMIZERS
+from fastmlp.options import as_plain, from_plain
+from fastmlp.schedules import SCHEDULES
+from fastmlp.serialization import model_files
+from fastmlp.settings import ARGUMENTS
+from fastmlp.training.state import State
+
+#: Arguments that are instances of one of some classes.
+KINDS: dict[str, Any] = {"loss": LOSSES, "optimizer": OPTIMIZERS, "learning_rate": SCHEDULES}
+
+
+def to_dict(state: State) -> dict[str, Any]:
+    """Return all that makes the network, in forms that do not depend on the processor."""
+    network = state.network
+    return {
+        "class": state.class_name,
+        "arguments": plain_arguments(state),
+        "random_state": state.random,
+        "history_": state.history,
+        "fitted": state.is_fitted,
+        "feature_names": state.feature_names,
+        "weights": [np.ascontiguousarray(view) for view in network.weights],
+        "biases": [view.copy() for view in network.biases],
+        "moments": {
+            name: [np.ascontiguousarray(view) for views in network.views(flat) for view in views]
+            for name, flat in state.descent.moments.items()
+        },
+        "descent": state.descent.state,
+        "seen": state.rows_seen,
+        "key": state.key,
+    }
+
+
+def plain_arguments(state: State) -> dict[str, Any]:
+    """Return the arguments, apart from random_state, as a file holds them."""
+    return {name: _plain(name, value, state) for name, value in state.arguments.items()}
+
+
+def _plain(name: str, value: Any, state: State) -> Any:
+    if type(value) in KINDS.get(name, {}).values():
+        with contextlib.suppress(TypeError):  # a schedule of a function, which no file has
+            return as_plain(value, KINDS[name])
+    if callable(value):  # a learning rate of the user's own: what it would be next
+        return float(value(state.descent.taken))
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return value.name if isinstance(value, np.dtype) else value
+
+
+def argument(name: str, plain: Any) -> Any:
+    """Return the value of one of `plain_arguments`."""
+    return from_plain(plain, KINDS[name]) if isinstance(plain, dict) else plain
+
+
+def from_dict(found: dict[str, Any]) -> State:
+    """Return the state of `to_dict`; its arguments are checked once more, and nothing is drawn."""
+    arguments = {name: argument(name, value) for name, value in found["arguments"].items()}
+    settings = ARGUMENTS[found["class"]].settings(arguments)
+    state = State(settings, found["random_state"], found["class"])
+    restore(state, found)
+    return state
+
+
+def restore(state: State, found: dict[str, Any]) -> None:
+    """Set the parameters, and all else that training changes, to what `to_dict` returned."""
+    network, descent = state.network, state.descent
+    _fill([*network.weights, *network.biases], [*found["weights"], *found["biases"]])
+    for name, flat in descent.moments.items():
+        _fill([view for views in network.views(flat) for view in views], found["moments"][name])
+    descent.state, state.rows_seen, state.key = found["descent"], found["seen"], found["key"]
+    state.history, state.is_fitted = found["history_"], found["fitted"]
+    state.feature_names = found.get("feature_names")
+
+
+def _fill(views: list[np.ndarray], arrays: list[np.ndarray]) -> None:
+    for view, array in zip(views, arrays, strict=True):
+        for j in range(0, len(view), 64):  # the view is transposed: few rows stay in the cache
+            view[j : j + 64] = array[j : j + 64]
+
+
+# Pickles ----------------------------------------------------------------------------------------
+
+#: Attributes of a network that are not the user's.
+PRIVATE = {"_state", "_mlp"}
+
+
+def pickled(state: State, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return what `unpickled` takes; a learning rate that is a function is kept as well."""
+    others = {name: value for name, value in attributes.items() if name not in PRIVATE}
+    return {
+        "network": to_dict(state),
+        "learning_rate": state.settings.learning_rate,
+        "others": others | {"stop_training": state.stop_training},
+    }
+
+
+def unpickled(found: dict[str, Any]) -> State:
+    """Return the state in what `pickled` returned, and leave the user's attributes in "others"."""
+    state = from_dict(found["network"])
+    state.change(learning_rate=found["learning_rate"])
+    state.stop_training = found["others"].pop("stop_training", False)
+    return state
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
+def loaded(path: Any, class_names: Collection[str]) -> State:
+    """Return the state in a file, of a network of one of the classes.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        For a file of another kind, and one that holds another class.
+    """
+    found = model_files.read(path)
+    if found["class"] not in class_names:
+        raise ValueError(
+            f"{short(str(path), 200)} holds a network of class {found['class']}; "
+            f"accepted is {' or '.join(class_names)}"
+        )
+    try:
+        found["random_state"] = random_sources.from_plain(found["random_state"])
+        return from_dict(found)
+    except Exception as error:  # of the arguments
+        raise model_files.not_a_network(path, error) from None
