@@ -9,6 +9,7 @@ import pytest
 from numba.core import event
 from numba.core.errors import NumbaError
 from numba.core.runtime import _nrt_python, rtsys
+from same_bits import assert_same_bits
 
 import fastmlp
 from fastmlp import MLP, NeuralNet
@@ -98,8 +99,7 @@ def test_plain_kernels_and_all_others_give_the_same_bits(make_data):
         for net in nets:
             net.fit(X, y, epochs=2, batch_size=batch_size, validation_data=(X, y))
         assert nets[0].history_ == nets[1].history_
-        for one, other in zip(*(net.weights for net in nets), strict=True):
-            assert one.tobytes() == other.tobytes()
+        assert_same_bits(*nets)
 
 
 def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch):

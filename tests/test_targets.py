@@ -8,6 +8,7 @@ import pandas
 import pytest
 import scipy.sparse
 from reference_mlp import ReferenceMLP
+from same_bits import bits_of
 
 from fastmlp import MLP, NeuralNet, metrics, numpy_version
 from fastmlp.callbacks import Callback, ModelCheckpoint
@@ -32,7 +33,7 @@ def make(sizes=SIZES, **options):
 
 
 def bits(net):
-    return [array.tobytes() for array in [*net.weights, *net.biases]], net.history_
+    return bits_of(net), net.history_
 
 
 def fitted(y, X=None, **options):
@@ -511,13 +512,11 @@ REFUSED = [
 
 
 def assert_refused(net, call, error, message):
-    before, history = [*map(np.array, [*net.weights, *net.biases])], dict(net.history_)
+    before = bits_of(net), dict(net.history_)
     with pytest.raises(error, match=f"^{message}") as raised:
         call()
     assert "\n" not in str(raised.value) and len(str(raised.value)) <= 300
-    for one, other in zip(before, [*net.weights, *net.biases], strict=True):
-        assert np.array_equal(one, other)
-    assert history == net.history_
+    assert (bits_of(net), net.history_) == before
 
 
 @pytest.mark.parametrize("y, error, message", REFUSED)

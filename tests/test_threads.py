@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from numba import njit
+from same_bits import assert_same_bits
 
 import fastmlp
 from fastmlp import MLP, NeuralNet
@@ -58,8 +59,7 @@ def test_same_bits_on_any_number_of_threads(dtype, batch_size, make_data):
         alone = trained(1, X, y, sizes, dtype, batch_size)
         for n_threads in (2, 3, 5):
             together = trained(n_threads, X, y, sizes, dtype, batch_size)
-            for one, many in zip(alone, together, strict=True):
-                assert one.tobytes() == many.tobytes()
+            assert_same_bits(alone, together)
 
 
 @pytest.mark.usefixtures("eight_processors")
@@ -128,8 +128,7 @@ def test_several_fits_at_once(digits):
         thread.start()
     for thread in threads:
         thread.join()
-    for one, other in zip(expected, found, strict=True):
-        assert np.array_equal(one, other)
+    assert_same_bits(expected, found)
 
 
 def fit_in_child(queue, X, y):
@@ -152,7 +151,7 @@ def test_fork_before_and_after_a_fit(digits):
         assert child.exitcode == 0
         net = NeuralNet([64, 20, 10], random_state=0, n_threads=2).fit(X, y, epochs=2)
         results.append(net.weights[0].copy())
-    assert all(np.array_equal(results[0], other) for other in results)
+    assert_same_bits(*results)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -188,7 +187,7 @@ def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads):
         again.fit(
             X[start : start + 50], y[start : start + 50], epochs=1, batch_size=50, shuffle=False
         )
-    assert all(np.array_equal(a, b) for a, b in zip(again.weights, net.weights, strict=True))
+    assert_same_bits(again, net)
     assert done and np.isfinite(net.weights[0]).all()
 
 
@@ -250,8 +249,7 @@ def test_a_thread_that_cannot_start_leaves_the_work_to_one(
     started = threads_that_start(n_started)
     without = trained(3, X, y, sizes, "float64", 16)
     assert len(started) == n_started
-    for one, other in zip(alone, without, strict=True):
-        assert one.tobytes() == other.tobytes()
+    assert_same_bits(alone, without)
     time.sleep(0.1)
     assert _thread._count() <= others
 
@@ -336,8 +334,7 @@ def test_a_run_for_every_step_gives_the_same_bits(n_threads, monkeypatch, make_d
     X, y = make_data(sizes, 203)
     at_once = trained(n_threads, X, y, sizes, "float64", 16)
     monkeypatch.setattr(run, "RUN_SECONDS", 0)
-    for one, many in zip(at_once, trained(n_threads, X, y, sizes, "float64", 16), strict=True):
-        assert one.tobytes() == many.tobytes()
+    assert_same_bits(at_once, trained(n_threads, X, y, sizes, "float64", 16))
 
 
 def test_runs_begin_short_and_keep_their_pace_from_epoch_to_epoch(monkeypatch, make_data):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from same_bits import bits_of
 
 from fastmlp import NeuralNet
 from fastmlp.core.kernel import kernel
@@ -27,8 +28,7 @@ def trained(X, y, sizes, batch_size, reg_lambda=0.0, dtype="float32", n_threads=
         sizes, 0.1, reg_lambda, dtype=dtype, random_state=0, n_threads=n_threads, **options
     )  # fmt: skip
     net.fit(X, y, epochs=2, batch_size=batch_size)
-    parameters = [array.tobytes() for array in [*net.weights, *net.biases]]
-    return parameters, net.history_["loss"], net.predict_proba(X).tobytes()
+    return bits_of(net), net.history_["loss"], bits_of(net.predict_proba(X))
 
 
 @pytest.mark.usefixtures("eight_processors")
