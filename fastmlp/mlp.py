@@ -8,7 +8,6 @@ from typing import IO, Any
 
 import numpy as np
 
-from fastmlp import random_sources
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.core.run import NotFinite
 from fastmlp.metrics import METRICS, chosen_metrics
@@ -130,7 +129,7 @@ class MLP:
         n_threads: int | None = None,
     ):
         arguments = {name: value for name, value in locals().items() if name in _ARGUMENTS.names}
-        self._state = new_state("MLP", arguments, random_state)
+        self._state = State.new("MLP", arguments, random_state)
 
     @classmethod
     def _of(cls, state: State) -> Any:
@@ -442,42 +441,11 @@ class MLP:
         return cls._of(state_dict.loaded(path, ("MLP",)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return pickled(self._state, vars(self))
+        return state_dict.pickled(self._state, vars(self))
 
     def __setstate__(self, found: dict[str, Any]) -> None:
-        self._state = unpickled(found)
+        self._state = state_dict.unpickled(found)
         vars(self).update(found["others"])
 
 
 _ARGUMENTS = ARGUMENTS["MLP"]
-
-
-def new_state(class_name: str, arguments: dict[str, Any], random_state: Any) -> State:
-    """Return the state of a new network, its initial weights drawn."""
-    source = random_sources.random_source(random_state)
-    settings = ARGUMENTS[class_name].settings(arguments)
-    state = State(settings, None if random_state is None else source, class_name)
-    state.draw_parameters()
-    return state
-
-
-def pickled(state: State, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return what `unpickled` takes; a learning rate that is a function is kept as well."""
-    others = {name: value for name, value in attributes.items() if name not in PRIVATE}
-    return {
-        "network": state_dict.to_dict(state),
-        "learning_rate": state.settings.learning_rate,
-        "others": others | {"stop_training": state.stop_training},
-    }
-
-
-def unpickled(found: dict[str, Any]) -> State:
-    """Return the state in what `pickled` returned, and leave the user's attributes in "others"."""
-    state = state_dict.from_dict(found["network"])
-    state.change(learning_rate=found["learning_rate"])
-    state.stop_training = found["others"].pop("stop_training", False)
-    return state
-
-
-#: Attributes of a network that are not the user's.
-PRIVATE = {"_state", "_mlp"}

@@ -14,7 +14,7 @@ import numpy as np
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.metrics import chosen_metrics
-from fastmlp.mlp import MLP, new_state, pickled, unpickled
+from fastmlp.mlp import MLP
 from fastmlp.serialization import files
 from fastmlp.settings import Absent, Assignable, Fixed, call_text
 from fastmlp.training import state_dict
@@ -136,7 +136,7 @@ class NeuralNet:
             input_scale=input_scale,
             n_threads=n_threads,
         )
-        self._mlp = MLP._of(new_state("NeuralNet", arguments, random_state))
+        self._mlp = MLP._of(State.new("NeuralNet", arguments, random_state))
 
     @classmethod
     def _of(cls, state: State) -> Any:
@@ -205,10 +205,10 @@ class NeuralNet:
         return cls._of(state_dict.loaded(path, ("NeuralNet",)))
 
     def __getstate__(self) -> dict[str, Any]:
-        return pickled(self._state, vars(self))
+        return state_dict.pickled(self._state, vars(self))
 
     def __setstate__(self, found: dict[str, Any]) -> None:
-        self._mlp = MLP._of(unpickled(found))
+        self._mlp = MLP._of(state_dict.unpickled(found))
         vars(self).update(found["others"])
 
     # What the NumPy version does ----------------------------------------------------------------

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastmlp.messages import must, shown
-from fastmlp.serialization.forms import (
+from fastmlp.validation import checks
+from fastmlp.validation.forms import (
     anything,
     array,
     between,
@@ -22,7 +23,6 @@ from fastmlp.serialization.forms import (
     record,
     whole,
 )
-from fastmlp.validation import checks
 
 BIT_GENERATORS: dict[str, Any] = {
     kind.__name__: kind

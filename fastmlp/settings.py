@@ -158,16 +158,20 @@ class Arguments(NamedTuple):
 
 
 _ALL = [field.name for field in dataclasses.fields(Settings)]
-_OF_NEURAL_NET = [
-    "layers", "learning_rate", "output_activation", "dtype", "input_shift", "input_scale",
-    "n_threads",
-]  # fmt: skip
-
 #: By the name of the class, which is also its name in files.
 ARGUMENTS = {
     "MLP": Arguments({name: name for name in _ALL}, {}, {}),
     "NeuralNet": Arguments(
-        {name: name for name in _OF_NEURAL_NET} | {"reg_lambda": "l2"},
+        {
+            "layers": "layers",
+            "learning_rate": "learning_rate",
+            "reg_lambda": "l2",
+            "output_activation": "output_activation",
+            "dtype": "dtype",
+            "input_shift": "input_shift",
+            "input_scale": "input_scale",
+            "n_threads": "n_threads",
+        },
         {"optimizer": "sgd"},
         {"learning_rate": checks.real_number, "reg_lambda": checks.real_number},
     ),

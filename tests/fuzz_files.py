@@ -255,7 +255,7 @@ def check_network(net):
     state = net._state
     for name, flat in state.descent.moments.items():
         assert np.isfinite(flat).all() and (name == "first" or (flat >= 0).all())
-    assert 0 <= net.rate_factor < math.inf and 0 <= state.seen < 2**63
+    assert 0 <= net.rate_factor < math.inf and 0 <= state.rows_seen < 2**63
     assert all(isinstance(values, list) for values in net.history_.values())
     repr(net)
     X, y = data(net)

@@ -1,6 +1,7 @@
-"""Independent: the training of `MLP` by its formulas, in float64, a NumPy matrix at a time.
+"""The slow reference: training by the formulas, in float64, with plain NumPy.
 
-Nothing here is shared with the code under test, or clever: `tests/pytorch` holds it to PyTorch.
+It shares no code with the package and is written to be read, not to be fast. `tests/pytorch`
+compares it with PyTorch.
 """
 
 import math
@@ -8,7 +9,7 @@ import math
 import numpy as np
 from scipy.special import erfc, expit
 
-# X, z, a and delta are matrices with a row for each sample of the minibatch.
+# X, z, a and delta are (rows of the minibatch, units).
 
 
 def softplus(z):
@@ -27,7 +28,7 @@ def elu(z):
     return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
 
 
-#: Each activation f(z), and its derivative f'(z).
+#: Each activation f(z) and its derivative f'(z).
 ACTIVATIONS = {
     "identity": (lambda z: z, lambda z: np.ones_like(z)),
     "relu": (lambda z: np.maximum(z, 0), lambda z: np.where(z > 0, 1.0, 0.0)),
@@ -45,13 +46,13 @@ ACTIVATIONS = {
 
 
 def softmax_loss(a, y, label_smoothing=0.0):
-    """Of y, labels (n,) or the probabilities of the classes (n, n_out)."""
+    """y is labels (n,) or probabilities of the classes (n, n_out)."""
     n_out = a.shape[1]
     probabilities = np.eye(n_out)[y] if np.ndim(y) == 1 else np.asarray(y, np.float64)
     target = (1 - label_smoothing) * probabilities + label_smoothing / n_out
     logarithms = a - a.max(axis=1, keepdims=True)
     logarithms -= np.log(np.exp(logarithms).sum(axis=1, keepdims=True))
-    # Not the mean over the outputs, which `losses_of` takes, but the sum.
+    # `losses_of` takes the mean over the outputs; this loss is the sum.
     return -target * logarithms * n_out, (np.exp(logarithms) - target) * n_out
 
 
@@ -88,7 +89,7 @@ def pinball_loss(a, target, quantile=0.5):
     )
 
 
-#: Each loss of outputs a: the loss of each output, and its derivative.
+#: Each loss: from outputs a and targets to the loss of every output and its derivative.
 LOSSES = {
     "softmax": softmax_loss,
     "logistic": logistic_loss,
@@ -132,8 +133,8 @@ def adam(p, g, state, rate, t, beta1=0.9, beta2=0.999, epsilon=1e-8):
     return p - rate * mean / (np.sqrt(square) + epsilon)
 
 
-#: Each update of a parameter p by its gradient g, at step t = 1, 2, ... Adam's is AdamW's too: what
-#: differs is where l2 enters.
+#: Each update of a parameter p with gradient g, at step t = 1, 2, ... Adam and AdamW differ only in
+#: where l2 enters, see `ReferenceMLP.step`.
 OPTIMIZERS = {
     "sgd": sgd,
     "momentum": momentum,
@@ -145,10 +146,89 @@ OPTIMIZERS = {
 }
 
 
-class ReferenceMLP:
-    """Takes what `MLP` takes; options of losses and optimizers as dicts, rates by step or fixed.
+# Random numbers for dropout and input noise ------------------------------------------------------
 
-    `draws` says what dropout and noise are to be, see `reference_draws.Draws`.
+ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24]
+PARITY = 0x1BD11BDA
+WORD = np.uint64(2**32)
+
+
+def threefry(counter, key):
+    """Return the two words of Threefry-2x32; each argument is a pair of integers or arrays."""
+    x, y = (np.asarray(c, np.uint64) for c in counter)
+    keys = [np.asarray(k, np.uint64) for k in key]
+    keys.append(keys[0] ^ keys[1] ^ np.uint64(PARITY))
+    x, y = (x + keys[0]) % WORD, (y + keys[1]) % WORD
+    for r in range(20):
+        x = (x + y) % WORD
+        y = y << np.uint64(ROTATIONS[r % 8])
+        y = (y % WORD + y // WORD) ^ x
+        if r % 4 == 3:
+            s = r // 4 + 1
+            x, y = (x + keys[s % 3]) % WORD, (y + keys[(s + 1) % 3] + np.uint64(s)) % WORD
+    return x, y
+
+
+def words_for(key, rows, n):
+    """Return the words for n units of every row, a pair for every two units."""
+    rows = np.asarray(rows, np.uint64)[:, np.newaxis]
+    counters = np.arange((n + 1) // 2, dtype=np.uint64), rows % WORD
+    return threefry(counters, (np.uint64(key[0]), np.uint64(key[1]) ^ rows // WORD))
+
+
+def by_unit(first, second, n):
+    """Arrange pairs: the first half of n units has the first of each pair, the rest the second."""
+    half = n // 2
+    return np.concatenate([first[:, :half], second[:, :half], first[:, half:]], axis=1)[:, :n]
+
+
+def dropout_factors(key, rows, n, probability):
+    """Return what n units of every row are multiplied by."""
+    words = by_unit(*words_for(key, rows, n), n)
+    return np.where(words >= int(probability * 2**32 + 0.5), 1 / (1 - probability), 0.0)
+
+
+def standard_normals(key, rows, n):
+    """Return normally distributed values for n inputs of every row (Box and Muller)."""
+    first, second = words_for(key, rows, n)
+    radius = np.sqrt(-2 * np.log((first // 2 + 1) / 2**31))
+    angle = 2 * np.pi * second / 2**32
+    return by_unit(radius * np.cos(angle), radius * np.sin(angle), n)
+
+
+class RandomDraws:
+    """The dropout and input noise of a network.
+
+    Parameters
+    ----------
+    key : int
+        The network's key, 64 bits.
+    input_noise : float
+    dropout : list of float, one for each hidden layer
+    """
+
+    def __init__(self, key, input_noise, dropout):
+        self.key, self.input_noise, self.dropout = key, input_noise, dropout
+
+    def key_for(self, purpose):
+        return threefry((purpose, 0), (self.key % 2**32, self.key // 2**32 % 2**32))
+
+    def noise(self, rows, n):
+        return self.input_noise * standard_normals(self.key_for(0), rows, n)
+
+    def mask(self, l, rows, n):
+        """Return what the outputs of hidden layer l (the first is 0) are multiplied by."""
+        return dropout_factors(self.key_for(l + 1), rows, n, self.dropout[l])
+
+
+# The network -------------------------------------------------------------------------------------
+
+
+class ReferenceMLP:
+    """A network with the options of `MLP`.
+
+    Options of losses and optimizers are dicts; a learning rate is a number or a function of the
+    step; `draws` is a `RandomDraws` where there is dropout or input noise.
     """
 
     def __init__(
@@ -186,10 +266,10 @@ class ReferenceMLP:
         self.losses = []  # of every epoch
 
     def forward(self, X, rows=None):
-        """Return every layer's a (a[0] is X) and its derivative by z.
+        """Return every layer's a (a[0] is X) and its derivative with respect to z.
 
-        `rows` are the running numbers of the samples in training, by which noise and dropout are
-        drawn; in prediction there are none.
+        In training, `rows` are the running numbers of the samples, which noise and dropout depend
+        on; None in prediction.
         """
         drawn = self.draws is not None and rows is not None
         a, derivatives = [np.array(X, np.float64)], []
@@ -208,7 +288,7 @@ class ReferenceMLP:
         return self.forward(X)[0][-1]
 
     def losses_of(self, a, y):
-        """Return the losses of the samples, and their derivatives by the outputs a."""
+        """Return the losses of the samples, and their derivatives with respect to a."""
         if self.loss_function is not softmax_loss:
             y = np.reshape(y, a.shape)
         losses, slopes = self.loss_function(a, y, **self.loss_options)
@@ -219,7 +299,7 @@ class ReferenceMLP:
         return np.average(self.losses_of(self.output(X), y)[0], weights=sample_weight)
 
     def gradients(self, X, y, sample_weight=None, rows=None):
-        """Return the derivatives of `loss` by every weight and bias."""
+        """Return the gradients of `loss` with respect to the weights and the biases."""
         return self.loss_and_gradients(X, y, sample_weight, rows)[1:]
 
     def loss_and_gradients(self, X, y, sample_weight=None, rows=None):
@@ -237,7 +317,7 @@ class ReferenceMLP:
         return (share * losses).sum(), weight_grads, bias_grads
 
     def step(self, X, y, sample_weight=None):
-        """Update every weight and bias by one minibatch; return its loss before."""
+        """Train on one minibatch; return its loss before the update."""
         rows = np.arange(self.n_seen, self.n_seen + len(X))
         loss, weight_grads, bias_grads = self.loss_and_gradients(X, y, sample_weight, rows)
         rate, n = self.rate(self.n_steps), len(self.weights)

@@ -5,8 +5,7 @@ from typing import NamedTuple
 import mlp_cases
 import numpy as np
 import scipy.sparse
-from reference_draws import Draws
-from reference_mlp import ReferenceMLP
+from reference_mlp import RandomDraws, ReferenceMLP
 
 LOSSES, OPTIMIZERS = list(mlp_cases.LOSSES), list(mlp_cases.OPTIMIZERS)
 #: What else may be in the way of a gradient. Noise fills X, so sparse rows have none.
@@ -134,7 +133,7 @@ def assert_trained(case, n_threads=(1, 3), seen=0):
         net.fit(X, y, 1, case.batch_size, shuffle=False, sample_weight=w)
         nets.append(net)
     dropout, noise = given.pop("dropout", 0.0), given.pop("input_noise", 0.0)
-    draws = Draws(net._state.key, noise, [dropout] * (len(weights) - 1))
+    draws = RandomDraws(net._state.key, noise, [dropout] * (len(weights) - 1))
     slow = ReferenceMLP(weights, biases, draws=draws, **given)
     slow.n_seen = seen
     slow.fit(numbers, y, 1, case.batch_size, w)

@@ -97,6 +97,7 @@ def killed_at(function, n):
 def in_a_child(training, folder, kind, again):
     """Train; after an interrupt or a planned error once more in this process, if `again`."""
     faulthandler.dump_traceback_later(LONGEST, exit=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which the shell may have ignored
     random.seed()
     disturbs = Disturbs()
     if kind == "call":

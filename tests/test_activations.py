@@ -1,27 +1,15 @@
 """Activation functions and their derivatives against slow formulas in float64."""
 
-import hashlib
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from test_lanes import AVX2, WITHOUT_FMA, x86
+from entry_points import activated
 
-from fastmlp.core.activations import ACTIVATIONS, STRIP, activate
-from fastmlp.core.kernel import kernel
+from fastmlp.core.activations import ACTIVATIONS, STRIP
 
 #: The slow formulas round z * z, which e**(-z * z / 2) takes to as many places as that is large.
 TOLERANCE = {"float32": 3e-6, "float64": 2e-13}
-
-
-@kernel(entry=True)
-def activate_once(activation, z, derivatives):
-    """Call `activate` from Python."""
-    activate(activation, z, derivatives)
 
 
 def sigmoid(z):
@@ -50,16 +38,6 @@ FORMULAS = {
         lambda z: sigmoid(z) + z * sigmoid(z) * sigmoid(-z),
     ),
 }
-
-
-def activated(name, z, n_kept=None):
-    """Return the activations and the derivatives, between neighbours that must stay as they are."""
-    n_kept = len(z) if n_kept is None else n_kept
-    a = np.concatenate([[7], z, [7]]).astype(z.dtype)
-    derivatives = np.full(n_kept + 2, 7, z.dtype)
-    activate_once(ACTIVATIONS[name], a[1:-1], derivatives[1:-1])
-    assert a[0] == a[-1] == derivatives[0] == derivatives[-1] == 7
-    return a[1:-1], derivatives[1:-1]
 
 
 def test_names_and_codes():
@@ -154,25 +132,3 @@ def test_nan_stays_in_its_place(name, dtype):
     expected, _ = activated(name, z)
     z[[0, 5, 36]] = expected[[0, 5, 36]] = np.nan
     np.testing.assert_array_equal(activated(name, z)[0], expected)
-
-
-def digest():
-    """Return what differs where any bit of any activation or derivative does."""
-    found = hashlib.sha256()
-    for dtype in ("float32", "float64"):
-        z = (8 * np.random.default_rng(0).standard_normal(1003)).astype(dtype)
-        for name in FORMULAS:
-            for array in activated(name, z):
-                found.update(array.tobytes())
-    return found.hexdigest()
-
-
-@x86
-@pytest.mark.parametrize("settings", [AVX2, WITHOUT_FMA], ids=["AVX2", "without FMA"])
-def test_the_same_bits_on_every_processor(settings):
-    result = subprocess.run(
-        [sys.executable, "-c", "import test_activations as t; print(t.digest())"],
-        env={**os.environ, **settings}, cwd=Path(__file__).parent,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert result.stdout.strip() == digest()

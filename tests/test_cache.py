@@ -1,68 +1,17 @@
 """The cache of compiled code: damaged files, archives, processes that have no folder."""
 
+import functools
 import os
-import shutil
+import pickle
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
+import tiny_package
+from tiny_package import call
 
-import fastmlp
-from fastmlp.core import kernel
-
-CORE = Path(fastmlp.__file__).parent / "core"
-
-#: A package with the cache of the real one and a kernel that compiles at once.
-TINY = """
-from fastmlp.core.kernel import kernel
-
-@kernel(entry=True)
-def plus_one(x):
-    return x + 1
-
-@kernel(entry=True)
-def minus_one(x):
-    return x - 1
-"""
-CALL = """
-from numba.core import event
-from fastmlp.core import tiny
-with event.install_recorder("numba:compile") as compiled:
-    assert tiny.plus_one(1.0) == 2 and tiny.minus_one(1.0) == 0
-print(sum(data.is_start for _, data in compiled.buffer))
-"""
-
-
-def tiny_archive(path, parts=None, compiled=False):
-    """Write an archive of the cache and the tiny kernel, with more files of the core: `parts`."""
-    files = {"__init__.py": "", "tiny.py": TINY, **(parts or {})}
-    files |= {name: (CORE / name).read_text() for name in ("kernel.py", "processor.py")}
-    folder = path.with_suffix(".folder")
-    for name, text in ({"../__init__.py": ""} | files).items():
-        file = (folder / "fastmlp" / "core" / name).resolve()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    if compiled:
-        subprocess.run([sys.executable, "-m", "compileall", "-qb", folder], check=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in folder.rglob("*.pyc" if compiled else "*.py"):
-            archive.write(file, file.relative_to(folder))
-    shutil.rmtree(folder)
-    return path
-
-
-def call(archive, code=CALL, **settings):
-    """Run code with the archive; return what it printed, as a number, and its warnings."""
-    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=archive.parent if archive.is_file() else archive,
-        env={**environment, "PYTHONPATH": str(archive), **settings},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return int(result.stdout), result.stderr
+from fastmlp.core import kernel, processor
 
 
 def test_every_flipped_bit_is_noticed(tmp_path):
@@ -100,45 +49,96 @@ def test_nothing_of_a_damaged_file_is_unpickled(tmp_path, monkeypatch):
     assert entries.load("key") is None
 
 
-def test_damaged_machine_code_is_compiled_again(tmp_path):
-    """A bit of the machine code of a real kernel would end the process: here in many places."""
-    archive, cache = tiny_archive(tmp_path / "tiny.zip"), tmp_path / "cache"
-    assert call(archive, NUMBA_CACHE_DIR=str(cache))[0] == 2
+def test_a_folder_is_compiled_once_for_each_width(tmp_path):
+    package, cache = tiny_package.write(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert call(package, **cache) == [3, 2, 0]
+    assert call(package, **cache) == [0, 2, 0]
+    other = "4" if processor.LANES != 4 else "8"
+    assert call(package, FASTMLP_LANES=other, **cache) == [3, 2, 0]
+    assert call(package, FASTMLP_LANES=other, **cache) == [0, 2, 0]
+    assert call(package, **cache) == [0, 2, 0]
+
+
+def test_processes_fill_one_cache_at_once(tmp_path):
+    package, cache = tiny_package.write(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    arguments = ("1.0,", "1,", "1.0,", "True,", "1.0, 1, True")
+    *codes, all_of_them = (tiny_package.CALL.replace("1.0,", each) for each in arguments)
+    together = [tiny_package.start(package, code, **cache) for code in codes]
+    for process in together:
+        assert tiny_package.finish(process)[0][1:] == [2, 0]
+    assert call(package, all_of_them, **cache) == [0, 2, 0]
+
+
+def damaged(content, share):
+    """Flip a bit in the middle of some bytes."""
+    changed = bytearray(content)
+    changed[int(share * len(content))] ^= 16
+    return bytes(changed)
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """Return a package, the settings of its cache, and the files in that."""
+    package, cache = tiny_package.write(tmp_path), tmp_path / "cache"
+    settings = {"NUMBA_CACHE_DIR": str(cache)}
+    assert call(package, **settings) == [3, 2, 0]
     paths = sorted(cache.rglob("*.nbc"))
     assert len(paths) == 2
+    return package, settings, paths
+
+
+def test_damaged_machine_code_is_compiled_again(filled):
+    """A bit of the machine code of a real kernel would end the process: here in many places."""
+    package, settings, paths = filled
     whole = [path.read_bytes() for path in paths]
-    for share in (0.0, 0.5, 0.999):
+    changes = [functools.partial(damaged, share=share) for share in (0.0, 0.5, 0.999)]
+    for change in (*changes, lambda content: content[:100]):
         for path, content in zip(paths, whole, strict=True):
-            damaged = bytearray(content)
-            damaged[int(share * len(content))] ^= 16
-            path.write_bytes(damaged)
-        assert call(archive, NUMBA_CACHE_DIR=str(cache))[0] == 2
-    assert call(archive, NUMBA_CACHE_DIR=str(cache))[0] == 0
+            path.write_bytes(change(content))
+        assert call(package, **settings) == [3, 2, 0]
+    assert call(package, **settings) == [0, 2, 0]
 
 
-@pytest.mark.parametrize("compiled", [False, True])  # whether it has .pyc files alone
-def test_an_archive_is_compiled_again_where_a_source_has_changed(compiled, tmp_path):
+def test_what_is_whole_but_no_compiled_code_is_compiled_again(filled):
+    package, settings, paths = filled
+    for path in paths:
+        content = pickle.dumps((1, 2))
+        path.write_bytes(kernel._checksum(path.name, content) + content)
+    assert call(package, **settings) == [3, 2, 0]
+    assert call(package, **settings) == [0, 2, 0]
+
+
+@pytest.mark.parametrize("form", ["folder", "archive", "archive of .pyc files"])
+def test_a_changed_callee_is_compiled_again(form, tmp_path):
+    """The entry point's own file stays the same, and so does the file that it imports."""
     settings = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    for text in ("one = 1", "one = 2"):
-        archive = tiny_archive(tmp_path / "tiny.zip", {"deep/er/part.py": text}, compiled)
-        assert call(archive, **settings)[0] == 2
-        assert call(archive, **settings)[0] == 0
+    for one in (1, 2):
+        if form == "folder":
+            package = tiny_package.write(tmp_path, one)
+        else:
+            path, compiled = tmp_path / "tiny.zip", form.endswith("files")
+            package = tiny_package.write_archive(path, one, compiled)
+        assert call(package, **settings) == [3, 1 + one, 1 - one]
+        assert call(package, **settings) == [0, 1 + one, 1 - one]
 
 
 def test_an_archive_that_lies_elsewhere_in_every_job_is_compiled_once(tmp_path):
     home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
-    assert call(tiny_archive(tmp_path / "one.zip"), **home) == (2, "")
-    assert call(tiny_archive(tmp_path / "two.pyz"), **home) == (0, "")
+    for name, compiled in (("one.zip", 3), ("two.pyz", 0)):
+        archive = tiny_package.write_archive(tmp_path / name)
+        process = tiny_package.start(archive, **home)
+        assert tiny_package.finish(process) == ([compiled, 2, 0], "")
 
 
 def test_a_process_without_a_cache_says_once_that_it_compiles(tmp_path):
-    nowhere, archive = str(tmp_path / "a file"), tiny_archive(tmp_path / "tiny.zip")
+    nowhere, archive = str(tmp_path / "a file"), tiny_package.write_archive(tmp_path / "tiny.zip")
     Path(nowhere).write_text("")
     home = {"HOME": nowhere, "XDG_CACHE_HOME": nowhere, "LOCALAPPDATA": nowhere}
-    compiled, errors = call(archive, **home)
-    assert compiled == 2
+    results, errors = tiny_package.finish(tiny_package.start(archive, **home))
+    assert results == [3, 2, 0]
     assert errors.count("RuntimeWarning") == 1 and "NUMBA_CACHE_DIR" in errors
-    assert call(archive, "import fastmlp.core.tiny; print(0)", **home) == (0, "")
+    imported = tiny_package.start(archive, "import fastmlp.core.tiny", **home)
+    assert tiny_package.finish(imported) == ([], "")
 
 
 def test_nothing_is_kept_where_no_source_can_be_read(monkeypatch):
@@ -162,15 +162,15 @@ def test_a_folder_that_is_gone_costs_only_time(tmp_path, monkeypatch):
     assert compiled(1) == 2
 
 
-def test_disabled_compilation_is_refused_by_name(tmp_path):
+def test_disabled_compilation_is_refused_by_name():
     code = (
         "import fastmlp, fastmlp.numpy_version\n"
-        "try: from fastmlp import {}\n"
-        "except ImportError as error: print(int('NUMBA_DISABLE_JIT' in str(error)))\n"
+        "for name in ('MLP', 'NeuralNet', 'warmup', 'losses'):\n"
+        "    try: getattr(fastmlp, name)\n"
+        "    except ImportError as error: print(int('NUMBA_DISABLE_JIT' in str(error)))\n"
     )
-    root = CORE.parent.parent
-    for name in ("MLP", "NeuralNet", "warmup", "losses"):
-        assert call(root, code.format(name), NUMBA_DISABLE_JIT="1")[0] == 1
+    root = tiny_package.PACKAGE.parent
+    assert call(root, code, NUMBA_DISABLE_JIT="1") == [1, 1, 1, 1]
     subprocess.run(
         [sys.executable, "-m", "fastmlp", "--help"], stdout=subprocess.DEVNULL, check=True,
         env={**os.environ, "PYTHONPATH": str(root), "NUMBA_DISABLE_JIT": "1"},

@@ -1,4 +1,4 @@
-"""The command line, run as users run it: in a process of its own."""
+"""The command line, in a process of its own or, sooner, in this one."""
 
 import errno
 import gzip
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ PACKAGE_ROOT = Path(fastmlp.__file__).parents[1]
 # The tests run in temporary folders, out of sight of a package that is not installed.
 PATHS = [str(PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
+ENVIRONMENT["PYTHONFAULTHANDLER"] = "1"  # SIGABRT prints the stacks of a process that hangs
 ENVIRONMENT.pop("PYTHONUNBUFFERED", None)  # a full buffer is what a leaving reader leaves behind
 
 
@@ -47,7 +49,22 @@ def run(folder, *args):
     return process.returncode, out.decode(), err.decode()
 
 
-def succeed(folder, *args):
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """Return a function that does in this process what `run` does in another."""
+
+    def run_here(folder, *args):
+        monkeypatch.chdir(folder)
+        try:
+            code = command_line.main([str(arg) for arg in args])
+        except SystemExit as ended:
+            code = ended.code
+        return code, *capsys.readouterr()
+
+    return run_here
+
+
+def succeed(folder, *args, run=run):
     code, out, err = run(folder, *args)
     assert code == 0, err
     assert "Traceback" not in err
@@ -122,16 +139,16 @@ def test_train_digits_and_predict(tmp_path):
     assert np.mean(np.array(lines, dtype=int) == y) > 0.97
 
 
-def test_train_files_of_every_kind_alike(files):
+def test_train_files_of_every_kind_alike(files, here):
     for suffix in ("", ".gz", ".npy"):
-        out = succeed(
-            files, "train", f"images{suffix}", f"labels{suffix}", "--out", f"model{suffix}.npz"
-        )
+        names = f"images{suffix}", f"labels{suffix}", "--out", f"model{suffix}.npz"
+        out = succeed(files, "train", *names, run=here)
         assert field(out, "held-out accuracy") == 1
         assert "(20 samples)" in out
         assert_same(weights_of(files / f"model{suffix}.npz"), weights_of(files / "model.npz"))
     predictions = {
-        succeed(files, "predict", "model.npz", f"images{suffix}") for suffix in ("", ".gz", ".npy")
+        succeed(files, "predict", "model.npz", f"images{suffix}", run=here)
+        for suffix in ("", ".gz", ".npy")
     }
     assert predictions == {"".join(f"{label}\n" for label in make_images()[1])}
 
@@ -167,11 +184,11 @@ def test_options_reach_the_network(files):
     assert_same(saved.predict_proba(images.reshape(100, 24)), net.predict_proba(X))
 
 
-def test_seed_and_threads(files):
+def test_seed_and_threads(files, here):
     command = ("train", "images", "labels", "--epochs", "2", "--out")
-    succeed(files, *command, "a.npz")
-    succeed(files, *command, "b.npz", "--seed", "0", "--threads", "2")
-    succeed(files, *command, "c.npz", "--seed", "1")
+    succeed(files, *command, "a.npz", run=here)
+    succeed(files, *command, "b.npz", "--seed", "0", "--threads", "2", run=here)
+    succeed(files, *command, "c.npz", "--seed", "1", run=here)
     assert_same(weights_of(files / "a.npz"), weights_of(files / "b.npz"))
     assert (weights_of(files / "a.npz")[0] != weights_of(files / "c.npz")[0]).any()
 
@@ -201,8 +218,8 @@ def warnings_of(err):
     return re.findall(r"(?:^|\r)fastmlp: warning: ([^\r\n]+)$", err, re.MULTILINE)
 
 
-def test_files_sorted_by_class(sorted_digits):
-    code, out, err = run(sorted_digits, "train", "images.npy", "labels.npy")
+def test_files_sorted_by_class(sorted_digits, here):
+    code, out, err = here(sorted_digits, "train", "images.npy", "labels.npy")
     assert code == 0 and field(out, "held-out accuracy") >= 0.95
     assert "(359 samples)" in out
     assert warnings_of(err) == []
@@ -243,11 +260,11 @@ def test_no_hidden_layer_and_one_class(files):
     assert list(fastmlp.NeuralNet.load(files / "model.npz").layers) == [24, 2]
 
 
-def predicted(folder, net, X):
+def predicted(folder, net, X, run=run):
     """What ``fastmlp predict`` prints for a network and the rows of X, as a list of lines."""
     net.save(folder / "net.npz")
     np.save(folder / "X.npy", X)
-    return succeed(folder, "predict", "net.npz", "X.npy").splitlines()
+    return succeed(folder, "predict", "net.npz", "X.npy", run=run).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -257,11 +274,11 @@ def predicted(folder, net, X):
         ("squared_error", 1, "float32"), ("poisson", 2, "float64"),
     ],
 )  # fmt: skip
-def test_predict_with_what_any_mlp_saved(tmp_path, loss, n_out, dtype):
+def test_predict_with_what_any_mlp_saved(tmp_path, here, loss, n_out, dtype):
     random = np.random.default_rng(0)
     X = random.normal(size=(50, 4))
     net = fastmlp.MLP([4, 6, n_out], loss=loss, activation="tanh", dtype=dtype, random_state=0)
-    lines = predicted(tmp_path, net, X)
+    lines = predicted(tmp_path, net, X, here)
     if loss == "softmax" or loss == "logistic" and n_out == 1:
         assert set(lines) <= set("012") and len(set(lines)) > 1
     found = np.array([line.split(",") for line in lines]).astype(dtype)
@@ -418,16 +435,24 @@ def broken(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_errors_are_one_line(broken, name):
+def test_errors_are_one_line(broken, name, here):
     args, part = ERRORS[name]
     before = {path.name: path.read_bytes() for path in broken.iterdir()}
-    code, out, err = run(broken, *args)
+    code, out, err = here(broken, *args)
     assert code == 2
     assert out == ""
     # One line: so the progress bar had not begun.
     assert re.fullmatch(r"fastmlp: error: [^\n]+\n", err), err
     assert part in err
     assert {path.name: path.read_bytes() for path in broken.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["unknown option", "not IDX", "NaN", "a folder for a file"])
+def test_errors_are_one_line_of_a_process(broken, name):
+    args, part = ERRORS[name]
+    code, out, err = run(broken, *args)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"fastmlp: error: [^\n]+\n", err) and part in err
 
 
 def test_an_out_without_permission_is_noticed(tmp_path, monkeypatch, capsys):
@@ -480,24 +505,81 @@ def test_predictions_of_a_reader_that_leaves(files):
     assert err == b""
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
-def test_interrupt_saves_the_state_so_far(files):
-    with start(files, "train", "images", "labels", "--epochs", 1_000_000_000) as process:
+def interrupt(folder, handler, epochs):
+    """Interrupt a training that has begun; return its end, with its stacks if there is none.
+
+    `handler` is that of this process, which decides whether the child is started with Ctrl-C
+    ignored, as by a shell that starts it in the background.
+    """
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        process = start(folder, "train", "images", "labels", "--epochs", epochs)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         try:
             assert os.read(process.stderr.fileno(), 1)  # the progress bar: training has begun
             time.sleep(1)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            pytest.fail(f"no end after SIGINT: {process.communicate()[1].decode()[-5000:]}")
         finally:
             process.kill()
-    assert process.returncode == 130
+    return process.returncode, out, err.decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_interrupt_saves_the_state_so_far(files):
+    code, out, err = interrupt(files, signal.default_int_handler, 1_000_000_000)
+    assert code == 130, err
     assert out == b""
-    assert b"Traceback" not in err
-    assert err.decode().splitlines()[-1] == (
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == (
         "fastmlp: interrupted; the model trained so far is saved to model.npz"
     )
     images, labels = make_images()
     assert fastmlp.NeuralNet.load(files / "model.npz").score(images.reshape(100, 24), labels) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_in_the_background_interrupts_stay_ignored(files):
+    code, out, err = interrupt(files, signal.SIG_IGN, 100_000)
+    assert code == 0, err
+    assert b"100000 epochs" in out and "interrupted" not in err
+
+
+@pytest.mark.parametrize("call", ["perf_counter", "save"])
+def test_a_second_interrupt_does_not_cost_the_model(files, call, monkeypatch, capsys):
+    """Neither while the model is saved nor in the call before."""
+    fit, save = fastmlp.NeuralNet.fit, fastmlp.NeuralNet.save
+    clock = SimpleNamespace(perf_counter=time.perf_counter)
+
+    def twice(self, *arguments, **others):
+        fit(self, *arguments, **others)
+        if "verbose" in others:  # not the fit that compiles
+            clock.perf_counter = interrupted
+            raise KeyboardInterrupt
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return save(*arguments) if arguments else time.perf_counter()
+
+    monkeypatch.chdir(files)
+    monkeypatch.setattr(fastmlp.NeuralNet, "fit", twice)
+    if call == "save":
+        monkeypatch.setattr(fastmlp.NeuralNet, "save", interrupted)
+    else:
+        monkeypatch.setattr(commands, "time", clock)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert command_line.main(["train", "images", "labels", "--epochs", "1"]) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.endswith("saved to model.npz\n")
+    fastmlp.load("model.npz")
 
 
 def test_interrupt_elsewhere(monkeypatch, capsys):

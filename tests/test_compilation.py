@@ -1,10 +1,8 @@
 """One compilation for every architecture, a cache that notices every change, no allocation."""
 
 import os
-import pickle
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -20,25 +18,26 @@ from fastmlp.losses import LOSSES
 from fastmlp.optimizers import OPTIMIZERS
 
 FIRST_FIT = """
-import time, sys
+import time
 began = time.perf_counter()
 import numpy as np, fastmlp
 from numba.core import event
 X, y = np.eye(10, 20, dtype=np.float32), np.arange(10) % 5
 with event.install_recorder("numba:compile") as compiled:
     net = fastmlp.NeuralNet([20, 16, 5], dtype="float32", random_state=0).fit(X, y, epochs=1)
-print(len(compiled.buffer), time.perf_counter() - began, net.weights[0].sum())
+print(len(compiled.buffer), time.perf_counter() - began)
 """
 
 
-def first_fit(cache, code=FIRST_FIT, **settings):
+def timed(code, cache, **settings):
+    """Run code in a process of its own; return the two numbers that it prints."""
     result = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "NUMBA_CACHE_DIR": str(cache), **settings},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    compiled, seconds, total = result.stdout.split()
-    return int(compiled), float(seconds), float(total)
+    compiled, seconds = result.stdout.split()
+    return int(compiled), float(seconds)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -103,35 +102,6 @@ def test_plain_kernels_and_all_others_give_the_same_bits(make_data):
             assert one.tobytes() == other.tobytes()
 
 
-def test_an_empty_cache_a_filled_one_and_another_width(tmp_path):
-    assert first_fit(tmp_path)[0] > 0
-    compiled, _, total = first_fit(tmp_path)
-    assert compiled == 0
-    compiled, _, other = first_fit(tmp_path, FASTMLP_LANES="4")
-    assert compiled > 0 and other == pytest.approx(total)
-    assert first_fit(tmp_path, FASTMLP_LANES="4")[0] == 0
-    assert first_fit(tmp_path)[0] == 0
-
-
-def test_a_changed_callee_is_compiled_anew(tmp_path):
-    """The entry point's own file stays the same; what it inlines has other sources."""
-    changed = "import fastmlp.core.kernel as kernel; kernel._SOURCES = 'other'\n" + FIRST_FIT
-    assert first_fit(tmp_path)[0] > 0
-    assert first_fit(tmp_path, changed)[0] > 0
-    assert first_fit(tmp_path, changed)[0] == 0
-
-
-def test_a_damaged_cache_is_compiled_anew(tmp_path):
-    first_fit(tmp_path)
-    for path in tmp_path.rglob("*.nbc"):
-        path.write_bytes(path.read_bytes()[:100])
-    assert first_fit(tmp_path)[0] > 0
-    for path in tmp_path.rglob("*.nbc"):
-        path.write_bytes(pickle.dumps((1, 2)))
-    assert first_fit(tmp_path)[0] > 0
-    assert first_fit(tmp_path)[0] == 0
-
-
 def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
@@ -147,37 +117,24 @@ def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch):
     assert entries.load("key") is None
 
 
-def test_two_processes_fill_one_cache_at_once(tmp_path):
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-c", FIRST_FIT.replace("float32", dtype)],
-            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
-        )
-        for dtype in ("float32", "float64", "float32")
-    ]
-    assert [process.wait(120) for process in both] == [0, 0, 0]
-    assert first_fit(tmp_path)[0] == 0
-    assert first_fit(tmp_path, FIRST_FIT.replace("float32", "float64"))[0] == 0
-
-
 def test_a_first_fit_starts_soon(tmp_path):
     """The bars are 6 s, and 0.4 s over a trivial cached function; here with room for noise."""
     trivial = (
         "import time; began = time.perf_counter()\n"
-        "import sys; sys.path.insert(0, sys.argv[0] or '.')\n"
         "from trivial import one; one(1.0)\n"
-        "print(0, time.perf_counter() - began, 0)\n"
+        "print(0, time.perf_counter() - began)\n"
     )
     (tmp_path / "trivial.py").write_text(
         "from numba import njit\n@njit(cache=True)\ndef one(x):\n    return x + 1\n"
     )
     paths = {"PYTHONPATH": str(tmp_path)}
-    cold = first_fit(tmp_path / "cache")[1]
-    first_fit(tmp_path / "cache", trivial, **paths)
-    cached = min(first_fit(tmp_path / "cache")[1] for _ in range(3))
-    floor = min(first_fit(tmp_path / "cache", trivial, **paths)[1] for _ in range(3))
-    assert cold < 15
-    assert cached - floor < 0.8
+    compiled, cold = timed(FIRST_FIT, tmp_path / "cache")
+    assert compiled > 0 and cold < 15
+    timed(trivial, tmp_path / "cache", **paths)
+    again = [timed(FIRST_FIT, tmp_path / "cache") for _ in range(3)]
+    least = min(timed(trivial, tmp_path / "cache", **paths)[1] for _ in range(3))
+    assert [compiled for compiled, _ in again] == [0, 0, 0]
+    assert min(seconds for _, seconds in again) - least < 0.8
 
 
 def test_a_kernel_that_allocates_does_not_compile():
@@ -223,25 +180,46 @@ def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data, one_call):
         _nrt_python.memsys_disable_stats()
 
 
-def test_warmup_compiles_all_that_a_fit_needs(tmp_path):
-    code = FIRST_FIT.replace("X, y =", "fastmlp.warmup('float32')\nX, y =")
-    compiled, _, _ = first_fit(tmp_path, code)
-    assert compiled == 0
+WARMUP = """
+import numpy as np
+from fastmlp import MLP, NeuralNet, warmup
+from fastmlp.core import step
+
+def signatures():
+    return [*step.train_steps.signatures, *step.predict_rows.signatures]
+
+def check(fit):
+    warm = signatures()
+    fit()
+    assert signatures() == warm
+
+def basic(dtype):
+    X = np.eye(3, dtype=dtype)
+    net = NeuralNet([3, 2], dtype=dtype, random_state=0)
+    net.fit(X, [0, 1, 0], epochs=1, validation_data=(X, [0, 1, 0])).predict(X)
+
+def all_options(dtype):
+    X = np.eye(3, dtype=dtype)
+    MLP([3, 2], dtype=dtype, random_state=0, loss="huber").fit(X, np.ones((3, 2)), 1).predict(X)
+
+assert not signatures()
+warmup("float32")
+one = len(signatures())
+check(lambda: basic("float32"))
+warmup()
+assert len(signatures()) == 2 * one
+check(lambda: basic("float64"))
+warmup("float32", everything=True)
+assert len(signatures()) == 3 * one
+check(lambda: all_options("float32"))
+check(warmup)
+"""
+
+
+def test_warmup_compiles_or_loads_all_that_a_fit_needs():
     with pytest.raises(ValueError, match="^dtype"):
         fastmlp.warmup("float16")
-    began = time.perf_counter()
-    fastmlp.warmup()
-    signatures = list(step.train_steps.signatures)
-    fastmlp.warmup()
-    assert step.train_steps.signatures == signatures and len(signatures) >= 2
-    assert time.perf_counter() - began < 60
-
-
-def test_warmup_compiles_all_options_if_asked_to():
-    fastmlp.warmup("float32", everything=True)
-    with event.install_recorder("numba:compile") as compiled:
-        MLP([3, 2], random_state=0, loss="huber").fit(np.eye(3), np.ones((3, 2)), epochs=1)
-    assert not compiled.buffer
+    subprocess.run([sys.executable, "-c", WARMUP], check=True, timeout=200)
 
 
 def test_where_no_folder_is_found_each_process_compiles(monkeypatch):
@@ -273,9 +251,3 @@ def test_the_digest_of_the_sources_depends_on_what_they_say(tmp_path):
             (tmp_path / name).write_text(text)
             digests.add(kernel._sources(tmp_path))
     assert len(digests) == 6
-
-
-def test_warmup_without_a_type_compiles_both(tmp_path):
-    for dtype in ("float32", "float64"):
-        code = FIRST_FIT.replace("float32", dtype).replace("X, y =", "fastmlp.warmup()\nX, y =")
-        assert first_fit(tmp_path, code)[0] == 0

@@ -313,3 +313,70 @@ def test_ctrl_c_is_heard_within_half_a_second(what, n_threads):
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     assert np.median([float(wait) for wait in result.stdout.split()]) < 0.5
+
+
+#: One interrupt for each moment between task 0 and the end at which Python looks for signals.
+EVERY_MOMENT = """
+import dis, faulthandler, signal, sys, time
+from fastmlp.core.workers import together
+
+faulthandler.dump_traceback_later(60, exit=True)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+LOOKS = tuple(number for name, number in dis.opmap.items()
+              if name.startswith(("CALL", "JUMP_BACKWARD", "RESUME")))
+
+
+def interrupted(moment):
+    "Return how many moments there were, and whether the interrupt at this one was heard."
+    passed, before, done = 0, {}, []
+
+    def trace(frame, event, _):
+        nonlocal passed
+        frame.f_trace_opcodes = True
+        if event == "opcode" and passed <= moment:
+            last, before[frame] = before.get(frame), frame.f_lasti
+            if last is not None and frame.f_code.co_code[last] in LOOKS:
+                passed += 1
+                if passed > moment:
+                    sys.settrace(None)
+                    signal.raise_signal(signal.SIGINT)
+        elif event == "return":
+            before.pop(frame, None)
+        return trace
+
+    def task(worker):
+        if worker == 1:
+            time.sleep(0.02)
+            done.append(worker)
+        return 0.0
+
+    heard = False
+    sys.settrace(trace)
+    try:
+        together(2, task)
+    except KeyboardInterrupt:
+        heard = True
+    sys.settrace(None)
+    n_done = len(done)
+    time.sleep(0.04)
+    assert len(done) == n_done, f"the call has ended before its worker: moment {moment}"
+    return passed > moment, heard
+
+
+moment = 0
+while True:
+    came, heard = interrupted(moment)
+    assert heard == came, f"lost at moment {moment}"
+    if not came:
+        break
+    moment += 1
+print(moment)
+"""
+
+
+def test_an_interrupt_at_any_moment_of_starting_and_waiting_is_heard():
+    result = subprocess.run(
+        [sys.executable, "-c", EVERY_MOMENT], capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout) > 20

@@ -1,5 +1,6 @@
 """The same bits on any number of threads; interrupts, forks and several fits at once."""
 
+import _thread
 import multiprocessing
 import os
 import signal
@@ -220,16 +221,16 @@ def test_interrupt_within_a_long_step_undoes_it(n_threads):
 @pytest.fixture
 def threads_that_start(monkeypatch):
     """Return a function that lets only so many more threads start, and a list of those that do."""
-    start, started = threading.Thread.start, []
+    start, started = workers.start_new_thread, []
 
     def only(n):
-        def limited(thread):
+        def limited(function, arguments):
             if len(started) >= n:
                 raise RuntimeError("can't start new thread")
-            started.append(thread)
-            start(thread)
+            started.append(arguments)
+            return start(function, arguments)
 
-        monkeypatch.setattr(threading.Thread, "start", limited)
+        monkeypatch.setattr(workers, "start_new_thread", limited)
         return started
 
     return only
@@ -245,14 +246,14 @@ def test_a_thread_that_cannot_start_leaves_the_work_to_one(
     sizes = [20, 33, 5]
     X, y = make_data(sizes, 203)
     alone = trained(1, X, y, sizes, "float64", 16)
-    others = set(threading.enumerate())
+    others = _thread._count()
     started = threads_that_start(n_started)
     without = trained(3, X, y, sizes, "float64", 16)
     assert len(started) == n_started
     for one, other in zip(alone, without, strict=True):
         assert one.tobytes() == other.tobytes()
     time.sleep(0.1)
-    assert set(threading.enumerate()) <= others
+    assert _thread._count() <= others
 
 
 @pytest.mark.parametrize("run_seconds", [0.1, 0])

@@ -3,9 +3,8 @@
 import mlp_cases
 import numpy as np
 import pytest
-from reference_draws import Draws, threefry
+from reference_mlp import RandomDraws
 from sized_cases import assert_all_met, assert_trained, case
-from test_random_bits import slow_threefry
 
 from fastmlp.core import lists, processor
 from fastmlp.core.activations import STRIP
@@ -103,13 +102,6 @@ def test_rows_lie_apart_and_begin_on_cache_lines(dtype):
 # Dropout and noise ----------------------------------------------------------------------------
 
 
-def test_the_reference_s_random_words():
-    random = np.random.default_rng(0)
-    for counter in [(0, 0), (2**32 - 1, 2**32 - 1), *random.integers(0, 2**32, (20, 2)).tolist()]:
-        key = random.integers(0, 2**32, 2).tolist()
-        assert [int(x) for x in threefry(counter, key)] == slow_threefry(counter, key)
-
-
 @pytest.mark.parametrize("i", [1, 2, 4])  # dropout, noise, both
 @pytest.mark.parametrize("before", [2**32 - 35, 2**32 - 17, 2**32 - 5, 2**32, 2**33 - 1])
 def test_rows_around_a_counter_of_32_bits(i, before):
@@ -118,6 +110,6 @@ def test_rows_around_a_counter_of_32_bits(i, before):
 
 
 def test_rows_beyond_a_counter_of_32_bits_draw_what_no_others_do():
-    draws = Draws(12345, 0.0, [0.5])
+    draws = RandomDraws(12345, 0.0, [0.5])
     near, far = draws.mask(0, [3], 200), draws.mask(0, [2**32 + 3], 200)
     assert 60 < (near != far).sum() < 140

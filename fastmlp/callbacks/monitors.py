@@ -10,8 +10,8 @@ import numpy as np
 from fastmlp.callbacks.base import Callback
 from fastmlp.messages import must, short, shown
 from fastmlp.metrics import METRICS
-from fastmlp.serialization import forms, schema
-from fastmlp.validation import checks
+from fastmlp.serialization import schema
+from fastmlp.validation import checks, forms
 
 
 class Monitor(Callback):

@@ -8,8 +8,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -52,14 +51,14 @@ def train(args: argparse.Namespace) -> None:
     for sentence in splitting.gaps(y_train, y_held_out):
         warnings.warn(sentence, stacklevel=1)
     _compile(X.dtype, dtype)
-    interrupted = False
-    start = time.perf_counter()
-    try:
-        net.fit(X_train, y_train, args.epochs, args.batch_size, verbose=True)
-    except KeyboardInterrupt:
-        interrupted = True
-    seconds = time.perf_counter() - start
-    with _ignore_interrupts():
+    with _Interrupts() as interrupts:
+        start = time.perf_counter()
+        try:
+            net.fit(X_train, y_train, args.epochs, args.batch_size, verbose=True)
+            interrupts.ignored, interrupted = True, False
+        except KeyboardInterrupt:
+            interrupts.ignored, interrupted = True, True
+        seconds = time.perf_counter() - start
         net.save(args.out)
     if interrupted:
         raise KeyboardInterrupt(f"interrupted; the model trained so far is saved to {args.out}")
@@ -171,15 +170,29 @@ def _check_writable(path: str) -> None:
         raise OSError(f"cannot save to {path}: {error.strerror}") from None
 
 
-@contextmanager
-def _ignore_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C for a moment: a second one must not cost the model that the first one saves."""
-    try:
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not the main thread: Ctrl-C does not arrive here anyway
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
+class _Interrupts:
+    """Ctrl-C while it is entered: as before, until `ignored` is set to True.
+
+    A second Ctrl-C must not cost the model that the first one saves, and a signal cannot come
+    between the end of training and an assignment. Where Ctrl-C has no handler in Python nothing
+    changes: a process that the shell started with it ignored, in the background, ignores it.
+    """
+
+    ignored = False
+
+    def __enter__(self) -> _Interrupts:
+        self._before = signal.getsignal(signal.SIGINT)
+        self._set(self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._set(self._before)
+
+    def _set(self, handler: Any) -> None:
+        if callable(self._before):
+            with suppress(ValueError):  # not the main thread: Ctrl-C does not arrive here anyway
+                signal.signal(signal.SIGINT, handler)
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if not self.ignored:
+            self._before(number, frame)  # type: ignore[operator, misc]

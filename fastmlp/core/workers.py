@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import LockType, allocate_lock, start_new_thread
 from collections.abc import Callable
 
 import numpy as np
@@ -25,6 +25,10 @@ def together(
     Workers of a team wait for the one that is called here. Where it will not be, because a
     thread could not start or an interrupt came first, the team is abandoned.
 
+    These are bare threads and locks, whose calls a signal cannot interrupt halfway. Ctrl-C inside
+    the Python code of `threading.Event` leaves its lock held, and the next wait never ends; in the
+    weak reference callback that runs when a `threading.Thread` is freed it is lost.
+
     Raises
     ------
     NoThread
@@ -33,35 +37,38 @@ def together(
     if n_workers == 1:
         return [task(0)]
     results, errors = [0.0] * n_workers, []
-    running: list[threading.Event] = []
+    running: list[int] = []  # the threads' identifiers
+    ended: set[int] = set()  # the workers that have
+    locks = [allocate_lock() for _ in range(n_workers)]  # held until then
     home, allowed = processor.here(), processor.allowed()
 
-    def work(worker: int, finished: threading.Event) -> None:
+    def work(worker: int) -> None:
         try:
             processor.bind(allowed, home, worker)
             results[worker] = task(worker)
         except BaseException as error:
             errors.append(error)
         finally:
-            finished.set()
+            ended.add(worker)
+            locks[worker].release()
 
     def settle() -> None:
         if running:
             processor.unbind(allowed)
         if team is not None and team[BEGUN] == 0:
             team[BEGUN] = ABANDONED
-        wait_for(running)
+        wait_for(ended, locks[1 : len(running) + 1])
 
+    for lock in locks:
+        lock.acquire()
     try:
         try:
             for worker in range(1, n_workers):
-                finished = threading.Event()
-                thread = threading.Thread(target=work, args=(worker, finished), daemon=True)
                 try:
-                    thread.start()
+                    # In one expression of C code: no thread runs that nobody waits for.
+                    running.extend(map(start_new_thread, [work], [(worker,)]))
                 except RuntimeError as error:  # "can't start new thread"
                     raise NoThread from error
-                running.append(finished)
             if running:
                 processor.bind(allowed, home, 0)
             results[0] = task(0)
@@ -74,17 +81,16 @@ def together(
     return results
 
 
-def wait_for(running: list[threading.Event]) -> None:
-    """Wait until all have finished, and only then let an interrupt through.
+def wait_for(ended: set[int], locks: list[LockType]) -> None:
+    """Wait until workers 1, 2, ... are in `ended`, and only then let an interrupt through.
 
-    For events and not for threads: until Python 3.12, one whose join was interrupted counts as
-    ended.
+    Each releases its lock after that, and what it is acquired for is to wake up in time.
     """
     interrupt = None
-    for finished in running:
-        while not finished.is_set():
+    for worker, lock in enumerate(locks, 1):
+        while worker not in ended:
             try:
-                finished.wait(LOOK_UP_SECONDS)
+                lock.acquire(timeout=LOOK_UP_SECONDS)
             except BaseException as error:
                 interrupt = error
     if interrupt is not None:

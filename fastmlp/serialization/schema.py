@@ -14,7 +14,9 @@ from fastmlp import random_sources
 from fastmlp.core.rules import FIRST_MOMENT, RULES, SECOND_MOMENT
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.messages import must
-from fastmlp.serialization.forms import (
+from fastmlp.settings import ARGUMENTS
+from fastmlp.validation import checks
+from fastmlp.validation.forms import (
     anything,
     array,
     between,
@@ -30,8 +32,6 @@ from fastmlp.serialization.forms import (
     text,
     whole,
 )
-from fastmlp.settings import ARGUMENTS
-from fastmlp.validation import checks
 
 COUNT = whole(0, 2**62)
 DTYPE = one_of(("float32", "float64"))

@@ -84,6 +84,15 @@ class State:
         self.descent.rate = self._rate
         self._apply()
 
+    @classmethod
+    def new(cls, class_name: str, arguments: dict[str, Any], random_state: Any) -> State:
+        """Return the state of a new network, its initial weights drawn."""
+        source = random_sources.random_source(random_state)
+        settings = ARGUMENTS[class_name].settings(arguments)
+        state = cls(settings, None if random_state is None else source, class_name)
+        state.draw_parameters()
+        return state
+
     # Settings -----------------------------------------------------------------------------------
 
     @property

@@ -91,6 +91,33 @@ def _fill(views: list[np.ndarray], arrays: list[np.ndarray]) -> None:
             view[j : j + 64] = array[j : j + 64]
 
 
+# Pickles ----------------------------------------------------------------------------------------
+
+#: Attributes of a network that are not the user's.
+PRIVATE = {"_state", "_mlp"}
+
+
+def pickled(state: State, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return what `unpickled` takes; a learning rate that is a function is kept as well."""
+    others = {name: value for name, value in attributes.items() if name not in PRIVATE}
+    return {
+        "network": to_dict(state),
+        "learning_rate": state.settings.learning_rate,
+        "others": others | {"stop_training": state.stop_training},
+    }
+
+
+def unpickled(found: dict[str, Any]) -> State:
+    """Return the state in what `pickled` returned, and leave the user's attributes in "others"."""
+    state = from_dict(found["network"])
+    state.change(learning_rate=found["learning_rate"])
+    state.stop_training = found["others"].pop("stop_training", False)
+    return state
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
 def loaded(path: Any, class_names: Collection[str]) -> State:
     """Return the state in a file, of a network of one of the classes.
 
