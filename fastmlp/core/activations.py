@@ -13,7 +13,7 @@ from fastmlp.core.kernel import kernel
 
 IDENTITY, RELU, LEAKY_RELU, ELU, SIGMOID, TANH, SOFTPLUS, GELU, SILU = range(9)
 
-#: The accepted names and the codes that kernels know them by.
+#: The names that users may pass, and the codes that kernels use.
 ACTIVATIONS = {
     "identity": IDENTITY,
     "relu": RELU,

@@ -19,7 +19,7 @@ from fastmlp.core.rules import (
     PlainOptimizer,
 )
 from fastmlp.core.storage import Network
-from fastmlp.messages import shown
+from fastmlp.messages import must, shown
 
 NONE = np.inf  # a norm that is never reached
 STEPS_AHEAD = 64  # are known at least: computing one takes as long as many
@@ -193,8 +193,6 @@ def returned_rate(name: str, rate: Any, step: int) -> float:
     except Exception:  # an int that is too large, a number of the user's own
         number = np.nan
     if not 0 <= number < np.inf:
-        raise ValueError(
-            f"{name} returned {shown(rate)} for step {step}; "
-            "accepted is a finite number of at least 0"
-        )
+        requirement = "return a finite number of at least 0"
+        raise ValueError(must(name, requirement, f"{shown(rate)} for step {step}"))
     return number

@@ -14,7 +14,7 @@ from fastmlp.core.rules import is_plain
 # The first three are log-likelihoods of the exponential family, the others functions of z - t.
 SOFTMAX, LOGISTIC, POISSON, SQUARED, ABSOLUTE, HUBER, PINBALL = range(7)
 
-#: The accepted names and the codes that kernels know them by.
+#: The names that users may pass, and the codes that kernels use.
 LOSS_CODES = {
     "softmax": SOFTMAX,
     "logistic": LOGISTIC,

@@ -11,7 +11,7 @@ from fastmlp.core.kernel import kernel
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAGRAD, ADAM, ADAMW = range(7)
 
-#: The accepted names and the codes that kernels know them by.
+#: The names that users may pass, and the codes that kernels use.
 RULES = {
     "sgd": SGD,
     "momentum": MOMENTUM,

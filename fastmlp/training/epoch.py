@@ -15,6 +15,7 @@ from fastmlp.core.run import Diverged, NotFinite, Pace, inputs_of, train_run, wo
 from fastmlp.core.step import Draws, Samples
 from fastmlp.core.storage import Workspace
 from fastmlp.metrics import Metric
+from fastmlp.training.reading import sparse_with_noise
 from fastmlp.training.samples import Data, first_not_finite
 from fastmlp.training.sources import Epoch
 from fastmlp.training.state import Snapshot, State
@@ -199,7 +200,7 @@ class Trainer:
         batch_size = min(self.batch_size, len(X))
         noisy = state.settings.input_noise > 0  # noise fills X
         if sparse and noisy:
-            raise ValueError("X is sparse, which an input_noise other than 0 would fill")
+            raise sparse_with_noise("X")
         n_workers = workers_for(state.settings.n_threads, state.network, batch_size, len(X))
         if (
             old is None

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fastmlp import random_sources
 from fastmlp.core.run import Diverged, NotFinite
-from fastmlp.messages import shown, warn
+from fastmlp.messages import must, shown, warn
 from fastmlp.metrics import METRICS, Metric
 from fastmlp.serialization import files
 from fastmlp.training import checkpoint
@@ -70,16 +70,15 @@ class Fit:
         """
         state, callbacks = self.state, self.plan.callbacks
         if self.data.ends and self.plan.epochs > 1:
-            raise ValueError(
-                f"X is an iterator, which ends after one epoch, and epochs is {self.plan.epochs}; "
-                "accepted are a list of batches and a function that returns an iterator"
-            )
+            requirement = "be a list of batches or a function that returns an iterator"
+            got = f"an iterator, which ends after one of {self.plan.epochs} epochs"
+            raise ValueError(must("X", requirement, got))
         found = self._found(resume)
         try:
             if vars(state).setdefault("fit", self) is not self:  # one operation, among threads
                 raise RuntimeError(
-                    f"this {state.class_name} is being trained already; accepted is one fit "
-                    "at a time, and none inside a callback"
+                    f"this {state.class_name} is already being trained: fit cannot be called by "
+                    "its callbacks or by two threads at a time"
                 )
             self.trainer = self._trainer()
             self._run_or_undo(found)
@@ -278,7 +277,7 @@ class Fit:
             if path is None:
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
-            raise TypeError(f"resume is {shown(resume)}; accepted are True and a path")
+            raise TypeError(must("resume", "be True or a path", shown(resume)))
         else:
             path = files.file_name(resume, "resume")
         found, reader = checkpoint.read(path, self.state, self._same()), self.data.reader

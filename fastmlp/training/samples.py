@@ -10,6 +10,7 @@ import numpy as np
 from fastmlp.core.gather import SparseRows
 from fastmlp.core.losses import Targets
 from fastmlp.core.storage import Network
+from fastmlp.messages import must
 from fastmlp.validation.targets import of_one_form
 
 MOST_IN_ONE_THREAD = 10_000  # numbers, whose dot product starts no threads in OpenBLAS
@@ -52,7 +53,7 @@ def joined(parts: list[Data]) -> Data:
     if all(isinstance(X, SparseRows) for X in Xs):
         X: Any = _joined_rows(Xs)
     elif any(isinstance(X, SparseRows) for X in Xs):
-        raise TypeError("X has dense and sparse batches; accepted are all of one kind")
+        raise TypeError(must("X", "have batches that are all dense or all sparse", "both"))
     else:
         X = np.concatenate(Xs)
     found = of_one_form([data.targets for data in parts], [len(data.X) for data in parts])

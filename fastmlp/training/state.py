@@ -17,6 +17,7 @@ from fastmlp.core.run import predict
 from fastmlp.core.storage import Network
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
+from fastmlp.messages import must
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import as_plain
 from fastmlp.parameter_views import ParameterViews
@@ -229,10 +230,8 @@ def _kernel_loss(loss: Any) -> Loss:
 def _descent(network: Network, optimizer: Any) -> Descent:
     plain = as_plain(optimizer, OPTIMIZERS)
     if network.dtype.type(plain.get("epsilon", 1)) == 0:
-        raise ValueError(
-            f"optimizer has the epsilon {plain['epsilon']}, which is 0 as {network.dtype}; "
-            "accepted is one that is not"
-        )
+        requirement = f"have an epsilon that is above 0 as {network.dtype}"
+        raise ValueError(must("optimizer", requirement, f"{plain['epsilon']}"))
     return Descent(
         network,
         RULES[plain["name"]],

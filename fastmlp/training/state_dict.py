@@ -10,7 +10,7 @@ import numpy as np
 
 from fastmlp import random_sources
 from fastmlp.losses import LOSSES
-from fastmlp.messages import short
+from fastmlp.messages import must, short
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import as_plain, from_plain
 from fastmlp.schedules import SCHEDULES
@@ -129,10 +129,9 @@ def loaded(path: Any, class_names: Collection[str]) -> State:
     """
     found = model_files.read(path)
     if found["class"] not in class_names:
-        raise ValueError(
-            f"{short(str(path), 200)} holds a network of class {found['class']}; "
-            f"accepted is {' or '.join(class_names)}"
-        )
+        requirement = f"hold a network of class {' or '.join(class_names)}"
+        got = f"{found['class']} in {short(str(path), 150)}"
+        raise ValueError(must("path", requirement, got))
     try:
         found["random_state"] = random_sources.from_plain(found["random_state"])
         return from_dict(found)
