@@ -5,9 +5,9 @@ import pytest
 import scipy.sparse
 
 from fastmlp import NeuralNet
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import SPARSE
-from fastmlp.core.numbers import number
+from fastmlp.core.inputs.nonzeros import SPARSE
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.maths.float_bits import number
 from fastmlp.core.storage import Network
 from fastmlp.training import epoch
 from fastmlp.validation import checks

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.gather import SparseRows
+from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.training.samples import Data, copied, joined, part
 
 BLOCK_BYTES = 2**26  # of rows that are shuffled together, where not all of X is
