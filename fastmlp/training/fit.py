@@ -139,7 +139,7 @@ class Fit:
     @property
     def _has_begun(self) -> bool:
         """Whether there has been a step."""
-        return self.first_step is not None and self.state.descent.taken > self.first_step
+        return self.first_step is not None and self.state.optimizer.taken > self.first_step
 
     # The epochs -------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class Fit:
             self.trainer.renew()
         if self.epochs_done < epochs and self.plan.metrics:
             self._try_metrics()
-        self.first_step = state.descent.taken
+        self.first_step = state.optimizer.taken
         while self.epochs_done < epochs and not state.stop_training:
             self._one_epoch(source)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.gather import SparseRows
-from fastmlp.core.losses import Targets
+from fastmlp.core.equations.losses import Targets
+from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.messages import must, shown
 from fastmlp.training.samples import Data, first_not_finite
 from fastmlp.training.state import State

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp.core.gather import SparseRows
-from fastmlp.core.losses import Targets
+from fastmlp.core.equations.losses import Targets
+from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.core.storage import Network
 from fastmlp.messages import must
 from fastmlp.validation.targets import of_one_form

@@ -1,4 +1,4 @@
-"""What a fit remembers of its steps: the rule, its moments, its rates (floor 3)."""
+"""What a fit remembers of its steps: the rule, its moments, its rates."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.rules import (
+from fastmlp.core.equations.update_rules import (
     FIRST_MOMENT,
     PER_STEP,
     ROWS,
     SECOND_MOMENT,
     SGD,
     STEPS,
+    BasicOptimizer,
     Optimizer,
-    PlainOptimizer,
 )
 from fastmlp.core.storage import Network
 from fastmlp.messages import must, shown
@@ -31,7 +31,7 @@ def moments_of(kind: int) -> list[str]:
     return [name for name, kinds in both.items() if kind in kinds]
 
 
-class Descent:
+class OptimizerState:
     """How the parameters of a network go down: an update rule, and where it stands.
 
     Parameters
@@ -39,9 +39,9 @@ class Descent:
     network : Network
         With as many `moments` as `moments_of` says.
     kind : int
-        A code of `rules`.
+        A code of `update_rules`.
     momentum, decay, epsilon : float
-        See `rules.Optimizer`.
+        See `update_rules.Optimizer`.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Descent:
     moments : dict of arrays
         Those that the rule has, by name.
     counts : int64 array
-        The steps taken and the rows trained on, see `rules.Optimizer`. The kernels advance them.
+        The steps taken and the rows trained on, see `update_rules.Optimizer`. Kernels advance them.
     """
 
     START: Any = {"taken": 0, "powers": [1.0, 1.0], "rate_factor": 1.0}
@@ -95,16 +95,16 @@ class Descent:
         return self.counts.item(STEPS)
 
     @property
-    def seen(self) -> int:
+    def rows_seen(self) -> int:
         """How many rows were trained on."""
         return self.counts.item(ROWS)
 
     @property
-    def is_plain(self) -> bool:
+    def is_basic(self) -> bool:
         """Whether this is SGD, with l2 at most."""
-        return self.kind == SGD and self.clip_norm == NONE and self.network.is_plain
+        return self.kind == SGD and self.clip_norm == NONE and self.network.is_basic
 
-    def steps(self, n: int, plain: bool) -> Optimizer | PlainOptimizer:
+    def steps(self, n: int, basic: bool) -> Optimizer | BasicOptimizer:
         """Return what kernels need for the next n steps, until the next call."""
         since = self.taken - self._known_at
         if since + n > len(self._table):
@@ -112,8 +112,8 @@ class Descent:
             since = 0
         table = self._table[since : since + n]
         table[:, 0] = self._rates(n)
-        if plain:
-            return PlainOptimizer(table.reshape(-1), self._gradients, self.counts)
+        if basic:
+            return BasicOptimizer(table.reshape(-1), self._gradients, self.counts)
         return Optimizer(
             self.kind, self.momentum, self.decay, self.epsilon, self.clip_norm,
             self.network.is_constrained,
