@@ -48,7 +48,7 @@ def forward(layer, parameters, activations, team, first, last):
 
 
 @kernel
-def activate_rows(layer, number, activations, derivatives, draws, start, first, last):
+def activate_rows(layer, activations, derivatives, draws, start, first, last):
     """``a_out[i] = f(z[i])`` in place, with dropout, and ``f'(z[i])``, for the rows first to last.
 
     For activations other than identity and relu, and where outputs are dropped: what is kept is
@@ -58,8 +58,6 @@ def activate_rows(layer, number, activations, derivatives, draws, start, first, 
     Parameters
     ----------
     layer : record of `storage.LAYER`
-    number : int
-        The layer's, from 1 on; of what it draws.
     activations : flat array
         The layer's outputs are overwritten.
     derivatives : flat array
@@ -70,7 +68,7 @@ def activate_rows(layer, number, activations, derivatives, draws, start, first, 
     first, last : int
     """
     n, n_out = layer.padded_out, layer.n_out
-    key_low, key_high = key_of(draws.key, number)
+    key_low, key_high = key_of(draws.key, layer.number)
     for i in range(first, last):
         at, delta_at = layer.output_at + i * layer.stride_out, layer.delta_at + i * layer.stride_out
         a, derivative = activations[at : at + n], derivatives[delta_at : delta_at + n]

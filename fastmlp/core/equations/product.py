@@ -76,11 +76,11 @@ class Product(NamedTuple):
 
 
 @kernel(inline=True)
-def share(n, worker, n_workers):
-    """Return where this worker's share of n rows begins and ends: whole blocks of `MOST_ROWS`."""
+def share(n, worker):
+    """Return where the worker's share of n rows begins and ends: whole blocks of `MOST_ROWS`."""
     blocks = (n + MOST_ROWS - 1) // MOST_ROWS
-    first = worker * blocks // n_workers * MOST_ROWS
-    last = (worker + 1) * blocks // n_workers * MOST_ROWS
+    first = worker.number * blocks // worker.n_workers * MOST_ROWS
+    last = (worker.number + 1) * blocks // worker.n_workers * MOST_ROWS
     return first, min(last, n)
 
 
