@@ -8,9 +8,14 @@ from fastmlp.core.equations.product import (
     ROW_SINGLE,
     STORE,
     STORE_RELU,
+    Matrix,
     Product,
+    absent,
     add_listed,
+    inputs_of,
     multiply,
+    outputs_of,
+    weights_of,
 )
 from fastmlp.core.inputs.nonzeros import list_at
 from fastmlp.core.machine.barrier import stopped
@@ -34,17 +39,20 @@ def forward(layer, parameters, activations, team, first, last):
         Where it is told to stop, so does this, between two tiles.
     first, last : int
     """
-    finish = STORE_RELU if layer.activation == RELU else STORE
     sums = Product(
-        n_terms=layer.n_in, n_columns=layer.padded_out,
-        x=activations, x_at=layer.input_at, x_row=layer.stride_in, x_term=1,
-        y=parameters, y_at=layer.weights_at, y_term=layer.stride_out,
-        transposed=False, panel=parameters,
-        start=parameters, start_at=layer.biases_at,
-        target=activations, target_at=layer.output_at, target_row=layer.stride_out,
-        finish=finish, gate=activations, gate_at=0, rate=0.0, decay=0.0,
-    )  # fmt: skip
-    multiply(sums, team, first, last)
+        n_terms=layer.n_in,
+        n_columns=layer.padded_out,
+        x=inputs_of(layer, activations),
+        y=weights_of(layer, parameters),
+        panel=absent(parameters),
+        start=Matrix(parameters, layer.biases_at, 0, 1),
+        target=outputs_of(layer, activations),
+        gate=absent(parameters),
+        finish=STORE_RELU if layer.activation == RELU else STORE,
+        rate=0.0,
+        decay=0.0,
+    )
+    multiply(sums, 0, team, first, last)
 
 
 @kernel
