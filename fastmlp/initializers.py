@@ -81,7 +81,7 @@ def _uniform(source: Any, n_out: int, n_in: int, limit: float) -> np.ndarray:
     return source.uniform(-limit, limit, (n_out, n_in))
 
 
-#: The accepted names and what they stand for.
+#: The names that users may pass, and what they stand for.
 INITIALIZERS: dict[str, Callable[[Any, int, int], np.ndarray]] = {
     function.__name__: function
     for function in (

@@ -45,7 +45,7 @@ class Softmax:
     Raises
     ------
     ValueError, TypeError
-        One sentence that names the argument, what was given and what is accepted. So do all
+        In one sentence that names the argument, what it must be and what it is. So do all
         losses with parameters.
 
     Examples
@@ -55,7 +55,7 @@ class Softmax:
     Softmax(label_smoothing=0.1)
     >>> Softmax(label_smoothing=1)
     Traceback (most recent call last):
-    ValueError: label_smoothing is 1.0; accepted is a number of at least 0 and below 1
+    ValueError: `label_smoothing` must be at least 0 and below 1, got 1.0.
     """
 
     label_smoothing: float = 0.0
@@ -142,7 +142,7 @@ class Pinball:
         check_fields(self, quantile=between_zero_and_one)
 
 
-#: The accepted names and what they stand for.
+#: The names that users may pass, and what they stand for.
 LOSSES: dict[str, type] = {
     "softmax": Softmax,
     "logistic": Logistic,

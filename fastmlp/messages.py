@@ -1,4 +1,4 @@
-"""Values as error messages show them: on one line, and short whatever they are (floor 0)."""
+"""The sentence of an error message, and values as it shows them: short, on one line (floor 0)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,28 @@ class _Repr(reprlib.Repr):
 
 
 _REPR = _Repr()
+
+
+def must(name: str, requirement: str, got: str, advice: str = "") -> str:
+    """Return the message for a refused value: what it must be or have, and what it is.
+
+    Parameters
+    ----------
+    name : str
+        The argument.
+    requirement : str
+        Begins with a verb: "be", "have", "return".
+    got : str
+        The value, as `shown` returns it, or a description of what is wrong with it.
+    advice : str, optional
+        What to do about it.
+
+    Examples
+    --------
+    >>> must("batch_size", "be an int of at least 1", shown(0))
+    '`batch_size` must be an int of at least 1, got 0.'
+    """
+    return f"`{name}` must {requirement}, got {got}{'; ' if advice else ''}{advice}."
 
 
 def shown(value: Any) -> str:

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.messages import shown
+from fastmlp.messages import must, shown
 from fastmlp.options import check_fields
 from fastmlp.validation import checks
 
@@ -93,20 +93,19 @@ class Metric:
                 raise TypeError
             return float(value)
         except Exception:
-            raise TypeError(
-                f"the metric {shown(self.name)} returned {shown(value)}; accepted is a number"
-            ) from None
+            got = f"{shown(value)} from the metric {shown(self.name)}"
+            raise TypeError(must("function", "return a number", got)) from None
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{name} is {shown(value)}; accepted is a str")
+        raise TypeError(must(name, "be a str", shown(value)))
     return value
 
 
 def _function(name: str, value: Any) -> Callable[..., Any]:
     if not callable(value):
-        raise TypeError(f"{name} is {shown(value)}; accepted is a function of (targets, outputs)")
+        raise TypeError(must(name, "be a function of (targets, outputs)", shown(value)))
     return value
 
 
@@ -231,7 +230,7 @@ def rmse(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
 
 _BOTH, _CLASSES, _VALUES = ("classes", "labels"), ("classes",), ("values",)
 
-#: The accepted names and what they stand for.
+#: The names that users may pass, and what they stand for.
 METRICS: dict[str, Metric] = {
     function.__name__: Metric(function.__name__, function, tasks, greater, takes_weight=True)
     for function, tasks, greater in (
@@ -277,15 +276,13 @@ def chosen_metrics(metrics: Any, task: str) -> list[Metric]:
     if isinstance(metrics, str) or callable(metrics):
         metrics = [metrics]
     else:
-        metrics = checks.listed("metrics", metrics, f"a list of {_accepted(task)}")
+        metrics = checks.listed("metrics", metrics, f"one or a list of {_known(task)}")
     found = [_metric(metric, task) for metric in metrics]
     names = [metric.name for metric in found]
     for name in names:
         if name == "loss" or names.count(name) > 1:  # each has a place of its own in the history
-            raise ValueError(
-                f"metrics has {shown(name)}, which the history has already; "
-                "accepted are other names"
-            )
+            requirement = "have names that differ from one another and from 'loss'"
+            raise ValueError(must("metrics", requirement, f"{shown(name)} twice"))
     return found
 
 
@@ -300,16 +297,14 @@ def _metric(metric: Any, task: str) -> Metric:
         return Metric(known.__name__, known, greater_is_better=greater_is_better)
     given = known.name if isinstance(known, Metric) else metric
     raise (ValueError if isinstance(given, str) else TypeError)(
-        f"metrics has {shown(given)}; accepted are {_accepted(task)}"
+        must("metrics", f"be among {_known(task)}", shown(given))
     )
 
 
-def _accepted(task: str) -> str:
+def _known(task: str) -> str:
+    """Return what the metrics of a task may be."""
     names = sorted(name for name, metric in METRICS.items() if task in metric.tasks)
-    return (
-        f"{', '.join(map(repr, names))} for a loss of {task}, and functions of (targets, outputs) "
-        "that have a name"
-    )
+    return f"{', '.join(map(repr, names))} and named functions, for a loss of {task}"
 
 
 # What several metrics need --------------------------------------------------------------------

@@ -94,7 +94,7 @@ class NeuralNet:
     Raises
     ------
     ValueError, TypeError
-        One sentence that names the argument, what was given and what is accepted.
+        In one sentence that names the argument, what it must be and what it is.
 
     Notes
     -----

@@ -81,7 +81,7 @@ class NeuralNet:
     ) -> None:
         if output_activation not in ("relu", "identity"):
             raise ValueError(
-                f'output_activation must be "relu" or "identity", not {output_activation!r}.'
+                f"`output_activation` must be 'relu' or 'identity', got {output_activation!r}."
             )
         self.layers = list(layers)
         self.num_layers = len(layers)

@@ -42,7 +42,7 @@ class Momentum:
     Raises
     ------
     ValueError, TypeError
-        One sentence that names the argument, what was given and what is accepted. So do all
+        In one sentence that names the argument, what it must be and what it is. So do all
         optimizers with parameters.
 
     Examples
@@ -52,7 +52,7 @@ class Momentum:
     Momentum(momentum=0.95)
     >>> Momentum(-1)
     Traceback (most recent call last):
-    ValueError: momentum is -1.0; accepted is a number of at least 0 and below 1
+    ValueError: `momentum` must be at least 0 and below 1, got -1.0.
     """
 
     momentum: float = 0.9
@@ -178,7 +178,7 @@ class AdamW:
         check_fields(self, beta1=from_zero_below_one, beta2=from_zero_below_one, epsilon=above_zero)
 
 
-#: The accepted names and what they stand for.
+#: The names that users may pass, and what they stand for.
 OPTIMIZERS: dict[str, type] = {
     "sgd": SGD,
     "momentum": Momentum,

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from fastmlp.messages import shown
+from fastmlp.messages import must, shown
 from fastmlp.validation import checks
 
 
@@ -45,7 +45,7 @@ def chosen(name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
         return value
     names, module = ", ".join(map(repr, sorted(kinds))), next(iter(kinds.values())).__module__
     raise (ValueError if isinstance(value, str) else TypeError)(
-        f"{name} is {shown(value)}; accepted are {names} and instances of the classes in {module}"
+        must(name, f"be one of {names} or an instance of a class in {module}", shown(value))
     )
 
 
@@ -73,10 +73,8 @@ def as_plain(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
                 for field, value in values.items()
             }
     module = next(iter(kinds.values())).__module__
-    raise TypeError(
-        f"{shown(instance)} cannot be kept in a file; "
-        f"accepted are instances of the classes in {module}"
-    )
+    requirement = f"be an instance of a class in {module} to be saved"
+    raise TypeError(must("instance", requirement, shown(instance)))
 
 
 def from_plain(plain: Mapping[str, Any], kinds: Mapping[str, Any]) -> Any:

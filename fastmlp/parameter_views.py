@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.messages import must
 from fastmlp.validation import checks
 
 
@@ -41,7 +42,7 @@ class ParameterViews(Sequence):
     def _assign(self, layers: Sequence[int], values: Sequence[Any]) -> None:
         arrays = checks.listed(self._name, values, "a list of arrays")
         if len(arrays) != len(layers):
-            raise ValueError(f"{self._name} has {len(arrays)} arrays; accepted are {len(layers)}")
+            raise ValueError(must(self._name, f"have {len(layers)} arrays", f"{len(arrays)}"))
         # Copies, all of them before the first is written: they may be views of one another.
         copies = [
             checks.parameter_values(f"{self._name}[{l}]", array, self._views[l])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.messages import shown
+from fastmlp.messages import must, shown
 from fastmlp.validation import checks
 from fastmlp.validation.forms import (
     anything,
@@ -45,10 +45,10 @@ def random_source(random_state: Any) -> Any:
     try:
         seed = checks.whole_number("random_state", random_state, 0, 2**32 - 1)
     except TypeError:
-        raise TypeError(
-            f"random_state is {shown(random_state)}; accepted are None, an int of at least 0, "
-            "a numpy.random.RandomState and a numpy.random.Generator"
-        ) from None
+        requirement = (
+            "be None, an int of at least 0, a numpy.random.RandomState or a numpy.random.Generator"
+        )
+        raise TypeError(must("random_state", requirement, shown(random_state))) from None
     return np.random.RandomState(seed)
 
 
@@ -90,10 +90,8 @@ def plain(source: Any) -> dict[str, Any] | None:
         return None
     kind, state = _class_of(source), random_position(source)
     if state["bit_generator"] not in BIT_GENERATORS:
-        raise TypeError(
-            f"random_state is a {kind} of {state['bit_generator']}, which no file can hold; "
-            f"accepted are those of {', '.join(BIT_GENERATORS)}"
-        )
+        requirement = f"be a {kind} of {', '.join(BIT_GENERATORS)} to be saved"
+        raise TypeError(must("random_state", requirement, f"one of {state['bit_generator']}"))
     return {"kind": kind, "state": _plain(state)}
 
 
@@ -142,14 +140,14 @@ def _twister_key(name: str, value: Any) -> np.ndarray:
     """Return 624 words, not all 0: of those, RandomState would draw normal numbers forever."""
     words = _words(624, 32)(name, value)
     if not words[1:].any():
-        raise ValueError(f"{name} is zero; accepted are words that are not")
+        raise ValueError(must(name, "have a word that is not 0", "only zeros"))
     return words
 
 
 def _odd(name: str, value: Any) -> int:
     number = whole(1, 2**128 - 1)(name, value)
     if number % 2 == 0:
-        raise ValueError(f"{name} is even; accepted are odd numbers")
+        raise ValueError(must(name, "be odd", f"{number}"))
     return number
 
 
@@ -191,5 +189,5 @@ def checked_position(name: str, value: Any, kind: str) -> dict[str, Any]:
     """
     found = fields({"bit_generator": one_of(STATES)})(name, value)
     legacy = _LEGACY if kind == "RandomState" else {}
-    accepted = STATES[found["bit_generator"]] | legacy
-    return record({"bit_generator": anything} | accepted)(name, value)
+    checkers = STATES[found["bit_generator"]] | legacy
+    return record({"bit_generator": anything} | checkers)(name, value)

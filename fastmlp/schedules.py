@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp.core.descent import returned_rate
-from fastmlp.messages import shown
+from fastmlp.core.optimizer_state import returned_rate
+from fastmlp.messages import must, shown
 from fastmlp.options import check_fields, count
 from fastmlp.validation.checks import above_zero, from_zero_below_one, real_number
 
@@ -30,7 +30,7 @@ class Constant:
     Raises
     ------
     ValueError, TypeError
-        One sentence that names the argument, what was given and what is accepted. So do all
+        In one sentence that names the argument, what it must be and what it is. So do all
         schedules.
     """
 
@@ -249,7 +249,7 @@ class OneCycle:
         return _along_cosine(self.peak, initial * self.final_factor, (step - top) / (last - top))
 
 
-#: The accepted names and what they stand for.
+#: The names that users may pass, and what they stand for.
 SCHEDULES: dict[str, type] = {
     "constant": Constant,
     "step": Step,
@@ -278,7 +278,5 @@ def _power(base: float, exponent: float) -> float:
 def function_of_step(name: str, value: Any) -> Any:
     """Return `value` if it is a schedule or another function; TypeError for a class of them."""
     if not callable(value) or isinstance(value, type):
-        raise TypeError(
-            f"{name} is {shown(value)}; accepted is a schedule, or a function of the step"
-        )
+        raise TypeError(must(name, "be a schedule or a function of the step", shown(value)))
     return value

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp.core.activations import ACTIVATIONS
+from fastmlp.core.equations.activations import ACTIVATIONS
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
+from fastmlp.messages import must
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import check_fields, chosen
 from fastmlp.schedules import function_of_step
@@ -26,7 +27,7 @@ class Settings:
     Raises
     ------
     ValueError, TypeError
-        If one of them is not accepted.
+        If one of them is invalid.
     """
 
     layers: Any
@@ -84,7 +85,7 @@ class Settings:
         shapes = list(zip(self.layers[1:], self.layers[:-1], strict=True))
         arrays = checks.listed(name, value, "a name, or a list of arrays")
         if len(arrays) != len(shapes):
-            raise ValueError(f"{name} has {len(arrays)} arrays; accepted are {len(shapes)}")
+            raise ValueError(must(name, f"have {len(shapes)} arrays", f"{len(arrays)}"))
         for l, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
             view = np.broadcast_to(self.dtype.type(0), shape)
             checks.parameter_values(f"{name}[{l}]", array, view)
@@ -138,9 +139,9 @@ def _one_or_each(n: int, check: Checker) -> Checker:
 class Arguments(NamedTuple):
     """The arguments of a public class, apart from random_state."""
 
-    names: dict[str, str]  # from each argument to the setting that it is
-    fixed: dict[str, Any]  # settings that the class chooses itself, where not the default
-    checks: dict[str, Checker]  # where less is accepted than of the setting
+    names: dict[str, str]  # from each argument to its setting
+    fixed: dict[str, Any]  # settings that the class fixes to other values than the defaults
+    checks: dict[str, Checker]  # of arguments that are more restricted than their settings
 
     def of(self, settings: Settings) -> dict[str, Any]:
         """Return the arguments that make a network of these settings."""
@@ -233,8 +234,8 @@ class Fixed:
 
     def __set__(self, network: Any, value: Any) -> None:
         raise AttributeError(
-            f"{self.name} cannot be assigned; accepted is a new {self.class_name} with "
-            f"another {self.name}"
+            f"`{self.name}` cannot be assigned: create a new {self.class_name} with another "
+            f"`{self.name}`."
         )
 
 
@@ -243,7 +244,7 @@ class Absent(Fixed):
 
     def __set__(self, network: Any, value: Any) -> None:
         raise AttributeError(
-            f"{self.name} cannot be assigned to a {self.class_name}; accepted is an MLP"
+            f"`{self.name}` cannot be assigned to a {self.class_name}: use an MLP."
         )
 
 

@@ -250,7 +250,7 @@ def check_network(net):
     for array in arrays_of(net):
         assert np.isfinite(array).all()
     state = net._state
-    for name, flat in state.descent.moments.items():
+    for name, flat in state.optimizer.moments.items():
         assert np.isfinite(flat).all() and (name == "first" or (flat >= 0).all())
     assert 0 <= net.rate_factor < math.inf and 0 <= state.rows_seen < 2**63
     assert all(isinstance(values, list) for values in net.history_.values())

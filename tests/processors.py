@@ -136,7 +136,7 @@ def all_trainings(dtype):
         yield from state_of(mlp)
         yield mlp._outputs(inputs)
         # The order of these sums rarely affects the float32 weights.
-        squares = mlp._state.descent._squares
+        squares = mlp._state.optimizer._squares
         yield squares[squares != 0]
 
 
@@ -166,8 +166,8 @@ if __name__ == "__main__":
     from scipy.sparse import csr_matrix
 
     from fastmlp import MLP, NeuralNet, datasets
-    from fastmlp.core import processor
-    from fastmlp.core.activations import ACTIVATIONS
+    from fastmlp.core.equations.activations import ACTIVATIONS
+    from fastmlp.core.machine import processor
     from fastmlp.losses import LOSSES
     from fastmlp.optimizers import OPTIMIZERS
 

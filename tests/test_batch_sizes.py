@@ -9,8 +9,11 @@ from same_bits import assert_same_bits
 from scipy.sparse import csr_array
 from sized_cases import LOSSES, OPTIMIZERS, assert_all_met, assert_trained, case, mean, targets
 
-from fastmlp.core import gather, lists, processor, product, run, step
-from fastmlp.core.lists import DENSE, ZERO_RICH
+from fastmlp.core import run, step
+from fastmlp.core.equations import product
+from fastmlp.core.inputs import gather, nonzeros
+from fastmlp.core.inputs.nonzeros import DENSE, ZERO_RICH
+from fastmlp.core.machine import processor
 from fastmlp.core.storage import Network
 from fastmlp.training import sources
 from fastmlp.training.epoch import Trainer
@@ -19,7 +22,7 @@ CONSTANTS = {
     product.MOST_ROWS,
     gather.AHEAD,
     run.FEW_ROWS,
-    lists.ROWS_IN_A_WORD,
+    nonzeros.ROWS_IN_A_WORD,
     step.ROWS_TOGETHER,
 }
 #: With 768 rows, each of three workers has `ROWS_TOGETHER`; with 776, one has more.
@@ -189,7 +192,7 @@ def rate(step):
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_as_many_steps_as_a_run_may_have(more, monkeypatch):
-    n, runs, steps = 2**16 + more, [], run.Descent.steps
+    n, runs, steps = 2**16 + more, [], run.OptimizerState.steps
     random = np.random.default_rng(0)
     X, y = random.standard_normal((2, n))
 
@@ -197,7 +200,7 @@ def test_as_many_steps_as_a_run_may_have(more, monkeypatch):
         runs.append(n)
         return steps(descent, n, plain)
 
-    monkeypatch.setattr(run.Descent, "steps", count)
+    monkeypatch.setattr(run.OptimizerState, "steps", count)
     monkeypatch.setattr(run, "FIRST_RUN_SECONDS", 1e9)
     monkeypatch.setattr(run, "RUN_SECONDS", 1e9)  # otherwise a run ends after a tenth of a second
     given = {"loss": "squared_error", "optimizer": "adam", "learning_rate": rate}

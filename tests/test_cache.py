@@ -11,7 +11,7 @@ import pytest
 import tiny_package
 from tiny_package import call
 
-from fastmlp.core import kernel, processor
+from fastmlp.core.machine import kernel, processor
 
 
 def test_every_flipped_bit_is_noticed(tmp_path):

@@ -550,7 +550,7 @@ def test_a_plateau_lowers_the_rates_of_a_schedule(make, data):
     plateau = ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9, min_rate=0.03125)
     mlp = make(learning_rate=lambda step: 0.125 if step < 9 else 0.0)
     rates = []
-    look = At("on_epoch_begin", lambda model, *_: rates.append(model._state.descent.next_rate))
+    look = At("on_epoch_begin", lambda model, *_: rates.append(model._state.optimizer.next_rate))
     mlp.fit(*data, epochs=5, batch_size=20, callbacks=[plateau, look])
     assert rates == [0.125, 0.125, 0.0625, 0, 0]  # and nothing is divided by 0
 

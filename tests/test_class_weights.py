@@ -9,7 +9,7 @@ from same_bits import assert_same_bits, bits_of
 from sklearn.utils.class_weight import compute_class_weight
 
 from fastmlp import MLP
-from fastmlp.core.losses import LOSS_CODES, Loss
+from fastmlp.core.equations.losses import LOSS_CODES, Loss
 from fastmlp.losses import Softmax
 from fastmlp.validation.sample_weights import class_weighted, weighted
 from fastmlp.validation.targets import targets

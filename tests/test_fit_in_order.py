@@ -101,7 +101,7 @@ def test_an_interrupt_counts_the_rows_of_the_steps_that_were_taken(error, at, da
     with pytest.raises(error):
         mlp.fit(X, y, batch_size=30, shuffle=False, callbacks=[Raises()])
     n = 30 * (at + 1)
-    assert (mlp._state.rows_seen, mlp._state.descent.taken) == (n, at + 1)
+    assert (mlp._state.rows_seen, mlp._state.optimizer.taken) == (n, at + 1)
     mlp.fit(X, y, epochs=1, batch_size=30, shuffle=False)
     other.fit(X[:n], y[:n], epochs=1, batch_size=30, shuffle=False)
     other.fit(X, y, epochs=1, batch_size=30, shuffle=False)
@@ -122,7 +122,7 @@ def test_counts_are_advanced_by_the_kernels(data, monkeypatch):
     monkeypatch.setattr(run, "train_steps", interrupted)
     with pytest.raises(KeyboardInterrupt):
         mlp.fit(*data, batch_size=50)
-    taken = mlp._state.descent.taken
+    taken = mlp._state.optimizer.taken
     assert taken > 0 and mlp._state.rows_seen == 50 * taken
 
 
@@ -133,12 +133,12 @@ def test_counts_are_advanced_by_the_kernels(data, monkeypatch):
 def test_a_moment_that_overflows_is_divergence(optimizer, data):
     X, y = data[0].astype(np.float32), data[1]
     mlp = MLP(SIZES, optimizer=optimizer, random_state=0).fit(X, y, epochs=1)
-    before, moment = bits_of(mlp), mlp._state.descent.second.copy()
+    before, moment = bits_of(mlp), mlp._state.optimizer.second.copy()
     history = {name: list(values) for name, values in mlp.history_.items()}
     X[:4] = 1e22 * np.random.default_rng(0).standard_normal((4, 6))
     with pytest.warns(DivergenceWarning, match="a weight or a moment of the optimizer was NaN"):
         mlp.partial_fit(X, y)
-    assert bits_of(mlp) == before and np.array_equal(mlp._state.descent.second, moment)
+    assert bits_of(mlp) == before and np.array_equal(mlp._state.optimizer.second, moment)
     assert mlp.history_ == history and mlp._state.rows_seen == 300
     for _ in range(2):  # and training continues in the same workspace
         mlp.partial_fit(*data)
@@ -322,7 +322,7 @@ def test_a_memory_map_that_one_block_holds_is_shuffled_as_an_array(rows, data, t
 def test_one_snapshot_is_all_that_a_fit_needs(optimizer, most, is_long, monkeypatch):
     """Peak memory in units of the parameters."""
     if is_long:
-        monkeypatch.setattr(run.Pace, "is_long", True)
+        monkeypatch.setattr(run.RunLength, "is_long", True)
     X, y = np.random.default_rng(0).random((64, 1500), np.float32), np.arange(64) % 3
     tiny = MLP([2, 2, 3], optimizer=optimizer, random_state=0)
     tiny.fit(X[:, :2], y, epochs=2)  # compiles

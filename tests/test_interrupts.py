@@ -13,7 +13,8 @@ from numba import njit
 from same_bits import assert_same_bits
 
 from fastmlp import MLP
-from fastmlp.core import barrier, interrupts, processor, run
+from fastmlp.core import run
+from fastmlp.core.machine import barrier, interrupts, processor
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="signals of POSIX")
 MOST = 10**10  # some seconds
@@ -318,7 +319,7 @@ def test_ctrl_c_is_heard_within_half_a_second(what, n_threads):
 #: One interrupt for each moment between task 0 and the end at which Python looks for signals.
 EVERY_MOMENT = """
 import dis, faulthandler, signal, sys, time
-from fastmlp.core.workers import together
+from fastmlp.core.machine.workers import together
 
 faulthandler.dump_traceback_later(60, exit=True)
 signal.signal(signal.SIGINT, signal.default_int_handler)

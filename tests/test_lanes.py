@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from processors import AVX2, LANES, PARTS, WITHOUT_FMA, digests, run
 
-from fastmlp.core import processor
+from fastmlp.core.machine import processor
 
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 pytestmark = pytest.mark.timeout(600)

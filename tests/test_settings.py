@@ -190,7 +190,7 @@ def test_threads_that_are_assigned_train_from_the_next_run_on(data, monkeypatch)
 
     class Assigns(callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            workers.append(len(self.model._state.fit.trainer._room.work.refused))
+            workers.append(len(self.model._state.fit.trainer._room.work.status))
             self.model.n_threads = batch + 2
 
     mlp = MLP(SIZES, n_threads=1, random_state=0)

@@ -407,7 +407,7 @@ def test_sparse_one_hots_with_zeros_written_out_and_parts():
 
 def test_sparse_one_hots_are_never_made_dense():
     """200,000 rows of 2,000,000 columns would be 3.2 TB."""
-    from fastmlp.core.losses import SOFTMAX, Loss
+    from fastmlp.core.equations.losses import SOFTMAX, Loss
     from fastmlp.validation.targets import targets
 
     n, n_out = 200_000, 2_000_000

@@ -17,8 +17,9 @@ from same_bits import assert_same_bits
 import fastmlp
 from fastmlp import MLP, NeuralNet
 from fastmlp.callbacks import Callback
-from fastmlp.core import barrier, processor, rows_phase, run, step, storage, workers
-from fastmlp.core.update import Sink, update
+from fastmlp.core import rows_phase, run, step, storage
+from fastmlp.core.equations.update import Sink, update
+from fastmlp.core.machine import barrier, processor, workers
 
 
 @pytest.fixture(autouse=True)
@@ -270,7 +271,8 @@ def test_one_thread_starts_none(run_seconds, monkeypatch, make_data, threads_tha
 WITHOUT_THREADS = """
 import numpy as np, os, resource, threading
 from fastmlp import MLP, NeuralNet
-from fastmlp.core import processor, run
+from fastmlp.core.machine import processor
+from fastmlp.core import run
 processor.usable_threads = lambda: 2
 X, y = np.random.default_rng(0).random((600, 20)), np.arange(600) % 5
 nets = [NeuralNet([20, 64, 5], n_threads=n, random_state=0) for n in (2, 2, 1)]
@@ -348,7 +350,7 @@ def test_runs_begin_short_and_keep_their_pace_from_epoch_to_epoch(monkeypatch, m
     X, y = make_data([2, 4, 2], 200_000)
     NeuralNet([2, 4, 2], n_threads=1).fit(X, y, epochs=2, batch_size=1)
     assert 1000 < lengths[1] < 100_000  # a microsecond each, and ten on a slow machine
-    pace = run.Pace(storage.Network([8, 8, 2], 0, np.dtype(np.float32)), 16)
+    pace = run.RunLength(storage.Network([8, 8, 2], 0, np.dtype(np.float32)), 16)
     guess = pace.step_seconds
     pace.measured(1, 0.0)
     assert pace.step_seconds == guess / 8
@@ -457,7 +459,7 @@ def test_a_team_that_is_told_to_stop_changes_no_weight(one_call):
         work, team = network.workspace(8, 1), run.new_team()
         team[barrier.STOPPED] = stop
         step.train_steps(0, 1, team, network.parameters, optimizer, samples, work, 0, 1, 0.0)
-        assert work.refused[0] == (rows_phase.HALTED if stop else 0)
+        assert work.status[0] == (rows_phase.HALTED if stop else 0)
         assert network.parameters.any() == (not stop)
         network.parameters[...] = 0
         work.forward.activations[...] = work.deltas[...] = 1

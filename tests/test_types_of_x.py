@@ -6,9 +6,9 @@ import scipy.sparse
 from same_bits import bits_of
 
 from fastmlp import NeuralNet
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import SPARSE
-from fastmlp.core.numbers import number
+from fastmlp.core.inputs.nonzeros import SPARSE
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.maths.float_bits import number
 from fastmlp.core.storage import Network
 from fastmlp.training import epoch
 from fastmlp.validation import checks

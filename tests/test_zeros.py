@@ -6,8 +6,7 @@ from same_bits import bits_of
 
 from fastmlp import NeuralNet
 from fastmlp.core import run
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import (
+from fastmlp.core.inputs.nonzeros import (
     DENSE,
     INPUTS_TOGETHER,
     LISTED_TOGETHER,
@@ -19,6 +18,7 @@ from fastmlp.core.lists import (
     lowest_bit,
     mark_inputs,
 )
+from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.storage import Network
 from fastmlp.training import epoch
 

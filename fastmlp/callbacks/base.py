@@ -7,7 +7,7 @@ import math
 import threading
 from typing import Any
 
-from fastmlp.messages import shown
+from fastmlp.messages import must, shown
 
 
 class Callback:
@@ -98,7 +98,7 @@ class Progress(Callback):
 
     def __init__(self, stream: Any = None):
         if stream is not None and not hasattr(stream, "write"):
-            raise TypeError(f"stream is {shown(stream)}; accepted are None and an open text file")
+            raise TypeError(must("stream", "be None or a file open for text", shown(stream)))
         self.stream = stream
         self._bar: Any = None
         self._samples: int | None = None

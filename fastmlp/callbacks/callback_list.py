@@ -8,7 +8,7 @@ from typing import Any
 
 from fastmlp.callbacks.base import Callback, Progress
 from fastmlp.callbacks.writers import ModelCheckpoint
-from fastmlp.messages import shown
+from fastmlp.messages import must, shown
 from fastmlp.validation import checks
 
 
@@ -28,11 +28,12 @@ class CallbackList(Sequence):
     """
 
     def __init__(self, callbacks: Any, model: Any, verbose: bool = False):
-        accepted = "a list of instances of callbacks.Callback"
-        found = checks.listed("callbacks", callbacks, accepted)
+        wanted = "a list of instances of callbacks.Callback"
+        found = checks.listed("callbacks", callbacks, wanted)
         for callback in found:
             if not isinstance(callback, Callback):
-                raise TypeError(f"callbacks has {shown(callback)}; accepted is {accepted}")
+                got = f"{shown(callback)} among them"
+                raise TypeError(must("callbacks", f"be {wanted}", got))
         if verbose and not any(isinstance(callback, Progress) for callback in found):
             found.append(Progress())
         self._callbacks = sorted(found, key=_rank)
@@ -91,10 +92,8 @@ class CallbackList(Sequence):
         """
         writers = [c for c in self._callbacks if isinstance(c, ModelCheckpoint)]
         if not writers:
-            raise ValueError(
-                "resume is True without a ModelCheckpoint among the callbacks; "
-                "accepted is one beside it, and a path"
-            )
+            requirement = "be a path, or True with a ModelCheckpoint among the callbacks"
+            raise ValueError(must("resume", requirement, "True without one"))
         return writers[-1].latest()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastmlp.callbacks.base import Callback
-from fastmlp.messages import short, shown
+from fastmlp.messages import must, short, shown
 from fastmlp.metrics import METRICS
 from fastmlp.serialization import schema
 from fastmlp.validation import checks, forms
@@ -19,9 +19,7 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str, mode: str):
         if not isinstance(monitor, str):
-            raise TypeError(
-                f"monitor is {shown(monitor)}; accepted is the name of a loss or metric"
-            )
+            raise TypeError(must("monitor", "be the name of a loss or metric", shown(monitor)))
         self.monitor, self.mode = monitor, checks.choice("mode", mode, ("auto", "max", "min"))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -35,18 +33,16 @@ class Monitor(Callback):
             return self._of(logs["greater_is_better"])
         name = self.monitor.removeprefix("validation_")
         if name != "loss" and name not in METRICS:
-            raise ValueError(
-                f"mode is 'auto' for {shown(self.monitor)}; accepted are 'max' and 'min'"
-            )
+            requirement = f"be 'max' or 'min' for {shown(self.monitor)}"
+            raise ValueError(must("mode", requirement, "'auto'"))
         return name != "loss" and METRICS[name].greater_is_better
 
     def _of(self, recorded: dict[str, Any] | None) -> Any:
         """Return what is recorded of the monitor; ValueError if nothing is."""
         if not recorded or self.monitor not in recorded:
-            raise ValueError(
-                f"monitor is {shown(self.monitor)}; accepted is what this fit records: "
-                f"{short(', '.join(map(repr, recorded or ())), 200) or 'nothing'}"
-            )
+            names = short(", ".join(map(repr, recorded or ())), 150) or "nothing"
+            requirement = f"be one of what this fit records ({names})"
+            raise ValueError(must("monitor", requirement, shown(self.monitor)))
         return recorded[self.monitor]
 
     def _gain(self, value: float, best: float) -> float:
@@ -118,7 +114,7 @@ class EarlyStopping(Patience):
     Raises
     ------
     ValueError, TypeError
-        One sentence that names the argument, what was given and what is accepted. So do all
+        In one sentence that names the argument, what it must be and what it is. So do all
         callbacks. With mode "auto", a monitor that the fit will not record is refused before it
         begins; otherwise after the first epoch.
 
@@ -244,7 +240,7 @@ class ReduceLROnPlateau(Patience):
             self._reduce()
 
     def _reduce(self) -> None:
-        model, rate = self.model, self.model._state.descent.next_rate
+        model, rate = self.model, self.model._state.optimizer.next_rate
         lower = model.rate_factor * self.factor
         if rate > 0:  # at a schedule's 0 no factor makes it min_rate
             lower = max(lower, self.min_rate / rate * model.rate_factor)
@@ -260,9 +256,9 @@ class ReduceLROnPlateau(Patience):
         self._cooling = _restored(self, state, {"cooling": schema.COUNT})["cooling"]
 
 
-def _restored(callback: Callback, state: Any, accepted: dict[str, checks.Checker]) -> Any:
+def _restored(callback: Callback, state: Any, checkers: dict[str, checks.Checker]) -> Any:
     """Return some fields of what a checkpoint has of a callback; ValueError if they are not its."""
     try:
-        return forms.fields(accepted)(f"the state of {type(callback).__name__}", state)
+        return forms.fields(checkers)(f"{type(callback).__name__}.state", state)
     except (TypeError, ValueError) as error:
         raise ValueError(short(str(error), 200)) from None

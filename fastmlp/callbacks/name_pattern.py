@@ -9,7 +9,7 @@ import string
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from fastmlp.messages import short, shown
+from fastmlp.messages import must, short, shown
 
 
 class NamePattern:
@@ -36,17 +36,17 @@ class NamePattern:
         try:
             parts = list(string.Formatter().parse(path))
             self.fields = [name for _, name, _, _ in parts if name is not None]
-            accepted = all(name.isidentifier() for name in self.fields) and not any(
+            valid = all(name.isidentifier() for name in self.fields) and not any(
                 conversion or "{" in (spec or "") for _, _, spec, conversion in parts
             )
             # Fields have no part in the folder, nor what stands for them.
             folder = os.path.dirname(path).format()
-            accepted = accepted and os.path.dirname(self.example()) == folder
+            valid = valid and os.path.dirname(self.example()) == folder
         except LookupError:  # a field of the folder alone, or without a name
-            accepted = False
+            valid = False
         except ValueError as error:
             raise self._refused(str(error)) from None
-        if not accepted:
+        if not valid:
             raise self._refused("only the name of the file may have fields")
         #: For `glob`: what stands for a field is not known.
         self._glob = "".join(
@@ -54,20 +54,21 @@ class NamePattern:
         )
 
     def _refused(self, reason: str) -> ValueError:
-        return ValueError(
-            f"path is {short(repr(self.path), 200)}; accepted are fields such as {{epoch:02d}} and "
-            f"{{loss:.3f}} in the file's name, and {{{{ for a brace ({reason})"
+        requirement = (
+            "have fields such as {epoch:02d} and {loss:.3f} only in the file's name, and {{ for a "
+            "brace"
         )
+        got = f"{short(repr(self.path), 120)} ({short(reason)})"
+        return ValueError(must("path", requirement, got))
 
     def check_fields(self, recorded: Collection[str]) -> None:
         """Raise ValueError for a field that is neither "epoch" nor recorded."""
         for name in self.fields:
             if name != "epoch" and name not in recorded:
-                known = short(", ".join(map(repr, recorded)))
-                raise ValueError(
-                    f"path is {short(repr(self.path), 200)} with the field {shown(name)}; accepted "
-                    f"are 'epoch' and what this fit records: {known}"
-                )
+                known = short(", ".join(map(repr, ["epoch", *recorded])))
+                requirement = f"have only fields that this fit records ({known})"
+                got = f"{shown(name)} in {short(repr(self.path), 120)}"
+                raise ValueError(must("path", requirement, got))
 
     def of(self, epoch: int, logs: Mapping[str, Any]) -> str:
         """Return the path for an epoch, from 0 on, which names count from 1."""

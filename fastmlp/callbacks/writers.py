@@ -11,7 +11,7 @@ from typing import Any
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitors import Monitor
 from fastmlp.callbacks.name_pattern import NamePattern
-from fastmlp.messages import short
+from fastmlp.messages import must, short
 from fastmlp.serialization import files, model_files
 from fastmlp.validation import checks
 
@@ -19,9 +19,7 @@ from fastmlp.validation import checks
 def _can_be_written(path: str) -> None:
     """Raise for a path that a training would find impossible to write to only after an epoch."""
     if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
-        raise ValueError(
-            f"path is {short(repr(path), 200)}; accepted is a file in a folder that exists"
-        )
+        raise ValueError(must("path", "be a file in an existing folder", short(repr(path), 200)))
     files.check_writable(path)
 
 

@@ -18,6 +18,7 @@ from fastmlp import numpy_version, random_sources
 from fastmlp.command_line import splitting
 from fastmlp.command_line.image_files import find_scale, read_images, read_labels
 from fastmlp.datasets import digits
+from fastmlp.messages import must, short
 from fastmlp.serialization import files
 
 
@@ -35,10 +36,8 @@ def train(args: argparse.Namespace) -> None:
     rows, held_out = splitting.drawn_split(y, source) if args.shuffle else splitting.last_split(y)
     X_train, y_train, y_held_out = X[rows], y[rows], y[held_out]
     if len(y_held_out) == 0:
-        raise ValueError(
-            f"{args.labels} has a class of its own for each sample; expected classes of several, "
-            "to hold some samples out"
-        )
+        requirement = "have a class with several samples, so that some can be held out"
+        raise ValueError(must(short(args.labels, 150), requirement, "one sample for each class"))
 
     net = fastmlp.NeuralNet(
         [X.shape[1], *args.layers, max(2, int(y.max()) + 1)],
@@ -78,19 +77,17 @@ def _samples(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     if args.labels is None and args.images == "digits":
         return digits()
     if args.labels is None:
-        raise ValueError("train takes two files, IMAGES and LABELS, or the word digits")
+        raise ValueError("the following arguments are required: LABELS, unless IMAGES is digits")
     X = read_images(args.images)
     y = read_labels(args.labels, len(X))
     if len(X) < 5 or X.shape[1] == 0:
-        raise ValueError(
-            f"{args.images} holds {X.shape[0]} images of {X.shape[1]} pixels: expected at least 5 "
-            "images, to hold out a fifth, and 1 pixel."
-        )
+        requirement = "hold at least 5 images, a fifth of which is held out, of at least 1 pixel"
+        got = f"{X.shape[0]} images of {X.shape[1]} pixels"
+        raise ValueError(must(short(args.images, 150), requirement, got))
     if y.max() >= len(y):
-        raise ValueError(
-            f"{args.labels} has the label {y.max()} among {len(y)} samples; expected the numbers "
-            "of classes, counted from 0, and no more classes than samples"
-        )
+        requirement = "hold class numbers that start at 0, with no more classes than samples"
+        got = f"label {y.max()} among {len(y)} samples"
+        raise ValueError(must(short(args.labels, 150), requirement, got))
     return X, y
 
 
@@ -121,9 +118,8 @@ def predict(args: argparse.Namespace) -> None:
     net = fastmlp.load(args.model)
     X = digits()[0] if args.data == "digits" else read_images(args.data)
     if X.shape[1] != net.layers[0]:
-        raise ValueError(
-            f"{args.data} has {X.shape[1]} numbers a row; {args.model} takes {net.layers[0]}"
-        )
+        requirement = f"have {net.layers[0]} values in each row, as {short(args.model, 150)} takes"
+        raise ValueError(must(short(args.data, 150), requirement, f"{X.shape[1]}"))
     # `str` of NumPy's float32 is the shortest text that is read back to the same number.
     rows = net.predict(X).reshape(len(X), -1)
     sys.stdout.writelines(",".join(map(str, row)) + "\n" for row in rows)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from fastmlp.datasets import read_idx
+from fastmlp.messages import must, short
 
 
 def read_array(path: str) -> np.ndarray:
@@ -20,17 +21,17 @@ def read_array(path: str) -> np.ndarray:
             # Reads .npy alone: np.load would also take archives and pickles.
             return np.lib.format.read_array(file, allow_pickle=False)
         except ValueError as error:
-            raise ValueError(f"{path} is not a readable .npy file: {error}") from error
+            got = short(str(error), 120)
+            raise ValueError(must(short(path, 150), "be a valid .npy file", got)) from error
 
 
 def read_images(path: str) -> np.ndarray:
     """Read images as rows of numbers, ``(n_samples, n_in)``, in the type they are stored in."""
     images = read_array(path)
     if images.ndim < 2 or images.dtype.kind not in "buif":
-        raise ValueError(
-            f"{path} does not hold images: expected real numbers in 2 dimensions or more, found "
-            f"{images.dtype} of shape {images.shape}."
-        )
+        requirement = "hold images: real numbers in 2 dimensions or more"
+        got = f"{images.dtype} of shape {images.shape}"
+        raise ValueError(must(short(path, 150), requirement, got))
     return images.reshape(len(images), math.prod(images.shape[1:]))
 
 
@@ -38,13 +39,12 @@ def read_labels(path: str, n_samples: int) -> np.ndarray:
     """Read class numbers, ``(n_samples,)``, as int64."""
     labels = read_array(path)
     if labels.shape != (n_samples,) or labels.dtype.kind not in "ui":
-        raise ValueError(
-            f"{path} does not hold the labels: expected {n_samples} whole numbers, one for each "
-            f"image, found {labels.dtype} of shape {labels.shape}."
-        )
+        requirement = f"hold {n_samples} integer labels, one for each image"
+        got = f"{labels.dtype} of shape {labels.shape}"
+        raise ValueError(must(short(path, 150), requirement, got))
     labels = labels.astype(np.int64)
     if n_samples and labels.min() < 0:
-        raise ValueError(f"{path} holds the label {labels.min()}: expected no negative one.")
+        raise ValueError(must(short(path, 150), "hold labels of at least 0", f"{labels.min()}"))
     return labels
 
 
@@ -57,13 +57,14 @@ def find_scale(path: str, X: np.ndarray) -> float:
     largest = max(abs(X.min().item()), abs(X.max().item()))
     if not math.isfinite(largest):
         row = int(np.argmin(np.isfinite(X).all(axis=1)))
-        raise ValueError(f"{path} has NaN or infinity in row {row}; accepted are finite numbers")
+        raise ValueError(must(short(path, 150), "be finite", f"NaN or infinity in row {row}"))
     mantissa, exponent = math.frexp(largest)  # largest == mantissa * 2 ** exponent
     if mantissa == 0.5:  # the smallest there is: `largest` is a power of two itself
         exponent -= 1
     if abs(exponent) > 64:
-        raise ValueError(
-            f"The largest absolute value in {path} is {largest:g}: expected one between "
-            "2 ** -64 and 2 ** 64, so that float32 can hold it and others beside it."
+        requirement = (
+            "have a largest absolute value between 2 ** -64 and 2 ** 64, so that float32 can "
+            "represent it and the other values"
         )
+        raise ValueError(must(short(path, 150), requirement, f"{largest:g}"))
     return math.ldexp(1.0, exponent)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.messages import must, short, shown
+
 # The third byte of a file names the type of its numbers, which are stored big-endian.
 DTYPES: dict[int, np.dtype[Any]] = {
     0x08: np.dtype(">u1"),
@@ -60,45 +62,41 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     array([7, 2, 1], dtype=uint8)
     """
     if not isinstance(path, (str, bytes, os.PathLike)):
-        raise TypeError(f"path is {type(path).__name__}; accepted is a str or os.PathLike")
+        raise TypeError(must("path", "be a str or os.PathLike", shown(path)))
     path = os.fsdecode(path)
     if "\0" in path:
-        raise ValueError("path has a null character; accepted is one without")
+        raise ValueError(must("path", "be a valid file name", shown(path)))
+    name = short(path, 150)
     content = Path(path).read_bytes()
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise ValueError(
-                f"{path} is a damaged gzip file: expected a whole stream, found: {error}."
+                must(name, "be a complete gzip file", f"a damaged one ({short(str(error))})")
             ) from error
 
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in DTYPES:
-        raise ValueError(
-            f"{path} is not an IDX file: expected it to start with 00 00, a type code of 08, 09, "
-            f"0b, 0c, 0d or 0e and the number of dimensions, found "
-            f"{content[:4].hex(' ') or 'an empty file'}."
+        requirement = (
+            "be an IDX file, which starts with 00 00, a type code of 08, 09, 0b, 0c, 0d or 0e and "
+            "the number of dimensions"
         )
+        raise ValueError(must(name, requirement, content[:4].hex(" ") or "an empty file"))
     dtype, n_dims = DTYPES[content[2]], content[3]
     start = 4 + 4 * n_dims
     if len(content) < start:
-        raise ValueError(
-            f"{path} is truncated: expected a header of {start} bytes for {n_dims} dimensions, "
-            f"found {len(content)} bytes."
-        )
+        requirement = f"have a header of {start} bytes for {n_dims} dimensions"
+        raise ValueError(must(name, requirement, f"a truncated file of {len(content)} bytes"))
     shape = tuple(int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4))
     n_bytes = start + math.prod(shape) * dtype.itemsize  # Python's integers do not overflow
     if len(content) != n_bytes:
-        raise ValueError(
-            f"{path} is {'truncated' if len(content) < n_bytes else 'too long'}: expected "
-            f"{n_bytes} bytes for {dtype.newbyteorder('=').name} of shape {shape}, "
-            f"found {len(content)}."
-        )
+        requirement = f"have {n_bytes} bytes for {dtype.newbyteorder('=').name} of shape {shape}"
+        fault = "truncated" if len(content) < n_bytes else "too long"
+        raise ValueError(must(name, requirement, f"{len(content)} ({fault})"))
     try:
         stored = np.ndarray(shape, dtype, buffer=content, offset=start)
     except ValueError as error:  # more dimensions than NumPy has, or 0 times something absurd
-        raise ValueError(
-            f"{path} does not fit a NumPy array: expected a shape NumPy can hold, found {n_dims} "
-            f"dimensions {shape}."
-        ) from error
+        requirement = "have a shape that NumPy supports"
+        got = f"{n_dims} dimensions {short(str(shape))}"
+        raise ValueError(must(name, requirement, got)) from error
     return np.array(stored, dtype.newbyteorder("="), order="C")

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from fastmlp.messages import shown
+from fastmlp.messages import must, shown
 
 if sys.platform != "win32":
     import fcntl
@@ -28,13 +28,13 @@ def file_name(path: Any, argument: str = "path") -> str:
     """Return `path` as a str; TypeError or ValueError if it cannot be the name of a file."""
     name = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(name, str):
-        raise TypeError(f"{argument} is {shown(path)}; accepted is a str or os.PathLike")
+        raise TypeError(must(argument, "be a str or os.PathLike", shown(path)))
     try:
         possible = b"\0" not in (os.fsencode(name) or b"\0")
     except UnicodeEncodeError:
         possible = False
     if not possible:
-        raise ValueError(f"{argument} is {shown(name)}; accepted is the name of a file")
+        raise ValueError(must(argument, "be a valid file name", shown(name)))
     return name
 
 
@@ -46,10 +46,10 @@ def opened(path: Any) -> Iterator[IO[bytes]]:
             yield whole
         return
     try:
-        accepted = isinstance(path.read(0), bytes)
+        readable = isinstance(path.read(0), bytes)
     except Exception:  # no file, closed, or open for writing only
-        accepted = False
-    if not accepted:
+        readable = False
+    if not readable:
         raise _no_file(path, "reading")
     can_seek = getattr(path, "seekable", None)
     yield path if can_seek is not None and can_seek() else io.BytesIO(path.read())
@@ -96,8 +96,8 @@ class _Stream(io.RawIOBase):
 
 
 def _no_file(path: Any, use: str, name: str = "path") -> TypeError:
-    accepted = f"a str, an os.PathLike or a binary file open for {use}"
-    return TypeError(f"{name} is {shown(path)}; accepted is {accepted}")
+    requirement = f"be a str, an os.PathLike or a binary file open for {use}"
+    return TypeError(must(name, requirement, shown(path)))
 
 
 # Writing ------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastmlp import random_sources
-from fastmlp.messages import short
+from fastmlp.messages import must, short
 from fastmlp.serialization import files, npz_format, schema
 
 FORMAT = "fastmlp network"
@@ -32,7 +32,9 @@ def read(path: Any) -> dict[str, Any]:
         try:
             return schema.checked(npz_format.read(file, _of_this_version))
         except NewerFormat as error:
-            raise ValueError(f"{path} {error}") from None
+            requirement = f"have format version {FORMAT_VERSION} or lower"
+            got, advice = f"{error} in {short(str(path), 150)}", "upgrade fastmlp to read it"
+            raise ValueError(must("path", requirement, got, advice)) from None
         except MemoryError:
             raise
         except Exception as error:  # a damaged file raises errors of every kind
@@ -40,18 +42,16 @@ def read(path: Any) -> dict[str, Any]:
 
 
 class NewerFormat(Exception):
-    """A file was written by a later release."""
+    """The version of a file that a later release wrote."""
 
 
 def _of_this_version(state: Any) -> dict[str, Any]:
     """Return the JSON of a file in this release's format, without what says the format."""
     known, version = state.pop("format") == FORMAT, state.pop("format_version")
     if not known or type(version) is not int or version < 1:
-        raise ValueError("it has another format")
+        raise ValueError("it has an unknown format")
     if version > FORMAT_VERSION:
-        raise NewerFormat(
-            f"has format version {version}; this release reads up to {FORMAT_VERSION}"
-        )
+        raise NewerFormat(version)
     return state if version == 3 else _of_version_2(state)
 
 
@@ -79,8 +79,9 @@ def _of_version_2(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def not_a_network(
-    path: Any, reason: Exception | None = None, accepted: str = "a network saved by fastmlp"
+    path: Any, reason: Exception | None = None, wanted: str = "a network saved by fastmlp"
 ) -> ValueError:
-    """Return the refusal of a file that holds something else."""
-    why = f": {short(str(reason), 120)}" if reason and str(reason) else ""
-    return ValueError(f"{short(str(path), 200)} is not {accepted}, which is accepted{why}")
+    """Return the error for a file that holds something else."""
+    text = str(reason or "").rstrip(".")
+    why = f" ({short(text, 120)})" if text else ""
+    return ValueError(must("path", f"be {wanted}", f"{short(str(path), 150)}{why}"))

@@ -17,6 +17,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from fastmlp.messages import must, short
+
 ARRAY = "array in this file"  # a name, where an array has been
 NETWORK = "network"  # the member that is JSON
 MOST_LEVELS = 100  # of dicts and lists in one another
@@ -49,7 +51,8 @@ def _without(arrays: dict[str, Any], value: Any, name: str, level: int) -> Any:
         return {ARRAY: _put(arrays, value, name)}
     if isinstance(value, (dict, list, tuple)):
         if level == MOST_LEVELS:
-            raise ValueError(f"{name[:60]} is nested too deeply; accepted are {MOST_LEVELS} levels")
+            requirement = f"have at most {MOST_LEVELS} levels of lists and dicts"
+            raise ValueError(must(name[:60], requirement, "more"))
         items = value.items() if isinstance(value, dict) else enumerate(value)
         parts = {
             key: part
@@ -60,24 +63,22 @@ def _without(arrays: dict[str, Any], value: Any, name: str, level: int) -> Any:
         if not isinstance(value, dict):
             return list(parts.values())
         if ARRAY in parts or not all(isinstance(key, str) for key in parts):
-            raise TypeError(
-                f"{name[:60]} has a key that is no str, or {ARRAY!r}, which is reserved"
-            )
+            requirement = f"have keys that are str and not {ARRAY!r}, which is reserved"
+            raise TypeError(must(name[:60], requirement, "others"))
         return parts
     if not isinstance(value, (str, int, float, type(None))):
-        raise TypeError(
-            f"{name[:60]} is {type(value).__name__}; "
-            "accepted are numbers, strings, arrays, lists and dicts"
-        )
+        requirement = "be a number, a string, an array, or a list or dict of them"
+        raise TypeError(must(name[:60], requirement, f"a value of type {type(value).__name__}"))
     if isinstance(value, int) and abs(value) >= LARGEST_INT:
-        raise ValueError(f"{name[:60]} is an int of more than 40 digits, which no file can hold")
+        raise ValueError(must(name[:60], "have at most 40 digits", "an int of more"))
     return value
 
 
 def _put(arrays: dict[str, Any], array: np.ndarray, name: str) -> str:
     """Add an array to `arrays`, and return its name there."""
     if array.dtype.kind not in "biufcSU":
-        raise TypeError(f"{name[:60]} is an array of {array.dtype}, which no file can hold")
+        requirement = "be an array of numbers, bools or text"
+        raise TypeError(must(name[:60], requirement, f"one of {short(str(array.dtype))}"))
     key = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:200]
     while key in arrays:  # "a_b" in one dict, and "b" in "a" of it
         key += "_"

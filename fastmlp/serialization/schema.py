@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastmlp import random_sources
-from fastmlp.core.rules import FIRST_MOMENT, RULES, SECOND_MOMENT
+from fastmlp.core.equations.update_rules import FIRST_MOMENT, RULES, SECOND_MOMENT
 from fastmlp.initializers import INITIALIZERS
+from fastmlp.messages import must
 from fastmlp.settings import ARGUMENTS
 from fastmlp.validation import checks
 from fastmlp.validation.forms import (
@@ -49,7 +50,7 @@ def checked(state: Any) -> dict[str, Any]:
     sizes, dtype = found["arguments"]["layers"], np.dtype(found["arguments"]["dtype"])
     shapes = _shapes(sizes)
     optimizer = state["arguments"].get("optimizer", {"name": "sgd"})
-    accepted = {
+    checkers = {
         "class": one_of(ARGUMENTS),
         "arguments": record(_arguments(found["class"], sizes, dtype)),
         "random_state": random_sources.checked_source,
@@ -68,7 +69,7 @@ def checked(state: Any) -> dict[str, Any]:
         "key": KEY,
         "fit": _fit,
     }  # fmt: skip
-    state = record(accepted, may_lack=("feature_names", "fit"))("", state)
+    state = record(checkers, may_lack=("feature_names", "fit"))("", state)
     for name in state.get("fit", {"history": ()})["history"]:
         n_epochs = state["fit"]["epochs_done"]
         list_of(anything, n_epochs)(f"history_.{name}", state["history_"].get(name))
@@ -152,5 +153,7 @@ def _fit(name: str, value: Any) -> dict[str, Any]:
     for each in ("began_at", "random_position"):
         found[each] = random_sources.checked_position(f"{name}.{each}", found[each], kind)
         if found["random_state"] != f"{kind} of {found[each]['bit_generator']}":
-            raise ValueError(f"{name}.{each} is not of a {found['random_state'][:60]}")
+            requirement = f"be of a {found['random_state'][:60]}"
+            got = f"one of {found[each]['bit_generator']}"
+            raise ValueError(must(f"{name}.{each}", requirement, got))
     return found

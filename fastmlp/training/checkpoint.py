@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastmlp.messages import short, shown
+from fastmlp.messages import must, short, shown
 from fastmlp.serialization import model_files
 from fastmlp.settings import ARGUMENTS
 from fastmlp.training.state import State
@@ -37,18 +37,16 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
     """
     model = model_files.read(path)
     if "fit" not in model:
-        raise model_files.not_a_network(path, accepted="a checkpoint of a fit")
+        raise model_files.not_a_network(path, wanted="a checkpoint of a fit")
     fit = model["fit"]
     wanted = {"class": state.class_name} | plain_arguments(state) | same
     found = {"class": model["class"]} | model["arguments"] | {name: fit[name] for name in same}
     for name in wanted:
         relevant = name in RELEVANT or name == "class" or name in same
         if relevant and found.get(name) != wanted[name]:
-            raise ValueError(
-                f"resume is {short(repr(str(path)), 200)} with {name} "
-                f"{shown(found.get(name))}, this fit has {shown(wanted[name])}; accepted is the "
-                "checkpoint of an equal one"
-            )
+            requirement = f"be a checkpoint with this fit's {name}, {shown(wanted[name])}"
+            got = f"{shown(found.get(name))} in {short(repr(str(path)), 100)}"
+            raise ValueError(must("resume", requirement, got))
     return fit | {"model": model}
 
 
@@ -79,7 +77,5 @@ def assign(state: State, began_with: dict[str, Any], arguments: dict[str, Any]) 
             }
         )
     except Exception as error:
-        raise ValueError(
-            f"resume is a checkpoint with a setting of no use ({short(str(error), 120)}); accepted "
-            "is one that fastmlp wrote"
-        ) from None
+        got = f"one with an invalid setting ({short(str(error).rstrip('.'), 120)})"
+        raise ValueError(must("resume", "be a checkpoint written by fastmlp", got)) from None

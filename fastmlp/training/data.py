@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.messages import shown
+from fastmlp.messages import must, shown
 from fastmlp.training import sources
 from fastmlp.training.reading import Reader
 from fastmlp.training.samples import Data, part
 from fastmlp.training.sources import Epoch
 from fastmlp.training.state import State
 from fastmlp.validation import checks, sample_weights
+
+FOR_BATCHES = "if `X` is an iterable of batches"
 
 
 class FitData:
@@ -45,21 +47,22 @@ class FitData:
         Returns the rows of an epoch, in place of what `shuffle` says.
     """
 
+    samples: Data | None = None
+    validation: Data | None = None
+    fraction = 0.0
+    ends = False
+    order: Callable[[], np.ndarray] | None = None
+    _batches: Callable[[], Any] | None = None
+    _class_weight: Any = None
+    _weighted: Data | None = None  # the samples with the weights of classes
+    _rows: np.ndarray | None = None  # those that are trained on; None for all
+
     def __init__(self, state: State, batch_size: Any, shuffle: bool | str, goes_on: bool = False):
         self.batch_size = checks.whole_number("batch_size", batch_size, 1)
         self.shuffle = checks.flag("shuffle", shuffle, "blocks")
         self.starts_anew = state.is_fitted and not (goes_on or state.settings.warm_start)
         # The columns of an earlier frame must match, unless the weights are drawn again.
         self.reader = Reader(state, None if self.starts_anew else state.feature_names)
-        self.samples: Data | None = None
-        self.validation: Data | None = None
-        self.fraction = 0.0
-        self.ends = False
-        self.order: Callable[[], np.ndarray] | None = None
-        self._batches: Callable[[], Iterable[Any]] | None = None
-        self._class_weight: Any = None
-        self._weighted: Data | None = None  # the samples with the weights of classes
-        self._rows: np.ndarray | None = None  # those that are trained on; None for all
 
     def take(
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any, is_checked: bool = False
@@ -76,20 +79,21 @@ class FitData:
                 self.reader.look_at("X", self.samples.X)
             return
         if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or not _is_source(X):
-            raise TypeError(
-                f"y is missing, and X is {type(X).__name__}; accepted are X and y, "
-                "or an iterable of (X, y) batches"
-            )
-        if sample_weight is not None or isinstance(class_weight, str):
+            requirement = "be an iterable of (X, y) batches if `y` is None"
+            raise TypeError(must("X", requirement, type(X).__name__))
+        if sample_weight is not None:
+            advice = "pass the weights as the third element of each batch"
             raise ValueError(
-                "X is an iterable of batches; accepted are weights as the third of each batch, "
-                "and a class_weight that is not 'balanced'"
+                must("sample_weight", f"be None {FOR_BATCHES}", shown(sample_weight), advice)
             )
+        if isinstance(class_weight, str):
+            requirement = f"be None, a dict or one weight for each class {FOR_BATCHES}"
+            raise ValueError(must("class_weight", requirement, shown(class_weight)))
         self.ends = isinstance(X, Iterator)
         self._batches = X if callable(X) else lambda: X
 
     def _batch_to_train_on(self, batch: Any) -> Data:
-        data = self.reader.batch("a batch of X", batch, to_train_on=True)
+        data = self.reader.batch("X[i]", batch, to_train_on=True)
         return self._weighted_by_class(data, require_positive=False)
 
     def _weighted_by_class(
@@ -108,20 +112,19 @@ class FitData:
         """Check what is to be scored."""
         self.fraction = checks.from_zero_below_one("validation_fraction", fraction)
         if pair is not None and self.fraction > 0:
-            raise ValueError("validation_data and validation_fraction are given; accepted is one")
+            requirement = "be 0 if `validation_data` is given"
+            raise ValueError(must("validation_fraction", requirement, f"{self.fraction}"))
         if pair is not None:
             self.validation = self.reader.batch("validation_data", pair)
         if self.fraction > 0:
             if self.samples is None:
-                raise ValueError(
-                    "validation_fraction is for arrays; accepted beside batches is validation_data"
-                )
+                got, advice = f"{self.fraction}", "use `validation_data`"
+                raise ValueError(must("validation_fraction", f"be 0 {FOR_BATCHES}", got, advice))
             n = len(self.samples.X)
             if not 0 < round(self.fraction * n) < n:
-                raise ValueError(
-                    f"validation_fraction is {self.fraction}, of {n} samples; "
-                    "accepted is one that leaves some to train on and some to score"
-                )
+                requirement = "leave samples to train on and samples to score"
+                got = f"{self.fraction} of {n} samples"
+                raise ValueError(must("validation_fraction", requirement, got))
 
     @property
     def validates(self) -> bool:
@@ -145,7 +148,7 @@ class FitData:
             self.validation = part(self.samples, np.sort(drawn[:n]))
             self._rows = np.sort(drawn[n:])
             weights = self.validation.targets.weights
-            sample_weights.check_positive("sample_weight", weights, " that are held out")
+            sample_weights.check_positive("sample_weight", weights, " that is held out")
         self._weighted = self._weighted_by_class(self.samples, self._rows)
 
     def epoch(self, source: Any) -> Epoch:
@@ -159,9 +162,8 @@ class FitData:
         assert self._batches is not None
         batches = self._batches()
         if not isinstance(batches, Iterable):
-            raise TypeError(
-                f"X returned {shown(batches)}; accepted is an iterator over (X, y) batches"
-            )
+            requirement = "return an iterator over (X, y) batches"
+            raise TypeError(must("X", requirement, shown(batches)))
         network = self.reader.state.network
         row_bytes = network.sizes[0] * network.dtype.itemsize
         return sources.epoch_of_batches(

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.gather import SparseRows
-from fastmlp.core.losses import Targets
-from fastmlp.messages import shown
+from fastmlp.core.equations.losses import Targets
+from fastmlp.core.inputs.gather import SparseRows
+from fastmlp.messages import must, shown
 from fastmlp.training.samples import Data, first_not_finite
 from fastmlp.training.state import State
 from fastmlp.validation import checks, sample_weights, targets
@@ -31,10 +31,11 @@ class Reader:
     def rows(self, name: str, X: Any) -> np.ndarray | SparseRows:
         """Return X, of which a frame must have the columns of the one before."""
         network = self.state.network
-        self.check_names(name, names_of(X))
+        if self.feature_names is not None:
+            self.check_names(name, names_of(X))
         rows = checks.feature_rows(name, X, network.sizes[0], network.dtype)
         if isinstance(rows, SparseRows) and network.scaling[: network.sizes[0]].any():
-            raise ValueError(f"{name} is sparse, which an input_shift other than 0 would fill")
+            raise ValueError(must(name, "be dense if `input_shift` is not 0", "a sparse matrix"))
         return rows
 
     def check_names(self, name: str, names: list[str] | None) -> None:
@@ -43,10 +44,9 @@ class Reader:
         if names is None or known is None or names == known or len(names) != len(known):
             return
         k = next(k for k, pair in enumerate(zip(names, known, strict=True)) if len(set(pair)) > 1)
-        raise ValueError(
-            f"{name} has the column {shown(names[k])} at position {k}, where the network was "
-            f"fitted on {shown(known[k])}; accepted are the same columns in the same order"
-        )
+        requirement = "have the columns that the network was fitted on, in the same order"
+        got = f"{shown(names[k])} in place of {shown(known[k])} at position {k}"
+        raise ValueError(must(name, requirement, got))
 
     def targets(self, name: str, y: Any, n_samples: int) -> Targets:
         """Return y."""
@@ -72,7 +72,7 @@ class Reader:
         """
         rows = self.rows(X_name, X)
         if to_train_on and isinstance(rows, SparseRows) and self.state.settings.input_noise > 0:
-            raise ValueError(f"{X_name} is sparse, which an input_noise other than 0 would fill")
+            raise sparse_with_noise(X_name)
         if self.feature_names is None:
             self.feature_names = names_of(X)
         found = self.targets(y_name, y, len(rows))
@@ -83,13 +83,13 @@ class Reader:
 
     def batch(self, name: str, batch: Any, to_train_on: bool = False) -> Data:
         """Return the samples of a tuple (X, y) or (X, y, sample_weight), all of them finite."""
-        accepted = "a tuple (X, y) or (X, y, sample_weight)"
+        wanted = "a tuple (X, y) or (X, y, sample_weight)"
         try:
-            X, y, *weight = checks.listed(name, batch, accepted)
+            X, y, *weight = checks.listed(name, batch, wanted)
             if len(weight) > 1:
                 raise ValueError
         except (TypeError, ValueError):
-            raise TypeError(f"{name} is {shown(batch)}; accepted is {accepted}") from None
+            raise TypeError(must(name, f"be {wanted}", shown(batch))) from None
         data = self.samples(
             f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None,
             to_train_on, not to_train_on, f"{name}[2]",
@@ -102,6 +102,11 @@ class Reader:
         row = first_not_finite(self.state.network, X)
         if row is not None:
             raise checks.not_finite(name, row, self.state.network.dtype)
+
+
+def sparse_with_noise(name: str) -> ValueError:
+    """Return the error for a sparse X that noise would make dense."""
+    return ValueError(must(name, "be dense if `input_noise` is not 0", "a sparse matrix"))
 
 
 def names_of(X: Any) -> list[str] | None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.gather import SparseRows
+from fastmlp.core.inputs.gather import SparseRows
+from fastmlp.messages import must
 from fastmlp.training.samples import Data, copied, joined, part
 
 BLOCK_BYTES = 2**26  # of rows that are shuffled together, where not all of X is
@@ -104,7 +105,7 @@ def epoch_of_batches(
     if n_waiting > 0:
         yield _in_order(joined(waiting), shuffle, source)
     elif not waiting:
-        raise ValueError("X has no batches in this epoch; accepted are one or more, every epoch")
+        raise ValueError(must("X", "have at least one batch in every epoch", "none"))
 
 
 def _in_order(data: Data, shuffle: bool, source: Any) -> tuple[Data, np.ndarray]:

@@ -1,7 +1,7 @@
 """What users pass, checked and brought into the form that the kernels take (floor 4).
 
-Every refusal is one sentence that names the argument, what was given and what is accepted, and
-comes before anything is changed.
+Every error message is one sentence made by `messages.must`, and is raised before anything is
+changed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.gather import KEPT, SparseRows
-from fastmlp.messages import raised, short, shown
+from fastmlp.core.inputs.gather import KEPT, SparseRows
+from fastmlp.messages import must, raised, short, shown
 from fastmlp.validation import real_numbers
 
 MOST_THREADS = 1024  # each is a thread of the system
@@ -32,17 +32,17 @@ Checker = Callable[[str, Any], Any]
 
 def whole_number(name: str, value: Any, least: int, most: int = LARGEST_INT) -> int:
     """Return `value` as an int from `least` to `most`; TypeError or ValueError otherwise."""
-    accepted = f"an int of at least {least}"
+    requirement = f"be an int of at least {least}"
     try:
         if isinstance(value, NOT_ONE):
             raise TypeError
         number = operator.index(value)
     except Exception:
-        raise TypeError(f"{name} is {shown(value)}; accepted is {accepted}") from None
+        raise TypeError(must(name, requirement, shown(value))) from None
     if number > most:
-        accepted = f"an int from {least} to {most}"
+        requirement = f"be an int from {least} to {most}"
     if not least <= number <= most:
-        raise ValueError(f"{name} is {shown(number)}; accepted is {accepted}")
+        raise ValueError(must(name, requirement, shown(number)))
     return number
 
 
@@ -52,19 +52,20 @@ def thread_count(value: Any) -> int:
 
 
 def flag(name: str, value: Any, *names: str) -> Any:
-    """Return `value` as a bool, of which ints are ones too, or as one of the names."""
+    """Return `value` as a bool, also where it is an int, or as one of the names."""
     if isinstance(value, str) and value in names:
         return value
     if not isinstance(value, (int, np.bool_)):
         *others, last = map(repr, (True, False, *names))
         raise (ValueError if isinstance(value, str) else TypeError)(
-            f"{name} is {shown(value)}; accepted are {', '.join(others)} and {last}"
+            must(name, f"be {', '.join(others)} or {last}", shown(value))
         )
     return bool(value)
 
 
-def _number_that(is_accepted: Callable[[float], bool], accepted: str) -> Checker:
-    """Return a checker of real numbers; bools and durations are none."""
+def _number_that(is_valid: Callable[[float], bool], requirement: str) -> Checker:
+    """Return a checker of real numbers, which bools and durations are not."""
+    of_type = f"be a number that is {requirement}"
 
     def checker(name: str, value: Any) -> float:
         try:
@@ -72,21 +73,21 @@ def _number_that(is_accepted: Callable[[float], bool], accepted: str) -> Checker
                 raise TypeError
             number = float(value)
         except OverflowError:
-            raise ValueError(f"{name} is {shown(value)}; accepted is {accepted}") from None
+            raise ValueError(must(name, f"be {requirement}", shown(value))) from None
         except Exception:
-            raise TypeError(f"{name} is {shown(value)}; accepted is {accepted}") from None
-        if not is_accepted(number):
-            raise ValueError(f"{name} is {number}; accepted is {accepted}")
+            raise TypeError(must(name, of_type, shown(value))) from None
+        if not is_valid(number):
+            raise ValueError(must(name, f"be {requirement}", str(number)))
         return number
 
-    checker.__doc__ = f"Return `value` as {accepted}; TypeError or ValueError otherwise."
+    checker.__doc__ = f"Return `value` as a float that is {requirement}, or raise an error."
     return checker
 
 
-real_number = _number_that(lambda x: 0 <= x < np.inf, "a finite number of at least 0")
-above_zero = _number_that(lambda x: 0 < x < np.inf, "a finite number above 0")
-from_zero_below_one = _number_that(lambda x: 0 <= x < 1, "a number of at least 0 and below 1")
-between_zero_and_one = _number_that(lambda x: 0 < x < 1, "a number above 0 and below 1")
+real_number = _number_that(lambda x: 0 <= x < np.inf, "finite and at least 0")
+above_zero = _number_that(lambda x: 0 < x < np.inf, "finite and above 0")
+from_zero_below_one = _number_that(lambda x: 0 <= x < 1, "at least 0 and below 1")
+between_zero_and_one = _number_that(lambda x: 0 < x < 1, "above 0 and below 1")
 
 
 def is_list(value: Any) -> bool:
@@ -97,17 +98,15 @@ def is_list(value: Any) -> bool:
     )
 
 
-def listed(name: str, value: Any, accepted: str) -> list[Any]:
+def listed(name: str, value: Any, wanted: str) -> list[Any]:
     """Return the items of `value`; TypeError where it has none in an order."""
     if is_list(value):
         try:
             return list(value)
         except Exception as error:
-            raise TypeError(
-                f"{name} is {shown(value)}, which cannot be read ({raised(error)}); "
-                f"accepted is {accepted}"
-            ) from error
-    raise TypeError(f"{name} is {shown(value)}; accepted is {accepted}")
+            got = f"{shown(value)}, which cannot be read ({raised(error)})"
+            raise TypeError(must(name, f"be {wanted}", got)) from error
+    raise TypeError(must(name, f"be {wanted}", shown(value)))
 
 
 def for_each(name: str, value: Any, n: int, check: Checker) -> list[Any]:
@@ -116,7 +115,7 @@ def for_each(name: str, value: Any, n: int, check: Checker) -> list[Any]:
         return [check(name, value)] * n
     values = listed(name, value, f"one value or a list of {n}")
     if len(values) != n:
-        raise ValueError(f"{name} has {len(values)} values; accepted are one and {n}")
+        raise ValueError(must(name, f"be one value or a list of {n}", f"a list of {len(values)}"))
     return [check(f"{name}[{l}]", each) for l, each in enumerate(values)]
 
 
@@ -130,22 +129,20 @@ def scaling(shift: Any, scale: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
         array = array_of(name, value)
         if array.shape not in ((), (n_in,)):
             raise ValueError(
-                f"{name} has the shape {array.shape}; accepted are a number and ({n_in},)"
+                must(name, f"be a number or have shape ({n_in},)", f"shape {array.shape}")
             )
         with np.errstate(all="ignore"):
             row[:] = array
         if not np.isfinite(row).all():
-            raise ValueError(
-                f"{name} has NaN or infinity (as {dtype}); accepted are finite numbers"
-            )
+            raise ValueError(must(name, "be finite", f"NaN or infinity (as {dtype})"))
     return both.reshape(-1) if (both != [[0], [1]]).any() else None
 
 
-def choice(name: str, value: Any, accepted: Iterable[str]) -> str:
-    """Return `value` if it is one of the accepted names; ValueError otherwise."""
-    names = sorted(accepted)
+def choice(name: str, value: Any, known: Iterable[str]) -> str:
+    """Return `value` if it is one of the names; ValueError otherwise."""
+    names = sorted(known)
     if not isinstance(value, str) or value not in names:
-        raise ValueError(f"{name} is {shown(value)}; accepted are {', '.join(map(repr, names))}")
+        raise ValueError(must(name, f"be one of {', '.join(map(repr, names))}", shown(value)))
     return value
 
 
@@ -155,14 +152,13 @@ def layer_sizes(layers: Any) -> list[int]:
     sizes = [whole_number(f"layers[{l}]", size, 1, LARGEST_LAYER) for l, size in enumerate(layers)]
     if len(sizes) < 2:
         raise ValueError(
-            f"layers is {sizes}; accepted are two or more sizes, from the input's to the output's"
+            must("layers", "have two or more sizes, those of input and output included", f"{sizes}")
         )
     n_weights = sum(n_in * n_out for n_in, n_out in itertools.pairwise(sizes))
     if n_weights > MOST_WEIGHTS:
-        raise ValueError(
-            f"layers is {shown(sizes)}, which makes {n_weights:.1e} weights; "
-            f"accepted are up to {MOST_WEIGHTS:.1e}, as many as a process can address"
-        )
+        requirement = f"have at most {MOST_WEIGHTS:.1e} weights, which a process can address"
+        got = f"{n_weights:.1e} weights for the sizes {shown(sizes)}"
+        raise ValueError(must("layers", requirement, got))
     return sizes
 
 
@@ -173,29 +169,37 @@ def float_type(dtype: Any) -> np.dtype:
             raise TypeError
         found = np.dtype(dtype)
     except Exception:
-        raise TypeError(f"dtype is {shown(dtype)}; accepted are float32 and float64") from None
+        raise TypeError(must("dtype", "be float32 or float64", shown(dtype))) from None
     if found not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {short(str(found))}; accepted are float32 and float64")
+        raise ValueError(must("dtype", "be float32 or float64", short(str(found))))
     return found
 
 
-def array_of(name: str, values: Any) -> np.ndarray:
+def array_of(name: str, values: Any, is_of_classes: bool = False) -> np.ndarray:
     """Return `values` as an array of real numbers, the data of a masked array with no mask set.
+
+    Parameters
+    ----------
+    name : str
+        The argument, for messages.
+    values : array-like
+    is_of_classes : bool, default False
+        Whether they may be classes: a message about text then says how to encode names.
 
     Raises
     ------
     ValueError
         For rows of different lengths, and for masked values.
     TypeError
-        For anything that is no real number, see `real_numbers`: the first such value is named.
+        For values that are not real numbers, see `real_numbers`: the message shows the first.
     """
     if type(values) is np.ndarray and values.dtype.kind in real_numbers.KINDS:
         return values
     hidden = real_numbers.n_masked(values)
     if hidden > 0:
+        got = f"{hidden} masked value{'s' * (hidden > 1)}"
         raise ValueError(
-            f"{name} has {hidden} masked value{'s' * (hidden > 1)}; accepted are arrays without "
-            "any: fill masked values or drop their rows"
+            must(name, "have no masked values", got, "fill masked values or drop their rows")
         )
     try:
         array = np.asarray(values)
@@ -203,19 +207,20 @@ def array_of(name: str, values: Any) -> np.ndarray:
         if isinstance(error, MemoryError):
             raise
         if isinstance(error, ValueError) and "inhomogeneous" in str(error):
-            raise ValueError(
-                f"{name} has rows of different lengths; accepted are equal ones"
-            ) from None
-        raise TypeError(
-            f"{name} is {type(values).__name__}, of which NumPy makes no array ({raised(error)}); "
-            "accepted are arrays and lists of real numbers"
-        ) from error
+            raise ragged(name) from None
+        got = f"{type(values).__name__}, which NumPy cannot convert ({raised(error)})"
+        raise TypeError(must(name, real_numbers.ARRAY, got)) from error
     if array.dtype.kind == "O" and real_numbers.are_real(array):
         with contextlib.suppress(Exception):  # an int too long for float64, a signalling NaN
             array = array.astype(np.float64)
     if array.dtype.kind not in real_numbers.KINDS:
-        raise real_numbers.refusal(name, values, array)
+        raise real_numbers.refusal(name, values, array, is_of_classes)
     return array
+
+
+def ragged(name: str) -> ValueError:
+    """Return the error for rows that do not make an array."""
+    return ValueError(must(name, "have rows of equal length", "rows of different lengths"))
 
 
 def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | SparseRows:
@@ -226,17 +231,10 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
     `finite_rows` does, and the kernels do while they read.
     """
     array = X if hasattr(X, "tocsr") else array_of(name, X)
-    if len(array.shape) != 2:
-        raise ValueError(
-            f"{name} has {len(array.shape)} dimension(s); "
-            f"accepted is a shape of (n_samples, {n_in})"
-        )
-    if array.shape[1] != n_in:
-        raise ValueError(
-            f"{name} has {array.shape[1]} features; the network's input layer takes {n_in}"
-        )
+    if len(array.shape) != 2 or array.shape[1] != n_in:
+        raise ValueError(must(name, f"have shape (n_samples, {n_in})", f"{array.shape}"))
     if array.shape[0] == 0:
-        raise ValueError(f"{name} is empty; accepted are one or more samples")
+        raise ValueError(must(name, "have at least one sample", f"shape {array.shape}"))
     if not isinstance(array, np.ndarray):
         return sparse_rows(name, array.tocsr(), dtype)
     return readable(array, array.dtype if array.dtype in KEPT else dtype)
@@ -245,17 +243,18 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
 def sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
     """Return a matrix of scipy.sparse's CSR format for the kernels, its numbers as `dtype`."""
     if matrix.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} is sparse of {matrix.dtype}; accepted are matrices of real numbers"
-        )
+        raise TypeError(must(name, "be a sparse matrix of real numbers", f"one of {matrix.dtype}"))
     starts, inputs = np.asarray(matrix.indptr), np.asarray(matrix.indices)
     n_rows, n_in = matrix.shape
     ordered = len(starts) == n_rows + 1 and starts[0] == 0 and (starts[:-1] <= starts[1:]).all()
     if not ordered or starts[-1] > min(len(inputs), len(matrix.data)):
-        raise ValueError(f"{name} is sparse with rows that overlap or end behind its numbers")
+        raise ValueError(
+            must(name, "be a valid sparse matrix", "rows that overlap or end after its values")
+        )
     named = inputs[: starts[-1]]
     if len(named) > 0 and (named.min() < 0 or named.max() >= n_in):
-        raise ValueError(f"{name} is sparse with features outside 0 to {n_in - 1}")
+        wrong = named.min() if named.min() < 0 else named.max()
+        raise ValueError(must(name, f"have column indices from 0 to {n_in - 1}", f"{wrong}"))
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
@@ -302,21 +301,17 @@ def finite_rows(name: str, X: np.ndarray | SparseRows) -> None:
 
 
 def not_finite(name: str, row: int, dtype: np.dtype) -> ValueError:
-    """Return the refusal of a row that holds NaN or infinity."""
-    return ValueError(
-        f"{name} has NaN or infinity in row {row} (as {dtype}); accepted are finite numbers"
-    )
+    """Return the error for a row that holds NaN or infinity."""
+    return ValueError(must(name, "be finite", f"NaN or infinity in row {row} (as {dtype})"))
 
 
 def parameter_values(name: str, values: Any, view: np.ndarray) -> np.ndarray:
     """Return a copy of `values` to write into a layer's weights or biases."""
     array = array_of(name, values)
     if array.shape != view.shape:
-        raise ValueError(f"{name} has the shape {array.shape}; accepted is {view.shape}")
+        raise ValueError(must(name, f"have shape {view.shape}", f"{array.shape}"))
     with np.errstate(all="ignore"):  # as wherever NumPy writes into a narrower type
         copy = array.astype(view.dtype)
     if not np.isfinite(copy).all():
-        raise ValueError(
-            f"{name} has NaN or infinity (as {copy.dtype}); accepted are finite numbers"
-        )
+        raise ValueError(must(name, "be finite", f"NaN or infinity (as {copy.dtype})"))
     return copy

@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.messages import must, short, shown
 from fastmlp.validation.checks import Checker, choice
+
+FILE = "file"  # the name of the whole in messages
 
 
 def anything(name: str, value: Any) -> Any:
@@ -25,11 +28,11 @@ def whole(least: int, most: int) -> Checker:
     """Return a checker of ints from `least` to `most`."""
 
     def checker(name: str, value: Any) -> int:
-        accepted = f"accepted is an int from {least} to {most}"
+        requirement = f"be an int from {least} to {most}"
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{name} is {type(value).__name__}; {accepted}")
+            raise TypeError(must(name, requirement, _type(value)))
         if not least <= value <= most:
-            raise ValueError(f"{name} is {value}; {accepted}")
+            raise ValueError(must(name, requirement, shown(value)))
         return int(value)
 
     return checker
@@ -38,7 +41,7 @@ def whole(least: int, most: int) -> Checker:
 def number(name: str, value: Any) -> Any:
     """Return a real number, which may be NaN or infinity."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} is {type(value).__name__}; accepted is a number")
+        raise TypeError(must(name, "be a number", _type(value)))
     return value
 
 
@@ -47,7 +50,7 @@ def between(least: float, most: float) -> Checker:
 
     def checker(name: str, value: Any) -> float:
         if not least <= number(name, value) <= most:
-            raise ValueError(f"{name} is {value}; accepted is a number from {least} to {most}")
+            raise ValueError(must(name, f"be between {least} and {most}", shown(value)))
         return float(value)
 
     return checker
@@ -56,14 +59,14 @@ def between(least: float, most: float) -> Checker:
 def boolean(name: str, value: Any) -> bool:
     """Return a bool."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} is {type(value).__name__}; accepted are True and False")
+        raise TypeError(must(name, "be True or False", _type(value)))
     return bool(value)
 
 
 def text(name: str, value: Any) -> str:
     """Return a str."""
     if not isinstance(value, str):
-        raise TypeError(f"{name} is {type(value).__name__}; accepted is a str")
+        raise TypeError(must(name, "be a str", _type(value)))
     return value
 
 
@@ -82,9 +85,9 @@ def list_of(check: Checker, n: int | None = None) -> Checker:
 
     def checker(name: str, value: Any) -> list[Any]:
         if not isinstance(value, (list, tuple)):
-            raise TypeError(f"{name} is {type(value).__name__}; accepted is a list")
+            raise TypeError(must(name, "be a list", _type(value)))
         if n is not None and len(value) != n:
-            raise ValueError(f"{name} has {len(value)} elements; accepted are {n}")
+            raise ValueError(must(name, f"have length {n}", f"{len(value)}"))
         try:
             return [check(name, element) for element in value]
         except (TypeError, ValueError):  # names of all elements would take longer than the checks
@@ -113,40 +116,45 @@ def dict_of(check: Checker) -> Checker:
 
     def checker(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise TypeError(f"{name or 'the file'} is {type(value).__name__}; accepted is a dict")
-        return {
-            text(f"a key of {name}", key): check(_inside(name, key), value[key]) for key in value
-        }
+            raise TypeError(must(name or FILE, "be a dict", _type(value)))
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(must(name or FILE, "have keys of type str", _type(key)))
+        return {key: check(_inside(name, key), value[key]) for key in value}
 
     return checker
+
+
+def _type(value: Any) -> str:
+    """Return the type alone: a value from a file may take long to show."""
+    return f"a value of type {type(value).__name__}"
 
 
 def _inside(name: str, key: str) -> str:
     return f"{name}.{key}" if name else key
 
 
-def fields(accepted: Mapping[str, Checker]) -> Checker:
+def fields(checkers: Mapping[str, Checker]) -> Checker:
     """Return a checker of some fields of a dict; it may have others, which are left out."""
 
     def checker(name: str, value: Any) -> dict[str, Any]:
-        missing = set(accepted) - set(dict_of(anything)(name, value))
+        missing = set(checkers) - set(dict_of(anything)(name, value))
         if missing:
-            raise ValueError(f"{name or 'the file'} has no {min(missing)!r}")
-        return {key: check(_inside(name, key), value[key]) for key, check in accepted.items()}
+            raise ValueError(must(name or FILE, f"have the key {min(missing)!r}", "none of it"))
+        return {key: check(_inside(name, key), value[key]) for key, check in checkers.items()}
 
     return checker
 
 
-def record(accepted: Mapping[str, Checker], may_lack: Collection[str] = ()) -> Checker:
+def record(checkers: Mapping[str, Checker], may_lack: Collection[str] = ()) -> Checker:
     """Return a checker of dicts that have these fields and no others."""
 
     def checker(name: str, value: Any) -> dict[str, Any]:
-        others = set(dict_of(anything)(name, value)) - set(accepted)
+        others = set(dict_of(anything)(name, value)) - set(checkers)
         if others:
-            raise ValueError(
-                f"{name or 'the file'} has {min(others)!r}; accepted are {', '.join(accepted)}"
-            )
-        expected = {key: accepted[key] for key in accepted if key in value or key not in may_lack}
+            requirement = f"have only the keys {short(', '.join(checkers), 200)}"
+            raise ValueError(must(name or FILE, requirement, shown(min(others))))
+        expected = {key: checkers[key] for key in checkers if key in value or key not in may_lack}
         return fields(expected)(name, value)
 
     return checker
@@ -157,16 +165,14 @@ def array(shape: tuple[int, ...], dtype: np.dtype, least: float = -math.inf) -> 
 
     def checker(name: str, value: Any) -> np.ndarray:
         if not isinstance(value, np.ndarray):
-            raise TypeError(f"{name} is {type(value).__name__}; accepted is an array")
+            raise TypeError(must(name, "be an array", _type(value)))
         if value.shape != shape or value.dtype != dtype:
-            raise ValueError(
-                f"{name} is {value.dtype} of shape {value.shape}; "
-                f"accepted is {dtype} of shape {shape}"
-            )
+            got = f"{value.dtype} of shape {value.shape}"
+            raise ValueError(must(name, f"be {dtype} of shape {shape}", got))
         if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise ValueError(f"{name} has NaN or infinity; accepted are finite numbers")
+            raise ValueError(must(name, "be finite", "NaN or infinity"))
         if value.size and value.min() < least:
-            raise ValueError(f"{name} is below {least} somewhere; accepted is at least {least}")
+            raise ValueError(must(name, f"be at least {least}", f"{value.min()}"))
         return value
 
     return checker

@@ -1,7 +1,8 @@
-"""What in an array is no real number, and how to say so (floor 4).
+"""Which values of an array are not real numbers, and the error that shows the first (floor 4).
 
-Real numbers are Python's and NumPy's ints, floats and bools, `decimal.Decimal` and
-`fractions.Fraction`. Text is none, even if it spells one, and None and ``pandas.NA`` are missing.
+Real numbers are the ints, floats and bools of Python and NumPy, `decimal.Decimal` and
+`fractions.Fraction`. Text is not, even if it spells a number; None and ``pandas.NA`` are missing
+values.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.messages import shown
+from fastmlp.messages import must, shown
 
 REAL = (numbers.Real, np.bool_)
 NOT_REAL = np.timedelta64  # which NumPy counts among its ints
 KINDS = "biuf"  # of NumPy's dtypes
+ARRAY = "be an array or a list of real numbers"
+ENCODE = "encode class names as integers with classes, y = numpy.unique(y, return_inverse=True)"
 
 
 def is_real(kind: type) -> bool:
@@ -35,8 +38,8 @@ def are_real(objects: np.ndarray) -> bool:
 def n_masked(values: Any) -> int:
     """Return how many values are masked in a masked array, or in a list that holds some.
 
-    `numpy.asarray` would take what lies below the mask. Lists within a list are not looked at: of
-    all their numbers the types would be asked for, and NumPy makes NaN of a masked one.
+    `numpy.asarray` would take the values below the mask. Lists within a list are not searched: that
+    would look at the type of each of their numbers, and NumPy converts a masked one to NaN.
     """
     if isinstance(values, np.ma.MaskedArray):
         return 0 if values.dtype.names else int(np.ma.count_masked(values))
@@ -47,55 +50,48 @@ def n_masked(values: Any) -> int:
     return sum(map(n_masked, values))
 
 
-class NotReal(TypeError):
-    """A value that is no real number; `found` says which, and `is_text` whether it is text."""
+def refusal(name: str, values: Any, array: np.ndarray, is_of_classes: bool = False) -> TypeError:
+    """Return the error for `values`, whose `array` is not one of real numbers.
 
-    def __init__(self, found: str, advice: str, is_text: bool):
-        super().__init__(f"{found}; accepted are real numbers{advice}")
-        self.found, self.is_text = found, is_text
-
-
-def refusal(name: str, values: Any, array: np.ndarray) -> TypeError:
-    """Return the refusal of `values`, whose `array` is not one of real numbers.
-
-    It names the first value that is none: column by column, as users go through a table.
+    It shows the first value that is not: column by column, as users go through a table. If the
+    values may be classes and that one is text, it says how to encode names.
     """
     items = array
-    if array.dtype.kind in "US":  # NumPy has made text of the numbers beside it, too
+    if array.dtype.kind in "US":  # NumPy has converted the numbers beside it to text, too
         items = np.asarray(values, object)
     if items.ndim == 0:
         value = items.item() if items.dtype.kind in "OUS" else items[()]
-        return TypeError(f"{name} is {shown(value)}; accepted are arrays and lists of real numbers")
+        return TypeError(must(name, ARRAY, shown(value)))
     for at, value in enumerate(items.T.ravel()):
         fault = _fault(value)
         if fault is not None:
             kind, advice = fault
             index = np.unravel_index(at, items.shape[::-1])[::-1]
             place = _place([int(i) for i in index], _columns(values, items))
-            return NotReal(f"{name} has the {kind} {shown(value)} {place}", advice, kind == "text")
-    return TypeError(
-        f"{name} is {type(values).__name__} of {shown(array.dtype)}; "
-        "accepted are arrays and lists of real numbers"
-    )
+            got = f"the {kind} {shown(value)} {place}"
+            if is_of_classes and kind == "text":
+                return TypeError(must(name, "contain only integers", got, ENCODE))
+            return TypeError(must(name, "contain only real numbers", got, advice))
+    return TypeError(must(name, ARRAY, f"{type(values).__name__} of {shown(array.dtype)}"))
 
 
 def _fault(value: Any) -> tuple[str, str] | None:
-    """Return what a value is that is no real number, and what to do about it."""
+    """Return what kind of value this is, if it is not a real number, and what to do about it."""
     if is_real(type(value)):
         try:
             float(value)
         except OverflowError:
-            return "value", " that float64 can hold"
-        except Exception:  # a signalling NaN of Decimal, a class of the user's
+            return "value", "float64 cannot represent it"
+        except Exception:  # a signalling NaN of Decimal, a user's class
             return "value", ""
         return None
     if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas is not imported
-        return "missing value", ": fill missing values or drop their rows"
+        return "missing value", "fill missing values or drop their rows"
     if isinstance(value, (str, bytes)):
-        return "text", ": code text as numbers, such as a column of 0 and 1 for each category"
+        return "text", "encode text as numbers, for example one-hot"
     dates = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
     if isinstance(value, dates):
-        return "value", ": turn dates and durations into numbers, such as days"
+        return "value", "convert dates and durations to numbers, for example days"
     return "value", ""
 
 

@@ -1,4 +1,4 @@
-"""What each sample counts: weights of samples, times those of their classes (floor 4)."""
+"""Sample weights, and the class weights that they are multiplied by (floor 4)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.losses import LOGISTIC, SOFTMAX, Loss, Targets
-from fastmlp.messages import shown
+from fastmlp.core.equations.losses import LOGISTIC, SOFTMAX, Loss, Targets
+from fastmlp.messages import must, shown
 from fastmlp.validation import checks
 
 
@@ -93,10 +93,9 @@ def _times_class_weights(
 ) -> Targets:
     counted = slice(None) if rows is None else rows
     if loss.kind != SOFTMAX and (loss.kind, n_out) != (LOGISTIC, 1):
-        raise ValueError(
-            "class_weight is given; accepted is one for the softmax loss, and for the logistic "
-            "loss with one output; sample_weight works for every loss"
-        )
+        requirement = "be None unless the loss is softmax, or logistic with one output"
+        got = f"{shown(class_weight)} for another loss"
+        raise ValueError(must("class_weight", requirement, got, "use sample_weight instead"))
     if len(targets.labels) > 0:
         labels = targets.labels
         counts = np.bincount(labels[counted], minlength=n_out).astype(np.float64)
@@ -118,18 +117,18 @@ def _times_class_weights(
 def _weights(name: str, values: Any, n: int) -> np.ndarray:
     array = checks.array_of(name, values)
     if array.shape != (n,):
-        raise ValueError(f"{name} has the shape {array.shape}; accepted is ({n},)")
+        raise ValueError(must(name, f"have shape ({n},)", f"{array.shape}"))
     array = array.astype(np.float64)
     if not (np.isfinite(array) & (array >= 0)).all():
         wrong = array[~(np.isfinite(array) & (array >= 0))][0]
-        raise ValueError(f"{name} has {wrong}; accepted are finite numbers of at least 0")
+        raise ValueError(must(name, "be finite and at least 0", f"{wrong}"))
     return array
 
 
 def check_positive(name: str, weights: np.ndarray, which: str) -> None:
     """Raise ValueError where all of the weights are 0."""
     if len(weights) > 0 and not weights.any():
-        raise ValueError(f"{name} is 0 for all samples{which}; accepted is one above 0")
+        raise ValueError(must(name, f"be above 0 for at least one sample{which}", "only zeros"))
 
 
 def _check_sum(name: str, weights: np.ndarray, require_positive: bool, which: str = "") -> None:
@@ -139,7 +138,7 @@ def _check_sum(name: str, weights: np.ndarray, require_positive: bool, which: st
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not np.isfinite(total):
-        raise ValueError(f"{name} has an infinite sum; accepted are smaller numbers")
+        raise ValueError(must(name, "have a finite sum", f"{total}"))
 
 
 def _of_classes(class_weight: Any, counts: np.ndarray) -> np.ndarray:
@@ -147,20 +146,18 @@ def _of_classes(class_weight: Any, counts: np.ndarray) -> np.ndarray:
     n_classes = len(counts)
     if isinstance(class_weight, str):
         if class_weight != "balanced":
-            raise ValueError(
-                f"class_weight is {shown(class_weight)}; accepted are 'balanced', a dict, and one "
-                "weight for each class"
-            )
+            requirement = "be 'balanced', a dict or one weight for each class"
+            raise ValueError(must("class_weight", requirement, shown(class_weight)))
         shared = np.count_nonzero(counts) * counts
         return np.divide(counts.sum(), shared, out=np.zeros(n_classes), where=counts > 0)
     if hasattr(class_weight, "items"):  # dict, or pandas.Series
         weights = np.ones(n_classes)
         for label, weight in class_weight.items():
-            number = checks.whole_number("class_weight's class", label, 0)
-            if number >= n_classes:
-                raise ValueError(
-                    f"class_weight has the class {number}; accepted are 0 to {n_classes - 1}"
-                )
+            try:
+                number = checks.whole_number("class_weight", label, 0, n_classes - 1)
+            except (TypeError, ValueError) as error:
+                requirement = f"have only classes from 0 to {n_classes - 1}"
+                raise type(error)(must("class_weight", requirement, shown(label))) from None
             weights[number] = checks.real_number(f"class_weight[{number}]", weight)
         return weights
     return _weights("class_weight", class_weight, n_classes)

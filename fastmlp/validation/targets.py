@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.losses import LOGISTIC, POISSON, SOFTMAX, Loss, Targets
+from fastmlp.core.equations.losses import LOGISTIC, POISSON, SOFTMAX, Loss, Targets
 from fastmlp.core.run import no_targets
-from fastmlp.validation import checks, real_numbers
+from fastmlp.messages import must, shown
+from fastmlp.validation import checks
 
 #: The least and the greatest target, where not every number is one.
 LIMITS = {LOGISTIC: (0, 1), POISSON: (0, np.inf)}
@@ -36,10 +37,8 @@ def targets(name: str, y: Any, n_samples: int, loss: Loss, n_out: int, dtype: An
     lowest, highest = LIMITS.get(loss.kind, (-np.inf, np.inf))
     outside = (values < lowest) | (values > highest)
     if outside.any():
-        accepted = f"numbers of at least {lowest}" + (
-            f" and at most {highest}" * (highest < np.inf)
-        )
-        raise ValueError(f"{name} has the target {values[outside][0]}; accepted are {accepted}")
+        requirement = f"be at least {lowest}" + f" and at most {highest}" * (highest < np.inf)
+        raise ValueError(must(name, requirement, f"{values[outside][0]}"))
     return Targets(none.labels, values.reshape(-1), none.weights)
 
 
@@ -47,22 +46,13 @@ def _given(name: str, y: Any, of_classes: bool) -> Any:
     """Return `y` as an array of numbers, or as the sparse matrix that it is."""
     if hasattr(y, "tocsr"):
         return y.reshape(-1, 1) if len(y.shape) == 1 else y
-    try:
-        return checks.array_of(name, y)
-    except real_numbers.NotReal as error:
-        if of_classes and error.is_text:
-            raise TypeError(
-                f"{error.found}; accepted are integers: encode names by "
-                "classes, y = numpy.unique(y, return_inverse=True)"
-            ) from None
-        raise
+    return checks.array_of(name, y, of_classes)
 
 
 def _one_each(name: str, array: Any, n_samples: int) -> None:
     if array.shape[0] != n_samples:
-        raise ValueError(
-            f"{name} has {array.shape[0]} samples, X has {n_samples}; accepted is one each"
-        )
+        requirement = f"have as many samples as `X`, {n_samples}"
+        raise ValueError(must(name, requirement, f"{array.shape[0]}"))
 
 
 # Numbers ----------------------------------------------------------------------------------------
@@ -76,10 +66,8 @@ def _numbers(
     if array.ndim == 1 and n_out == 1:
         array = array.reshape(-1, 1)
     if array.ndim != 2 or array.shape[1] != n_out:
-        one = "(n_samples,) and " if n_out == 1 else ""
-        raise ValueError(
-            f"{name} has the shape {array.shape}; accepted is {one}(n_samples, {n_out})"
-        )
+        one = "(n_samples,) or " if n_out == 1 else ""
+        raise ValueError(must(name, f"have shape {one}(n_samples, {n_out})", f"{array.shape}"))
     _one_each(name, array, n_samples)
     if not isinstance(array, np.ndarray):
         array = _dense(array.shape, _entries(name, array))
@@ -97,15 +85,14 @@ def _classes(
     """Return the int64 labels (n_samples,) and no probabilities, or no labels and those, flat."""
     array = _given(name, y, True)
     if array.ndim not in (1, 2):
+        forms = "labels (n_samples,), or one-hot rows or probabilities"
         raise ValueError(
-            f"{name} has {array.ndim} dimensions; accepted are labels of shape (n_samples,) "
-            f"and one-hot rows or probabilities of shape (n_samples, {n_out})"
+            must(name, f"be {forms} (n_samples, {n_out})", f"an array of shape {array.shape}")
         )
     _one_each(name, array, n_samples)
     if array.ndim == 2 and array.shape[1] not in (1, n_out):
-        raise ValueError(
-            f"{name} has one-hot rows of width {array.shape[1]}; the output layer has {n_out} units"
-        )
+        requirement = f"have rows of length {n_out}, one element for each output"
+        raise ValueError(must(name, requirement, f"length {array.shape[1]}"))
     if not isinstance(array, np.ndarray):
         row, column, number = entries = _entries(name, array)
         is_one_hot = np.array_equal(row, np.arange(n_samples)) and (number == 1).all()
@@ -131,20 +118,21 @@ def _labels(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
         labels = array.astype(np.int64)
     if array.dtype.kind == "f" and not np.array_equal(labels, array):
         wrong = array[labels != array][0]
-        accepted = f"whole numbers from 0 to {n_out - 1}; others are for MLP(loss='squared_error')"
+        kind, advice = "integer labels", "use MLP(loss='squared_error') for regression"
     elif (
         np.maximum.reduce(labels.view(np.uint64)) >= n_out
     ):  # where negative labels are the largest
-        wrong, accepted = array[(array < 0) | (array >= n_out)][0], f"0 to {n_out - 1}"
+        wrong = array[(array < 0) | (array >= n_out)][0]
+        kind, advice = "labels", ""
     else:
         return labels
     if n_out == 1:
-        raise ValueError(
-            f"{name} has the label {wrong}, and the network one output; accepted for softmax is "
-            "one for each class, so layers that end in 2 for two classes; one output is for "
-            "MLP(loss='logistic'), or for numbers 'squared_error'"
+        advice = (
+            "use layers that end in 2 for two classes, or keep one output and use "
+            "MLP(loss='logistic'), or 'squared_error' for regression"
         )
-    raise ValueError(f"{name} has the label {wrong}; accepted are {accepted}")
+        raise ValueError(must(name, "be 0 for softmax with one output", f"{wrong}", advice))
+    raise ValueError(must(name, f"be {kind} from 0 to {n_out - 1}", f"{wrong}", advice))
 
 
 def _probabilities(name: str, array: np.ndarray, dtype: Any) -> np.ndarray:
@@ -159,11 +147,9 @@ def _probabilities(name: str, array: np.ndarray, dtype: Any) -> np.ndarray:
     right = (p >= 0).all(axis=1) & (np.abs(sums - 1) <= tolerance)
     if not right.all():
         row = int(np.argmin(right))
-        found = f"the sum {sums[row]}" if (p[row] >= 0).all() else f"the number {p[row].min()}"
-        raise ValueError(
-            f"{name} has in row {row} {found}; accepted are labels, one-hot rows, and rows of "
-            "probabilities, of at least 0 and with the sum 1"
-        )
+        got = f"the sum {sums[row]}" if (p[row] >= 0).all() else f"the number {p[row].min()}"
+        requirement = "be labels, one-hot rows or rows of probabilities of at least 0 with sum 1"
+        raise ValueError(must(name, requirement, f"{got} in row {row}"))
     p /= sums[:, None]
     return p.astype(dtype, copy=False)
 
@@ -231,7 +217,7 @@ def _size(name: str, values: Any) -> int:
     try:
         return int(np.size(values))
     except ValueError:
-        raise ValueError(f"{name} has rows of different lengths; accepted are equal ones") from None
+        raise checks.ragged(name) from None
 
 
 def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> tuple:
@@ -244,19 +230,16 @@ def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> 
     try:
         samples = [(x, y) for x, y in pairs]
     except (TypeError, ValueError):
-        raise TypeError(f"{name} is not a list of (x, one_hot) pairs, which is accepted") from None
+        raise TypeError(must(name, "be a list of (x, one_hot) pairs", shown(pairs))) from None
     if not samples:
-        raise ValueError(f"{name} is empty; accepted are one or more (x, one_hot) pairs")
+        raise ValueError(must(name, "have at least one (x, one_hot) pair", shown(pairs)))
     for i, (x, y) in enumerate(samples):
         n_features, n_classes = _size(f"{name}[{i}][0]", x), _size(f"{name}[{i}][1]", y)
         if n_features != n_in:
-            raise ValueError(
-                f"{name}[{i}][0] has {n_features} features; the network's input layer takes {n_in}"
-            )
+            raise ValueError(must(f"{name}[{i}][0]", f"have {n_in} features", f"{n_features}"))
         if np.ndim(y) > 0 and n_classes != n_out:
-            raise ValueError(
-                f"{name}[{i}][1] is a one-hot of {n_classes}; the output layer has {n_out} units"
-            )
+            requirement = f"be a label or have {n_out} elements"
+            raise ValueError(must(f"{name}[{i}][1]", requirement, f"{n_classes} elements"))
     X = checks.feature_rows(name, [np.ravel(x) for x, _ in samples], n_in, dtype)
     return X, _rows_of_pairs(name, [y for _, y in samples], n_out)
 

@@ -1,4 +1,4 @@
-"""What this processor offers: vector lanes, registers, fused multiply-add, threads (floor 0).
+"""What this processor offers: vector lanes, registers, fused multiply-add, threads.
 
 Everything that differs between platforms is decided here, once, with a fallback.
 """
@@ -21,6 +21,8 @@ import numba
 from numba.core import config
 from numba.core.codegen import get_host_cpu_features
 
+from fastmlp.messages import must, shown
+
 LANES_VARIABLE = "FASTMLP_LANES"
 CACHE_LINE = 64  # bytes
 
@@ -37,7 +39,7 @@ def _lanes(widest: int) -> int:
     if not forced:
         return widest
     if forced not in ("4", "8", "16"):
-        raise ValueError(f"{LANES_VARIABLE} is {forced!r}; accepted are 4, 8 and 16")
+        raise ValueError(must(LANES_VARIABLE, "be 4, 8 or 16", shown(forced)))
     return int(forced)
 
 

@@ -1,4 +1,4 @@
-"""The decorator of every compiled function, and its cache on disk (floor 0)."""
+"""The decorator of every compiled function, and its cache on disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from numba.core.compiler import Compiler
 from numba.extending import overload
 from numba.misc.appdirs import AppDirs
 
-from fastmlp.core import processor
+from fastmlp.core.machine import processor
+from fastmlp.messages import must
 
 CORE = "fastmlp.core"
 CHECKSUM = hashlib.sha256
@@ -36,8 +37,11 @@ CHECKSUM_SIZE = CHECKSUM().digest_size
 
 if config.DISABLE_JIT:
     raise ImportError(
-        f"NUMBA_DISABLE_JIT is {config.DISABLE_JIT}; accepted is 0, because the kernels of fastmlp "
-        "exist in compiled code alone"
+        must(
+            "NUMBA_DISABLE_JIT",
+            "be 0, because the kernels of fastmlp exist only in compiled code",
+            f"{config.DISABLE_JIT}",
+        )
     )
 
 
