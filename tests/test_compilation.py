@@ -218,7 +218,7 @@ check(warmup)
 
 
 def test_warmup_compiles_or_loads_all_that_a_fit_needs():
-    with pytest.raises(ValueError, match="^dtype"):
+    with pytest.raises(ValueError, match="^`dtype`"):
         fastmlp.warmup("float16")
     subprocess.run([sys.executable, "-c", WARMUP], check=True, timeout=200)
 
