@@ -84,18 +84,18 @@ NeuralNet.{name} = _slowed(NeuralNet.{name})
 
 # What is slowed: its module, and the benchmarks that call it most directly.
 KERNELS = {
-    "gather": ("core/gather.py", r"time_kernel\(gather"),
-    "forward": ("core/forward.py", r"time_product\(forward"),
-    "propagate": ("core/propagate.py", r"time_product\(propagate"),
-    "update": ("core/update.py", r"time_product\(update"),
-    "list_inputs": ("core/lists.py", r"time_kernel\(list_inputs"),
-    "mark_inputs": ("core/lists.py", r"time_kernel\(mark_inputs"),
-    "forward_listed": ("core/forward.py", r"time_kernel\(forward_listed"),
-    "update_marked": ("core/update.py", r"time_kernel\(update_marked"),
-    "update_sample": ("core/update.py", r"time_kernel\(update_sample"),
-    "update_biases": ("core/update.py", r"time_kernel\(update_biases"),
-    "output_delta": ("core/losses.py", r"time_kernel\(output_delta"),
-    "exp": ("core/functions.py", r"time_kernel\(exp"),
+    "gather": ("core/inputs/gather.py", r"time_kernel\(gather"),
+    "forward": ("core/equations/forward.py", r"time_product\(forward"),
+    "propagate": ("core/equations/propagate.py", r"time_product\(propagate"),
+    "update": ("core/equations/update.py", r"time_product\(update"),
+    "list_inputs": ("core/inputs/nonzeros.py", r"time_kernel\(list_inputs"),
+    "mark_inputs": ("core/inputs/nonzeros.py", r"time_kernel\(mark_inputs"),
+    "forward_listed": ("core/equations/forward.py", r"time_kernel\(forward_listed"),
+    "update_marked": ("core/equations/update.py", r"time_kernel\(update_marked"),
+    "update_sample": ("core/equations/update.py", r"time_kernel\(update_sample"),
+    "update_biases": ("core/equations/update.py", r"time_kernel\(update_biases"),
+    "output_delta": ("core/equations/losses.py", r"time_kernel\(output_delta"),
+    "exp": ("core/maths/functions.py", r"time_kernel\(exp"),
 }
 METHODS = {
     "fit": ("neural_net.py", r"Call\.time_20_calls\(1\)"),

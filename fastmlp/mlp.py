@@ -34,7 +34,7 @@ class MLP:
         Units of the input, of each hidden layer and of the output: ``[784, 64, 10]``.
     activation : str or list of str, default "relu"
         Of all hidden layers, or of each: relu, leaky_relu, elu, sigmoid, tanh, softplus, gelu,
-        silu, identity; see `core.activations`.
+        silu, identity; see `core.equations.activations`.
     output_activation : str, default "identity"
         One of these; what the loss says of z is said of it.
     loss : str or instance of a class in `fastmlp.losses`, default "softmax"
@@ -171,11 +171,11 @@ class MLP:
     @property
     def rate_factor(self) -> float:
         """What every learning rate is multiplied by: 1.0 until a callback lowers it."""
-        return self._state.descent.rate_factor
+        return self._state.optimizer.rate_factor
 
     @rate_factor.setter
     def rate_factor(self, value: float) -> None:
-        self._state.descent.rate_factor = checks.real_number("rate_factor", value)
+        self._state.optimizer.rate_factor = checks.real_number("rate_factor", value)
 
     @property
     def history_(self) -> dict[str, list[float]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp.core.descent import returned_rate
+from fastmlp.core.optimizer_state import returned_rate
 from fastmlp.messages import must, shown
 from fastmlp.options import check_fields, count
 from fastmlp.validation.checks import above_zero, from_zero_below_one, real_number

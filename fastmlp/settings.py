@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp.core.activations import ACTIVATIONS
+from fastmlp.core.equations.activations import ACTIVATIONS
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
 from fastmlp.messages import must

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastmlp.core import processor
+from fastmlp.core.machine import processor
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -45,18 +45,19 @@ def make_data():
 @pytest.fixture
 def one_call():
     """Return a function that makes the arguments of `train_steps` from `samples` on, and before."""
-    from fastmlp.core import lists, step
-    from fastmlp.core.descent import Descent
-    from fastmlp.core.losses import Targets
-    from fastmlp.core.rules import SGD
+    from fastmlp.core import step
+    from fastmlp.core.equations.losses import Targets
+    from fastmlp.core.equations.update_rules import SGD
+    from fastmlp.core.inputs import nonzeros
+    from fastmlp.core.optimizer_state import OptimizerState
 
     def make(network, X, labels, batch_size):
         targets = Targets(labels, np.empty(0, network.dtype), np.empty(0))
         samples = step.Samples(
             X.reshape(-1), network.scaling, targets, None, None,
-            np.arange(len(labels)), batch_size, lists.DENSE,
+            np.arange(len(labels)), batch_size, nonzeros.DENSE,
         )  # fmt: skip
-        descent = Descent(network, SGD)
+        descent = OptimizerState(network, SGD)
         descent.rate = 0.1
         return descent, samples
 

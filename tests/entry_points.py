@@ -3,9 +3,9 @@
 import numpy as np
 from numba import njit
 
-from fastmlp.core.activations import ACTIVATIONS, activate
-from fastmlp.core.kernel import kernel
-from fastmlp.core.random_bits import add_noise, drop
+from fastmlp.core.equations.activations import ACTIVATIONS, activate
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.maths.random_bits import add_noise, drop
 
 
 @kernel(entry=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from model_files import DATA, DELETED, HONEST
+from same_bits import arrays_of, assert_same_bits, bits_of
 
 import fastmlp
 from fastmlp import MLP, NeuralNet, losses, schedules
@@ -244,46 +245,41 @@ def try_to(function, *arguments, **options):
     return None
 
 
-def parameters(net):
-    return [*net.weights, *net.biases]
-
-
 def check_network(net):
     """Check that a network that was loaded is whole, and works."""
-    for array in parameters(net):
+    for array in arrays_of(net):
         assert np.isfinite(array).all()
     state = net._state
-    for name, flat in state.descent.moments.items():
+    for name, flat in state.optimizer.moments.items():
         assert np.isfinite(flat).all() and (name == "first" or (flat >= 0).all())
     assert 0 <= net.rate_factor < math.inf and 0 <= state.rows_seen < 2**63
     assert all(isinstance(values, list) for values in net.history_.values())
     repr(net)
     X, y = data(net)
     outputs = try_to(net.predict_proba if net.loss.task != "values" else net.predict, X)
-    if max(abs(array).max() for array in parameters(net)) < 1e3 and outputs is not None:
+    if max(abs(array).max() for array in arrays_of(net)) < 1e3 and outputs is not None:
         moderate = np.all(np.abs(net.input_scale) < 1e3) and np.all(np.abs(net.input_shift) < 1e3)
         assert not moderate or np.isfinite(outputs).all()
     if net._state.random is not None:
         net._state.random.standard_normal(3)
     try_to(net.partial_fit, X, y, batch_size=4)
-    for array in parameters(net):
+    for array in arrays_of(net):
         assert np.isfinite(array).all()
     file = io.BytesIO()
     net.save(file)
     again = fastmlp.load(file)
-    for one, other in zip(parameters(net), parameters(again), strict=True):
-        assert one.tobytes() == other.tobytes()
+    assert_same_bits(net, again)
 
 
 def check_resume(content, folder):
     """Check that a training goes on from a checkpoint, or refuses to and changes nothing."""
     mlp, options = checkpointed(folder)
     (folder / "damaged").write_bytes(content)
-    before = [array.tobytes() for array in parameters(mlp)]
+    before = bits_of(mlp)
     trained = try_to(mlp.fit, *data(mlp), resume=folder / "damaged", **options)
     if trained is None:
-        assert [array.tobytes() for array in parameters(mlp)] == before and mlp.history_ == {}
-    for array in parameters(mlp):
+        assert bits_of(mlp) == before and mlp.history_ == {}
+    for array in arrays_of(mlp):
         assert np.isfinite(array).all()
     return trained is not None
 

@@ -3,7 +3,6 @@
 ``python tests/processors.py PART ...`` prints a digest of each of the `PARTS`.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -137,7 +136,7 @@ def all_trainings(dtype):
         yield from state_of(mlp)
         yield mlp._outputs(inputs)
         # In float32 the weights seldom show that these were added in another order.
-        squares = mlp._state.descent._squares
+        squares = mlp._state.optimizer._squares
         yield squares[squares != 0]
 
 
@@ -163,11 +162,12 @@ PARTS = {
 if __name__ == "__main__":
     import numpy as np
     from entry_points import activated, add_noise_to_row, drop_row
+    from same_bits import digest_of
     from scipy.sparse import csr_matrix
 
     from fastmlp import MLP, NeuralNet, datasets
-    from fastmlp.core import processor
-    from fastmlp.core.activations import ACTIVATIONS
+    from fastmlp.core.equations.activations import ACTIVATIONS
+    from fastmlp.core.machine import processor
     from fastmlp.losses import LOSSES
     from fastmlp.optimizers import OPTIMIZERS
 
@@ -175,8 +175,5 @@ if __name__ == "__main__":
     WIDE = [121, 129, 200, 256, 257, 300, 520, 1100]  # on both sides of where kernels change
     found = {"processor": [processor.LANES, processor.REGISTERS, processor.FUSED]}
     for part in sys.argv[1:]:
-        digest = hashlib.sha256()
-        for array in PARTS[part]():
-            digest.update(array.tobytes())
-        found[part] = digest.hexdigest()
+        found[part] = digest_of(PARTS[part]())
     print(json.dumps(found))

@@ -20,7 +20,7 @@ from fastmlp.callbacks import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
-from fastmlp.core import processor
+from fastmlp.core.machine import processor
 
 # On both sides of the sizes at which kernels change.
 WIDTHS = [1, 3, 8, 17, 64, 127, 128, 129, 200, 255, 256, 257, 300]

@@ -6,6 +6,7 @@ import mlp_cases
 import numpy as np
 import scipy.sparse
 from reference_mlp import RandomDraws, ReferenceMLP
+from same_bits import assert_same_bits
 
 LOSSES, OPTIMIZERS = list(mlp_cases.LOSSES), list(mlp_cases.OPTIMIZERS)
 #: What else may be in the way of a gradient. Noise fills X, so sparse rows have none.
@@ -146,13 +147,7 @@ def assert_trained(case, n_threads=(1, 3), seen=0):
     assert np.isclose(net.history_["loss"][0], slow.losses[0], rtol=tolerance)
     exact = mean(given["loss"], slow.output(numbers))
     assert np.allclose(net._outputs(X), exact, rtol=tolerance, atol=tolerance * np.abs(exact).max())
-    assert_same_bits(nets, X)
-
-
-def assert_same_bits(nets, X):
     for net in nets[1:]:
-        pairs = [(nets[0].weights, net.weights), (nets[0].biases, net.biases)]
-        for one, other in pairs:
-            assert [a.tobytes() for a in one] == [a.tobytes() for a in other]
+        assert_same_bits(nets[0], net)
+        assert_same_bits(nets[0]._outputs(X), net._outputs(X))
         assert nets[0].history_ == net.history_
-        assert nets[0]._outputs(X).tobytes() == net._outputs(X).tobytes()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from entry_points import activated
 
-from fastmlp.core.activations import ACTIVATIONS, STRIP
+from fastmlp.core.equations.activations import ACTIVATIONS, STRIP
 
 #: The slow formulas round z * z, which e**(-z * z / 2) takes to as many places as that is large.
 TOLERANCE = {"float32": 3e-6, "float64": 2e-13}

@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 from mlp_cases import ACTIVATIONS
 from reference_mlp import ReferenceMLP
+from same_bits import assert_same_bits
 from scipy.sparse import csr_array
 from sized_cases import LOSSES, OPTIMIZERS, assert_all_met, assert_trained, case, mean, targets
 
-from fastmlp.core import gather, lists, processor, product, run, step
-from fastmlp.core.lists import DENSE, ZERO_RICH
+from fastmlp.core import run, step
+from fastmlp.core.equations import product
+from fastmlp.core.inputs import gather, nonzeros
+from fastmlp.core.inputs.nonzeros import DENSE, ZERO_RICH
+from fastmlp.core.machine import processor
 from fastmlp.core.storage import Network
 from fastmlp.training import sources
 from fastmlp.training.epoch import Trainer
@@ -18,7 +22,7 @@ CONSTANTS = {
     product.MOST_ROWS,
     gather.AHEAD,
     run.FEW_ROWS,
-    lists.ROWS_IN_A_WORD,
+    nonzeros.ROWS_IN_A_WORD,
     step.ROWS_TOGETHER,
 }
 #: 768 rows are `ROWS_TOGETHER` for each of three workers, 776 more for one of them.
@@ -130,7 +134,7 @@ def assert_predicted(sizes, loss, activation, dtype, n, n_threads=(1, 3)):
         assert np.abs(first - exact).max() <= tolerance * np.abs(exact).max()
         for net in nets:
             for form in (X, csr_array(X)):
-                assert net._outputs(form).tobytes() == first.tobytes()
+                assert_same_bits(net._outputs(form), first)
                 net.fit(X[:1], y[:1], 1, validation_data=(form, y))
                 found = net.history_["validation_loss"][-1]
                 assert np.isclose(found, exact_loss, rtol=tolerance)
@@ -188,7 +192,7 @@ def rate(step):
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_as_many_steps_as_a_run_may_have(more, monkeypatch):
-    n, runs, steps = 2**16 + more, [], run.Descent.steps
+    n, runs, steps = 2**16 + more, [], run.OptimizerState.steps
     random = np.random.default_rng(0)
     X, y = random.standard_normal((2, n))
 
@@ -196,7 +200,7 @@ def test_as_many_steps_as_a_run_may_have(more, monkeypatch):
         runs.append(n)
         return steps(descent, n, plain)
 
-    monkeypatch.setattr(run.Descent, "steps", count)
+    monkeypatch.setattr(run.OptimizerState, "steps", count)
     monkeypatch.setattr(run, "FIRST_RUN_SECONDS", 1e9)
     monkeypatch.setattr(run, "RUN_SECONDS", 1e9)  # else a run ends after a tenth of a second
     given = {"loss": "squared_error", "optimizer": "adam", "learning_rate": rate}

@@ -157,13 +157,16 @@ class NeuralNet:
     [(0.002, 0, 0), (0.003, 1, 0), ("'nothing'", 0, 1)],
     ids=["as it was", "slower", "broken"],
 )
-def test_what_sleeps_longer_or_cannot_run_is_found(tmp_path, seconds, slower, failures):
+def test_what_sleeps_longer_or_cannot_run_is_found(
+    tmp_path, monkeypatch, seconds, slower, failures
+):
     folders = [tmp_path / "base", tmp_path / "head"]
     for folder, nap in zip(folders, (0.002, seconds), strict=True):
         (folder / "fastmlp").mkdir(parents=True)
         (folder / "fastmlp" / "__init__.py").write_text(SLEEPING.format(seconds=nap))
     benchmarks = paired.find_benchmarks(r"fit\.Call\.time_20_calls\(1\)")
     assert len(benchmarks) == 1
+    monkeypatch.setattr(paired, "ROUNDS", 2)
     turns, failed = paired.compare(folders, benchmarks)
     assert len(paired.slower(turns, paired.FACTOR)) == slower
     assert len(failed) == failures

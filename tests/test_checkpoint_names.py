@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from messages import assert_form
+from same_bits import assert_same_bits, bits_of
 
 from fastmlp import MLP
 from fastmlp.callbacks import Callback, EarlyStopping, ModelCheckpoint
@@ -83,8 +84,7 @@ def test_killed_and_gone_on_with(name, data, tmp_path):
             fit(data, tmp_path / "cut" / name, 12, cut, resume=True, seed=0 if cut == 1 else seed)
     resumed = fit(data, tmp_path / "cut" / name, 12, resume=True, seed=4)
     assert resumed.history_ == whole.history_
-    for one, other in zip(whole.weights, resumed.weights, strict=True):
-        assert one.tobytes() == other.tobytes()
+    assert_same_bits(whole, resumed)
     names = [sorted(os.listdir(tmp_path / folder)) for folder in ("whole", "cut")]
     assert names[0] == names[1] and len(names[0]) == 12
     for each in names[0]:
@@ -133,7 +133,7 @@ def test_names_that_cannot_be_formatted(path):
 
 def test_fields_that_are_not_recorded(data, tmp_path):
     mlp = MLP(SIZES, random_state=0)
-    before = mlp.weights[0].tobytes()
+    before = bits_of(mlp)
     path = tmp_path / "net-{val_loss}.npz"
     message = (
         r"^`path` must have only fields that this fit records \('epoch', 'loss', 'validation_loss'"
@@ -141,7 +141,7 @@ def test_fields_that_are_not_recorded(data, tmp_path):
     )
     with pytest.raises(ValueError, match=message):
         mlp.fit(*data, validation_fraction=0.2, callbacks=[ModelCheckpoint(path)])
-    assert mlp.weights[0].tobytes() == before and os.listdir(tmp_path) == []
+    assert bits_of(mlp) == before and os.listdir(tmp_path) == []
 
 
 def test_scores_of_any_kind_of_number(data, tmp_path):

@@ -5,10 +5,11 @@ import numpy as np
 import pandas
 import pytest
 from reference_mlp import ReferenceMLP
+from same_bits import assert_same_bits, bits_of
 from sklearn.utils.class_weight import compute_class_weight
 
 from fastmlp import MLP
-from fastmlp.core.losses import LOSS_CODES, Loss
+from fastmlp.core.equations.losses import LOSS_CODES, Loss
 from fastmlp.losses import Softmax
 from fastmlp.validation.sample_weights import class_weighted, weighted
 from fastmlp.validation.targets import targets
@@ -118,8 +119,7 @@ def test_labels_of_a_logistic_loss_have_the_bits_of_sample_weights(dtype):
     nets[0].fit(X, y, 2, 8, class_weight=of_class)
     nets[1].fit(X, y, 2, 8, sample_weight=of_class[y])
     assert nets[0].history_ == nets[1].history_
-    for one, other in zip(nets[0].weights, nets[1].weights, strict=True):
-        assert np.array_equal(one, other)
+    assert_same_bits(*nets)
 
 
 def test_pytorchs_formula_of_weighted_probabilities():
@@ -204,7 +204,7 @@ def test_batches(loss):
 ])  # fmt: skip
 def test_what_is_refused(loss, n_out, class_weight, message):
     net = MLP([4, n_out], loss=loss, random_state=0)
-    X, before = np.ones((6, 4)), net.weights[0].copy()
+    X, before = np.ones((6, 4)), bits_of(net)
     y = np.array([0, 1, 0, 1, 0, 1])
     y = np.eye(2)[y] if n_out == 2 else y
     for fit in (
@@ -214,4 +214,4 @@ def test_what_is_refused(loss, n_out, class_weight, message):
     ):
         with pytest.raises(ValueError, match=message):
             fit()
-    assert np.array_equal(before, net.weights[0]) and not net.history_
+    assert bits_of(net) == before and not net.history_

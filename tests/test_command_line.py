@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from same_bits import arrays_of, assert_same_bits
 
 import fastmlp
 from fastmlp import command_line
@@ -107,13 +108,7 @@ def field(out, name):
 
 
 def weights_of(path):
-    net = fastmlp.NeuralNet.load(path)
-    return [np.array(array) for array in [*net.weights, *net.biases]]
-
-
-def assert_same(arrays, others):
-    for a, b in zip(arrays, others, strict=True):
-        np.testing.assert_array_equal(a, b)
+    return arrays_of(fastmlp.NeuralNet.load(path))
 
 
 def test_train_digits_and_predict(tmp_path):
@@ -145,7 +140,7 @@ def test_train_files_of_every_kind_alike(files, here):
         out = succeed(files, "train", *names, run=here)
         assert field(out, "held-out accuracy") == 1
         assert "(20 samples)" in out
-        assert_same(weights_of(files / f"model{suffix}.npz"), weights_of(files / "model.npz"))
+        assert_same_bits(weights_of(files / f"model{suffix}.npz"), weights_of(files / "model.npz"))
     predictions = {
         succeed(files, "predict", "model.npz", f"images{suffix}", run=here)
         for suffix in ("", ".gz", ".npy")
@@ -178,10 +173,10 @@ def test_options_reach_the_network(files):
     saved = fastmlp.NeuralNet.load(files / "other.npz")
     assert list(saved.layers) == [24, 5, 3, 2]
     assert saved.weights[0].dtype == np.float64
-    assert_same(saved.weights, net.weights)
-    assert_same(saved.biases, net.biases)
-    assert_same(saved.input_scale, np.full(24, 1 / 256))
-    assert_same(saved.predict_proba(images.reshape(100, 24)), net.predict_proba(X))
+    assert_same_bits(saved.weights, net.weights)
+    assert_same_bits(saved.biases, net.biases)
+    assert_same_bits(saved.input_scale, np.full(24, 1 / 256))
+    assert_same_bits(saved.predict_proba(images.reshape(100, 24)), net.predict_proba(X))
 
 
 def test_seed_and_threads(files, here):
@@ -189,7 +184,7 @@ def test_seed_and_threads(files, here):
     succeed(files, *command, "a.npz", run=here)
     succeed(files, *command, "b.npz", "--seed", "0", "--threads", "2", run=here)
     succeed(files, *command, "c.npz", "--seed", "1", run=here)
-    assert_same(weights_of(files / "a.npz"), weights_of(files / "b.npz"))
+    assert_same_bits(weights_of(files / "a.npz"), weights_of(files / "b.npz"))
     assert (weights_of(files / "a.npz")[0] != weights_of(files / "c.npz")[0]).any()
 
 
@@ -282,7 +277,7 @@ def test_predict_with_what_any_mlp_saved(tmp_path, here, loss, n_out, dtype):
     if loss == "softmax" or loss == "logistic" and n_out == 1:
         assert set(lines) <= set("012") and len(set(lines)) > 1
     found = np.array([line.split(",") for line in lines]).astype(dtype)
-    assert_same(found.reshape(net.predict(X).shape), net.predict(X).astype(dtype))
+    assert_same_bits(found.reshape(net.predict(X).shape), net.predict(X).astype(dtype))
 
 
 def test_predict_with_what_a_neural_net_or_a_checkpoint_saved(files):

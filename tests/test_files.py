@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from same_bits import assert_same_bits
 
 from fastmlp import NeuralNet
 from fastmlp.serialization import model_files, npz_format
@@ -35,10 +36,7 @@ def test_save_and_load_restore_every_bit(random_state, dtype, tmp_path, digits):
     assert os.listdir(tmp_path) == ["net"]
     loaded = NeuralNet.load(tmp_path / "net")
     assert repr(loaded) == repr(net) and loaded.history_ == net.history_
-    for one, other in zip(
-        [*net.weights, *net.biases], [*loaded.weights, *loaded.biases], strict=True
-    ):
-        assert one.dtype == other.dtype and one.tobytes() == other.tobytes()
+    assert_same_bits(net, loaded)
     for each in (net, loaded):
         np.random.seed(0)
         each.fit(X, y, epochs=1)

@@ -8,16 +8,13 @@ import warnings
 
 import numpy as np
 import pytest
+from same_bits import bits_of
 
 from fastmlp import MLP, DivergenceWarning, NeuralNet, callbacks
 from fastmlp.core import run
 from fastmlp.training import sources
 
 SIZES = [6, 140, 5, 3]
-
-
-def parameters(net):
-    return b"".join(np.ascontiguousarray(p).tobytes() for p in [*net.weights, *net.biases])
 
 
 @pytest.fixture
@@ -61,7 +58,7 @@ def test_weights_of_classes_are_not_those_of_held_out_samples(class_weight):
               validation_data=(X[held_out], y[held_out]))  # fmt: skip
     drawn.fit(X, y, epochs=2, class_weight=class_weight, validation_fraction=0.2)
     # The fraction's rows are trained on in X's order where they are not shuffled: compare scores.
-    assert drawn.history_ == given.history_ and parameters(drawn) == parameters(given)
+    assert drawn.history_ == given.history_ and bits_of(drawn) == bits_of(given)
 
 
 def test_weights_of_classes_are_not_those_of_scores_of_the_training_data(data):
@@ -75,13 +72,13 @@ def test_weights_of_classes_are_not_those_of_scores_of_the_training_data(data):
 def test_held_out_samples_must_count(data):
     mlp, weights = MLP(SIZES, random_state=0), np.zeros(300)
     weights[7] = 1.0
-    before, position = parameters(mlp), mlp.random_state.get_state()[2]
+    before, position = bits_of(mlp), mlp.random_state.get_state()[2]
     with pytest.raises(
         ValueError,
         match="^`sample_weight` must be above 0 for .* sample (that is held out|to train on), got",
     ):
         mlp.fit(*data, sample_weight=weights, validation_fraction=0.5)
-    assert parameters(mlp) == before and mlp.random_state.get_state()[2] == position
+    assert bits_of(mlp) == before and mlp.random_state.get_state()[2] == position
     assert mlp.history_ == {}
 
 
@@ -107,11 +104,11 @@ def test_an_interrupt_counts_the_rows_of_the_steps_that_were_taken(error, at, da
     with pytest.raises(error):
         mlp.fit(X, y, batch_size=30, shuffle=False, callbacks=[Raises()])
     n = 30 * (at + 1)
-    assert (mlp._state.rows_seen, mlp._state.descent.taken) == (n, at + 1)
+    assert (mlp._state.rows_seen, mlp._state.optimizer.taken) == (n, at + 1)
     mlp.fit(X, y, epochs=1, batch_size=30, shuffle=False)
     other.fit(X[:n], y[:n], epochs=1, batch_size=30, shuffle=False)
     other.fit(X, y, epochs=1, batch_size=30, shuffle=False)
-    assert parameters(mlp) == parameters(other)
+    assert bits_of(mlp) == bits_of(other)
 
 
 def test_counts_are_advanced_by_the_kernels(data, monkeypatch):
@@ -128,7 +125,7 @@ def test_counts_are_advanced_by_the_kernels(data, monkeypatch):
     monkeypatch.setattr(run, "train_steps", interrupted)
     with pytest.raises(KeyboardInterrupt):
         mlp.fit(*data, batch_size=50)
-    taken = mlp._state.descent.taken
+    taken = mlp._state.optimizer.taken
     assert taken > 0 and mlp._state.rows_seen == 50 * taken
 
 
@@ -139,25 +136,25 @@ def test_counts_are_advanced_by_the_kernels(data, monkeypatch):
 def test_a_moment_that_overflows_is_divergence(optimizer, data):
     X, y = data[0].astype(np.float32), data[1]
     mlp = MLP(SIZES, optimizer=optimizer, random_state=0).fit(X, y, epochs=1)
-    before, moment = parameters(mlp), mlp._state.descent.second.copy()
+    before, moment = bits_of(mlp), mlp._state.optimizer.second.copy()
     history = {name: list(values) for name, values in mlp.history_.items()}
     X[:4] = 1e22 * np.random.default_rng(0).standard_normal((4, 6))
     with pytest.warns(DivergenceWarning, match="a weight or a moment of the optimizer was NaN"):
         mlp.partial_fit(X, y)
-    assert parameters(mlp) == before and np.array_equal(mlp._state.descent.second, moment)
+    assert bits_of(mlp) == before and np.array_equal(mlp._state.optimizer.second, moment)
     assert mlp.history_ == history and mlp._state.rows_seen == 300
     for _ in range(2):  # and training goes on, in the same workspace
         mlp.partial_fit(*data)
     assert mlp._state.rows_seen == 900 and len(mlp.history_["loss"]) == len(history["loss"]) + 2
     mlp.fit(*data, epochs=3)
-    changed = mlp.weights[0] != np.frombuffer(before, np.float32)[: 6 * 140].reshape(140, 6)
+    changed = mlp.weights[0] != np.frombuffer(before[0][2], np.float32).reshape(140, 6)
     assert changed.mean() > 0.99
 
 
 def test_an_interrupt_leaves_a_finite_state(data, monkeypatch):
     monkeypatch.setattr(run, "MOST_STEPS", 1)
     mlp = MLP(SIZES, learning_rate=lambda step: 1e38, random_state=0)
-    before = parameters(mlp)
+    before = bits_of(mlp)
 
     class Raises(callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -167,7 +164,7 @@ def test_an_interrupt_leaves_a_finite_state(data, monkeypatch):
         mlp.fit(*data, batch_size=300, callbacks=[Raises()])
     assert mlp._state.is_finite
     mlp.learning_rate = 0.001
-    assert parameters(mlp) == before or np.isfinite(mlp.fit(*data, epochs=1).history_["loss"]).all()
+    assert bits_of(mlp) == before or np.isfinite(mlp.fit(*data, epochs=1).history_["loss"]).all()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
@@ -175,10 +172,10 @@ def test_a_loss_that_overflows_leaves_the_weights_of_the_epoch_before(optimizer,
     X, y = data[0], data[0][:, :3]
     mlp = MLP(SIZES, loss="squared_error", optimizer=optimizer, dtype="float64", random_state=0)
     mlp.partial_fit(X, y)
-    before, loss = parameters(mlp), mlp.history_["loss"][0]
+    before, loss = bits_of(mlp), mlp.history_["loss"][0]
     with pytest.warns(DivergenceWarning, match="the loss was NaN"):
         mlp.partial_fit(X, y * 1e200)
-    assert parameters(mlp) == before and mlp.history_["loss"] == [loss]
+    assert bits_of(mlp) == before and mlp.history_["loss"] == [loss]
     for _ in range(5):
         mlp.partial_fit(X, y)
     assert mlp.history_["loss"][-1] < loss
@@ -186,13 +183,13 @@ def test_a_loss_that_overflows_leaves_the_weights_of_the_epoch_before(optimizer,
 
 def test_weights_of_samples_with_an_infinite_sum_are_refused(data):
     mlp = MLP(SIZES, random_state=0)
-    before = parameters(mlp)
+    before = bits_of(mlp)
     for values in (np.full(300, 1e307), np.r_[np.ones(298), 1e308, 1e308]):
         with pytest.raises(ValueError, match="^`sample_weight`"):
             mlp.fit(*data, sample_weight=values)
         with pytest.raises(ValueError, match="^`sample_weight`"):
             mlp.score(*data, sample_weight=values)
-    assert parameters(mlp) == before and mlp.history_ == {}
+    assert bits_of(mlp) == before and mlp.history_ == {}
 
 
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
@@ -235,7 +232,7 @@ def test_a_frame_must_have_the_columns_of_the_fit(data, tmp_path):
     for each in (mlp, MLP.load(tmp_path / "mlp.npz"), pickle.loads(pickle.dumps(mlp))):
         assert each.feature_names_in_.tolist() == names
         assert np.array_equal(each.predict(frame), each.predict(X))
-        before = parameters(each)
+        before = bits_of(each)
         for wrong, message in (
             (
                 frame[names[::-1]],
@@ -256,7 +253,7 @@ def test_a_frame_must_have_the_columns_of_the_fit(data, tmp_path):
                 each.fit(X, y, validation_data=(wrong, y))
             with pytest.raises(ValueError, match=r"^`X\[i\]\[0\]` must have the columns"):
                 each.fit([(frame, y), (wrong, y)])
-        assert parameters(each) == before and each.feature_names_in_.tolist() == names
+        assert bits_of(each) == before and each.feature_names_in_.tolist() == names
     with pytest.raises(ValueError, match=r"^`X` must have shape \(n_samples, 6\), got \(\d+, 5\)"):
         mlp.predict(frame[names[:5]])
 
@@ -312,7 +309,7 @@ def test_rows_that_fit_into_a_block_are_one_whatever_the_batch_size(data, monkey
             MLP(SIZES, random_state=0).fit(X[rows], y[rows], 1, batch_size=200, shuffle=shuffle)
             for shuffle in (True, "blocks")
         ]
-        assert (parameters(fits[0]) == parameters(fits[1])) == alike
+        assert (bits_of(fits[0]) == bits_of(fits[1])) == alike
 
 
 @pytest.mark.parametrize("rows", [2**10 // 24 * 24, 40])
@@ -325,7 +322,7 @@ def test_a_memory_map_that_one_block_holds_is_shuffled_as_an_array(rows, data, t
         MLP(SIZES, random_state=0).fit(each, y, epochs=2, shuffle=shuffle)
         for each, shuffle in ((X, True), (mapped, True), (X, "blocks"), (mapped, "blocks"))
     ]
-    assert len({parameters(mlp) for mlp in fits}) == 1
+    assert len({bits_of(mlp) for mlp in fits}) == 1
 
 
 # Memory and time --------------------------------------------------------------------------------
@@ -336,7 +333,7 @@ def test_a_memory_map_that_one_block_holds_is_shuffled_as_an_array(rows, data, t
 def test_one_snapshot_is_all_that_a_fit_needs(optimizer, most, is_long, monkeypatch):
     """In units of the parameters: the moments, as much again, and what a step needs."""
     if is_long:
-        monkeypatch.setattr(run.Pace, "is_long", True)
+        monkeypatch.setattr(run.RunLength, "is_long", True)
     X, y = np.random.default_rng(0).random((64, 1500), np.float32), np.arange(64) % 3
     tiny = MLP([2, 2, 3], optimizer=optimizer, random_state=0)
     tiny.fit(X[:, :2], y, epochs=2)  # compiles
@@ -377,7 +374,7 @@ def test_partial_fit_copies_no_history_and_makes_no_new_workspace(data):
     for batch in (1, 7, 32, 3):
         split.partial_fit(X[:batch], y[:batch], shuffle=False)
         whole.fit(X[:batch], y[:batch], epochs=1, shuffle=False)
-    assert parameters(split) == parameters(whole)
+    assert bits_of(split) == bits_of(whole)
 
 
 # Raw pixels -------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ import scipy.special
 import ulps
 from numba import njit
 
-from fastmlp.core import functions
-from fastmlp.core.gaussian import normal_cdf_pdf
+from fastmlp.core.maths import functions
+from fastmlp.core.maths.normal_distribution import normal_cdf_pdf
 
 #: The largest error allowed of each, in units in the last place.
 BOUNDS = {

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from messages import assert_form
 from model_files import DELETED, HONEST, Parts
+from same_bits import assert_same_bits, bits_of
 
 import fastmlp
 from fastmlp import MLP, NeuralNet, initializers
@@ -47,7 +48,7 @@ def test_files_of_earlier_releases_load_to_the_same_bits(name):
     for kind in ("weights", "biases"):
         for l, view in enumerate(getattr(net, kind)):
             stored = parts.arrays[f"{kind}_{l}"]
-            assert view.dtype == stored.dtype and view.tobytes() == stored.tobytes()
+            assert_same_bits(view, stored)
     assert net.history_ == parts.plain["history_"]
     arguments = parts.plain.get("arguments", parts.plain)
     assert net.learning_rate == arguments["learning_rate"] or callable(net.learning_rate)
@@ -84,7 +85,7 @@ def test_a_checkpoint_of_an_earlier_release_is_gone_on_from():
 
     whole, resumed = fit(), fit(resume=model_files.DATA / "checkpoint_3.npz")
     assert whole.history_ == resumed.history_ and len(whole.history_["loss"]) > 3
-    assert whole.weights[0].tobytes() == resumed.weights[0].tobytes()
+    assert_same_bits(whole, resumed)
 
 
 def test_loading_draws_nothing(monkeypatch):
@@ -96,7 +97,7 @@ def test_loading_draws_nothing(monkeypatch):
     before = np.random.get_state()[1].tobytes()
     for name in HONEST:
         net = fastmlp.load(model_files.DATA / f"{name}.npz")
-        assert pickle.loads(pickle.dumps(net)).weights[0].tobytes() == net.weights[0].tobytes()
+        assert_same_bits(pickle.loads(pickle.dumps(net)), net)
     assert np.random.get_state()[1].tobytes() == before
     with pytest.raises(AssertionError, match="weights were drawn"):
         MLP([2, 2], random_state=0)
@@ -164,7 +165,7 @@ def test_random_states_come_back(kind):
         mlp.save(file)
         loaded = load(file.getvalue())
         drawn = [each._state.random.standard_normal(1000) for each in (mlp, loaded)]
-        assert drawn[0].tobytes() == drawn[1].tobytes()
+        assert_same_bits(*drawn)
 
 
 @pytest.mark.parametrize("kind", SOURCES)
@@ -356,7 +357,7 @@ def test_the_reason_is_named():
 @pytest.mark.parametrize("values", [NAN, [[NAN] * 3] * 2, np.full((2, 3), INF), [[1e300] * 3] * 2])
 def test_parameters_that_are_not_finite_are_refused(values):
     mlp = MLP([3, 2], random_state=0)
-    before = mlp.weights[0].tobytes()
+    before = bits_of(mlp)
     with pytest.raises(ValueError, match=r"^`weights\[0\]` must (be finite|have shape)"):
         mlp.weights[0] = values
     with pytest.raises(ValueError, match=r"^`weights\[0\]` must (be finite|have shape)"):
@@ -366,7 +367,7 @@ def test_parameters_that_are_not_finite_are_refused(values):
             ValueError, match=r"^`init\[0\]` must be finite, got NaN or infinity \(as float32\)"
         ):
             MLP([3, 2], init=[values])
-    assert mlp.weights[0].tobytes() == before
+    assert bits_of(mlp) == before
     with pytest.raises(
         ValueError, match=r"^`biases\[0\]` must be finite, got NaN or infinity \(as float32"
     ):
@@ -698,7 +699,7 @@ def test_what_callbacks_cannot_be_restored_from(place, tmp_path):
         }
         path.write_bytes(parts.content())
         mlp = MLP([5, 4, 3], dropout=0.2, learning_rate=0.05, random_state=0)
-        before = mlp.weights[0].tobytes()
+        before = bits_of(mlp)
         callbacks = [
             EarlyStopping(patience=2), ReduceLROnPlateau("loss"), Stop(),
             ModelCheckpoint(tmp_path / "new.npz"),
@@ -711,7 +712,7 @@ def test_what_callbacks_cannot_be_restored_from(place, tmp_path):
         name = ("EarlyStopping", "ReduceLROnPlateau")[int(place[0])]
         text = str(caught.value)
         assert assert_form(text).startswith(f"`{name}.state")
-        assert mlp.weights[0].tobytes() == before and mlp.history_ == {}
+        assert bits_of(mlp) == before and mlp.history_ == {}
 
 
 @pytest.mark.parametrize("name", ["weights", "biases"])

@@ -19,6 +19,7 @@ import pytest
 import scipy.sparse
 from hypothesis import HealthCheck, given, settings
 from messages import assert_form
+from same_bits import bits_of
 
 import fastmlp
 from fastmlp import MLP, NeuralNet, callbacks, datasets, losses, metrics, optimizers, schedules
@@ -302,8 +303,7 @@ def state(net):
     if net is None:
         return None
     history = {name: list(values) for name, values in net.history_.items()}
-    parameters = [view.tobytes() for view in views(net)]
-    return history, net.rate_factor, net.stop_training, parameters
+    return history, net.rate_factor, net.stop_training, bits_of(net)
 
 
 def next_bits(net):

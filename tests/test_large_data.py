@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import scipy.sparse
+from same_bits import assert_same_bits, file_of
 
 from fastmlp import MLP
 from fastmlp.training import sources
@@ -31,12 +32,6 @@ def make():
 def small_blocks(monkeypatch):
     """Let blocks of X have so few rows that there are many: 40 of these networks' rows."""
     monkeypatch.setattr(sources, "BLOCK_BYTES", 40 * 8 * 4)
-
-
-def saved(mlp, folder):
-    """Return the bytes of a network's file: all that it is and will do."""
-    mlp.save(folder / "saved.npz")
-    return (folder / "saved.npz").read_bytes()
 
 
 def parts(X, y, sizes=(50, 1, 3, 96, 50), weights=None):
@@ -82,9 +77,9 @@ def test_a_file_trains_as_the_array(make, data, tmp_path, small_blocks, dtype):
         trained = [
             make(input_scale=0.01).fit(each, data[1], 3, 8, shuffle=shuffle) for each in (mapped, X)
         ]
-        assert saved(trained[0], tmp_path) == saved(trained[1], tmp_path)
+        assert file_of(trained[0]) == file_of(trained[1])
     by_default = make(input_scale=0.01).fit(mapped, data[1], 3, 8)
-    assert saved(by_default, tmp_path) == saved(trained[0], tmp_path)  # shuffled in blocks
+    assert file_of(by_default) == file_of(trained[0])  # shuffled in blocks
     assert by_default.predict(mapped).tolist() == by_default.predict(X).tolist()
 
 
@@ -95,7 +90,7 @@ def test_a_file_can_be_validated_on_and_split(make, data, tmp_path):
     for options in ({"validation_fraction": 0.3}, {"validation_data": (mapped, y)}):
         trained = [make().fit(each, y, shuffle="blocks", **options) for each in (mapped, X)]
         assert trained[0].history_ == trained[1].history_
-        assert saved(trained[0], tmp_path) == saved(trained[1], tmp_path)
+        assert file_of(trained[0]) == file_of(trained[1])
 
 
 # Shuffling in blocks ----------------------------------------------------------------------------
@@ -198,25 +193,23 @@ def test_batches_in_order_train_as_the_arrays(make, data, tmp_path, small_blocks
     whole = make(dropout=0.2).fit(X, y, epochs=3, batch_size=8, shuffle=False)
     batches = as_kind(parts(X, y))
     cut = make(dropout=0.2).fit(batches, epochs=3, batch_size=8, shuffle=False)
-    assert saved(cut, tmp_path) == saved(whole, tmp_path)
+    assert file_of(cut) == file_of(whole)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 40, 64, 1000])
 def test_minibatches_do_not_depend_on_the_batches(make, data, tmp_path, small_blocks, batch_size):
     X, y = data
-    expected = saved(make().fit(X, y, 2, batch_size, shuffle=False), tmp_path)
+    expected = file_of(make().fit(X, y, 2, batch_size, shuffle=False))
     for sizes in ((200,), (40,) * 5, (1,) * 200, (39, 41, 120)):
         cut = make().fit(parts(X, y, sizes), None, 2, batch_size, shuffle=False)
-        assert saved(cut, tmp_path) == expected
+        assert file_of(cut) == expected
 
 
 @pytest.mark.parametrize("dtype", ["float64", "uint8", "bool", "float16", "int32"])
 def test_batches_of_other_types(make, data, tmp_path, small_blocks, dtype):
     X, y = (data[0] * 3 + 5).astype(dtype), data[1]
     whole = make().fit(X, y, 2, 8, shuffle=False)
-    assert saved(make().fit(parts(X, y), None, 2, 8, shuffle=False), tmp_path) == saved(
-        whole, tmp_path
-    )
+    assert file_of(make().fit(parts(X, y), None, 2, 8, shuffle=False)) == file_of(whole)
 
 
 def test_batches_of_several_types(make, data, tmp_path, small_blocks):
@@ -224,7 +217,7 @@ def test_batches_of_several_types(make, data, tmp_path, small_blocks):
     types = ("uint8", "float32", "float16", "float64", "uint8")
     batches = [(X.astype(t), y) for t, (X, y) in zip(types, parts(X, y), strict=True)]
     whole = make().fit(X.astype(np.float32), y, 2, 8, shuffle=False)
-    assert saved(make().fit(batches, None, 2, 8, shuffle=False), tmp_path) == saved(whole, tmp_path)
+    assert file_of(make().fit(batches, None, 2, 8, shuffle=False)) == file_of(whole)
 
 
 @pytest.mark.parametrize("form", [scipy.sparse.csr_array, scipy.sparse.csc_matrix])
@@ -236,7 +229,7 @@ def test_sparse_batches(make, data, tmp_path, small_blocks, form):
     batches = [(form(rows), labels) for rows, labels in parts(X, y)]
     for as_kind in KINDS:
         cut = make().fit(as_kind(batches), None, 3, 8, shuffle=False)
-        assert saved(cut, tmp_path) == saved(whole, tmp_path)
+        assert file_of(cut) == file_of(whole)
     assert make().fit(batches, epochs=3).history_["loss"][0] > 0
     with pytest.raises(
         TypeError, match="^`X` must have batches that are all dense or all sparse, got both"
@@ -249,14 +242,14 @@ def test_batches_with_weights(make, data, tmp_path, small_blocks):
     weights = np.random.default_rng(2).random(200)
     whole = make().fit(X, y, 2, 8, shuffle=False, sample_weight=weights)
     cut = make().fit(parts(X, y, weights=weights), None, 2, 8, shuffle=False)
-    assert saved(cut, tmp_path) == saved(whole, tmp_path)
+    assert file_of(cut) == file_of(whole)
     # Beside batches without weights, whose samples count 1.
     weights[50:150] = 1
     batches = parts(X, y, (50, 100, 50), weights)
     batches[1] = batches[1][:2]
     whole = make().fit(X, y, 2, 8, shuffle=False, sample_weight=weights)
     cut = make().fit(batches, None, 2, 8, shuffle=False)
-    assert saved(cut, tmp_path) == saved(whole, tmp_path)
+    assert file_of(cut) == file_of(whole)
     with pytest.raises(
         ValueError,
         match="^`sample_weight` must be None if `X` is an iterable of batches, got .*; pass the",
@@ -268,7 +261,7 @@ def test_batches_with_class_weights(make, data, tmp_path, small_blocks):
     X, y = data
     whole = make().fit(X, y, 2, 8, shuffle=False, class_weight={1: 3.0})
     cut = make().fit(parts(X, y), None, 2, 8, shuffle=False, class_weight={1: 3.0})
-    assert saved(cut, tmp_path) == saved(whole, tmp_path)
+    assert file_of(cut) == file_of(whole)
     with pytest.raises(
         ValueError, match="^`class_weight` must be .* iterable of batches, got 'balanced'"
     ):
@@ -282,7 +275,7 @@ def test_a_batch_of_which_nothing_counts(make, data, tmp_path, small_blocks):
     assert set(batches[0][1]) == {0}
     whole = make().fit(X, y, 2, 8, shuffle=False, class_weight={0: 0.0})
     cut = make().fit(batches, None, 2, 8, shuffle=False, class_weight={0: 0.0})
-    assert saved(cut, tmp_path) == saved(whole, tmp_path)
+    assert file_of(cut) == file_of(whole)
 
 
 def test_one_array_for_all_batches(make, data, tmp_path, small_blocks):
@@ -313,7 +306,7 @@ def test_one_array_for_all_batches(make, data, tmp_path, small_blocks):
                 y, 2, batch_size, shuffle=False, sample_weight=weights,
             )  # fmt: skip
             cut = make().fit(lambda form=form: batches(form), None, 2, batch_size, shuffle=False)
-            assert saved(cut, tmp_path) == saved(whole, tmp_path)
+            assert file_of(cut) == file_of(whole)
 
 
 def test_one_array_for_the_targets_of_all_batches(data, tmp_path, small_blocks):
@@ -329,21 +322,21 @@ def test_one_array_for_the_targets_of_all_batches(data, tmp_path, small_blocks):
         MLP([8, 1], loss="squared_error", random_state=0).fit(*each, 2, 8, shuffle=False)
         for each in ((X, y), (batches, None))
     ]
-    assert saved(trained[0], tmp_path) == saved(trained[1], tmp_path)
+    assert file_of(trained[0]) == file_of(trained[1])
 
 
 def test_iterators_last_for_one_epoch(make, data, tmp_path):
     X, y = data
     once = make().fit(iter(parts(X, y)), epochs=1, shuffle=False)
-    assert saved(once, tmp_path) == saved(make().fit(X, y, epochs=1, shuffle=False), tmp_path)
+    assert file_of(once) == file_of(make().fit(X, y, epochs=1, shuffle=False))
     mlp, iterator = make(), iter(parts(X, y))
-    before = saved(mlp, tmp_path)
+    before = file_of(mlp)
     message = (
         "^`X` must be a list of batches or .*, got an iterator, which ends after one of 2 epochs"
     )
     with pytest.raises(ValueError, match=message):
         mlp.fit(iterator, epochs=2)
-    assert saved(mlp, tmp_path) == before and len(list(iterator)) == 5
+    assert file_of(mlp) == before and len(list(iterator)) == 5
 
 
 def test_a_function_is_called_once_an_epoch(make, data):
@@ -360,12 +353,12 @@ def test_a_function_is_called_once_an_epoch(make, data):
 @pytest.mark.parametrize("X", [[], iter([]), lambda: [], lambda: iter(())])
 def test_no_batches_are_refused(make, data, tmp_path, X):
     mlp = make(warm_start=False).fit(*data, epochs=1)
-    before = saved(mlp, tmp_path)
+    before = file_of(mlp)
     with pytest.raises(
         ValueError, match="^`X` must have at least one batch in every epoch, got none"
     ):
         mlp.fit(X, epochs=1)
-    assert saved(mlp, tmp_path) == before
+    assert file_of(mlp) == before
 
 
 def test_batches_that_end_are_refused_when_they_do(make, data):
@@ -434,12 +427,12 @@ def test_batches_that_end_are_refused_when_they_do(make, data):
 def test_bad_batches(make, data, tmp_path, batch, error, message):
     good = parts(*data)
     mlp = make(warm_start=False, dropout=0.1).fit(*data, epochs=2)
-    before, history = saved(mlp, tmp_path), dict(mlp.history_)
+    before, history = file_of(mlp), dict(mlp.history_)
     for batches in ([batch], [*good, batch]):  # before the first step, all is put back
         with pytest.raises(error, match=message) as caught:
             mlp.fit(batches)
         assert "\n" not in str(caught.value)
-        assert saved(mlp, tmp_path) == before and mlp.history_ == history
+        assert file_of(mlp) == before and mlp.history_ == history
 
 
 def test_a_bad_batch_after_good_steps_leaves_the_steps(make, data, tmp_path, small_blocks):
@@ -448,7 +441,7 @@ def test_a_bad_batch_after_good_steps_leaves_the_steps(make, data, tmp_path, sma
     with pytest.raises(TypeError, match=r"^`X\[i\]` must be a tuple .*, got 3"):
         mlp.fit([(X[:80], y[:80]), 3], epochs=1, batch_size=8, shuffle=False)
     trained = make().fit(X[:80], y[:80], epochs=1, batch_size=8, shuffle=False)
-    assert [w.tobytes() for w in mlp.weights] == [w.tobytes() for w in trained.weights]
+    assert_same_bits(mlp, trained)
 
 
 def test_a_row_that_is_not_finite(make, data, tmp_path, small_blocks, monkeypatch):
@@ -456,16 +449,16 @@ def test_a_row_that_is_not_finite(make, data, tmp_path, small_blocks, monkeypatc
     X, y = data[0].copy(), data[1]
     X[190] = np.nan
     mlp = make(dropout=0.1).fit(*data, epochs=2)
-    before, history = saved(mlp, tmp_path), {"loss": list(mlp.history_["loss"])}
+    before, history = file_of(mlp), {"loss": list(mlp.history_["loss"])}
     with pytest.raises(ValueError, match="^`X` must be finite, got NaN or infinity in row 190 "):
         mlp.fit(X, y, batch_size=8, shuffle=False)
-    assert saved(mlp, tmp_path) == before and mlp.history_ == history
+    assert file_of(mlp) == before and mlp.history_ == history
     with pytest.raises(
         ValueError, match=r"^`X\[i\]\[0\]` must be finite, got NaN or infinity in row 40 "
     ):
         mlp.fit(parts(X, y), batch_size=8, shuffle=False)
     # Of batches, those before it have been trained on.
-    assert saved(mlp, tmp_path) != before and mlp._state.rows_seen > 400
+    assert file_of(mlp) != before and mlp._state.rows_seen > 400
 
 
 @pytest.mark.parametrize("X", [np.zeros((3, 8)), 3, "X", {"X": 1}, scipy.sparse.csr_array((3, 8))])
@@ -507,7 +500,7 @@ def test_partial_fits_are_epochs_of_one_training(make, data, tmp_path):
             whole.fit(X, y, epochs=3, batch_size=16)
             for _ in range(3):
                 assert partial.partial_fit(X, y, batch_size=16) is partial
-            assert saved(partial, tmp_path) == saved(whole, tmp_path)
+            assert file_of(partial) == file_of(whole)
             assert len(partial.history_["loss"]) == 3
 
 
@@ -520,21 +513,20 @@ def test_partial_fits_of_pieces_and_batches(make, data, tmp_path):
     for part_X, part_y, weight in parts(X, y, (60, 40, 100), weights):
         pieces.partial_fit(part_X, part_y, sample_weight=weight, **options)
         batches.partial_fit(iter([(part_X, part_y, weight)]), **options)
-    expected = [w.tobytes() for w in whole.weights]
-    assert [w.tobytes() for w in pieces.weights] == expected
-    assert saved(batches, tmp_path) == saved(pieces, tmp_path)
+    assert_same_bits(pieces, whole)
+    assert file_of(batches) == file_of(pieces)
     assert len(pieces.history_["loss"]) == 3
 
 
 def test_a_refused_partial_fit_changes_nothing(make, data, tmp_path):
     mlp = make(dropout=0.2).fit(*data, epochs=2)
-    before, history = saved(mlp, tmp_path), {"loss": list(mlp.history_["loss"])}
+    before, history = file_of(mlp), {"loss": list(mlp.history_["loss"])}
     X = data[0].copy()
     X[150] = np.inf
     for arguments in ((X, data[1]), ([(X, data[1])],), (data[0], data[1][1:]), ([3],)):
         with pytest.raises((TypeError, ValueError)):
             mlp.partial_fit(*arguments)
-        assert saved(mlp, tmp_path) == before and mlp.history_ == history
+        assert file_of(mlp) == before and mlp.history_ == history
 
 
 def test_fits_go_on_or_begin_anew(make, data, tmp_path):
@@ -544,7 +536,7 @@ def test_fits_go_on_or_begin_anew(make, data, tmp_path):
     warm.fit(X, y, epochs=2).fit(X, y, epochs=3)
     assert warm.history_["loss"] == whole.history_["loss"][2:]
     whole.history_ = warm.history_
-    assert saved(warm, tmp_path) == saved(whole, tmp_path)
+    assert file_of(warm) == file_of(whole)
     # Anew: as a network made from where the random numbers are by then.
     source = np.random.RandomState(0)
     cold = make(warm_start=False, dropout=0.1, random_state=source)
@@ -554,7 +546,7 @@ def test_fits_go_on_or_begin_anew(make, data, tmp_path):
     other.set_state(source.get_state())
     cold.fit(X, y, epochs=3)
     new = make(warm_start=False, dropout=0.1, random_state=other).fit(X, y, epochs=3)
-    assert saved(cold, tmp_path) == saved(new, tmp_path)
+    assert file_of(cold) == file_of(new)
     first = make(warm_start=False, dropout=0.1)  # and the first fit takes what was drawn for it
     assert all((a == b).all() for a, b in zip(first.weights, drawn, strict=True))
 

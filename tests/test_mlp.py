@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from same_bits import bits_of
 
 from fastmlp import MLP
 
@@ -19,13 +20,13 @@ def test_a_rate_is_asked_for_once_a_step(make_data):
 def test_a_rate_that_is_none_is_refused_before_its_step(rate, make_data):
     X, y = make_data([4, 3], 66)
     net = MLP([4, 6, 3], learning_rate=lambda step: 0.1 if step < 0 else rate, random_state=0)
-    before = [w.copy() for w in net.weights]
+    before = bits_of(net)
     with pytest.raises(
         ValueError,
         match="^`learning_rate` must return a finite number of at least 0, got .* for step 0",
     ):
         net.fit(X, y)
-    assert all(np.array_equal(a, b) for a, b in zip(before, net.weights, strict=True))
+    assert bits_of(net) == before
 
 
 def test_a_sample_of_weight_zero_is_not_there_whatever_its_loss(make_data):
@@ -87,10 +88,10 @@ def test_arguments_are_refused_in_one_sentence(arguments, message):
 )  # fmt: skip
 def test_targets_are_refused_in_one_sentence(loss, y, message):
     net = MLP([4, 6, 3], loss=loss, random_state=0)
-    before = net.weights[0].copy()
+    before = bits_of(net)
     with pytest.raises(ValueError, match=message):
         net.fit(np.ones((1, 4)), y)
-    assert np.array_equal(net.weights[0], before) and net.history_ == {}
+    assert bits_of(net) == before and net.history_ == {}
 
 
 @pytest.mark.parametrize(
@@ -170,13 +171,13 @@ def test_the_shapes_of_predictions(loss, targets, shape):
 
 def test_validation_data_that_scaling_makes_infinite_are_named():
     net = MLP([4, 3], input_scale=1e30, random_state=0)
-    before = net.weights[0].copy()
+    before = bits_of(net)
     X = np.zeros((3, 4))
     with pytest.raises(
         ValueError, match=r"^`validation_data\[0\]` must be finite, got NaN or .* row 2"
     ):
         net.fit(X, [0, 1, 2], validation_data=(X + [[0], [0], [1e10]], [0, 1, 2]))
-    assert np.array_equal(net.weights[0], before) and net.history_ == {}
+    assert bits_of(net) == before and net.history_ == {}
 
 
 def test_an_epsilon_that_is_zero_in_float32_is_refused():

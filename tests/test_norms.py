@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from fastmlp.core.norms import RUNNING_SUMS, constrain_norms, sum_of_squares
+from fastmlp.core.equations.norms import RUNNING_SUMS, constrain_norms, sum_of_squares
 
 
 @njit

@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from messages import assert_form
+from same_bits import bits_of
 
 from fastmlp import MLP
 from fastmlp.callbacks import EarlyStopping
@@ -221,10 +222,10 @@ def test_one_value_or_a_list_of_them(name, value, error, place, got):
     layers = [4, 3, 2] if name != "dropout" else [4, 3, 3, 2]
     assert said.match(refusal(error, MLP, layers, **{name: value}))
     net = MLP(layers, random_state=0)
-    before = net.weights[0].copy()
+    before = bits_of(net)
     value = value if not isinstance(value, Iterator) else iter([0.5, 0.5])
     assert said.match(refusal(error, assigned_and_used, net, name, value))
-    assert np.array_equal(before, net.weights[0])
+    assert bits_of(net) == before
 
 
 def test_a_list_of_values_may_be_an_array_or_a_tuple():

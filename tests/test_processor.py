@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fastmlp.core import processor
+from fastmlp.core.machine import processor
 
 
 @pytest.fixture

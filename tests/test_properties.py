@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlp_cases import ACTIVATIONS, LOSSES, OPTIMIZERS
+from same_bits import assert_same_bits
 
 # The same examples on every run of CI; elsewhere new ones, of which those that fail are kept.
 settings.register_profile("here", max_examples=60, deadline=None)
@@ -48,12 +49,6 @@ def build(sizes, settings, seed, **others):
 
 def one_step(net, X, y, **weights):
     return net.fit(X, y, epochs=1, batch_size=len(X), shuffle=False, **weights)
-
-
-def assert_same_bits(one, other):
-    pairs = zip([*one.weights, *one.biases], [*other.weights, *other.biases], strict=True)
-    for a, b in pairs:
-        assert np.array_equal(a, b)
 
 
 # Where gradients may be a rounding and nothing more, the adaptive optimizers divide it by itself.

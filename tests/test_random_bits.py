@@ -7,7 +7,7 @@ from numba import njit
 from reference_mlp import dropout_factors, standard_normals
 from reference_mlp import threefry as slow_threefry
 
-from fastmlp.core.random_bits import _cosine, _normals, threefry
+from fastmlp.core.maths.random_bits import _cosine, _normals, threefry
 
 KEY = (np.uint32(0x01234567), np.uint32(0x89ABCDEF))
 LARGE_ROW = 5 * 2**32 + 3

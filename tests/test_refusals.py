@@ -6,6 +6,7 @@ import decimal
 import numpy as np
 import pytest
 from messages import assert_form
+from same_bits import bits_of
 
 from fastmlp import MLP, NeuralNet
 
@@ -136,12 +137,12 @@ def test_constructor(arguments, options, error, named):
 def test_fit(arguments, options, error, named, n_threads, batch_size):
     net = NeuralNet([4, 5, 3], 0.3, random_state=np.random.RandomState(3), n_threads=n_threads)
     net.fit(X, Y, epochs=1)
-    before, position = [*map(np.array, net.weights)], net._state.random.get_state()[1].copy()
+    before, position = bits_of(net), net._state.random.get_state()[1].copy()
     history = {name: list(values) for name, values in net.history_.items()}
     with pytest.raises(error, match=f"^`{named}") as raised:
         net.fit(*arguments, **{"batch_size": batch_size, "epochs": 2, **options})
     assert_form(str(raised.value))
-    assert all(np.array_equal(a, b) for a, b in zip(before, net.weights, strict=True))
+    assert bits_of(net) == before
     assert np.array_equal(position, net._state.random.get_state()[1])
     assert history == net.history_
 
@@ -209,7 +210,7 @@ def test_too_large_for_float32_is_named():
 )
 def test_train(pairs, error, named):
     net = NeuralNet([4, 3], random_state=0)
-    before = net.weights[0].copy()
+    before = bits_of(net)
     named = f"^`{named}"
     with pytest.raises(error, match=named):
         net.train(pairs)
@@ -217,12 +218,12 @@ def test_train(pairs, error, named):
         net.train([(X[0], 0)], pairs)
     with pytest.raises(error, match=named.replace("training_data", "test_data")):
         net.test(pairs)
-    assert np.array_equal(before, net.weights[0])
+    assert bits_of(net) == before
 
 
 def test_assigning_parameters_and_rates():
     net = NeuralNet([4, 5, 3], random_state=0)
-    before = [*map(np.array, net.weights)]
+    before = bits_of(net)
     with pytest.raises(ValueError, match=r"^`weights\[0\]` must have shape \(5, 4\), got \(4, 5\)"):
         net.weights[0] = np.ones((4, 5))
     with pytest.raises(ValueError, match=r"^`weights` must have 2 arrays, got 1"):
@@ -231,7 +232,7 @@ def test_assigning_parameters_and_rates():
         net.weights = [np.ones((5, 4)), np.ones((5, 3))]
     with pytest.raises(ValueError, match=r"^`biases\[0\]` must have shape \(5, 1\), got \(5,\)"):
         net.biases[0] = np.ones(5)
-    assert all(np.array_equal(a, b) for a, b in zip(before, net.weights, strict=True))
+    assert bits_of(net) == before
     for wrong in (None, 3):
         with pytest.raises(TypeError, match="^`weights` must be a list of arrays, got"):
             net.weights = wrong
@@ -258,10 +259,10 @@ def test_a_refused_fit_leaves_the_random_sequence_where_it_was(source):
 def test_a_row_is_refused_wherever_it_lies_in_a_share(row, n_threads):
     """A share of more rows than go through the layers together; prediction by each worker."""
     net = NeuralNet([4, 3], random_state=0, n_threads=n_threads)
-    before, rows = net.weights[0].copy(), changed(np.ones((600, 4)), (row, 1), np.nan)
+    before, rows = bits_of(net), changed(np.ones((600, 4)), (row, 1), np.nan)
     with pytest.raises(ValueError, match=f"^`X` must be finite, got NaN or infinity in row {row} "):
         net.fit(rows, np.zeros(600, int), epochs=1, batch_size=600, shuffle=False)
-    assert np.array_equal(before, net.weights[0])
+    assert bits_of(net) == before
     with pytest.raises(ValueError, match=f"^`X` must be finite, got NaN or infinity in row {row} "):
         net.predict(rows)
 
@@ -321,11 +322,11 @@ ARRAYS = {
 def refused(name, value, error):
     """Pass `value` for an argument; return the refusal, after a look that nothing has changed."""
     net = MLP([4, 5, 3], random_state=np.random.RandomState(3)).fit(X, Y, epochs=1)
-    before, position = [*map(np.array, net.weights)], net._state.random.get_state()[1].copy()
+    before, position = bits_of(net), net._state.random.get_state()[1].copy()
     history = {key: list(values) for key, values in net.history_.items()}
     with pytest.raises(error) as raised:
         ARRAYS[name][1](net, value)
-    assert all(np.array_equal(a, b) for a, b in zip(before, net.weights, strict=True))
+    assert bits_of(net) == before
     assert np.array_equal(position, net._state.random.get_state()[1]) and history == net.history_
     message = str(raised.value)
     assert message.startswith(f"`{name.split(', ')[0]}` must ")

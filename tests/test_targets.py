@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse
 from messages import assert_form
 from reference_mlp import ReferenceMLP
+from same_bits import bits_of
 
 from fastmlp import MLP, NeuralNet, metrics, numpy_version
 from fastmlp.callbacks import Callback, ModelCheckpoint
@@ -33,7 +34,7 @@ def make(sizes=SIZES, **options):
 
 
 def bits(net):
-    return [array.tobytes() for array in [*net.weights, *net.biases]], net.history_
+    return bits_of(net), net.history_
 
 
 def fitted(y, X=None, **options):
@@ -187,7 +188,7 @@ def test_sums_are_1_within_the_tolerance_and_then_1():
 
 
 def test_a_network_learns_from_another_one():
-    """What predict_proba returns is taken as it is, by float32's sums of many classes too."""
+    """What predict_proba returns is accepted as it is, by float32's sums of many classes too."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20, 4)).astype(np.float32)
     for n_out in (3, 1000, 20000):
@@ -409,7 +410,7 @@ def test_sparse_one_hots_with_zeros_written_out_and_parts():
 
 def test_sparse_one_hots_are_never_made_dense():
     """200,000 rows of 2,000,000 columns would be 3.2 TB."""
-    from fastmlp.core.losses import SOFTMAX, Loss
+    from fastmlp.core.equations.losses import SOFTMAX, Loss
     from fastmlp.validation.targets import targets
 
     n, n_out = 200_000, 2_000_000
@@ -515,13 +516,11 @@ REFUSED = [
 
 
 def assert_refused(net, call, error, message):
-    before, history = [*map(np.array, [*net.weights, *net.biases])], dict(net.history_)
+    before = bits_of(net), dict(net.history_)
     with pytest.raises(error, match=f"^{message}") as raised:
         call()
     assert_form(str(raised.value))
-    for one, other in zip(before, [*net.weights, *net.biases], strict=True):
-        assert np.array_equal(one, other)
-    assert history == net.history_
+    assert (bits_of(net), net.history_) == before
 
 
 @pytest.mark.parametrize("y, error, message", REFUSED)

@@ -12,12 +12,14 @@ import time
 import numpy as np
 import pytest
 from numba import njit
+from same_bits import assert_same_bits
 
 import fastmlp
 from fastmlp import MLP, NeuralNet
 from fastmlp.callbacks import Callback
-from fastmlp.core import barrier, processor, rows_phase, run, step, storage, workers
-from fastmlp.core.update import Sink, update
+from fastmlp.core import rows_phase, run, step, storage
+from fastmlp.core.equations.update import Sink, update
+from fastmlp.core.machine import barrier, processor, workers
 
 
 @pytest.fixture(autouse=True)
@@ -58,8 +60,7 @@ def test_same_bits_on_any_number_of_threads(dtype, batch_size, make_data):
         alone = trained(1, X, y, sizes, dtype, batch_size)
         for n_threads in (2, 3, 5):
             together = trained(n_threads, X, y, sizes, dtype, batch_size)
-            for one, many in zip(alone, together, strict=True):
-                assert one.tobytes() == many.tobytes()
+            assert_same_bits(alone, together)
 
 
 @pytest.mark.usefixtures("eight_processors")
@@ -128,8 +129,7 @@ def test_several_fits_at_once(digits):
         thread.start()
     for thread in threads:
         thread.join()
-    for one, other in zip(expected, found, strict=True):
-        assert np.array_equal(one, other)
+    assert_same_bits(expected, found)
 
 
 def fit_in_child(queue, X, y):
@@ -152,7 +152,7 @@ def test_fork_before_and_after_a_fit(digits):
         assert child.exitcode == 0
         net = NeuralNet([64, 20, 10], random_state=0, n_threads=2).fit(X, y, epochs=2)
         results.append(net.weights[0].copy())
-    assert all(np.array_equal(results[0], other) for other in results)
+    assert_same_bits(*results)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -188,7 +188,7 @@ def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads):
         again.fit(
             X[start : start + 50], y[start : start + 50], epochs=1, batch_size=50, shuffle=False
         )
-    assert all(np.array_equal(a, b) for a, b in zip(again.weights, net.weights, strict=True))
+    assert_same_bits(again, net)
     assert done and np.isfinite(net.weights[0]).all()
 
 
@@ -250,8 +250,7 @@ def test_a_thread_that_cannot_start_leaves_the_work_to_one(
     started = threads_that_start(n_started)
     without = trained(3, X, y, sizes, "float64", 16)
     assert len(started) == n_started
-    for one, other in zip(alone, without, strict=True):
-        assert one.tobytes() == other.tobytes()
+    assert_same_bits(alone, without)
     time.sleep(0.1)
     assert _thread._count() <= others
 
@@ -272,7 +271,8 @@ def test_one_thread_starts_none(run_seconds, monkeypatch, make_data, threads_tha
 WITHOUT_THREADS = """
 import numpy as np, os, resource, threading
 from fastmlp import MLP, NeuralNet
-from fastmlp.core import processor, run
+from fastmlp.core.machine import processor
+from fastmlp.core import run
 processor.usable_threads = lambda: 2
 X, y = np.random.default_rng(0).random((600, 20)), np.arange(600) % 5
 nets = [NeuralNet([20, 64, 5], n_threads=n, random_state=0) for n in (2, 2, 1)]
@@ -336,8 +336,7 @@ def test_a_run_for_every_step_gives_the_same_bits(n_threads, monkeypatch, make_d
     X, y = make_data(sizes, 203)
     at_once = trained(n_threads, X, y, sizes, "float64", 16)
     monkeypatch.setattr(run, "RUN_SECONDS", 0)
-    for one, many in zip(at_once, trained(n_threads, X, y, sizes, "float64", 16), strict=True):
-        assert one.tobytes() == many.tobytes()
+    assert_same_bits(at_once, trained(n_threads, X, y, sizes, "float64", 16))
 
 
 def test_runs_begin_short_and_keep_their_pace_from_epoch_to_epoch(monkeypatch, make_data):
@@ -351,7 +350,7 @@ def test_runs_begin_short_and_keep_their_pace_from_epoch_to_epoch(monkeypatch, m
     X, y = make_data([2, 4, 2], 200_000)
     NeuralNet([2, 4, 2], n_threads=1).fit(X, y, epochs=2, batch_size=1)
     assert 1000 < lengths[1] < 100_000  # a microsecond each, and ten on a slow machine
-    pace = run.Pace(storage.Network([8, 8, 2], 0, np.dtype(np.float32)), 16)
+    pace = run.RunLength(storage.Network([8, 8, 2], 0, np.dtype(np.float32)), 16)
     guess = pace.step_seconds
     pace.measured(1, 0.0)
     assert pace.step_seconds == guess / 8
@@ -460,7 +459,7 @@ def test_a_team_that_is_told_to_stop_changes_no_weight(one_call):
         work, team = network.workspace(8, 1), run.new_team()
         team[barrier.STOPPED] = stop
         step.train_steps(0, 1, team, network.parameters, optimizer, samples, work, 0, 1, 0.0)
-        assert work.refused[0] == (rows_phase.HALTED if stop else 0)
+        assert work.status[0] == (rows_phase.HALTED if stop else 0)
         assert network.parameters.any() == (not stop)
         network.parameters[...] = 0
         work.forward.activations[...] = work.deltas[...] = 1

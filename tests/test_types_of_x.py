@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from same_bits import bits_of
 
 from fastmlp import NeuralNet
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import SPARSE
-from fastmlp.core.numbers import number
+from fastmlp.core.inputs.nonzeros import SPARSE
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.maths.float_bits import number
 from fastmlp.core.storage import Network
 from fastmlp.training import epoch
 from fastmlp.validation import checks
@@ -27,8 +28,7 @@ def trained(X, y, sizes, batch_size, reg_lambda=0.0, dtype="float32", n_threads=
         sizes, 0.1, reg_lambda, dtype=dtype, random_state=0, n_threads=n_threads, **options
     )  # fmt: skip
     net.fit(X, y, epochs=2, batch_size=batch_size)
-    parameters = [array.tobytes() for array in [*net.weights, *net.biases]]
-    return parameters, net.history_["loss"], net.predict_proba(X).tobytes()
+    return bits_of(net), net.history_["loss"], bits_of(net.predict_proba(X))
 
 
 @pytest.mark.usefixtures("eight_processors")

@@ -6,12 +6,13 @@ import pytest
 from reference_mlp import RandomDraws
 from sized_cases import assert_all_met, assert_trained, case
 
-from fastmlp.core import lists, processor
-from fastmlp.core.activations import STRIP
-from fastmlp.core.norms import RUNNING_SUMS
+from fastmlp.core.equations.activations import STRIP
+from fastmlp.core.equations.norms import RUNNING_SUMS
+from fastmlp.core.inputs import nonzeros
+from fastmlp.core.machine import processor
 from fastmlp.core.storage import GRADIENTS_TOGETHER, Network
 
-CONSTANTS = {RUNNING_SUMS, lists.INPUTS_TOGETHER, lists.LISTED_TOGETHER, STRIP}
+CONSTANTS = {RUNNING_SUMS, nonzeros.INPUTS_TOGETHER, nonzeros.LISTED_TOGETHER, STRIP}
 #: Rows of 1024 bytes, which are kept apart, are 128, 256 or 512 units.
 WIDTHS = [127, 128, 129, 200, 255, 256, 257, 300, 511, 512, 513, 520, 1100]
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from same_bits import bits_of
 
 from fastmlp import NeuralNet
 from fastmlp.core import run
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import (
+from fastmlp.core.inputs.nonzeros import (
     DENSE,
     INPUTS_TOGETHER,
     LISTED_TOGETHER,
@@ -18,6 +18,7 @@ from fastmlp.core.lists import (
     lowest_bit,
     mark_inputs,
 )
+from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.storage import Network
 from fastmlp.training import epoch
 
@@ -41,7 +42,7 @@ def trained(X, y, sizes, batch_size, n_threads=1, reg_lambda=0.0):
         n_threads=n_threads,
     )
     net.fit(X, y, epochs=2, batch_size=batch_size)
-    return [w.tobytes() for w in [*net.weights, *net.biases]], net.history_["loss"]
+    return bits_of(net), net.history_["loss"]
 
 
 @pytest.mark.usefixtures("eight_processors")
@@ -165,11 +166,11 @@ def test_lists_and_marks_say_what_is_not_zero(n_in, dtype):
         find(work, n_rows, first, last)
         for k in range(first, last):
             words = work.words.reshape(-1, INPUTS_TOGETHER)[:, k - first].tolist()
-            marked = [i for w, word in enumerate(words) for i in bits_of(word, w)]
+            marked = [i for w, word in enumerate(words) for i in rows_in(word, w)]
             assert marked == np.flatnonzero(X[:, k]).tolist()
 
 
-def bits_of(word, w):
+def rows_in(word, w):
     return [w * ROWS_IN_A_WORD + i for i in range(ROWS_IN_A_WORD) if word >> i & 1]
 
 

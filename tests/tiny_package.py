@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import fastmlp
-from fastmlp.core import kernel, processor
+from fastmlp.core.machine import kernel, processor
 
 PACKAGE = Path(fastmlp.__file__).parent
 

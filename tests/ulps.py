@@ -10,7 +10,7 @@ import numpy as np
 import scipy.special
 from numba import njit
 
-from fastmlp.core import functions, gaussian
+from fastmlp.core.maths import functions, normal_distribution
 
 #: What computes each function's result in a wider type.
 EXACT = {
@@ -28,7 +28,7 @@ CHUNK = 2**16  # small enough for a processor's own cache
 
 def function_of(name):
     """Return the function of that name."""
-    return getattr(functions, name, None) or getattr(gaussian, name)
+    return getattr(functions, name, None) or getattr(normal_distribution, name)
 
 
 def applied(name):

@@ -7,19 +7,19 @@ from functools import partial
 
 import numpy as np
 
-from fastmlp.core.barrier import new_team
-from fastmlp.core.forward import forward, forward_listed
-from fastmlp.core.functions import exp
-from fastmlp.core.gather import gather
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import ZERO_RICH, list_inputs, mark_inputs
-from fastmlp.core.losses import SOFTMAX, Loss, Targets, output_delta
-from fastmlp.core.processor import LANES
-from fastmlp.core.product import WIDE
-from fastmlp.core.propagate import propagate
+from fastmlp.core.equations.forward import forward, forward_listed
+from fastmlp.core.equations.losses import SOFTMAX, Loss, Targets, output_delta
+from fastmlp.core.equations.product import WIDE
+from fastmlp.core.equations.propagate import propagate
+from fastmlp.core.equations.update import Sink, update, update_biases, update_marked, update_sample
+from fastmlp.core.inputs.gather import gather
+from fastmlp.core.inputs.nonzeros import ZERO_RICH, list_inputs, mark_inputs
+from fastmlp.core.machine.barrier import new_team
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.processor import LANES
+from fastmlp.core.machine.tile import add_outer, store, zeros
+from fastmlp.core.maths.functions import exp
 from fastmlp.core.storage import Network
-from fastmlp.core.tile import add_outer, store, zeros
-from fastmlp.core.update import Sink, update, update_biases, update_marked, update_sample
 
 from .data import make_data
 from .timed import Timed

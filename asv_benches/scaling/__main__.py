@@ -27,7 +27,7 @@ from options import parse
 from points import points_of
 from tables import tables
 
-from fastmlp.core.processor import usable_threads
+from fastmlp.core.machine.processor import usable_threads
 
 
 def main():

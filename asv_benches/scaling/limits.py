@@ -10,9 +10,9 @@ from benchmarks.kernels import repeat_multiply_add
 from points import DTYPE
 from roofline import Limits
 
-from fastmlp.core.kernel import kernel
-from fastmlp.core.processor import LANES
-from fastmlp.core.product import WIDE
+from fastmlp.core.equations.product import WIDE
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.processor import LANES
 from fastmlp.core.storage import zeros
 
 SIZES = [2**i for i in range(15, 29)]  # bytes: from the nearest cache to 256 MiB, beyond them all

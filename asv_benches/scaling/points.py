@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.activations import IDENTITY
-from fastmlp.core.run import Pace
+from fastmlp.core.equations.activations import IDENTITY
+from fastmlp.core.run import RunLength
 from fastmlp.core.storage import Network
 
 NET, SMALL_NET = (784, 512, 512, 10), (64, 32, 10)
@@ -84,7 +84,7 @@ def make_point(value, layers=NET, batch_size=BATCH_SIZE, n_threads=1, n_samples=
     """
     network = Network(list(layers), IDENTITY, DTYPE)
     # One worker's guess, so that every number of threads trains on the same samples.
-    step_seconds = Pace(network, batch_size).step_seconds
+    step_seconds = RunLength(network, batch_size).step_seconds
     if n_samples is None:
         n_samples = batch_size * max(FEWEST_STEPS, int(TURN / step_seconds))
     epochs = max(1, int(TURN / step_seconds * batch_size / n_samples))

@@ -240,7 +240,7 @@ class ReduceLROnPlateau(Patience):
             self._reduce()
 
     def _reduce(self) -> None:
-        model, rate = self.model, self.model._state.descent.next_rate
+        model, rate = self.model, self.model._state.optimizer.next_rate
         lower = model.rate_factor * self.factor
         if rate > 0:  # at a schedule's 0 no factor makes it min_rate
             lower = max(lower, self.min_rate / rate * model.rate_factor)

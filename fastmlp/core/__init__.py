@@ -1,1 +1,1 @@
-"""The compiled core: register tile, kernels, storage and the two-phase step, in four floors."""
+"""The compiled core: the two-phase step, where its data is stored, and how Python runs it."""

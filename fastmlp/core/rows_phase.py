@@ -1,20 +1,20 @@
-"""The first phase of a step: rows of the minibatch forward, and their deltas back (floor 3)."""
+"""The first phase of a step: rows of the minibatch forward, and their deltas back."""
 
 from __future__ import annotations
 
 from numba import types
 
-from fastmlp.core.barrier import stopped
-from fastmlp.core.forward import activate_rows, forward, forward_listed
-from fastmlp.core.gather import gather
-from fastmlp.core.kernel import by_type, kernel
-from fastmlp.core.lists import DENSE, SPARSE, list_inputs, mark_inputs
-from fastmlp.core.losses import output_delta
-from fastmlp.core.propagate import propagate
-from fastmlp.core.random_bits import add_noise, key_of
-from fastmlp.core.rules import is_plain
-from fastmlp.core.sparse import list_sparse
-from fastmlp.core.tile import prefetch
+from fastmlp.core.equations.forward import activate_rows, forward, forward_listed
+from fastmlp.core.equations.losses import output_delta
+from fastmlp.core.equations.propagate import propagate
+from fastmlp.core.equations.update_rules import is_basic
+from fastmlp.core.inputs.gather import gather
+from fastmlp.core.inputs.nonzeros import DENSE, SPARSE, list_inputs, mark_inputs
+from fastmlp.core.inputs.sparse import list_sparse
+from fastmlp.core.machine.barrier import stopped
+from fastmlp.core.machine.kernel import by_type, kernel
+from fastmlp.core.machine.tile import prefetch
+from fastmlp.core.maths.random_bits import add_noise, key_of
 
 # Instead of a refused row: the team was told to stop; a loss is not finite.
 HALTED, DIVERGED = -1, -2
@@ -53,7 +53,7 @@ def _add_noise(draws, layer, activations, start, first, last):
 
 
 #: Adds noise to the inputs of the first layer.
-add_input_noise = by_type(is_plain, _nothing_drawn, _add_noise)
+add_input_noise = by_type(is_basic, _nothing_drawn, _add_noise)
 
 
 def _nothing_derived(draws, layer, number, activations, derivatives, start, first, last):
@@ -61,12 +61,12 @@ def _nothing_derived(draws, layer, number, activations, derivatives, start, firs
 
 
 def _activate_rows(draws, layer, number, activations, derivatives, start, first, last):
-    if layer.derived:
+    if layer.stores_derivative:
         activate_rows(layer, number, activations, derivatives, draws, start, first, last)
 
 
 #: Does `forward.activate_rows` in layers that it is for.
-derive_rows = by_type(is_plain, _nothing_derived, _activate_rows)
+derive_rows = by_type(is_basic, _nothing_derived, _activate_rows)
 
 
 @kernel
@@ -129,11 +129,11 @@ def rows_phase(worker, team, parameters, samples, work, start, n_rows, scale, fi
     )  # fmt: skip
     if refused == 0 and diverged:
         refused = DIVERGED
-    work.refused[worker] = HALTED if stopped(team) else refused
+    work.status[worker] = HALTED if stopped(team) else refused
     for l in range(n_layers - 1, 0, -1):
         propagate(
             layers[l], layers[l - 1], parameters, activations, deltas,
-            own(work.panels, worker, len(work.refused)), team, first, last,
+            worker_slice(work.panels, worker, len(work.status)), team, first, last,
         )  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def _prefetch_targets(targets, order, start, layer, first, last):
 
 
 @kernel(inline=True)
-def own(array, worker, n_workers):
+def worker_slice(array, worker, n_workers):
     """Return this worker's part of an array that has one for each."""
     n = len(array) // n_workers
     return array[worker * n : (worker + 1) * n]

@@ -1,4 +1,4 @@
-"""From Python into the kernels and back: threads, and runs short enough to interrupt (floor 3)."""
+"""From Python into the kernels and back: threads, and runs short enough to interrupt."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from functools import partial
 
 import numpy as np
 
-from fastmlp.core import processor
-from fastmlp.core.barrier import new_team
-from fastmlp.core.descent import Descent
-from fastmlp.core.gather import SparseRows, rows_of
-from fastmlp.core.interrupts import Halted, stopped_by_signals
-from fastmlp.core.lists import DENSE, SPARSE, ZERO_RICH
-from fastmlp.core.losses import Loss, Targets
-from fastmlp.core.product import MOST_ROWS, ROW
-from fastmlp.core.step import Draws, Samples, predict_rows, train_steps
+from fastmlp.core.equations.losses import Loss, Targets
+from fastmlp.core.equations.product import MOST_ROWS, ROW
+from fastmlp.core.inputs.gather import SparseRows, rows_of
+from fastmlp.core.inputs.nonzeros import DENSE, SPARSE, ZERO_RICH
+from fastmlp.core.machine import processor
+from fastmlp.core.machine.barrier import new_team
+from fastmlp.core.machine.interrupts import Halted, stopped_by_signals
+from fastmlp.core.machine.workers import as_a_team, shared_out
+from fastmlp.core.optimizer_state import OptimizerState
+from fastmlp.core.step import RandomDraws, Samples, predict_rows, train_steps
 from fastmlp.core.storage import ForwardSpace, Network, Workspace
-from fastmlp.core.workers import as_a_team, shared_out
 
 RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
 STEP_SECONDS = 0.3  # a longer step is stopped by Ctrl-C, and so copies what it changes before
@@ -39,7 +39,7 @@ CALL_SHARE = 2e7
 # `fit.EpochSkippingZeros` measures it. The share is estimated from so many rows.
 DENSE_ENOUGH, FEW_ROWS, LOOKED_AT = 0.45, 32, 64
 MOST_STEPS = 2**16  # of a run: each has its rate in memory
-NOTHING_DRAWN = Draws(0, 0, 0.0)
+NOTHING_DRAWN = RandomDraws(0, 0, 0.0)
 ALONE = new_team()  # of one who predicts, whom nobody stops
 PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the nearest cache
 
@@ -81,7 +81,7 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
 
 
 def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> int:
-    """Return how the first layer reads X, a code of `lists`: as its zeros make it quickest.
+    """Return how the first layer reads X, a code of `nonzeros`: as its zeros make it quickest.
 
     Whatever the answer, the results are the same, to the last bit.
     """
@@ -97,7 +97,7 @@ def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> 
     return ZERO_RICH if n_others < enough * looked_at.size else DENSE
 
 
-class Pace:
+class RunLength:
     """How long a step takes, by guess and then by measurement.
 
     Parameters
@@ -136,10 +136,10 @@ class Pace:
 
 def train_run(
     network: Network,
-    descent: Descent,
+    optimizer_state: OptimizerState,
     samples: Samples,
     work: Workspace,
-    pace: Pace,
+    run_length: RunLength,
     first: int = 0,
     loss: float = 0.0,
     stops_within: bool = False,
@@ -150,12 +150,12 @@ def train_run(
     ----------
     network : Network
         Its parameters are changed.
-    descent : Descent
+    optimizer_state : OptimizerState
         Its moments are changed, and its counts advance with every finished step.
     samples : Samples
     work : Workspace
         Overwritten. It has room for one minibatch and as many workers as train.
-    pace : Pace
+    run_length : RunLength
         Changed by what is measured.
     first : int, default 0
         Below the number of minibatches.
@@ -183,27 +183,27 @@ def train_run(
     Halted
         If it stops within a step, by a signal whose handler raised nothing. Likewise.
     """
-    n_workers = len(work.refused)
-    last = min(first + pace.steps, -(-len(samples.order) // samples.batch_size))
-    optimizer = descent.steps(last - first, samples.draws is None)
+    n_workers = len(work.status)
+    last = min(first + run_length.steps, -(-len(samples.order) // samples.batch_size))
+    optimizer = optimizer_state.steps(last - first, samples.draws is None)
     given = (network.parameters, optimizer, samples, work, first)
 
     def task(worker: int, n_workers: int, team: np.ndarray) -> float:
         return train_steps(worker, n_workers, team, *given, last, loss)
 
-    work.refused[...] = 0  # of a run before
-    if pace.is_guess:  # compile now, before threads wait for one another
+    work.status[...] = 0  # of a run before
+    if run_length.is_guess:  # compile now, before threads wait for one another
         train_steps(0, 1, new_team(), *given, first, loss)
     began = time.perf_counter()
     if stops_within:
         total = stopped_by_signals(partial(as_a_team, n_workers, task))
     else:
         total = as_a_team(n_workers, task, new_team())
-    refused = work.refused.tolist()
+    refused = work.status.tolist()
     if any(refused):
         rows = [row - 1 for row in refused if row > 0]
         raise NotFinite(rows[0]) if rows else Diverged("the loss")
-    pace.measured(last - first, time.perf_counter() - began)
+    run_length.measured(last - first, time.perf_counter() - began)
     return last, total
 
 
@@ -265,9 +265,9 @@ def _predict_in_runs(
 
     Returns what it returned: 1 + the first such row, or 0.
     """
-    pace, start = Pace(network, PREDICTED_TOGETHER), 0
+    run_length, start = RunLength(network, PREDICTED_TOGETHER), 0
     while start < n:
-        steps, began = pace.steps, time.perf_counter()
+        steps, began = run_length.steps, time.perf_counter()
         stop = min(start + n_workers * steps * PREDICTED_TOGETHER, n)
         shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
 
@@ -276,12 +276,12 @@ def _predict_in_runs(
 
         call = partial(shared_out, n_workers, share)
         try:
-            refused = stopped_by_signals(call) if pace.is_long else call(ALONE)
+            refused = stopped_by_signals(call) if run_length.is_long else call(ALONE)
         except Halted:  # the handler raised nothing: run again, to the end
             refused = call(ALONE)
         if any(refused):
             return next(row for row in refused if row > 0)
-        pace.measured(steps, time.perf_counter() - began)
+        run_length.measured(steps, time.perf_counter() - began)
         start = stop
     return 0
 

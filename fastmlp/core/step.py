@@ -1,4 +1,4 @@
-"""The two-phase step over a run of minibatches, and prediction over a run of rows (floor 3)."""
+"""The two-phase step over a run of minibatches, and prediction over a run of rows."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.barrier import begin, meet
-from fastmlp.core.gather import Sparse
-from fastmlp.core.kernel import kernel
-from fastmlp.core.losses import Loss, Targets, mean_and_loss, predict_mean
-from fastmlp.core.product import share
+from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_mean
+from fastmlp.core.equations.product import share
+from fastmlp.core.equations.update_rules import ROWS, STEPS
+from fastmlp.core.inputs.gather import Sparse
+from fastmlp.core.machine.barrier import begin, meet
+from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.rows_phase import forward_rows, rows_phase
-from fastmlp.core.rules import ROWS, STEPS
 from fastmlp.core.weights_phase import weights_phase
 
 ROWS_TOGETHER = 256  # of a worker's share: they stay in the cache from layer to layer
 
 
-class Draws(NamedTuple):
+class RandomDraws(NamedTuple):
     """What random numbers depend on, besides the layer and the unit."""
 
     key: int  # 64 random bits
@@ -32,11 +32,11 @@ class Samples(NamedTuple):
     X: np.ndarray | Sparse  # as `gather.rows_of` returns it
     scaling: np.ndarray  # what is done to X as it is read, see `gather.gather`
     targets: Targets
-    loss: Loss | None  # None for softmax, where all else is plain, too: see `rules.is_plain`
-    draws: Draws | None  # likewise
+    loss: Loss | None  # None for softmax, where all else is basic, too: see `update_rules.is_basic`
+    draws: RandomDraws | None  # likewise
     order: np.ndarray  # int64: rows of X, minibatch after minibatch
     batch_size: int
-    inputs: int  # how the first layer reads X: a code of `lists`
+    inputs: int  # how the first layer reads X: a code of `nonzeros`
 
 
 @kernel(entry=True)
@@ -58,15 +58,15 @@ def train_steps(
         Where the workers meet, of `barrier.new_team`; changed.
     parameters : flat array
         Every layer's weights and biases; changed.
-    optimizer : rules.Optimizer
+    optimizer : update_rules.Optimizer
         What the steps' gradients do; its moments are changed, and its counts advance with every
         step.
     samples : Samples
         Read.
     work : Workspace
-        Overwritten. ``work.refused`` tells of rows of X or of losses that are not finite: then the
+        Overwritten. ``work.status`` tells of rows of X or of losses that are not finite: then the
         step that found one, and those after it, change no parameter. Where the team was told to
-        stop, ``work.refused`` has `HALTED`, and the parameters are of no use.
+        stop, ``work.status`` has `HALTED`, and the parameters are of no use.
     first_step, last_step : int
     loss : float
         The sum of the losses before the first step.
@@ -87,14 +87,14 @@ def train_steps(
         first, last = share(n_rows, worker, n_workers)
         for block in range(first, last, ROWS_TOGETHER):
             end = min(block + ROWS_TOGETHER, last)
-            if work.refused[worker] == 0:
+            if work.status[worker] == 0:
                 rows_phase(
                     worker, team, parameters, samples, work, start, n_rows, scale, block, end
                 )
         meetings += 1
         meet(team, n_workers, meetings)
         for w in range(n_workers):
-            if work.refused[w] != 0:
+            if work.status[w] != 0:
                 return loss
         if worker == 0:
             for i in range(n_rows):

@@ -1,4 +1,4 @@
-"""Where everything lies: flat, aligned arrays, the table of offsets, and views for users (floor 3).
+"""Where everything lies: flat, aligned arrays, the table of offsets, and views for users.
 
 NumPy alone. A layer's weights lie as ``(n_in, n_out)``, both padded to whole vectors, row after
 row, then its biases; layer follows layer in one array. Padding is zero and stays zero: it
@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp.core.activations import IDENTITY, RELU
-from fastmlp.core.lists import (
+from fastmlp.core.equations.activations import IDENTITY, RELU
+from fastmlp.core.equations.norms import RUNNING_SUMS
+from fastmlp.core.equations.product import MOST_ROWS
+from fastmlp.core.inputs.nonzeros import (
     DENSE,
     INPUTS_TOGETHER,
     LISTED_TOGETHER,
@@ -21,9 +23,7 @@ from fastmlp.core.lists import (
     SPARSE,
     ZERO_RICH,
 )
-from fastmlp.core.norms import RUNNING_SUMS
-from fastmlp.core.processor import CACHE_LINE, LANES
-from fastmlp.core.product import MOST_ROWS
+from fastmlp.core.machine.processor import CACHE_LINE, LANES
 
 #: What kernels know of a layer: sizes, strides and positions, in elements.
 LAYER = np.dtype(
@@ -45,7 +45,7 @@ LAYER = np.dtype(
         ("block_inputs", np.int64),  # how many a list names at the most
         ("stride_marks", np.int64),  # from a vector of inputs to the next, in their marks
         ("activation", np.int64),
-        ("derived", np.bool_),  # its derivatives are computed forward, into the deltas' place
+        ("stores_derivative", np.bool_),  # forward stores f'(z) in the deltas
         ("squares_at", np.int64),  # in `Optimizer.squares`
         ("l2", np.float64),
         ("l1", np.float64),
@@ -89,9 +89,9 @@ class ForwardSpace(NamedTuple):
 
     layers: np.ndarray  # LAYER: the table for this capacity
     activations: np.ndarray  # each layer's rows after those of the layer before
-    listed: np.ndarray  # uint32: each row's list of inputs that are not zero, see `lists`
+    listed: np.ndarray  # uint32: each row's list of inputs that are not zero, see `nonzeros`
     values: np.ndarray  # the values of those inputs, each at its input's place
-    marks: np.ndarray  # uint16: of the minibatch's inputs that are not zero, see `lists`
+    marks: np.ndarray  # uint16: of the minibatch's inputs that are not zero, see `nonzeros`
 
 
 class Workspace(NamedTuple):
@@ -105,7 +105,7 @@ class Workspace(NamedTuple):
     losses: np.ndarray  # float64: the loss of each row
     gradients: np.ndarray  # each worker's, of some of its weights
     sums: np.ndarray  # float64: each worker's sums of squares
-    refused: np.ndarray  # int64, for each worker: 0, or why it ends: see `train_steps`
+    status: np.ndarray  # int64, for each worker: 0, or why it ends: see `train_steps`
 
 
 class Network:
@@ -123,17 +123,23 @@ class Network:
         What is done to X as it is read: n_in shifts, then n_in scales; see `gather.gather`.
     hidden_activations : list of int, optional
         A code for each hidden layer; relu for all by default.
+    n_moments : int, default 0
+        Of the optimizer: how many numbers it keeps for each parameter.
 
     Attributes
     ----------
-    parameters : flat array
+    trained : array (1 + n_moments, n)
+        All that training changes, in one piece: quick to copy, and to check for infinities.
+    parameters : flat array (n,)
+    moments : array (n_moments, n)
+        Of the optimizer, laid out as the parameters.
     weights, biases : lists of arrays
         Each layer's, as writable views of shape (n_out, n_in) and (n_out, 1).
     activations : list of int
         The code of each layer.
     is_simple : bool
         Whether all activations are identity or relu.
-    is_plain : bool
+    is_basic : bool
         Whether there is nothing but identity and relu, and l2.
     drops : bool
         Whether outputs of some layer are dropped.
@@ -150,6 +156,7 @@ class Network:
         dtype: np.dtype,
         scaling: np.ndarray | None = None,
         hidden_activations: list[int] | None = None,
+        n_moments: int = 0,
     ):
         self.sizes, self.output_activation, self.dtype = sizes, output_activation, dtype
         self.scaling = np.empty(0, dtype) if scaling is None else scaling
@@ -161,7 +168,8 @@ class Network:
         self._others = ~np.isin(self._table["activation"], (IDENTITY, RELU))
         self.is_simple = not self._others.any()
         self.regularise()
-        self.parameters = self.like_parameters()[0]
+        self.trained = self.like_parameters(1 + n_moments)
+        self.parameters, self.moments = self.trained[0], self.trained[1:]
         self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
         self.weights, self.biases = self.views(self.parameters)
         self._padding = [part for part in self._padding_of(self.parameters) if part.size > 0]
@@ -176,14 +184,14 @@ class Network:
         self._table["l2"], self._table["l1"] = l2, l1
         self._table["max_norm"], self._table["dropout"] = max_norm, dropout
         drops = self._table["dropout"] > 0
-        self._table["derived"] = self._others | drops
+        self._table["stores_derivative"] = self._others | drops
         self.drops = bool(drops.any())
         self.is_constrained = bool((self._table["max_norm"] < np.inf).any())
-        self.is_plain = not (
-            self._table["derived"].any() or self._table["l1"].any() or self.is_constrained
+        self.is_basic = not (
+            self._table["stores_derivative"].any() or self._table["l1"].any() or self.is_constrained
         )
 
-    def like_parameters(self, n: int = 1) -> np.ndarray:
+    def like_parameters(self, n: int) -> np.ndarray:
         """Return n rows of zeros, each laid out as the parameters and beginning on a cache line."""
         last = self._table[-1]
         size = _padded(
@@ -254,7 +262,7 @@ class Network:
     ) -> Workspace:
         """Return a workspace for minibatches of up to `n_rows` and as many workers.
 
-        `inputs` is how the first layer reads: a code of `lists`. Each row's list has room for
+        `inputs` is how the first layer reads: a code of `nonzeros`. Each row's list has room for
         `most_listed` inputs where they are sparse, for all where they are rich in zeros; else only
         row 0, which may be a whole minibatch, has one.
         """
@@ -306,7 +314,7 @@ class Network:
             losses=np.zeros(capacity),
             gradients=zeros(n_workers * self._gradients_together(inputs, n_workers), self.dtype),
             sums=np.zeros(n_workers * max(RUNNING_SUMS, int(table["stride_out"].max()))),
-            refused=np.zeros(n_workers, np.int64),
+            status=np.zeros(n_workers, np.int64),
         )
 
     def _gradients_together(self, inputs: int, n_workers: int) -> int:
@@ -324,7 +332,7 @@ class Network:
         """Return space for one worker to bring rows forward: a spare one if there is any.
 
         No other thread has it until it is given back. `n_rows` is the same in every call, and
-        `inputs` `lists.DENSE` or `lists.ZERO_RICH`; there are no marks, which updates need alone.
+        `inputs` `nonzeros.DENSE` or `nonzeros.ZERO_RICH`; there are no marks (for updates only).
         """
         try:
             return self._spare[inputs].pop()

@@ -1,19 +1,19 @@
-"""The second phase of a step: every weight by the gradient of all rows (floor 3)."""
+"""The second phase of a step: every weight by the gradient of all rows."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fastmlp.core.barrier import meet
-from fastmlp.core.clip import change_by_collected, square_gradients
-from fastmlp.core.kernel import by_type, kernel
-from fastmlp.core.lists import SPARSE, ZERO_RICH
-from fastmlp.core.norms import constrain_norms
-from fastmlp.core.product import MOST_ROWS, share
-from fastmlp.core.rows_phase import is_sparse, own
-from fastmlp.core.rules import PER_STEP, SGD, change_rows, is_plain, rule_of
-from fastmlp.core.sparse import update_sparse
-from fastmlp.core.update import Sink, update, update_biases, update_marked, update_sample
+from fastmlp.core.equations.clip import change_by_collected, square_gradients
+from fastmlp.core.equations.norms import constrain_norms
+from fastmlp.core.equations.product import MOST_ROWS, share
+from fastmlp.core.equations.update import Sink, update, update_biases, update_marked, update_sample
+from fastmlp.core.equations.update_rules import PER_STEP, SGD, change_rows, is_basic, rule_of
+from fastmlp.core.equations.update_sparse import update_sparse
+from fastmlp.core.inputs.nonzeros import SPARSE, ZERO_RICH
+from fastmlp.core.machine.barrier import meet
+from fastmlp.core.machine.kernel import by_type, kernel
+from fastmlp.core.rows_phase import is_sparse, worker_slice
 
 
 @kernel(inline=True)
@@ -32,7 +32,7 @@ def weights_phase(
         change_layer(
             optimizer, layer, l, worker, n_workers, team, parameters, samples, work, n_rows, step
         )
-    return settle(optimizer, worker, n_workers, team, parameters, work, step, meetings)
+    return finish_step(optimizer, worker, n_workers, team, parameters, work, step, meetings)
 
 
 # A layer --------------------------------------------------------------------------------------
@@ -53,13 +53,13 @@ def _never(X, layer, n_rows, sink, team, work, first, last):
 update_sparse_rows = by_type(is_sparse, _update_sparse, _never)
 
 
-# How the gradients of a layer's weights become their change: for plain optimizers always at once.
+# How the gradients of a layer's weights become their change: for basic optimizers always at once.
 
 #: Whether the gradients of all layers are collected first.
-clips = by_type(is_plain, lambda optimizer: False, lambda optimizer: optimizer.clip_norm < np.inf)
+clips = by_type(is_basic, lambda optimizer: False, lambda optimizer: optimizer.clip_norm < np.inf)
 #: Whether the weights descend by their gradients as soon as these are known.
 descends = by_type(
-    is_plain,
+    is_basic,
     lambda optimizer, layer: True,
     lambda optimizer, layer: optimizer.kind == SGD and layer.l1 == 0 and not clips(optimizer),
 )
@@ -76,7 +76,7 @@ def _change(optimizer, layer, step, penalised, gradients, parameters, at, n_rows
 
 
 #: Changes rows of weights, of which the first is ``parameters[at:]``, by their gradients.
-change = by_type(is_plain, _no_change, _change)
+change = by_type(is_basic, _no_change, _change)
 
 
 @kernel(inline=True)
@@ -102,7 +102,7 @@ def change_layer(
         first, last = share(layer.n_in, worker, n_workers)
     together = max(last - first, MOST_ROWS)
     if kept:
-        target = buffer = own(work.gradients, worker, n_workers)
+        target = buffer = worker_slice(work.gradients, worker, n_workers)
         together = len(buffer) // (layer.stride_out * MOST_ROWS) * MOST_ROWS
     for k in range(first, last, together):
         end, at = min(k + together, last), layer.weights_at + k * layer.stride_out
@@ -126,7 +126,7 @@ def update_rows(layer, l, worker, n_workers, team, samples, work, n_rows, sink, 
     elif l == 0 and samples.inputs == ZERO_RICH:
         update_marked(
             layer, activations, deltas, n_rows, sink, team, work.forward.marks,
-            own(work.words, worker, n_workers), first, last,
+            worker_slice(work.words, worker, n_workers), first, last,
         )  # fmt: skip
     else:
         update(layer, activations, deltas, n_rows, sink, team, first, last)
@@ -135,14 +135,14 @@ def update_rows(layer, l, worker, n_workers, team, samples, work, n_rows, sink, 
 # All layers together --------------------------------------------------------------------------
 
 
-def _nothing_to_settle(optimizer, worker, n_workers, team, parameters, work, step, meetings):
+def _nothing_to_finish(optimizer, worker, n_workers, team, parameters, work, step, meetings):
     return meetings
 
 
-def _settle(optimizer, worker, n_workers, team, parameters, work, step, meetings):
+def _finish_step(optimizer, worker, n_workers, team, parameters, work, step, meetings):
     layers = work.forward.layers
     if clips(optimizer):
-        sums = own(work.sums, worker, n_workers)
+        sums = worker_slice(work.sums, worker, n_workers)
         square_gradients(layers, optimizer, sums, worker, n_workers)
         meetings += 1
         meet(team, n_workers, meetings)
@@ -155,7 +155,7 @@ def _settle(optimizer, worker, n_workers, team, parameters, work, step, meetings
 
 
 #: Clips and applies collected gradients, and scales weights down to their largest norm.
-settle = by_type(is_plain, _nothing_to_settle, _settle)
+finish_step = by_type(is_basic, _nothing_to_finish, _finish_step)
 
 
 @kernel(inline=True)
@@ -167,5 +167,5 @@ def _constrain(worker, n_workers, parameters, work):
             first, last = share(layer.n_out, worker, n_workers)
             constrain_norms(
                 layer.weights_at, layer.stride_out, layer.n_in, layer.max_norm, parameters,
-                first, last, own(work.sums, worker, n_workers),
+                first, last, worker_slice(work.sums, worker, n_workers),
             )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastmlp import random_sources
-from fastmlp.core.rules import FIRST_MOMENT, RULES, SECOND_MOMENT
+from fastmlp.core.equations.update_rules import FIRST_MOMENT, RULES, SECOND_MOMENT
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.messages import must
 from fastmlp.settings import ARGUMENTS

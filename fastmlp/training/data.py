@@ -47,21 +47,22 @@ class FitData:
         Returns the rows of an epoch, in place of what `shuffle` says.
     """
 
+    samples: Data | None = None
+    validation: Data | None = None
+    fraction = 0.0
+    ends = False
+    order: Callable[[], np.ndarray] | None = None
+    _batches: Callable[[], Any] | None = None
+    _class_weight: Any = None
+    _weighted: Data | None = None  # the samples with the weights of classes
+    _rows: np.ndarray | None = None  # those that are trained on; None for all
+
     def __init__(self, state: State, batch_size: Any, shuffle: bool | str, goes_on: bool = False):
         self.batch_size = checks.whole_number("batch_size", batch_size, 1)
         self.shuffle = checks.flag("shuffle", shuffle, "blocks")
         self.starts_anew = state.is_fitted and not (goes_on or state.settings.warm_start)
         # The columns of an earlier frame must match, unless the weights are drawn again.
         self.reader = Reader(state, None if self.starts_anew else state.feature_names)
-        self.samples: Data | None = None
-        self.validation: Data | None = None
-        self.fraction = 0.0
-        self.ends = False
-        self.order: Callable[[], np.ndarray] | None = None
-        self._batches: Callable[[], Any] | None = None
-        self._class_weight: Any = None
-        self._weighted: Data | None = None  # the samples with the weights of classes
-        self._rows: np.ndarray | None = None  # those that are trained on; None for all
 
     def take(
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any, is_checked: bool = False

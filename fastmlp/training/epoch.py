@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.gather import SparseRows, rows_of
-from fastmlp.core.interrupts import Halted
-from fastmlp.core.lists import DENSE, SPARSE
-from fastmlp.core.run import Diverged, NotFinite, Pace, inputs_of, train_run, workers_for
-from fastmlp.core.step import Draws, Samples
+from fastmlp.core.inputs.gather import SparseRows, rows_of
+from fastmlp.core.inputs.nonzeros import DENSE, SPARSE
+from fastmlp.core.machine.interrupts import Halted
+from fastmlp.core.run import Diverged, NotFinite, RunLength, inputs_of, train_run, workers_for
+from fastmlp.core.step import RandomDraws, Samples
 from fastmlp.core.storage import Workspace
 from fastmlp.metrics import Metric
 from fastmlp.training.reading import sparse_with_noise
@@ -30,7 +30,7 @@ class Room(NamedTuple):
     """A workspace, and the minibatches that it has room for."""
 
     work: Workspace
-    inputs: int  # how the first layer reads them: a code of `lists`
+    inputs: int  # how the first layer reads them: a code of `nonzeros`
     batch_size: int
     most_listed: int  # in a row, where they are sparse
     version: int  # of the `State` that it was made for
@@ -71,7 +71,7 @@ class Trainer:
         self.snapshot = Snapshot(state)
         self.refuses = self.is_dead = False
         self._is_fresh = False  # whether the snapshot is of the state as it is
-        self._pace: Pace | None = None
+        self._run_length: RunLength | None = None
         self._room: Room | None = None
 
     def begin(self, refuses: bool) -> None:
@@ -154,7 +154,7 @@ class Trainer:
             state.network.scaling,
             data.targets,
             None if plain else state.loss,
-            None if plain else Draws(state.key, seen, state.settings.input_noise),
+            None if plain else RandomDraws(state.key, seen, state.settings.input_noise),
             rows,
             batch_size,
             inputs,
@@ -163,12 +163,20 @@ class Trainer:
     def _run(self, data: Data, samples: Samples, step: int, loss: float) -> tuple[int, float]:
         """Train for a moment; after an interrupt only finished steps have changed the state."""
         state = self.state
-        if self._pace is None:
-            self._pace = Pace(state.network, samples.batch_size)
-        pace = self._pace
+        if self._run_length is None:
+            self._run_length = RunLength(state.network, samples.batch_size)
+        run_length = self._run_length
         assert self._room is not None
-        arguments = (state.network, state.descent, samples, self._room.work, pace, step, loss)
-        if not pace.is_long:
+        arguments = (
+            state.network,
+            state.optimizer,
+            samples,
+            self._room.work,
+            run_length,
+            step,
+            loss,
+        )
+        if not run_length.is_long:
             return train_run(*arguments)
         self._prepare_to_stop_within(data)
         try:
@@ -208,7 +216,7 @@ class Trainer:
             or (old.inputs == SPARSE) != sparse
             or old.batch_size < batch_size
             or old.most_listed < most_listed
-            or len(old.work.refused) < n_workers
+            or len(old.work.status) < n_workers
         ):
             inputs = DENSE if noisy else inputs_of(state.network, X, batch_size)
             work = state.network.workspace(batch_size, n_workers, inputs, most_listed)

@@ -53,11 +53,12 @@ class Fit:
         Whether `checkpoint` may be called.
     """
 
+    first_step: int | None = None
+    epochs_done = 0
+    at_epoch_end = False
+
     def __init__(self, state: State, data: FitData, plan: Plan):
         self.state, self.data, self.plan = state, data, plan
-        self.first_step: int | None = None
-        self.epochs_done = 0
-        self.at_epoch_end = False
 
     def run(self, resume: Any = None) -> None:
         """Train. After an error before the first step the state is what it was.
@@ -138,7 +139,7 @@ class Fit:
     @property
     def _has_begun(self) -> bool:
         """Whether there has been a step."""
-        return self.first_step is not None and self.state.descent.taken > self.first_step
+        return self.first_step is not None and self.state.optimizer.taken > self.first_step
 
     # The epochs -------------------------------------------------------------------------------
 
@@ -168,7 +169,7 @@ class Fit:
             self.trainer.renew()
         if self.epochs_done < epochs and self.plan.metrics:
             self._try_metrics()
-        self.first_step = state.descent.taken
+        self.first_step = state.optimizer.taken
         while self.epochs_done < epochs and not state.stop_training:
             self._one_epoch(source)
 
@@ -179,7 +180,7 @@ class Fit:
         self.epochs_done += 1
         try:
             loss = self.trainer.epoch(self.data.epoch(source))
-            recorded = {"loss": loss} | self._scores()
+            recorded = self._scores(loss)
         except Diverged as error:
             state.stop_training = True
             warn(
@@ -230,18 +231,18 @@ class Fit:
             if own:
                 evaluate(self.state, self._scored, own)
 
-    def _scores(self) -> dict[str, float]:
-        """Return what the epoch records besides the loss."""
-        scored = self._scored
+    def _scores(self, training_loss: float) -> dict[str, float]:
+        """Return what the epoch records."""
+        recorded, scored = {"loss": training_loss}, self._scored
         if scored is None:
-            return {}
+            return recorded
         loss, scores = evaluate(self.state, scored, self.plan.metrics)
         if self.data.validation is None:
-            return scores
+            return recorded | scores
         if not math.isfinite(loss):
             raise Diverged("the validation loss")
         found = {f"validation_{name}": score for name, score in scores.items()}
-        return {"validation_loss": loss} | found
+        return recorded | {"validation_loss": loss} | found
 
     # Checkpoints --------------------------------------------------------------------------------
 

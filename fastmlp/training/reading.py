@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.gather import SparseRows
-from fastmlp.core.losses import Targets
+from fastmlp.core.equations.losses import Targets
+from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.messages import must, shown
 from fastmlp.training.samples import Data, first_not_finite
 from fastmlp.training.state import State
@@ -31,7 +31,8 @@ class Reader:
     def rows(self, name: str, X: Any) -> np.ndarray | SparseRows:
         """Return X, of which a frame must have the columns of the one before."""
         network = self.state.network
-        self.check_names(name, names_of(X))
+        if self.feature_names is not None:
+            self.check_names(name, names_of(X))
         rows = checks.feature_rows(name, X, network.sizes[0], network.dtype)
         if isinstance(rows, SparseRows) and network.scaling[: network.sizes[0]].any():
             raise ValueError(must(name, "be dense if `input_shift` is not 0", "a sparse matrix"))

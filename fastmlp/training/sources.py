@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.gather import SparseRows
+from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.messages import must
 from fastmlp.training.samples import Data, copied, joined, part
 

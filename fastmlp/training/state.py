@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from fastmlp import random_sources
-from fastmlp.core.activations import ACTIVATIONS, RELU
-from fastmlp.core.descent import Descent
-from fastmlp.core.gather import SparseRows
-from fastmlp.core.losses import LOSS_CODES, SOFTMAX, Loss, Targets
-from fastmlp.core.rules import ROWS, RULES
+from fastmlp.core.equations.activations import ACTIVATIONS, RELU
+from fastmlp.core.equations.losses import LOSS_CODES, SOFTMAX, Loss, Targets
+from fastmlp.core.equations.update_rules import ROWS, RULES
+from fastmlp.core.inputs.gather import SparseRows
+from fastmlp.core.optimizer_state import OptimizerState, moments_of
 from fastmlp.core.run import predict
 from fastmlp.core.storage import Network
 from fastmlp.initializers import INITIALIZERS
@@ -45,9 +45,9 @@ class State:
     ----------
     network : Network
         The parameters, zero until `draw_parameters`.
-    descent : Descent
+    optimizer : OptimizerState
         The optimizer, its moments and the counts of steps and rows.
-    loss : core.losses.Loss
+    loss : core.equations.losses.Loss
     key : int
         What dropout and input noise depend on; 0 until `draw_key`.
     version : int
@@ -74,14 +74,15 @@ class State:
             settings.dtype,
             settings.scaling,
             [ACTIVATIONS[name] for name in settings.activation],
+            len(moments_of(RULES[as_plain(settings.optimizer, OPTIMIZERS)["name"]])),
         )
-        self.descent = _descent(self.network, settings.optimizer)
+        self.optimizer = _optimizer_state(self.network, settings.optimizer)
         self.loss = _kernel_loss(settings.loss)
         self.key = self.version = 0
         self.history: dict[str, list[float]] = {}
         self.is_fitted = self.stop_training = False
         self.feature_names: list[str] | None = None
-        self.descent.rate = self._rate
+        self.optimizer.rate = self._rate
         self._apply()
 
     @classmethod
@@ -106,7 +107,7 @@ class State:
         The next step uses them, in a fit that runs as well.
         """
         before, self.settings = self.settings, dataclasses.replace(self.settings, **changes)
-        self.descent.rate = self._rate
+        self.optimizer.rate = self._rate
         if any(getattr(before, name) != getattr(self.settings, name) for name in IN_EVERY_STEP):
             self._apply()
             self.version += 1
@@ -128,11 +129,11 @@ class State:
             [_bound(norm) for norm in settings.of_layers("max_norm")],
             [*settings.of_layers("dropout"), 0.0],
         )
-        self.descent.clip(_bound(settings.clip_norm))
+        self.optimizer.clip(_bound(settings.clip_norm))
         basic_loss = self.loss == (SOFTMAX, 0.0)
         self._predicts_plainly = basic_loss and self.network.is_simple
         self._trains_plainly = (
-            self._predicts_plainly and self.descent.is_plain and settings.input_noise == 0
+            self._predicts_plainly and self.optimizer.is_basic and settings.input_noise == 0
         )
 
     # Random numbers -----------------------------------------------------------------------------
@@ -152,7 +153,7 @@ class State:
             ParameterViews("init", network.weights).assign(init)
         for biases in network.biases:
             biases[...] = 0
-        self.descent.reset()
+        self.optimizer.reset()
         self.key = 0
         self.draw_key()
         self.history, self.is_fitted, self.feature_names = {}, False, None
@@ -167,22 +168,20 @@ class State:
     @property
     def rows_seen(self) -> int:
         """How many rows were trained on."""
-        return self.descent.seen
+        return self.optimizer.rows_seen
 
     @rows_seen.setter
     def rows_seen(self, rows: int) -> None:
-        self.descent.counts[ROWS] = rows
+        self.optimizer.counts[ROWS] = rows
 
     def arrays(self) -> list[np.ndarray]:
-        """Return the parameters, the moments that there are, and the counts of steps and rows."""
-        descent = self.descent
-        moments = [descent.all_moments] if descent.moments else []
-        return [self.network.parameters, *moments, descent.counts]
+        """Return the parameters and moments, and the counts of steps and rows."""
+        return [self.network.trained, self.optimizer.counts]
 
     @property
     def is_finite(self) -> bool:
         """Whether no parameter and no moment is NaN or infinity."""
-        return all_finite(self.network.parameters) and all_finite(self.descent.all_moments)
+        return all_finite(self.network.trained)
 
     # Predictions --------------------------------------------------------------------------------
 
@@ -228,12 +227,12 @@ def _kernel_loss(loss: Any) -> Loss:
     return Loss(LOSS_CODES[plain.pop("name")], float(next(iter(plain.values()), 0.0)))
 
 
-def _descent(network: Network, optimizer: Any) -> Descent:
+def _optimizer_state(network: Network, optimizer: Any) -> OptimizerState:
     plain = as_plain(optimizer, OPTIMIZERS)
     if network.dtype.type(plain.get("epsilon", 1)) == 0:
         requirement = f"have an epsilon that is above 0 as {network.dtype}"
         raise ValueError(must("optimizer", requirement, f"{plain['epsilon']}"))
-    return Descent(
+    return OptimizerState(
         network,
         RULES[plain["name"]],
         plain.get("momentum", plain.get("beta1", 0.0)),
@@ -260,7 +259,7 @@ class Snapshot:
         state = self._state
         for copy, array in self._copies:
             copy[...] = array
-        self._position, self._key = state.descent.position, state.key
+        self._position, self._key = state.optimizer.position, state.key
         self._rest = state.is_fitted, state.feature_names, state.stop_training
         self._history = state.history
         self._lengths = {name: len(values) for name, values in state.history.items()}
@@ -270,7 +269,7 @@ class Snapshot:
         state = self._state
         for copy, array in self._copies:
             array[...] = copy
-        state.descent.position, state.key = self._position, self._key
+        state.optimizer.position, state.key = self._position, self._key
 
     def restore_all(self) -> None:
         """Restore the history as well, and whatever else a fit changes."""

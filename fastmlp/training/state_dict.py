@@ -36,9 +36,9 @@ def to_dict(state: State) -> dict[str, Any]:
         "biases": [view.copy() for view in network.biases],
         "moments": {
             name: [np.ascontiguousarray(view) for views in network.views(flat) for view in views]
-            for name, flat in state.descent.moments.items()
+            for name, flat in state.optimizer.moments.items()
         },
-        "descent": state.descent.state,
+        "descent": state.optimizer.state,
         "seen": state.rows_seen,
         "key": state.key,
     }
@@ -54,7 +54,7 @@ def _plain(name: str, value: Any, state: State) -> Any:
         with contextlib.suppress(TypeError):  # a schedule of a function, which no file has
             return as_plain(value, KINDS[name])
     if callable(value):  # a learning rate of the user's own: what it would be next
-        return float(value(state.descent.taken))
+        return float(value(state.optimizer.taken))
     if isinstance(value, np.ndarray):
         return value.copy()
     return value.name if isinstance(value, np.dtype) else value
@@ -76,11 +76,11 @@ def from_dict(found: dict[str, Any]) -> State:
 
 def restore(state: State, found: dict[str, Any]) -> None:
     """Set the parameters, and all else that training changes, to what `to_dict` returned."""
-    network, descent = state.network, state.descent
+    network, optimizer = state.network, state.optimizer
     _fill([*network.weights, *network.biases], [*found["weights"], *found["biases"]])
-    for name, flat in descent.moments.items():
+    for name, flat in optimizer.moments.items():
         _fill([view for views in network.views(flat) for view in views], found["moments"][name])
-    descent.state, state.rows_seen, state.key = found["descent"], found["seen"], found["key"]
+    optimizer.state, state.rows_seen, state.key = found["descent"], found["seen"], found["key"]
     state.history, state.is_fitted = found["history_"], found["fitted"]
     state.feature_names = found.get("feature_names")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.gather import KEPT, SparseRows
+from fastmlp.core.inputs.gather import KEPT, SparseRows
 from fastmlp.messages import must, raised, short, shown
 from fastmlp.validation import real_numbers
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.losses import LOGISTIC, SOFTMAX, Loss, Targets
+from fastmlp.core.equations.losses import LOGISTIC, SOFTMAX, Loss, Targets
 from fastmlp.messages import must, shown
 from fastmlp.validation import checks
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.losses import LOGISTIC, POISSON, SOFTMAX, Loss, Targets
+from fastmlp.core.equations.losses import LOGISTIC, POISSON, SOFTMAX, Loss, Targets
 from fastmlp.core.run import no_targets
 from fastmlp.messages import must, shown
 from fastmlp.validation import checks

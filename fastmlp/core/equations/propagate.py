@@ -1,10 +1,10 @@
-"""Propagate: the deltas of every layer from those of the layer after it (floor 2)."""
+"""Propagate: the deltas of every layer from those of the layer after it."""
 
 from __future__ import annotations
 
-from fastmlp.core.activations import RELU
-from fastmlp.core.kernel import kernel
-from fastmlp.core.product import GATE, STORE, TIMES, Product, multiply
+from fastmlp.core.equations.activations import RELU
+from fastmlp.core.equations.product import GATE, MULTIPLY, STORE, Product, multiply
+from fastmlp.core.machine.kernel import kernel
 
 
 @kernel(inline=True)
@@ -29,12 +29,12 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
     first, last : int
     """
     finish = GATE if below.activation == RELU else STORE
-    finish = TIMES if below.derived else finish
+    finish = MULTIPLY if below.stores_derivative else finish
     sums = Product(
         n_terms=layer.n_out, n_columns=layer.padded_in,
         x=deltas, x_at=layer.delta_at, x_row=layer.stride_out, x_term=1,
         y=parameters, y_at=layer.weights_at, y_term=layer.stride_out,
-        turned=True, panel=panel,
+        transposed=True, panel=panel,
         start=parameters, start_at=-1,
         target=deltas, target_at=below.delta_at, target_row=below.stride_out,
         finish=finish, gate=activations, gate_at=below.output_at, rate=0.0, decay=0.0,

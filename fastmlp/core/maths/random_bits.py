@@ -1,4 +1,4 @@
-"""Counter-based random numbers: dropout and input noise, whoever computes them (floor 1).
+"""Counter-based random numbers: dropout and input noise, whoever computes them.
 
 A generator with a state would have to be stepped in one order. These have none: a number is a
 function of its key and its counter alone, so it depends neither on threads nor on vector lanes.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmlp.core.functions import log
-from fastmlp.core.kernel import kernel
-from fastmlp.core.numbers import number
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.maths.float_bits import number
+from fastmlp.core.maths.functions import log
 
 _PARITY = np.uint32(0x1BD11BDA)
 _QUARTER_TURN = np.uint32(2**30)

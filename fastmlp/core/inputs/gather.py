@@ -1,4 +1,4 @@
-"""Gather: a minibatch's rows of X into the first layer's inputs (floor 2)."""
+"""Gather: a minibatch's rows of X into the first layer's inputs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.kernel import kernel
-from fastmlp.core.numbers import number
-from fastmlp.core.processor import CACHE_LINE
-from fastmlp.core.tile import prefetch
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.processor import CACHE_LINE
+from fastmlp.core.machine.tile import prefetch
+from fastmlp.core.maths.float_bits import number
 
 AHEAD = 8  # rows: their way from memory takes as long as the copies of so many
 

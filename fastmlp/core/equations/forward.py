@@ -1,22 +1,22 @@
-"""Forward: the activations of every layer from those of the layer before it (floor 2)."""
+"""Forward: the activations of every layer from those of the layer before it."""
 
 from __future__ import annotations
 
-from fastmlp.core.activations import RELU, activate
-from fastmlp.core.barrier import stopped
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import list_at
-from fastmlp.core.product import (
-    RECTIFY,
+from fastmlp.core.equations.activations import RELU, activate
+from fastmlp.core.equations.product import (
     ROW,
     ROW_SINGLE,
     STORE,
+    STORE_RELU,
     Product,
     add_listed,
     multiply,
 )
-from fastmlp.core.random_bits import drop, key_of
-from fastmlp.core.tile import columns, rectify, repeat_row, store
+from fastmlp.core.inputs.nonzeros import list_at
+from fastmlp.core.machine.barrier import stopped
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.tile import columns, relu, repeat_row, store
+from fastmlp.core.maths.random_bits import drop, key_of
 
 
 @kernel(inline=True)
@@ -34,12 +34,12 @@ def forward(layer, parameters, activations, team, first, last):
         Where it is told to stop, so does this, between two tiles.
     first, last : int
     """
-    finish = RECTIFY if layer.activation == RELU else STORE
+    finish = STORE_RELU if layer.activation == RELU else STORE
     sums = Product(
         n_terms=layer.n_in, n_columns=layer.padded_out,
         x=activations, x_at=layer.input_at, x_row=layer.stride_in, x_term=1,
         y=parameters, y_at=layer.weights_at, y_term=layer.stride_out,
-        turned=False, panel=parameters,
+        transposed=False, panel=parameters,
         start=parameters, start_at=layer.biases_at,
         target=activations, target_at=layer.output_at, target_row=layer.stride_out,
         finish=finish, gate=activations, gate_at=0, rate=0.0, decay=0.0,
@@ -64,7 +64,7 @@ def activate_rows(layer, number, activations, derivatives, draws, start, first, 
         The layer's outputs are overwritten.
     derivatives : flat array
         The layer's deltas are overwritten. In prediction, which drops nothing, empty.
-    draws : step.Draws
+    draws : step.RandomDraws
     start : int
         How many rows of the epoch come before the minibatch.
     first, last : int
@@ -94,7 +94,7 @@ def forward_listed(layer, parameters, activations, listed, values, team, first, 
         As in `forward`.
     listed : uint32 array
     values : flat array
-        The rows' lists, of `lists.list_inputs`; read.
+        The rows' lists, of `nonzeros.list_inputs`; read.
     """
     j = _forward_listed(ROW, 0, layer, parameters, activations, listed, values, team, first, last)
     _forward_listed(
@@ -117,7 +117,7 @@ def _forward_listed(shape, j, layer, parameters, activations, listed, values, te
                     parameters, layer.weights_at + j, layer.stride_out,
                 )  # fmt: skip
                 if b == layer.n_blocks - 1 and layer.activation == RELU:
-                    z = rectify(z)
+                    z = relu(z)
                 store(z, activations, at, 0)
         j += width
     return j

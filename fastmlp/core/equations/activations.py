@@ -1,4 +1,4 @@
-"""Activation functions: name -> code, and each with its derivative beside it (floor 1)."""
+"""Activation functions: name -> code, and each with its derivative beside it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-from fastmlp.core.functions import expm1_exp, log1p, sigmoids, tanh_rest
-from fastmlp.core.gaussian import normal_cdf_pdf
-from fastmlp.core.kernel import kernel
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.maths.functions import expm1_exp, log1p, sigmoids, tanh_rest
+from fastmlp.core.maths.normal_distribution import normal_cdf_pdf
 
 IDENTITY, RELU, LEAKY_RELU, ELU, SIGMOID, TANH, SOFTPLUS, GELU, SILU = range(9)
 

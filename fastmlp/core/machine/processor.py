@@ -1,4 +1,4 @@
-"""What this processor offers: vector lanes, registers, fused multiply-add, threads (floor 0).
+"""What this processor offers: vector lanes, registers, fused multiply-add, threads.
 
 Everything that differs between platforms is decided here, once, with a fallback.
 """

@@ -1,4 +1,4 @@
-"""Which inputs are not zero, so that products pass over all others (floor 0).
+"""Which inputs are not zero, so that products pass over all others.
 
 A zero adds nothing to a sum, so a sum over the other terms, in their order, is the same sum.
 Forward goes along a row, and so through a list of the row's inputs: how many, then which. Update
@@ -13,9 +13,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastmlp.core import processor
-from fastmlp.core.kernel import kernel
-from fastmlp.core.tile import TileType, Writer, lanes_of
+from fastmlp.core.machine import processor
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.tile import TileType, Writer, lanes_of
 
 # How the first layer reads X: all of it; dense rows whose zeros it passes over; sparse rows.
 DENSE, ZERO_RICH, SPARSE = 0, 1, 2

@@ -1,4 +1,4 @@
-"""Update: every weight by its gradient, which never leaves the registers (floor 2)."""
+"""Update: every weight by its gradient, which never leaves the registers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.barrier import stopped
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_WORD, find_rows, list_at
-from fastmlp.core.product import DESCEND, ROW, ROW_SINGLE, STORE, Product, add_marked, multiply
-from fastmlp.core.tile import add_outer, add_row, add_scaled, columns, descend, store, zeros
+from fastmlp.core.equations.product import (
+    DESCEND,
+    ROW,
+    ROW_SINGLE,
+    STORE,
+    Product,
+    add_marked,
+    multiply,
+)
+from fastmlp.core.inputs.nonzeros import INPUTS_TOGETHER, ROWS_IN_A_WORD, find_rows, list_at
+from fastmlp.core.machine.barrier import stopped
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.tile import add_outer, add_row, add_scaled, columns, descend, store, zeros
 
 
 class Sink(NamedTuple):
@@ -24,7 +32,7 @@ class Sink(NamedTuple):
 
 
 @kernel(inline=True)
-def conclude(tile, sink, at, stride):
+def apply_gradient(tile, sink, at, stride):
     """Give a tile of gradients to the sink; `at` is the place of its first weight."""
     at += sink.shift
     if sink.descends:
@@ -64,7 +72,7 @@ def _sums(layer, activations, deltas, n_rows, sink, j):
         n_terms=n_rows, n_columns=layer.padded_out - j,
         x=activations, x_at=layer.input_at, x_row=1, x_term=layer.stride_in,
         y=deltas, y_at=layer.delta_at + j, y_term=layer.stride_out,
-        turned=False, panel=deltas,
+        transposed=False, panel=deltas,
         start=deltas, start_at=-1,
         target=sink.target, target_at=layer.weights_at + j + sink.shift,
         target_row=layer.stride_out,
@@ -82,9 +90,9 @@ def update_marked(layer, activations, deltas, n_rows, sink, team, marks, words, 
     layer, activations, deltas, n_rows, sink, team, first, last
         As in `update`.
     marks : uint16 array
-        Of `lists.mark_inputs`; read.
+        Of `nonzeros.mark_inputs`; read.
     words : int64 array
-        Overwritten: see `lists.find_rows`.
+        Overwritten: see `nonzeros.find_rows`.
     """
     j = 0
     for k in range(first, last, INPUTS_TOGETHER):
@@ -109,7 +117,7 @@ def _update_marked(layer, activations, deltas, n_rows, sink, team, words, first,
                 deltas, layer.delta_at + j, layer.stride_out,
             )  # fmt: skip
             at = layer.weights_at + k * layer.stride_out + j
-            conclude(weight_grads, sink, at, 0)
+            apply_gradient(weight_grads, sink, at, 0)
         j += width
     return j
 
@@ -153,6 +161,6 @@ def _update_bias_columns(shape, j, layer, deltas, n_rows, sink):
         bias_grads = zeros(shape, deltas)
         for i in range(n_rows):
             bias_grads = add_row(bias_grads, deltas, layer.delta_at + i * layer.stride_out + j)
-        conclude(bias_grads, sink, layer.biases_at + j, 0)
+        apply_gradient(bias_grads, sink, layer.biases_at + j, 0)
         j += width
     return j

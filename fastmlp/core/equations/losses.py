@@ -1,4 +1,4 @@
-"""The losses and their derivatives by the last activation (floor 1)."""
+"""The losses and their derivatives by the last activation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.activations import RELU
-from fastmlp.core.functions import exp, log1p, sigmoids
-from fastmlp.core.kernel import by_type, kernel
-from fastmlp.core.rules import is_plain
+from fastmlp.core.equations.activations import RELU
+from fastmlp.core.equations.update_rules import is_basic
+from fastmlp.core.machine.kernel import by_type, kernel
+from fastmlp.core.maths.functions import exp, log1p, sigmoids
 
 # The first three are log-likelihoods of the exponential family, the others functions of z - t.
 SOFTMAX, LOGISTIC, POISSON, SQUARED, ABSOLUTE, HUBER, PINBALL = range(7)
@@ -101,7 +101,7 @@ def _predict_mean(loss, z, n_out):
 
 
 #: `_predict_mean`; `loss` None is softmax's.
-predict_mean = by_type(is_plain, _predict_probabilities, _predict_mean)
+predict_mean = by_type(is_basic, _predict_probabilities, _predict_mean)
 
 
 @kernel(inline=True)
@@ -191,7 +191,7 @@ def _mean_and_loss(loss, z, n_out, targets, row):
 
 
 #: `_mean_and_loss`; `loss` None is softmax's.
-mean_and_loss = by_type(is_plain, _probabilities_and_loss, _mean_and_loss)
+mean_and_loss = by_type(is_basic, _probabilities_and_loss, _mean_and_loss)
 
 
 def _of_class(loss, z, n_out, targets, row):
@@ -212,7 +212,7 @@ def _of_any(loss, z, n_out, targets, row):
 #: Returns the loss of a row of X, and puts its derivative by each z in z's place. ``A(z) - t z``
 #: has the derivative ``A'(z) - t``: the mean that is predicted, less the target (Bishop, Pattern
 #: recognition and machine learning, 2006, section 4.3.6). `loss` None is softmax's.
-loss_and_derivative = by_type(is_plain, _of_class, _of_any)
+loss_and_derivative = by_type(is_basic, _of_class, _of_any)
 
 
 @kernel
@@ -265,7 +265,7 @@ def output_delta(
                 for j in range(n_out):
                     a[j] = 0
         diverged |= losses[i] - losses[i] != 0
-        if layer.activation == RELU or layer.derived:
+        if layer.activation == RELU or layer.stores_derivative:
             for j in range(n_out):
                 delta[j] *= share * a[j]
         else:

@@ -1,4 +1,4 @@
-"""The register tile: ``rows x (vectors * lanes)`` numbers of a result, held in registers (floor 0).
+"""The register tile: ``rows x (vectors * lanes)`` numbers of a result, held in registers.
 
 A tile is an ordinary value in compiled code. Each operation below is written out by LLVM's
 builder for the tile's shape; the loops over tiles are plain Python in the floors above.
@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.core.imputils import lower_constant
 from numba.extending import intrinsic, models, register_model, typeof_impl
 
-from fastmlp.core import processor
+from fastmlp.core.machine import processor
 
 
 class Shape:
@@ -261,8 +261,8 @@ def add_row(typing_context, tile, array, position):
 
 
 @intrinsic
-def rectify(typing_context, tile):
-    """``rectify(tile)``: max(tile, 0), element by element; NaN stays NaN."""
+def relu(typing_context, tile):
+    """``relu(tile)``: max(tile, 0), element by element; NaN stays NaN."""
 
     def write(context, builder, signature, values):
         w = Writer(context, builder, signature, values)

@@ -1,4 +1,4 @@
-"""What a fit remembers of its steps: the rule, its moments, its rates (floor 3)."""
+"""What a fit remembers of its steps: the rule, its moments, its rates."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.rules import (
+from fastmlp.core.equations.update_rules import (
     FIRST_MOMENT,
     PER_STEP,
     ROWS,
     SECOND_MOMENT,
     SGD,
     STEPS,
+    BasicOptimizer,
     Optimizer,
-    PlainOptimizer,
 )
 from fastmlp.core.storage import Network
 from fastmlp.messages import must, shown
@@ -25,16 +25,23 @@ NONE = np.inf  # a norm that is never reached
 STEPS_AHEAD = 64  # are known at least: computing one takes as long as many
 
 
-class Descent:
+def moments_of(kind: int) -> list[str]:
+    """Return the names of the moments that a rule has."""
+    both = {"first": FIRST_MOMENT, "second": SECOND_MOMENT}
+    return [name for name, kinds in both.items() if kind in kinds]
+
+
+class OptimizerState:
     """How the parameters of a network go down: an update rule, and where it stands.
 
     Parameters
     ----------
     network : Network
+        With as many `moments` as `moments_of` says.
     kind : int
-        A code of `rules`.
+        A code of `update_rules`.
     momentum, decay, epsilon : float
-        See `rules.Optimizer`.
+        See `update_rules.Optimizer`.
 
     Attributes
     ----------
@@ -47,7 +54,7 @@ class Descent:
     moments : dict of arrays
         Those that the rule has, by name.
     counts : int64 array
-        The steps taken and the rows trained on, see `rules.Optimizer`. The kernels advance them.
+        The steps taken and the rows trained on, see `update_rules.Optimizer`. Kernels advance them.
     """
 
     START: Any = {"taken": 0, "powers": [1.0, 1.0], "rate_factor": 1.0}
@@ -65,13 +72,7 @@ class Descent:
         self._betas = np.array([[momentum], [decay]])
         self._corrects = kind in FIRST_MOMENT & SECOND_MOMENT  # as Adam and AdamW do
         none = np.empty(0, network.dtype)
-        names = [
-            name
-            for name, kinds in (("first", FIRST_MOMENT), ("second", SECOND_MOMENT))
-            if kind in kinds
-        ]
-        self.all_moments = network.like_parameters(len(names))  # copied and checked together
-        self.moments = dict(zip(names, self.all_moments, strict=True))
+        self.moments = dict(zip(moments_of(kind), network.moments, strict=True))
         self.first, self.second = self.moments.get("first", none), self.moments.get("second", none)
         self.counts = np.zeros(2, np.int64)
         self._table, self._ahead = np.empty((0, PER_STEP)), np.empty((2, 0))
@@ -84,26 +85,26 @@ class Descent:
         """Set the largest norm of the gradients, infinity for none."""
         clips, none = norm < NONE, np.empty(0, self.network.dtype)
         if clips != (self.clip_norm < NONE):
-            self._gradients = self.network.like_parameters()[0] if clips else none
+            self._gradients = self.network.like_parameters(1)[0] if clips else none
             self._squares = np.zeros(self.network.n_squares if clips else 0)
         self.clip_norm = norm
 
     @property
     def taken(self) -> int:
         """How many steps there have been."""
-        return int(self.counts[STEPS])
+        return self.counts.item(STEPS)
 
     @property
-    def seen(self) -> int:
+    def rows_seen(self) -> int:
         """How many rows were trained on."""
-        return int(self.counts[ROWS])
+        return self.counts.item(ROWS)
 
     @property
-    def is_plain(self) -> bool:
+    def is_basic(self) -> bool:
         """Whether this is SGD, with l2 at most."""
-        return self.kind == SGD and self.clip_norm == NONE and self.network.is_plain
+        return self.kind == SGD and self.clip_norm == NONE and self.network.is_basic
 
-    def steps(self, n: int, plain: bool) -> Optimizer | PlainOptimizer:
+    def steps(self, n: int, basic: bool) -> Optimizer | BasicOptimizer:
         """Return what kernels need for the next n steps, until the next call."""
         since = self.taken - self._known_at
         if since + n > len(self._table):
@@ -111,8 +112,8 @@ class Descent:
             since = 0
         table = self._table[since : since + n]
         table[:, 0] = self._rates(n)
-        if plain:
-            return PlainOptimizer(table.reshape(-1), self._gradients, self.counts)
+        if basic:
+            return BasicOptimizer(table.reshape(-1), self._gradients, self.counts)
         return Optimizer(
             self.kind, self.momentum, self.decay, self.epsilon, self.clip_norm,
             self.network.is_constrained,
@@ -181,7 +182,7 @@ class Descent:
 
     def reset(self) -> None:
         """Return to the state before the first step."""
-        self.all_moments[...] = 0
+        self.network.moments[...] = 0
         self.state, self.counts[ROWS] = self.START, 0
 
 

@@ -1,4 +1,4 @@
-"""Signals that stop a kernel, while Python cannot run their handlers (floor 0)."""
+"""Signals that stop a kernel, while Python cannot run their handlers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from fastmlp.core import processor
-from fastmlp.core.barrier import STOPPED, new_team
+from fastmlp.core.machine import processor
+from fastmlp.core.machine.barrier import STOPPED, new_team
 
 T = TypeVar("T")
 AT = STOPPED * 8  # bytes

@@ -1,4 +1,4 @@
-"""Update rules: what a gradient does to weights, name -> code (floor 1)."""
+"""Update rules: what a gradient does to weights, name -> code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from fastmlp.core.kernel import kernel
+from fastmlp.core.machine.kernel import kernel
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAGRAD, ADAM, ADAMW = range(7)
 
@@ -31,7 +31,7 @@ PER_STEP = 3
 STEPS, ROWS = 0, 1
 
 
-class PlainOptimizer(NamedTuple):
+class BasicOptimizer(NamedTuple):
     """An optimizer that is SGD, with l2 at most: kernels for it compile in half the time."""
 
     steps: np.ndarray  # as in `Optimizer`
@@ -72,11 +72,11 @@ class Rule(NamedTuple):
     second: np.ndarray
 
 
-def is_plain(arguments: tuple[Any, ...]) -> bool:
-    """Whether one of these Numba types is None's or `PlainOptimizer`'s."""
+def is_basic(arguments: tuple[Any, ...]) -> bool:
+    """Whether one of these Numba types is None's or `BasicOptimizer`'s."""
     return any(
         isinstance(argument, types.NoneType)
-        or getattr(argument, "instance_class", None) is PlainOptimizer
+        or getattr(argument, "instance_class", None) is BasicOptimizer
         for argument in arguments
     )
 

@@ -1,4 +1,4 @@
-"""The meeting point of the threads of one step: LLVM atomics on an int64 array (floor 0).
+"""The meeting point of the threads of one step: LLVM atomics on an int64 array.
 
 ``team[ARRIVED]`` counts arrivals and never goes back, so a meeting needs no reset.
 ``team[BEGUN]`` is set by worker 0 as it comes in, or to `ABANDONED` by Python where worker 0 will
@@ -15,8 +15,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastmlp.core import processor
-from fastmlp.core.kernel import kernel
+from fastmlp.core.machine import processor
+from fastmlp.core.machine.kernel import kernel
 
 ARRIVED, BEGUN, STOPPED = 0, 8, 16  # on cache lines of their own
 ABANDONED = -1

@@ -1,4 +1,4 @@
-"""The one inner product of the library and the tile shapes it runs in (floor 0).
+"""The one inner product of the library and the tile shapes it runs in.
 
 Forward, propagate and update are the same sum of outer products, read from different arrays.
 """
@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core import processor
-from fastmlp.core.barrier import stopped
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import INPUTS_TOGETHER, ROWS_IN_A_WORD, lowest_bit
-from fastmlp.core.tile import (
+from fastmlp.core.inputs.nonzeros import INPUTS_TOGETHER, ROWS_IN_A_WORD, lowest_bit
+from fastmlp.core.machine import processor
+from fastmlp.core.machine.barrier import stopped
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.tile import (
     Shape,
     add_outer,
     add_scaled,
@@ -21,7 +21,7 @@ from fastmlp.core.tile import (
     copy_transposed,
     descend,
     lanes_of,
-    rectify,
+    relu,
     repeat_row,
     rows,
     store,
@@ -43,7 +43,7 @@ ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 
 # What becomes of a sum: it is stored, or relu of it; or where the gate is positive, and else zero;
 # or the target is multiplied by it; or descends by it: ``target -= rate * (sum + decay * target)``.
-STORE, RECTIFY, GATE, TIMES, DESCEND = 0, 1, 2, 3, 4
+STORE, STORE_RELU, GATE, MULTIPLY, DESCEND = 0, 1, 2, 3, 4
 
 
 class Product(NamedTuple):
@@ -61,8 +61,8 @@ class Product(NamedTuple):
     y: np.ndarray
     y_at: int
     y_term: int
-    turned: bool  # y lies as (c, t), y_term being the step of c
-    panel: np.ndarray  # where `turned`: overwritten with a few rows of y, transposed
+    transposed: bool  # y lies as (c, t), y_term being the step of c
+    panel: np.ndarray  # where `transposed`: overwritten with a few rows of y, transposed
     start: np.ndarray
     start_at: int  # -1 for zeros
     target: np.ndarray
@@ -108,7 +108,7 @@ def _multiply(shape, j, product, team, first, last):
     width = columns(shape, x)
     while j + width <= product.n_columns:
         y, y_at, y_term = product.y, product.y_at + j, product.y_term
-        if product.turned:
+        if product.transposed:
             y_at = product.y_at + j * y_term
             _transpose(y, y_at, y_term, product.panel, width, product.n_terms)
             y, y_at, y_term = product.panel, 0, width
@@ -129,10 +129,10 @@ def _multiply(shape, j, product, team, first, last):
             elif product.finish == GATE:
                 gate_at = product.gate_at + r * product.target_row + j
                 store_where_positive(tile, product.gate, gate_at, target, at, product.target_row)
-            elif product.finish == TIMES:
+            elif product.finish == MULTIPLY:
                 store_product(tile, target, at, product.target_row)
             else:
-                tile = rectify(tile) if product.finish == RECTIFY else tile
+                tile = relu(tile) if product.finish == STORE_RELU else tile
                 store(tile, target, at, product.target_row)
         j += width
     return j

@@ -1,4 +1,4 @@
-"""Numbers by their bits: powers of two, exponents, signs, float16; and polynomials (floor 1).
+"""Numbers by their bits: powers of two, exponents, signs, float16; and polynomials.
 
 All of it is branch-free and becomes vectors wherever a loop does.
 """
@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from fastmlp.core.kernel import CALLEE, kernel
+from fastmlp.core.machine.kernel import CALLEE, kernel
 
 
 def _layout(x):

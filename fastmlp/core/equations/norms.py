@@ -1,10 +1,10 @@
-"""Norms: of all gradients together, and of each unit's incoming weights (floor 2)."""
+"""Norms: of all gradients together, and of each unit's incoming weights."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fastmlp.core.kernel import kernel
+from fastmlp.core.machine.kernel import kernel
 
 RUNNING_SUMS = 128  # a power of two; 64 and 256 measured slower
 

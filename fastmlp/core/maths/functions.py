@@ -1,4 +1,4 @@
-"""Elementary functions in branch-free code that LLVM turns into vectors (floor 1)."""
+"""Elementary functions in branch-free code that LLVM turns into vectors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from fastmlp.core.kernel import JOINED, joined
-from fastmlp.core.numbers import polynomial, split, times_power_of_two, with_sign
+from fastmlp.core.machine.kernel import JOINED, joined
+from fastmlp.core.maths.float_bits import polynomial, split, times_power_of_two, with_sign
 
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts: n times the first is exact for every n that occurs.

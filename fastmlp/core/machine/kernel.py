@@ -1,4 +1,4 @@
-"""The decorator of every compiled function, and its cache on disk (floor 0)."""
+"""The decorator of every compiled function, and its cache on disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from numba.core.compiler import Compiler
 from numba.extending import overload
 from numba.misc.appdirs import AppDirs
 
-from fastmlp.core import processor
+from fastmlp.core.machine import processor
 from fastmlp.messages import must
 
 CORE = "fastmlp.core"

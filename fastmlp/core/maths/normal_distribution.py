@@ -1,4 +1,4 @@
-"""The Gaussian distribution function and erf, in code that LLVM turns into vectors (floor 1)."""
+"""The Gaussian distribution function and erf, in code that LLVM turns into vectors."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from fastmlp.core.functions import exp_parts32, exp_parts64, first_of, for_kernels
-from fastmlp.core.kernel import joined
-from fastmlp.core.numbers import polynomial, times_power_of_two, with_sign
+from fastmlp.core.machine.kernel import joined
+from fastmlp.core.maths.float_bits import polynomial, times_power_of_two, with_sign
+from fastmlp.core.maths.functions import exp_parts32, exp_parts64, first_of, for_kernels
 
 # (1 + 1.25 y) e**(y**2 / 2) Phi(-y) = 1/2 + s (c[0] + c[1] t + c[2] t**2 + ...) for y >= 0, with
 # s = y / (y + k) and t = 2 s - 1 from -1 to 1. The polynomials of the smallest largest relative

@@ -1,4 +1,4 @@
-"""Sparse rows of X: their lists, and an update that costs by the numbers there are (floor 2).
+"""Sparse rows of X: their lists, and the same numbers sorted by input, for the update.
 
 Such rows are never made dense. A row's list, which forward goes along, is what lies in memory.
 For the update every input's numbers are brought together, row after row, so the sums are those of
@@ -7,15 +7,11 @@ For the update every input's numbers are brought together, row after row, so the
 
 from __future__ import annotations
 
-from fastmlp.core.barrier import stopped
-from fastmlp.core.gather import AHEAD
-from fastmlp.core.kernel import kernel
-from fastmlp.core.lists import list_at
-from fastmlp.core.processor import CACHE_LINE
-from fastmlp.core.product import ROW, ROW_SINGLE
-from fastmlp.core.tile import add_outer, prefetch, zeros
-from fastmlp.core.tile import columns as columns_of
-from fastmlp.core.update import conclude
+from fastmlp.core.inputs.gather import AHEAD
+from fastmlp.core.inputs.nonzeros import list_at
+from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.processor import CACHE_LINE
+from fastmlp.core.machine.tile import prefetch
 
 
 @kernel
@@ -35,7 +31,7 @@ def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
         Where in `order` this minibatch begins.
     listed : uint32 array
     values : flat array
-        Overwritten: the rows' lists, as `lists.list_inputs` makes them.
+        Overwritten: the rows' lists, as `nonzeros.list_inputs` makes them.
     first, last : int
 
     Returns
@@ -76,7 +72,7 @@ def _prefetch(X, row):
 
 
 @kernel
-def _sort(layer, listed, values, columns, n_rows, first, last):
+def sort_by_input(layer, listed, values, columns, n_rows, first, last):
     """Bring the listed numbers of the inputs first to last together, input by input.
 
     Afterwards ``columns.touched[first:]`` names the inputs that are listed at all. The numbers of
@@ -127,59 +123,3 @@ def _part(layer, listed, i, first, last):
     while begin < end and listed[end - 1] >= last:
         end -= 1
     return begin, end
-
-
-@kernel
-def update_sparse(layer, deltas, n_rows, sink, team, listed, values, columns, first, last):
-    """`update` of the first layer for sparse rows: the same sums.
-
-    Parameters
-    ----------
-    layer, deltas, n_rows, sink, team, first, last
-        As in `update.update`. Where a gradient of zero moves no weight, only weights of inputs
-        that some row lists are read or changed.
-    listed : uint32 array
-    values : flat array
-        The rows' lists, of `list_sparse`; read.
-    columns : storage.Columns
-        Overwritten, apart from `ends`, which are all 0 before and after.
-    """
-    begin, n_touched = _sort(layer, listed, values, columns, n_rows, first, last)
-    touched = columns.touched[first : first + n_touched]
-    if sink.l2 != 0 or not sink.descends:
-        touched = _touch_all(columns, n_touched, first, last)
-    j = _update_sparse(ROW, 0, layer, deltas, sink, team, columns, touched, begin)
-    _update_sparse(ROW_SINGLE, j, layer, deltas, sink, team, columns, touched, begin)
-    for c in range(len(touched)):
-        columns.ends[touched[c]] = 0
-
-
-@kernel(inline=True)
-def _touch_all(columns, n_touched, first, last):
-    """Name the other inputs too, which have no numbers: weights that decay all move."""
-    end = columns.ends[columns.touched[first + n_touched - 1]] if n_touched > 0 else 0
-    for k in range(first, last):
-        if columns.ends[k] == 0:
-            columns.ends[k] = end
-            columns.touched[first + n_touched] = k
-            n_touched += 1
-    return columns.touched[first:last]
-
-
-@kernel
-def _update_sparse(shape, j, layer, deltas, sink, team, columns, touched, begin):
-    width, stride, n_columns = columns_of(shape, deltas), layer.stride_out, layer.padded_out
-    weights_at, delta_at = layer.weights_at, layer.delta_at
-    while j + width <= n_columns and not stopped(team):
-        s = begin
-        for c in range(len(touched)):
-            k = touched[c]
-            weight_grads = zeros(shape, deltas)
-            while s < columns.ends[k]:
-                row_at = delta_at + columns.rows[s] * stride + j
-                weight_grads = add_outer(weight_grads, columns.values, s, 0, deltas, row_at)
-                s += 1
-            at = weights_at + k * stride + j
-            conclude(weight_grads, sink, at, 0)
-        j += width
-    return j

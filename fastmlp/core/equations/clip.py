@@ -1,13 +1,13 @@
-"""Clipping: gradients of all layers, collected and scaled down to a largest norm (floor 2)."""
+"""Clipping: gradients of all layers, collected and scaled down to a largest norm."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fastmlp.core.kernel import kernel
-from fastmlp.core.norms import sum_of_squares
-from fastmlp.core.product import MOST_ROWS, share
-from fastmlp.core.rules import change_row, rule_of
+from fastmlp.core.equations.norms import sum_of_squares
+from fastmlp.core.equations.product import MOST_ROWS, share
+from fastmlp.core.equations.update_rules import change_row, rule_of
+from fastmlp.core.machine.kernel import kernel
 
 SLACK = 1e-6  # beside the norm, as PyTorch has it, so that a norm of zero divides
 
@@ -19,7 +19,7 @@ def square_gradients(layers, optimizer, sums, worker, n_workers):
     Parameters
     ----------
     layers : records of `storage.LAYER`
-    optimizer : rules.Optimizer
+    optimizer : update_rules.Optimizer
         Its `gradients` are read; its `squares` overwritten: for each layer a sum for every
         `MOST_ROWS` inputs and one for the biases, which no number of workers changes.
     sums : float64 array of at least `norms.RUNNING_SUMS`
@@ -54,7 +54,7 @@ def change_by_collected(layers, parameters, optimizer, step, worker, n_workers):
     layers : records of `storage.LAYER`
     parameters : flat array
         Changed.
-    optimizer : rules.Optimizer
+    optimizer : update_rules.Optimizer
         Its moments are changed, its `gradients` overwritten, its `squares` read.
     step : int
         Of this run.

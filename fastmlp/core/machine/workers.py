@@ -1,4 +1,4 @@
-"""The workers of a call: one here, the others in threads (floor 0)."""
+"""The workers of a call: one here, the others in threads."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastmlp.core import processor
-from fastmlp.core.barrier import ABANDONED, BEGUN
+from fastmlp.core.machine import processor
+from fastmlp.core.machine.barrier import ABANDONED, BEGUN
 
 LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
 

@@ -1,0 +1,1 @@
+"""The equations of training: products of matrices, activations, losses and update rules."""

@@ -1,0 +1,1 @@
+"""The machine below the kernels: processor, compilation, register tiles, threads and signals."""

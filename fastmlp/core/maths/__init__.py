@@ -1,0 +1,1 @@
+"""Elementary functions, bits of floating-point numbers, counter-based random numbers."""
