@@ -197,9 +197,9 @@ def test_an_error_after_a_step_leaves_the_steps(make, data):
 @pytest.mark.parametrize(
     "callbacks, message",
     [
-        (EarlyStopping(), "callbacks is <.*>; accepted is a list of instances"),
-        ([EarlyStopping], "callbacks has <class .*>; accepted is a list of instances"),
-        (["stop"], "callbacks has 'stop'; accepted is a list of instances"),
+        (EarlyStopping(), "^`callbacks` must be a list of instances of .*, got <"),
+        ([EarlyStopping], "^`callbacks` must be a list of instances of .*, got <class .*> among"),
+        (["stop"], "^`callbacks` must be a list of instances of .*, got 'stop' among"),
     ],
 )
 def test_what_is_no_list_of_callbacks_is_refused(make, data, callbacks, message):
@@ -210,20 +210,56 @@ def test_what_is_no_list_of_callbacks_is_refused(make, data, callbacks, message)
 @pytest.mark.parametrize(
     "make_callback, error, message",
     [
-        (lambda: EarlyStopping(7), TypeError, "monitor is 7; accepted is the name"),
-        (lambda: EarlyStopping(patience=0), ValueError, "patience is 0; accepted is an int of at"),
-        (lambda: EarlyStopping(patience=1.5), TypeError, "patience is 1.5; accepted is an int"),
-        (lambda: EarlyStopping(min_delta=-1), ValueError, "min_delta is -1"),
-        (lambda: EarlyStopping(mode="up"), ValueError, "mode is 'up'; accepted are 'auto', 'max'"),
-        (lambda: ReduceLROnPlateau(factor=1), ValueError, "factor is 1.0; accepted is a number ab"),
-        (lambda: ReduceLROnPlateau(cooldown=-1), ValueError, "cooldown is -1; accepted is an int"),
-        (lambda: ReduceLROnPlateau(min_rate=-1), ValueError, "min_rate is -1"),
-        (lambda: ModelCheckpoint(3), TypeError, "path is 3; accepted is a str or os.PathLike"),
-        (lambda: ModelCheckpoint(b"m"), TypeError, "path is b'm'; accepted is a str or os.Path"),
-        (lambda: ModelCheckpoint("m", every=0), ValueError, "every is 0; accepted is an int of at"),
-        (lambda: ModelCheckpoint("m", mode="up"), ValueError, "mode is 'up'"),
-        (lambda: CSVLogger(None), TypeError, "path is None; accepted is a str or os.PathLike"),
-        (lambda: Progress("log"), TypeError, "stream is 'log'; accepted are None and an open text"),
+        (lambda: EarlyStopping(7), TypeError, "^`monitor` must be the name of .*, got 7"),
+        (
+            lambda: EarlyStopping(patience=0),
+            ValueError,
+            "^`patience` must be an int of at least 1, got 0",
+        ),
+        (
+            lambda: EarlyStopping(patience=1.5),
+            TypeError,
+            "^`patience` must be an int of at least 1, got 1.5",
+        ),
+        (lambda: EarlyStopping(min_delta=-1), ValueError, "^`min_delta` must be .*, got -1"),
+        (
+            lambda: EarlyStopping(mode="up"),
+            ValueError,
+            "^`mode` must be one of 'auto', 'max', 'min', got 'up'",
+        ),
+        (
+            lambda: ReduceLROnPlateau(factor=1),
+            ValueError,
+            "^`factor` must be above 0 and below 1, got 1.0",
+        ),
+        (
+            lambda: ReduceLROnPlateau(cooldown=-1),
+            ValueError,
+            "^`cooldown` must be an int of at least 0, got -1",
+        ),
+        (
+            lambda: ReduceLROnPlateau(min_rate=-1),
+            ValueError,
+            "^`min_rate` must be finite and at least 0, got -1",
+        ),
+        (lambda: ModelCheckpoint(3), TypeError, "^`path` must be a str or os.PathLike, got 3"),
+        (
+            lambda: ModelCheckpoint(b"m"),
+            TypeError,
+            "^`path` must be a str or os.PathLike, got b'm'",
+        ),
+        (
+            lambda: ModelCheckpoint("m", every=0),
+            ValueError,
+            "^`every` must be an int of at least 1, got 0",
+        ),
+        (lambda: ModelCheckpoint("m", mode="up"), ValueError, "^`mode` must be .*, got 'up'"),
+        (lambda: CSVLogger(None), TypeError, "^`path` must be a str or os.PathLike, got None"),
+        (
+            lambda: Progress("log"),
+            TypeError,
+            "^`stream` must be None or a file open for text, got 'log'",
+        ),
     ],
 )
 def test_refused_arguments(make_callback, error, message):
@@ -236,7 +272,7 @@ def test_what_cannot_be_written_is_refused_before_training(make, data, tmp_path,
     mlp = make()
     before = bits_of(mlp)
     for path in (tmp_path, tmp_path / "nowhere" / "file"):
-        with pytest.raises(ValueError, match="path is .*; accepted is a file in a folder that ex"):
+        with pytest.raises(ValueError, match="^`path` must be a file in an existing folder, got "):
             mlp.fit(*data, callbacks=[kind(path)])
     assert bits_of(mlp) == before and mlp.history_ == {}
 
@@ -323,7 +359,7 @@ def test_mode_auto_asks_the_fit_about_the_user_s_own_metrics(make, data):
         falls.greater_is_better = greater_is_better
         mlp = make().fit(*data, epochs=5, metrics=falls, callbacks=[EarlyStopping("falls", 2)])
         assert mlp.history_["falls"] == [5.0, 4.0, 3.0, 2.0, 1.0][: 3 if greater_is_better else 5]
-    with pytest.raises(ValueError, match="mode is 'auto' for 'falls'; accepted are 'max' and 'min"):
+    with pytest.raises(ValueError, match="^`mode` must be 'max' or 'min' for 'falls', got 'auto'"):
         follow(EarlyStopping("falls"), [1.0], "falls")
 
 
@@ -331,15 +367,15 @@ def test_mode_auto_asks_the_fit_about_the_user_s_own_metrics(make, data):
 def test_a_monitor_that_is_not_recorded_is_refused(make, data, kind):
     mlp = make()
     before = bits_of(mlp)
-    message = "monitor is 'validation_loss'; accepted is what this fit records: 'loss', 'accuracy'$"
+    message = r"^`monitor` must be .* records \('loss', 'accuracy'\), got 'validation_loss'\.$"
     with pytest.raises(ValueError, match=message):
         mlp.fit(*data, metrics="accuracy", callbacks=[kind()])
     assert bits_of(mlp) == before and mlp.history_ == {}
     with pytest.raises(
-        ValueError, match="monitor is 'x'; accepted is what this fit records: 'loss"
+        ValueError, match="^`monitor` must be one of what this fit records .'loss.*, got 'x'"
     ):
         mlp.fit(*data, callbacks=[kind("x", mode="max")])  # another callback might have added it
-    with pytest.raises(ValueError, match="monitor is 'x'; accepted is .*: 'loss'$"):
+    with pytest.raises(ValueError, match=r"^`monitor` must be .*\('loss'\), got 'x'\.$"):
         mlp.fit(*data, callbacks=[ModelCheckpoint("x", monitor="x")])
 
 
@@ -575,7 +611,7 @@ def test_the_rate_factor_is_kept_and_checked(make, tmp_path):
     mlp.rate_factor = 0.5
     mlp.save(tmp_path / "m.npz")
     assert MLP.load(tmp_path / "m.npz").rate_factor == 0.5
-    with pytest.raises(ValueError, match="rate_factor is -1"):
+    with pytest.raises(ValueError, match="^`rate_factor` must be finite and at least 0, got -1"):
         mlp.rate_factor = -1
 
 
@@ -646,9 +682,9 @@ def test_a_validation_fraction_is_drawn_once_and_never_trained_on():
 @pytest.mark.parametrize(
     "fraction, n, message",
     [
-        (1.0, 60, "validation_fraction is 1.0; accepted is a number of at least 0 and below 1"),
-        (0.001, 60, "validation_fraction is 0.001, of 60 samples; accepted is one that leaves"),
-        (0.9, 2, "validation_fraction is 0.9, of 2 samples; accepted is one that leaves"),
+        (1.0, 60, "^`validation_fraction` must be at least 0 and below 1, got 1.0"),
+        (0.001, 60, "^`validation_fraction` must leave samples .*, got 0.001 of 60 samples"),
+        (0.9, 2, "^`validation_fraction` must leave samples .*, got 0.9 of 2 samples"),
     ],
 )
 def test_refused_fractions(make, data, fraction, n, message):

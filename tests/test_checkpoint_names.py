@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from messages import assert_form
 from same_bits import assert_same_bits, bits_of
 
 from fastmlp import MLP
@@ -125,8 +126,9 @@ def test_the_newest_is_the_last_that_is_whole(data, tmp_path):
 def test_names_that_cannot_be_formatted(path):
     with pytest.raises(ValueError) as caught:
         ModelCheckpoint(path)
-    text = f"path is {path!r}; accepted are fields such as {{epoch:02d}} and {{loss:.3f}} in the fi"
-    assert str(caught.value).startswith(text) and "\n" not in str(caught.value)
+    text = "`path` must have fields such as {epoch:02d} and {loss:.3f} only in the file's name, "
+    message = assert_form(str(caught.value))
+    assert message.startswith(text) and f", got {path!r} (" in message
 
 
 def test_fields_that_are_not_recorded(data, tmp_path):
@@ -134,8 +136,8 @@ def test_fields_that_are_not_recorded(data, tmp_path):
     before = bits_of(mlp)
     path = tmp_path / "net-{val_loss}.npz"
     message = (
-        f"path is {re.escape(repr(str(path)))} with the field 'val_loss'; "
-        "accepted are 'epoch' and what this fit records: 'loss', 'validation_loss', "
+        r"^`path` must have only fields that this fit records \('epoch', 'loss', 'validation_loss'"
+        f".*, got 'val_loss' in {re.escape(repr(str(path)))}"
     )
     with pytest.raises(ValueError, match=message):
         mlp.fit(*data, validation_fraction=0.2, callbacks=[ModelCheckpoint(path)])

@@ -189,18 +189,18 @@ def test_batches(loss):
 
 
 @pytest.mark.parametrize("loss, n_out, class_weight, message", [
-    ("logistic", 1, {2: 1.0}, "^class_weight has the class 2; accepted are 0 to 1$"),
-    ("logistic", 1, [1.0], r"^class_weight has the shape \(1,\); accepted is \(2,\)$"),
-    ("logistic", 1, [1.0, -1.0], "^class_weight has -1.0; accepted are finite"),
-    ("logistic", 1, {0: np.nan}, r"^class_weight\[0\] is nan"),
-    ("logistic", 1, {1: 0.0, 0: 0}, "^class_weight is 0 for all samples"),
-    ("logistic", 1, "even", "^class_weight is 'even'; accepted are 'balanced'"),
-    ("logistic", 2, "balanced", "^class_weight is given; .* loss with one output; sample_w"),
-    ("squared_error", 1, {0: 1.0}, "^class_weight is given; accepted is one for the softmax loss"),
-    ("poisson", 1, "balanced", "^class_weight is given"),
-    ("softmax", 3, {-1: 1.0}, "^class_weight's class is -1"),
-    ("softmax", 3, [[1.0, 2.0, 3.0]], r"^class_weight has the shape \(1, 3\)"),
-    ("softmax", 3, [1.0, np.inf, 3.0], "^class_weight has inf"),
+    ("logistic", 1, {2: 1.0}, "^`class_weight` must have only classes from 0 to 1, got 2"),
+    ("logistic", 1, [1.0], r"^`class_weight` must have shape \(2,\), got \(1,\)"),
+    ("logistic", 1, [1.0, -1.0], "^`class_weight` must be finite and at least 0, got -1.0"),
+    ("logistic", 1, {0: np.nan}, r"^`class_weight\[0\]` must be .*, got nan"),
+    ("logistic", 1, {1: 0.0, 0: 0}, "^`class_weight` must be above 0 for .*, got only zer"),
+    ("logistic", 1, "even", "^`class_weight` must be 'balanced', .*, got 'even'"),
+    ("logistic", 2, "balanced", "^`class_weight` must be None .*, got 'bal.*; use sample"),
+    ("squared_error", 1, {0: 1.0}, "^`class_weight` must be None .* is softmax, .*, got {0: 1.0}"),
+    ("poisson", 1, "balanced", "^`class_weight` must be None unless"),
+    ("softmax", 3, {-1: 1.0}, "^`class_weight` must have only classes from 0 to 2, got -1"),
+    ("softmax", 3, [[1.0, 2.0, 3.0]], r"^`class_weight` must have shape \(3,\), got \(1, 3\)"),
+    ("softmax", 3, [1.0, np.inf, 3.0], "^`class_weight` must be finite and at least 0, got inf"),
 ])  # fmt: skip
 def test_what_is_refused(loss, n_out, class_weight, message):
     net = MLP([4, n_out], loss=loss, random_state=0)

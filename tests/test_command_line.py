@@ -359,24 +359,36 @@ ERRORS = {
     "missing images": (("train", "nowhere", "labels"), "nowhere"),
     "missing labels": (("train", "images", "nowhere"), "nowhere"),
     "a folder": (("train", ".", "labels"), "."),
-    "not IDX": (("train", "text", "labels"), "text is not an IDX file"),
+    "not IDX": (("train", "text", "labels"), "`text` must be an IDX file"),
     "truncated": (("train", "truncated.gz", "labels"), "truncated.gz"),
-    "corrupt npy": (("train", "corrupt.npy", "labels"), "corrupt.npy is not"),
-    "empty npy": (("train", "empty.npy", "labels"), "not a readable .npy"),
-    "pickled npy": (("train", "pickled.npy", "labels"), "not a readable .npy"),
-    "labels as images": (("train", "labels", "labels"), "does not hold images"),
-    "complex images": (("train", "complex.npy", "labels"), "does not hold images"),
-    "images as labels": (("train", "images", "images"), "does not hold the labels"),
-    "too few labels": (("train", "images", "few.npy"), "expected 100"),
-    "labels not whole": (("train", "images", "halves.npy"), "does not hold the labels"),
+    "corrupt npy": (("train", "corrupt.npy", "labels"), "`corrupt.npy` must be a valid .npy file"),
+    "empty npy": (("train", "empty.npy", "labels"), "must be a valid .npy"),
+    "pickled npy": (("train", "pickled.npy", "labels"), "must be a valid .npy"),
+    "labels as images": (("train", "labels", "labels"), "`labels` must hold images"),
+    "complex images": (("train", "complex.npy", "labels"), "`complex.npy` must hold images"),
+    "images as labels": (("train", "images", "images"), "`images` must hold 100 integer labels"),
+    "too few labels": (
+        ("train", "images", "few.npy"),
+        "must hold 100 integer labels, one for each image, got uint8 of shape (99,)",
+    ),
+    "labels not whole": (
+        ("train", "images", "halves.npy"),
+        "`halves.npy` must hold 100 integer labels",
+    ),
     "negative labels": (("train", "images", "negative.npy"), "-1"),
     "too few images": (("train", "four.npy", "four_labels.npy"), "at least 5"),
     "images without pixels": (("train", "no_pixels.npy", "labels"), "1 pixel"),
-    "NaN": (("train", "nan.npy", "labels"), "nan.npy has NaN or infinity in row 90"),
-    "a class for each": (("train", "images", "hundred.npy"), "hundred.npy has a class of its own"),
+    "NaN": (
+        ("train", "nan.npy", "labels"),
+        "`nan.npy` must be finite, got NaN or infinity in row 90",
+    ),
+    "a class for each": (
+        ("train", "images", "hundred.npy"),
+        "`hundred.npy` must have a class with several samples",
+    ),
     "labels that are no classes": (
         ("train", "images", "dates.npy"),
-        "dates.npy has the label 2026",
+        "`dates.npy` must hold class numbers that start at 0, ",
     ),
     "no shuffle for what is drawn": (("compare", "digits", "--no-shuffle"), "--no-shuffle"),
     "huge values": (("train", "huge.npy", "labels"), "1e+300"),
@@ -387,12 +399,18 @@ ERRORS = {
     "missing data": (("predict", "model.npz", "nowhere"), "nowhere"),
     "data of another width": (
         ("predict", "model.npz", "digits"),
-        "digits has 64 numbers a row; model.npz takes 24",
+        "`digits` must have 24 values in each row, as model.npz takes, got 64.",
     ),
-    "another kind of npz": (("predict", "arrays.npz", "images"), "arrays.npz is not a network"),
+    "another kind of npz": (
+        ("predict", "arrays.npz", "images"),
+        "`path` must be a network saved by fastmlp, got arrays.npz",
+    ),
     "a folder for a model": (("predict", ".", "images"), "."),
     "NaN to predict": (("predict", "three.npz", "nan.npy"), "NaN"),
-    "nothing to predict": (("predict", "three.npz", "nothing.npy"), "empty"),
+    "nothing to predict": (
+        ("predict", "three.npz", "nothing.npy"),
+        "must have at least one sample",
+    ),
     "nothing to compare on": (("compare", "images"), "images"),
     "seed out of range": (("compare", "digits", "--seed", "-1"), ""),
 }
@@ -594,7 +612,7 @@ def test_a_wrong_lane_width_is_one_line():
         text=True,
     )
     assert result.returncode == 2
-    assert result.stderr == "fastmlp: error: FASTMLP_LANES is '5'; accepted are 4, 8 and 16\n"
+    assert result.stderr == "fastmlp: error: `FASTMLP_LANES` must be 4, 8 or 16, got '5'.\n"
 
 
 def test_help_and_version_do_not_load_numba():

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages import assert_form
 
 from fastmlp import datasets
+from fastmlp.messages import short
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -40,10 +42,9 @@ def assert_refused(path, *parts):
     with pytest.raises(ValueError) as caught:
         datasets.read_idx(path)
     message = str(caught.value)
-    assert message.startswith(str(path))
-    assert message.endswith(".")
-    assert "\n" not in message
-    for part in ("expected", "found", *parts):
+    assert message.startswith(f"`{short(str(path), 150)}` must ")
+    assert_form(message)
+    for part in parts:
         assert part in message
 
 
@@ -135,9 +136,9 @@ def test_path_may_be_a_string(path):
 def test_wrong_length(path, compress):
     content = pack_idx((2, 3), range(6), 0x0B, "h")
     path.write_bytes(compress(content[:-1]))
-    assert_refused(path, "truncated", "expected 24 bytes", "found 23")
+    assert_refused(path, "truncated", "must have 24 bytes", "got 23")
     path.write_bytes(compress(content + b"\0"))
-    assert_refused(path, "too long", "expected 24 bytes", "found 25")
+    assert_refused(path, "too long", "must have 24 bytes", "got 25")
 
 
 def test_header_cut_short(path):
@@ -170,9 +171,9 @@ def test_shape_numpy_cannot_hold(path, shape):
 )
 def test_bad_magic(path, content):
     path.write_bytes(content)
-    assert_refused(path, "not an IDX file")
+    assert_refused(path, "must be an IDX file")
     path.write_bytes(gzip.compress(content))
-    assert_refused(path, "not an IDX file")
+    assert_refused(path, "must be an IDX file")
 
 
 def test_corrupt_gzip(path):
@@ -181,13 +182,13 @@ def test_corrupt_gzip(path):
     flipped[-6] ^= 1  # in the checksum
     for content in (whole[:2], whole[:9], whole[:-1], whole[: len(whole) // 2], bytes(flipped)):
         path.write_bytes(content)
-        assert_refused(path, "damaged gzip")
+        assert_refused(path, "must be a complete gzip file", "got a damaged one")
     scrambled = bytearray(whole)
     scrambled[10:20] = b"\xff" * 10  # an impossible deflate block
     path.write_bytes(scrambled)
-    assert_refused(path, "damaged gzip")
+    assert_refused(path, "must be a complete gzip file", "got a damaged one")
     path.write_bytes(whole + b"trailing")
-    assert_refused(path, "damaged gzip")
+    assert_refused(path, "must be a complete gzip file", "got a damaged one")
 
 
 def test_missing_file(path):

@@ -73,7 +73,10 @@ def test_held_out_samples_must_count(data):
     mlp, weights = MLP(SIZES, random_state=0), np.zeros(300)
     weights[7] = 1.0
     before, position = bits_of(mlp), mlp.random_state.get_state()[2]
-    with pytest.raises(ValueError, match="^sample_weight is 0 for all samples (that are|to train)"):
+    with pytest.raises(
+        ValueError,
+        match="^`sample_weight` must be above 0 for .* sample (that is held out|to train on), got",
+    ):
         mlp.fit(*data, sample_weight=weights, validation_fraction=0.5)
     assert bits_of(mlp) == before and mlp.random_state.get_state()[2] == position
     assert mlp.history_ == {}
@@ -182,9 +185,9 @@ def test_weights_of_samples_with_an_infinite_sum_are_refused(data):
     mlp = MLP(SIZES, random_state=0)
     before = bits_of(mlp)
     for values in (np.full(300, 1e307), np.r_[np.ones(298), 1e308, 1e308]):
-        with pytest.raises(ValueError, match="^sample_weight"):
+        with pytest.raises(ValueError, match="^`sample_weight`"):
             mlp.fit(*data, sample_weight=values)
-        with pytest.raises(ValueError, match="^sample_weight"):
+        with pytest.raises(ValueError, match="^`sample_weight`"):
             mlp.score(*data, sample_weight=values)
     assert bits_of(mlp) == before and mlp.history_ == {}
 
@@ -231,8 +234,14 @@ def test_a_frame_must_have_the_columns_of_the_fit(data, tmp_path):
         assert np.array_equal(each.predict(frame), each.predict(X))
         before = bits_of(each)
         for wrong, message in (
-            (frame[names[::-1]], "X has the column 'f' at position 0, where .* on 'a'"),
-            (frame.rename(columns={"c": "z"}), "X has the column 'z' at position 2, where .* 'c'"),
+            (
+                frame[names[::-1]],
+                "`X` must have the columns .*, got 'f' in place of 'a' at position 0",
+            ),
+            (
+                frame.rename(columns={"c": "z"}),
+                "`X` must have the columns .*, got 'z' in place of 'c' at position 2",
+            ),
         ):
             for call in (each.predict, each.predict_proba):
                 with pytest.raises(ValueError, match=message):
@@ -240,12 +249,12 @@ def test_a_frame_must_have_the_columns_of_the_fit(data, tmp_path):
             for call in (each.score, each.fit, each.partial_fit):
                 with pytest.raises(ValueError, match=message):
                     call(wrong, y)
-            with pytest.raises(ValueError, match=r"^validation_data\[0\]" + message[1:]):
+            with pytest.raises(ValueError, match=r"^`validation_data\[0\]" + message[2:]):
                 each.fit(X, y, validation_data=(wrong, y))
-            with pytest.raises(ValueError, match=r"^a batch of X\[0\] has the column"):
+            with pytest.raises(ValueError, match=r"^`X\[i\]\[0\]` must have the columns"):
                 each.fit([(frame, y), (wrong, y)])
         assert bits_of(each) == before and each.feature_names_in_.tolist() == names
-    with pytest.raises(ValueError, match="X has 5 features"):
+    with pytest.raises(ValueError, match=r"^`X` must have shape \(n_samples, 6\), got \(\d+, 5\)"):
         mlp.predict(frame[names[:5]])
 
 
@@ -257,12 +266,14 @@ def test_resuming_and_batches_bind_columns(data, tmp_path):
     checkpoint = callbacks.ModelCheckpoint(tmp_path / "mlp.npz")
     MLP(SIZES, random_state=0).fit(frame, y, epochs=1, callbacks=[checkpoint])
     mlp = MLP(SIZES, random_state=0)
-    with pytest.raises(ValueError, match="X has the column 'f' at position 0"):
+    with pytest.raises(
+        ValueError, match="^`X` must have the columns .*, got 'f' in .* at position 0"
+    ):
         mlp.fit(wrong, y, epochs=2, callbacks=[checkpoint], resume=True)
     mlp.fit(X, y, epochs=2, callbacks=[checkpoint], resume=True)
     assert mlp.feature_names_in_.tolist() == list("abcdef")
     for batches in ([(wrong, y)], lambda: iter([(wrong, y)])):
-        with pytest.raises(ValueError, match=r"a batch of X\[0\] has the column 'f'"):
+        with pytest.raises(ValueError, match=r"^`X\[i\]\[0\]` must have the columns .*, got 'f'"):
             MLP(SIZES, random_state=0).fit(batches, validation_data=(frame, y))
 
 

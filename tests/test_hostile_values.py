@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from hypothesis import HealthCheck, given, settings
+from messages import assert_form
 from same_bits import bits_of
 
 import fastmlp
@@ -189,7 +190,7 @@ def of_fitting():
     for place in (0, 1, 2):
         yield Argument(
             f"batches[{place}]",
-            r"a batch of X|sample_weight",
+            r"X\[i\]|sample_weight",
             batch[place],
             lambda net, v, place=place: net.fit([(*batch[:place], v, *batch[place + 1 :])]),
         )
@@ -339,7 +340,7 @@ class Trial:
             text = "\n".join([str(error), *getattr(error, "__notes__", ())])
             if not isinstance(error, argument.passes or ()):
                 assert re.search(argument.named, text), f"{type(error).__name__}: {text}"
-                assert len(text) < 400 and "\n" not in str(error), text
+                assert_form(str(error), 400)
             assert state(net) == seen, f"changed by {text}"
             assert np.array_equal(position, np.random.get_state()[1])
         else:

@@ -77,4 +77,4 @@ def test_a_width_that_is_none_of_them_is_refused():
         capture_output=True,
         text=True,
     )
-    assert "ValueError: FASTMLP_LANES is '7'; accepted are 4, 8 and 16" in result.stderr
+    assert "ValueError: `FASTMLP_LANES` must be 4, 8 or 16, got '7'." in result.stderr

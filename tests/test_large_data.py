@@ -231,7 +231,9 @@ def test_sparse_batches(make, data, tmp_path, small_blocks, form):
         cut = make().fit(as_kind(batches), None, 3, 8, shuffle=False)
         assert file_of(cut) == file_of(whole)
     assert make().fit(batches, epochs=3).history_["loss"][0] > 0
-    with pytest.raises(TypeError, match="X has dense and sparse batches; accepted are all of one"):
+    with pytest.raises(
+        TypeError, match="^`X` must have batches that are all dense or all sparse, got both"
+    ):
         make().fit([(X[:10], y[:10]), (form(X[10:]), y[10:])])
 
 
@@ -249,7 +251,8 @@ def test_batches_with_weights(make, data, tmp_path, small_blocks):
     cut = make().fit(batches, None, 2, 8, shuffle=False)
     assert file_of(cut) == file_of(whole)
     with pytest.raises(
-        ValueError, match="X is an iterable of batches; accepted are weights as the"
+        ValueError,
+        match="^`sample_weight` must be None if `X` is an iterable of batches, got .*; pass the",
     ):
         make().fit(parts(X, y), sample_weight=weights)
 
@@ -259,7 +262,9 @@ def test_batches_with_class_weights(make, data, tmp_path, small_blocks):
     whole = make().fit(X, y, 2, 8, shuffle=False, class_weight={1: 3.0})
     cut = make().fit(parts(X, y), None, 2, 8, shuffle=False, class_weight={1: 3.0})
     assert file_of(cut) == file_of(whole)
-    with pytest.raises(ValueError, match="X is an iterable of batches; .* that is not 'balanced'"):
+    with pytest.raises(
+        ValueError, match="^`class_weight` must be .* iterable of batches, got 'balanced'"
+    ):
         make().fit(parts(X, y), class_weight="balanced")
 
 
@@ -326,7 +331,9 @@ def test_iterators_last_for_one_epoch(make, data, tmp_path):
     assert file_of(once) == file_of(make().fit(X, y, epochs=1, shuffle=False))
     mlp, iterator = make(), iter(parts(X, y))
     before = file_of(mlp)
-    message = "X is an iterator, which ends after one epoch, and epochs is 2; accepted are a list"
+    message = (
+        "^`X` must be a list of batches or .*, got an iterator, which ends after one of 2 epochs"
+    )
     with pytest.raises(ValueError, match=message):
         mlp.fit(iterator, epochs=2)
     assert file_of(mlp) == before and len(list(iterator)) == 5
@@ -348,7 +355,7 @@ def test_no_batches_are_refused(make, data, tmp_path, X):
     mlp = make(warm_start=False).fit(*data, epochs=1)
     before = file_of(mlp)
     with pytest.raises(
-        ValueError, match="X has no batches in this epoch; accepted are one or more"
+        ValueError, match="^`X` must have at least one batch in every epoch, got none"
     ):
         mlp.fit(X, epochs=1)
     assert file_of(mlp) == before
@@ -358,7 +365,7 @@ def test_batches_that_end_are_refused_when_they_do(make, data):
     iterator = iter(parts(*data))
     mlp = make()
     with pytest.raises(
-        ValueError, match="X has no batches in this epoch; accepted are one or more"
+        ValueError, match="^`X` must have at least one batch in every epoch, got none"
     ):
         mlp.fit(lambda: iterator, epochs=3)
     assert len(mlp.history_["loss"]) == 1
@@ -370,43 +377,51 @@ def test_batches_that_end_are_refused_when_they_do(make, data):
         (
             3,
             TypeError,
-            r"a batch of X is .*; accepted is a tuple \(X, y\) or \(X, y, sample_weight\)",
+            r"^`X\[i\]` must be a tuple \(X, y\) or \(X, y, sample_weight\), got 3",
         ),
-        ((np.zeros((2, 8)),), TypeError, "a batch of X is .*; accepted is a tuple"),
+        ((np.zeros((2, 8)),), TypeError, r"^`X\[i\]` must be a tuple .*, got"),
         (
             (np.zeros((2, 8)), [0, 1], None, None),
             TypeError,
-            "a batch of X is .*; accepted is a tuple",
+            r"^`X\[i\]` must be a tuple .*, got",
         ),
-        ((np.zeros((2, 9)), [0, 1]), ValueError, r"a batch of X\[0\] has 9 features; the network"),
-        ((np.zeros(8), [0]), ValueError, r"a batch of X\[0\] has 1 dimension"),
+        (
+            (np.zeros((2, 9)), [0, 1]),
+            ValueError,
+            r"^`X\[i\]\[0\]` must have shape \(n_samples, 8\), got \(2, 9\)",
+        ),
+        (
+            (np.zeros(8), [0]),
+            ValueError,
+            r"^`X\[i\]\[0\]` must have shape \(n_samples, 8\), got \(8,\)",
+        ),
         (
             (np.zeros((2, 8)), [0]),
             ValueError,
-            r"a batch of X\[1\] has 1 samples, X has 2; accepted",
+            r"^`X\[i\]\[1\]` must have as many samples as `X`, 2, got 1",
         ),
         (
             (np.zeros((2, 8)), [0, 3]),
             ValueError,
-            r"a batch of X\[1\] has the label 3; accepted are",
+            r"^`X\[i\]\[1\]` must be labels from 0 to \d, got 3",
         ),
-        ((np.zeros((0, 8)), []), ValueError, r"a batch of X\[0\] "),
+        ((np.zeros((0, 8)), []), ValueError, r"^`X\[i\]\[0\]` "),
         (
             (np.zeros((2, 8)), [0, 1], [1.0]),
             ValueError,
-            r"a batch of X\[2\] has the shape \(1,\); acc",
+            r"^`X\[i\]\[2\]` must have shape \(2,\), got \(1,\)",
         ),
         (
             (np.zeros((2, 8)), [0, 1], [1, -1]),
             ValueError,
-            r"a batch of X\[2\] has -1.0; accepted are f",
+            r"^`X\[i\]\[2\]` must be finite and at least 0, got -1.0",
         ),
         (
             (np.full((2, 8), np.nan), [0, 1]),
             ValueError,
-            r"^a batch of X\[0\] has NaN or .* in row 0",
+            r"^`X\[i\]\[0\]` must be finite, got NaN or .* in row 0",
         ),
-        ((np.array([["a"] * 8]), [0]), TypeError, r"a batch of X\[0\]"),
+        ((np.array([["a"] * 8]), [0]), TypeError, r"^`X\[i\]\[0\]`"),
     ],
 )
 def test_bad_batches(make, data, tmp_path, batch, error, message):
@@ -423,7 +438,7 @@ def test_bad_batches(make, data, tmp_path, batch, error, message):
 def test_a_bad_batch_after_good_steps_leaves_the_steps(make, data, tmp_path, small_blocks):
     X, y = data
     mlp = make()
-    with pytest.raises(TypeError, match="a batch of X is .*; accepted is a tuple"):
+    with pytest.raises(TypeError, match=r"^`X\[i\]` must be a tuple .*, got 3"):
         mlp.fit([(X[:80], y[:80]), 3], epochs=1, batch_size=8, shuffle=False)
     trained = make().fit(X[:80], y[:80], epochs=1, batch_size=8, shuffle=False)
     assert_same_bits(mlp, trained)
@@ -435,10 +450,12 @@ def test_a_row_that_is_not_finite(make, data, tmp_path, small_blocks, monkeypatc
     X[190] = np.nan
     mlp = make(dropout=0.1).fit(*data, epochs=2)
     before, history = file_of(mlp), {"loss": list(mlp.history_["loss"])}
-    with pytest.raises(ValueError, match="X has NaN or infinity in row 190 "):
+    with pytest.raises(ValueError, match="^`X` must be finite, got NaN or infinity in row 190 "):
         mlp.fit(X, y, batch_size=8, shuffle=False)
     assert file_of(mlp) == before and mlp.history_ == history
-    with pytest.raises(ValueError, match=r"a batch of X\[0\] has NaN or infinity in row 40 "):
+    with pytest.raises(
+        ValueError, match=r"^`X\[i\]\[0\]` must be finite, got NaN or infinity in row 40 "
+    ):
         mlp.fit(parts(X, y), batch_size=8, shuffle=False)
     # The batches before it have been trained on.
     assert file_of(mlp) != before and mlp._state.rows_seen > 400
@@ -447,14 +464,15 @@ def test_a_row_that_is_not_finite(make, data, tmp_path, small_blocks, monkeypatc
 @pytest.mark.parametrize("X", [np.zeros((3, 8)), 3, "X", {"X": 1}, scipy.sparse.csr_array((3, 8))])
 def test_what_is_neither_arrays_nor_batches(make, X):
     with pytest.raises(
-        TypeError, match="y is missing, and X is .*; accepted are X and y, or an it"
+        TypeError, match=r"^`X` must be an iterable of \(X, y\) batches if `y` is None, got"
     ):
         make().fit(X)
 
 
 def test_batches_have_no_fraction(make, data):
     with pytest.raises(
-        ValueError, match="validation_fraction is for arrays; accepted beside batch"
+        ValueError,
+        match="^`validation_fraction` must be 0 if .* batches, got 0.2; use `validation_d",
     ):
         make().fit(parts(*data), validation_fraction=0.2)
     mlp = make().fit(parts(*data), epochs=2, validation_data=data)

@@ -207,7 +207,9 @@ def test_a_function_that_returns_no_number(returned):
     def own(targets, outputs):
         return returned
 
-    with pytest.raises(TypeError, match="^the metric 'own' returned .*; accepted is a number$"):
+    with pytest.raises(
+        TypeError, match="^`function` must return a number, got .* the metric 'own'"
+    ):
         chosen_metrics(own, "values")[0](VALUES, OF_VALUES)
 
 
@@ -218,23 +220,36 @@ def test_a_metric_of_another_task_is_refused(task):
             assert chosen_metrics(name, task) == [metric]
             continue
         for given in (name, metric, ["accuracy"] * (task != "values") + [name]):
-            with pytest.raises(ValueError, match=f"^metrics has '{name}'; accepted are ") as error:
+            with pytest.raises(
+                ValueError, match=f"^`metrics` must be among .*, got '{name}'"
+            ) as error:
                 chosen_metrics(given, task)
-            accepted = [
-                name for name in METRICS if repr(name) in str(error.value)[len(name) + 13 :]
-            ]
-            assert accepted == [name for name in METRICS if task in METRICS[name].tasks]
+            known = str(error.value).partition(", got ")[0]
+            found = [name for name in METRICS if repr(name) in known]
+            assert found == [name for name in METRICS if task in METRICS[name].tasks]
 
 
 @pytest.mark.parametrize(
     ("metrics", "error", "message"),
     [
-        ("auc", ValueError, "metrics has 'auc'; accepted are 'accuracy', 'balanced_accuracy', "),
-        (["f1", "f1"], ValueError, "metrics has 'f1', which the history has already; accepted"),
-        (Metric("loss", largest), ValueError, "metrics has 'loss', which the history has already"),
-        (3, TypeError, "metrics is 3; accepted is a list of 'accuracy'"),
-        ([None], TypeError, "metrics has None; accepted are 'accuracy'"),
-        (functools.partial(largest), TypeError, "metrics has functools.partial.*; accepted are"),
+        (
+            "auc",
+            ValueError,
+            "`metrics` must be among 'accuracy', 'balanced_accuracy', .*, got 'auc'",
+        ),
+        (["f1", "f1"], ValueError, "`metrics` must have names that differ .*, got 'f1' twice"),
+        (
+            Metric("loss", largest),
+            ValueError,
+            "`metrics` must have names .* from 'loss', got 'loss'",
+        ),
+        (3, TypeError, "`metrics` must be one or a list of 'accuracy', .*, got 3"),
+        ([None], TypeError, "`metrics` must be among 'accuracy', .*, got None"),
+        (
+            functools.partial(largest),
+            TypeError,
+            "`metrics` must be among .*, got functools.partial",
+        ),
     ],
 )
 def test_refusals(metrics, error, message):
@@ -244,7 +259,7 @@ def test_refusals(metrics, error, message):
 
 @pytest.mark.parametrize("wrong", [0, -1, 2.5])
 def test_k_is_checked(wrong):
-    with pytest.raises((TypeError, ValueError), match="^k is .*; accepted is an int of at least 1"):
+    with pytest.raises((TypeError, ValueError), match="^`k` must be an int of at least 1, got"):
         top_k(wrong)
 
 
@@ -258,13 +273,13 @@ def test_k_is_checked(wrong):
 )  # fmt: skip
 def test_fields_of_a_metric_are_checked(field, wrong):
     fields = {"name": "own", "function": largest, field: wrong}
-    with pytest.raises((TypeError, ValueError), match=rf"^{field}(\[0\])? is .*; accepted"):
+    with pytest.raises((TypeError, ValueError), match=rf"^`{field}(\[0\])?` must be .*, got "):
         Metric(**fields)
 
 
 @pytest.mark.parametrize("metrics", [np.array(1.0), {"f1": 1}, {"f1"}, b"f1", object()])
 def test_what_is_no_list_of_metrics(metrics):
-    with pytest.raises(TypeError, match="^metrics (is|has) .*; accepted (is|are) .*'accuracy'"):
+    with pytest.raises(TypeError, match="^`metrics` must be .*'accuracy', .*, got "):
         chosen_metrics(metrics, "classes")
 
 
@@ -324,7 +339,8 @@ def test_a_metric_that_returns_no_number_costs_no_epoch(scored, returned):
     def own(targets, outputs):
         return returned
 
-    assert "metric 'own' returned" in str(refused([own], TypeError, **SCORED[scored]))
+    message = str(refused([own], TypeError, **SCORED[scored]))
+    assert message.startswith("`function` must return a number") and "metric 'own'" in message
 
 
 def test_batches_are_tried_on_their_validation_data():

@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+from messages import assert_form
 from reference_mlp import ReferenceMLP
 from same_bits import bits_of
 
@@ -177,7 +178,9 @@ def test_sums_are_1_within_the_tolerance_and_then_1():
     near, exact = make().fit(data()[0], y * factors, 2), make().fit(data()[0], y, 2)
     mlp_cases.assert_close(near, exact, 1e-13)
     for factor in (1 - 1.01e-4, 1 + 1.01e-4):
-        with pytest.raises(ValueError, match=r"^y has in row 0 the sum (0.999|1.000)\d*; accepted"):
+        with pytest.raises(
+            ValueError, match=r"^`y` must be labels.*, got the sum (0.999|1.000)\d* in row 0"
+        ):
             make().fit(data()[0], y * factor)
     halves = np.float16([[0.9995, 0, 0]])  # the largest float16 below 1
     assert halves[0, 0] != 1
@@ -336,9 +339,9 @@ def test_pairs_of_labels_one_hots_and_probabilities():
         0,
         *np.r_[1:4] * 100 / 3,
     )
-    with pytest.raises(ValueError, match="^test_data has the label 3; accepted are 0 to 2"):
+    with pytest.raises(ValueError, match="^`test_data` must be labels from 0 to 2, got 3"):
         nets[0].test([(X[0], y[0]), (X[1], 3)])
-    with pytest.raises(TypeError, match="^test_data .*numpy.unique"):
+    with pytest.raises(TypeError, match="^`test_data` .*numpy.unique"):
         nets[0].test([(X[0], y[0]), (X[1], "a")])
 
 
@@ -460,54 +463,55 @@ def with_row(row, at=4):
     return y
 
 
+PROBABILITIES = "`y` must be labels, one-hot rows or rows of probabilities .* with sum 1, got "
 NAMES = np.array(["cat", "dog", "emu"])[LABELS]
 REFUSED = [
-    (with_row([0.5, 0.6, 0.0]), ValueError, "y has in row 4 the sum 1.1; accepted are labels, one"),
-    (with_row([0.0, 0.0, 0.0]), ValueError, "y has in row 4 the sum 0.0; accepted"),
-    (with_row([1.5, -0.5, 0.0]), ValueError, "y has in row 4 the number -0.5; accepted"),
-    (with_row([np.nan, 0.5, 0.5]), ValueError, r"y has NaN or infinity in row 4 \(as float64\)"),
-    (with_row([np.inf, 0.0, 0.0]), ValueError, "y has NaN or infinity in row 4"),
-    (with_row([1e308, 1e308, 0.0]), ValueError, "y has in row 4 the sum inf; accepted"),
-    (100 * np.eye(3)[LABELS], ValueError, "y has in row 0 the sum 100.0; accepted"),
-    (np.eye(4)[LABELS], ValueError, "y has one-hot rows of width 4; the output layer has 3 units"),
-    (np.eye(3)[LABELS][:, :2], ValueError, "y has one-hot rows of width 2"),
-    (np.eye(3)[LABELS][:, :, None], ValueError, "y has 3 dimensions; accepted are labels"),
-    (np.eye(3)[LABELS][:-1], ValueError, "y has 65 samples, X has 66; accepted is one each"),
-    (LABELS[None], ValueError, "y has 1 samples, X has 66"),
-    (LABELS[:-1, None], ValueError, "y has 65 samples, X has 66"),
-    (0, ValueError, "y has 0 dimensions"),
-    ([*LABELS[1:], None], (TypeError, ValueError), "y "),
-    ([*LABELS[1:], [0, 1]], ValueError, "y has rows of different lengths"),
-    ([*LABELS[1:], 3], ValueError, "y has the label 3; accepted are 0 to 2"),
-    (np.uint64([*LABELS[1:], 2**63]), ValueError, "y has the label 9223372036854775808; accepted"),
-    (np.uint64([*LABELS[1:], 2**64 - 1]), ValueError, "y has the label 18446744073709551615"),
-    (np.int8([*LABELS[1:], -1])[:, None], ValueError, "y has the label -1; accepted are 0 to 2"),
-    ([*LABELS[1:], 0.5], ValueError, "y has the label 0.5; accepted are whole numbers"),
-    ([*LABELS[1:], np.nan], ValueError, "y has the label nan; accepted are whole numbers from 0"),
-    ([*LABELS[1:], 1e300], ValueError, r"y has the label 1e\+300; accepted"),
-    (LABELS + 1j, TypeError, "y "),
-    (NAMES, TypeError, "y .*; accepted are integers: encode names by classes, y"),
-    (NAMES.tolist(), TypeError, "y .*numpy.unique"),
-    (NAMES.astype(object), TypeError, "y .*numpy.unique"),
-    (NAMES.astype("S"), TypeError, "y .*numpy.unique"),
-    (NAMES[:, None], TypeError, "y .*numpy.unique"),
-    (pandas.Series(NAMES), TypeError, "y .*numpy.unique"),
-    (pandas.Series(NAMES, dtype="category"), TypeError, "y .*numpy.unique"),
-    (pandas.Categorical(NAMES), TypeError, "y .*numpy.unique"),
-    (pandas.DataFrame({"y": NAMES}), TypeError, "y .*numpy.unique"),
-    ([0, "x" * 1000] * (N // 2), TypeError, "y .*numpy.unique"),
-    (scipy.sparse.csr_array(with_row([0.5, 0.6, 0.0])), ValueError, "y has in row 4 the sum 1.1"),
-    (scipy.sparse.coo_array(with_row([0, 0, 0])), ValueError, "y has in row 4 the sum 0.0"),
-    (scipy.sparse.csc_array(with_row([1, 1, 0])), ValueError, "y has in row 4 the sum 2.0"),
-    (scipy.sparse.csr_array(with_row([np.nan, 1, 0])), ValueError, "y has NaN or infinity"),
-    (scipy.sparse.csr_array(np.eye(4)[LABELS]), ValueError, "y has one-hot rows of width 4"),
-    (scipy.sparse.csr_array(np.eye(3)[LABELS][1:]), ValueError, "y has 65 samples, X has 66"),
-    (scipy.sparse.csr_array(np.eye(3)[LABELS] * 1j), TypeError, "y is sparse of complex128"),
-    (broken(indices=(5, 3)), ValueError, "y is sparse"),
-    (broken(indices=(5, -1)), ValueError, "y is sparse"),
-    (broken(indptr=(5, 60)), ValueError, "y is sparse"),
-    (broken(indptr=(-1, 67)), ValueError, "y is sparse"),
-    (broken(data=(5, 2.0)), ValueError, "y has in row 5 the sum 2.0"),
+    (with_row([0.5, 0.6, 0.0]), ValueError, f"{PROBABILITIES}the sum 1.1 in row 4"),
+    (with_row([0.0, 0.0, 0.0]), ValueError, f"{PROBABILITIES}the sum 0.0 in row 4"),
+    (with_row([1.5, -0.5, 0.0]), ValueError, f"{PROBABILITIES}the number -0.5 in row 4"),
+    (with_row([np.nan, 0.5, 0.5]), ValueError, r"`y` must be finite, .* row 4 \(as float64\)"),
+    (with_row([np.inf, 0.0, 0.0]), ValueError, "`y` must be finite, got NaN or infinity in row 4"),
+    (with_row([1e308, 1e308, 0.0]), ValueError, f"{PROBABILITIES}the sum inf in row 4"),
+    (100 * np.eye(3)[LABELS], ValueError, f"{PROBABILITIES}the sum 100.0 in row 0"),
+    (np.eye(4)[LABELS], ValueError, "`y` must have rows of length 3, one .*, got length 4"),
+    (np.eye(3)[LABELS][:, :2], ValueError, "`y` must have rows of length 3, .*, got length 2"),
+    (np.eye(3)[LABELS][:, :, None], ValueError, r"`y` must be labels .*, got .* \(66, 3, 1\)"),
+    (np.eye(3)[LABELS][:-1], ValueError, "`y` must have as many samples as `X`, 66, got 65"),
+    (LABELS[None], ValueError, "`y` must have as many samples as `X`, 66, got 1"),
+    (LABELS[:-1, None], ValueError, "`y` must have as many samples as `X`, 66, got 65"),
+    (0, ValueError, r"`y` must be labels .*, got an array of shape \(\)"),
+    ([*LABELS[1:], None], (TypeError, ValueError), "`y` "),
+    ([*LABELS[1:], [0, 1]], ValueError, "`y` must have rows of equal length, got"),
+    ([*LABELS[1:], 3], ValueError, "`y` must be labels from 0 to 2, got 3"),
+    (np.uint64([*LABELS[1:], 2**63]), ValueError, "`y` must be labels .*, got 9223372036854775808"),
+    (np.uint64([*LABELS[1:], 2**64 - 1]), ValueError, "`y` must be labels .*, got 184467440737095"),
+    (np.int8([*LABELS[1:], -1])[:, None], ValueError, "`y` must be labels from 0 to 2, got -1"),
+    ([*LABELS[1:], 0.5], ValueError, "`y` must be integer labels from 0 to 2, got 0.5"),
+    ([*LABELS[1:], np.nan], ValueError, "`y` must be integer labels from 0 to 2, got nan"),
+    ([*LABELS[1:], 1e300], ValueError, r"`y` must be integer labels from 0 to 2, got 1e\+300"),
+    (LABELS + 1j, TypeError, "`y` "),
+    (NAMES, TypeError, "`y` must contain only integers, .*; encode class names as integers with "),
+    (NAMES.tolist(), TypeError, "`y` .*numpy.unique"),
+    (NAMES.astype(object), TypeError, "`y` .*numpy.unique"),
+    (NAMES.astype("S"), TypeError, "`y` .*numpy.unique"),
+    (NAMES[:, None], TypeError, "`y` .*numpy.unique"),
+    (pandas.Series(NAMES), TypeError, "`y` .*numpy.unique"),
+    (pandas.Series(NAMES, dtype="category"), TypeError, "`y` .*numpy.unique"),
+    (pandas.Categorical(NAMES), TypeError, "`y` .*numpy.unique"),
+    (pandas.DataFrame({"y": NAMES}), TypeError, "`y` .*numpy.unique"),
+    ([0, "x" * 1000] * (N // 2), TypeError, "`y` .*numpy.unique"),
+    (scipy.sparse.csr_array(with_row([0.5, 0.6, 0.0])), ValueError, f"{PROBABILITIES}the sum 1.1"),
+    (scipy.sparse.coo_array(with_row([0, 0, 0])), ValueError, f"{PROBABILITIES}the sum 0.0 in row"),
+    (scipy.sparse.csc_array(with_row([1, 1, 0])), ValueError, f"{PROBABILITIES}the sum 2.0 in row"),
+    (scipy.sparse.csr_array(with_row([np.nan, 1, 0])), ValueError, "`y` must be finite, got NaN"),
+    (scipy.sparse.csr_array(np.eye(4)[LABELS]), ValueError, "`y` must have rows of length 3, .* 4"),
+    (scipy.sparse.csr_array(np.eye(3)[LABELS][1:]), ValueError, "`y` must have as many .*, got 65"),
+    (scipy.sparse.csr_array(np.eye(3)[LABELS] * 1j), TypeError, "`y` must be a .* complex128"),
+    (broken(indices=(5, 3)), ValueError, "`y` must have column indices from 0 to 2, got 3"),
+    (broken(indices=(5, -1)), ValueError, "`y` must have column indices from 0 to 2, got -1"),
+    (broken(indptr=(5, 60)), ValueError, "`y` must be a valid sparse matrix, got rows"),
+    (broken(indptr=(-1, 67)), ValueError, "`y` must be a valid sparse matrix, got .* end after"),
+    (broken(data=(5, 2.0)), ValueError, f"{PROBABILITIES}the sum 2.0 in row 5"),
 ]  # fmt: skip
 
 
@@ -515,7 +519,7 @@ def assert_refused(net, call, error, message):
     before = bits_of(net), dict(net.history_)
     with pytest.raises(error, match=f"^{message}") as raised:
         call()
-    assert "\n" not in str(raised.value) and len(str(raised.value)) <= 300
+    assert_form(str(raised.value))
     assert (bits_of(net), net.history_) == before
 
 
@@ -526,14 +530,15 @@ def test_what_is_no_target_of_classes(y, error, message):
     assert_refused(net, lambda: net.partial_fit(X, y), error, message)
     assert_refused(net, lambda: net.score(X, y), error, message)
     batches = [(X, y)]
-    assert_refused(net, lambda: net.fit(batches, epochs=1), error, f"a batch of X.1. {message[2:]}")
+    assert_refused(net, lambda: net.fit(batches, epochs=1), error, f"`X.i..1.`{message[3:]}")
     held = {"validation_data": (X, y)}
     assert_refused(
-        net, lambda: net.fit(X, LABELS, **held), error, f"validation_data.1. {message[2:]}"
+        net, lambda: net.fit(X, LABELS, **held), error, f"`validation_data.1.`{message[3:]}"
     )
 
 
-ONE = r"the network one output; accepted .*layers that end in 2 .*MLP.loss='logistic'"
+ONE = "must be 0 for softmax with one output, got"
+ADVICE = "; use layers that end in 2 .*MLP.loss='logistic'"
 
 
 @pytest.mark.parametrize("y, label", [
@@ -543,12 +548,10 @@ ONE = r"the network one output; accepted .*layers that end in 2 .*MLP.loss='logi
 ])  # fmt: skip
 def test_softmax_with_one_output_says_what_it_needs(y, label):
     X, net = data()[0], make([4, 7, 1])
-    assert_refused(net, lambda: net.fit(X, y), ValueError, f"y has the label {label}, and {ONE}")
+    assert_refused(net, lambda: net.fit(X, y), ValueError, f"`y` {ONE} {label}{ADVICE}")
     pairs = list(zip(X, LABELS % 2, strict=True))
     one = NeuralNet([4, 1])
-    assert_refused(
-        one, lambda: one.train(pairs), ValueError, f"training_data has the label 1, .*{ONE}"
-    )
+    assert_refused(one, lambda: one.train(pairs), ValueError, f"`training_data` {ONE} 1{ADVICE}")
 
 
 @pytest.mark.parametrize("loss", ["logistic", "squared_error"])
@@ -556,15 +559,15 @@ def test_what_is_no_target_of_numbers(loss):
     X, y = data()
     net = make(loss=loss)
     for wrong, error, message in [
-        (scipy.sparse.csr_array(y[:, :2]), ValueError, r"y has the shape \(66, 2\); accepted is"),
-        (scipy.sparse.csr_array(y[1:]), ValueError, "y has 65 samples, X has 66"),
-        (scipy.sparse.csr_array(np.where(y > 0.9, np.nan, y)), ValueError, "y has NaN or infinity"),
-        (broken(indices=(5, 3)), ValueError, "y is sparse"),
-        (y[:, 0], ValueError, r"y has the shape \(66,\); accepted is \(n_samples, 3\)"),
-        (y[:, :, None], ValueError, r"y has the shape \(66, 3, 1\)"),
-        (0.0, ValueError, r"y has the shape \(\)"),
+        (scipy.sparse.csr_array(y[:, :2]), ValueError, r"`y` must have shape .*, got \(66, 2\)"),
+        (scipy.sparse.csr_array(y[1:]), ValueError, "`y` must have as many samples as .*, got 65"),
+        (scipy.sparse.csr_array(np.where(y > 0.9, np.nan, y)), ValueError, "`y` must be finite, "),
+        (broken(indices=(5, 3)), ValueError, "`y` must have column indices from 0 to 2, got 3"),
+        (y[:, 0], ValueError, r"`y` must have shape \(n_samples, 3\), got \(66,\)"),
+        (y[:, :, None], ValueError, r"`y` must have shape \(n_samples, 3\), got \(66, 3, 1\)"),
+        (0.0, ValueError, r"`y` must have shape \(n_samples, 3\), got \(\)"),
     ]:
         assert_refused(net, lambda y=wrong: net.fit(X, y), error, message)
     one = make([4, 1], loss=loss)
-    hint = "y .*numpy.unique" if loss == "logistic" else "y "
+    hint = "`y` .*numpy.unique" if loss == "logistic" else "`y` "
     assert_refused(one, lambda: one.fit(X, NAMES), TypeError, hint)

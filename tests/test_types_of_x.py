@@ -134,11 +134,13 @@ def test_what_is_not_finite_is_refused_by_its_row_and_nothing_is_changed(bad, ba
     for form in (broken, scipy.sparse.csr_matrix(broken.astype(np.float32))):
         net = NeuralNet([50, 70, 4], dtype="float32", random_state=0)
         before = net.weights[0].copy()
-        with pytest.raises(ValueError, match="X has NaN or infinity in row 77"):
+        with pytest.raises(ValueError, match="^`X` must be finite, got NaN or infinity in row 77"):
             net.fit(form, y, batch_size=batch_size)
-        with pytest.raises(ValueError, match="X has NaN or infinity in row 77"):
+        with pytest.raises(ValueError, match="^`X` must be finite, got NaN or infinity in row 77"):
             net.predict(form)
-        with pytest.raises(ValueError, match=r"validation_data\[0\] has NaN or infinity in row 77"):
+        with pytest.raises(
+            ValueError, match=r"^`validation_data\[0\]` must be finite, got .* in row 77"
+        ):
             net.fit(X, y, validation_data=(form, y))
         assert np.array_equal(net.weights[0], before)
 
@@ -147,46 +149,71 @@ def test_what_scaling_makes_infinite_is_refused():
     X, y = np.full((3, 2), 200, np.uint8), [0, 1, 0]
     net = NeuralNet([2, 3, 2], dtype="float32", input_scale=[1, 3e38], random_state=0)
     for form in (X, scipy.sparse.csr_matrix(X)):
-        with pytest.raises(ValueError, match="X has NaN or infinity in row"):
+        with pytest.raises(ValueError, match="^`X` must be finite, got NaN or infinity in row"):
             net.fit(form, y)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"input_scale": [1.0, 2.0]}, r"input_scale has the shape \(2,\); accepted are a number"),
-        ({"input_shift": np.nan}, "input_shift has NaN or infinity"),
-        ({"input_scale": 1e300}, r"input_scale has NaN or infinity \(as float32\)"),
-        ({"input_shift": [[0.0] * 50]}, r"input_shift has the shape \(1, 50\)"),
+        (
+            {"input_scale": [1.0, 2.0]},
+            r"^`input_scale` must be a number or have shape \(50,\), got shape \(2,\)",
+        ),
+        ({"input_shift": np.nan}, "^`input_shift` must be finite, got NaN or infinity"),
+        (
+            {"input_scale": 1e300},
+            r"^`input_scale` must be finite, got NaN or infinity \(as float32\)",
+        ),
+        ({"input_shift": [[0.0] * 50]}, r"^`input_shift` must be .*, got shape \(1, 50\)"),
     ],
 )
 def test_scaling_that_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         NeuralNet([50, 4], dtype="float32", **options)
-    with pytest.raises(TypeError, match="input_scale is '255'"):
+    with pytest.raises(TypeError, match="^`input_scale` must be .*, got '255'"):
         NeuralNet([50, 4], input_scale="255")
 
 
 def test_sparse_matrices_that_are_refused():
     net = NeuralNet([50, 4], input_shift=0.5)
-    with pytest.raises(ValueError, match="X is sparse, which an input_shift other than 0"):
+    with pytest.raises(
+        ValueError, match="^`X` must be dense if `input_shift` is not 0, got a sparse"
+    ):
         net.predict(scipy.sparse.csr_matrix((3, 50)))
-    with pytest.raises(ValueError, match="X has 49 features; the network's input layer takes 50"):
+    with pytest.raises(ValueError, match=r"^`X` must have shape \(n_samples, 50\), got \(3, 49\)"):
         net.predict(scipy.sparse.csr_matrix((3, 49)))
-    with pytest.raises(ValueError, match="X is empty"):
+    with pytest.raises(ValueError, match="^`X` must have at least one sample, got shape"):
         net.predict(scipy.sparse.csr_matrix((0, 50)))
-    with pytest.raises(TypeError, match="X is sparse of complex128"):
+    with pytest.raises(
+        TypeError, match="^`X` must be a sparse matrix of real numbers, got one of comp"
+    ):
         net.predict(scipy.sparse.csr_matrix((3, 50), dtype=complex))
 
 
 @pytest.mark.parametrize(
     ("part", "place", "value", "message"),
     [
-        ("indices", 3, 50, "X is sparse with features outside 0 to 49"),
-        ("indices", 3, -1, "X is sparse with features outside 0 to 49"),
-        ("indptr", 3, 10**6, "X is sparse with rows that overlap or end behind its numbers"),
-        ("indptr", -1, 10**6, "X is sparse with rows that overlap or end behind its numbers"),
-        ("indptr", 0, -1, "X is sparse with rows that overlap or end behind its numbers"),
+        ("indices", 3, 50, "^`X` must have column indices from 0 to 49, got 50"),
+        ("indices", 3, -1, "^`X` must have column indices from 0 to 49, got -1"),
+        (
+            "indptr",
+            3,
+            10**6,
+            "^`X` must be a valid sparse matrix, got rows that overlap or end after its values",
+        ),
+        (
+            "indptr",
+            -1,
+            10**6,
+            "^`X` must be a valid sparse matrix, got rows that overlap or end after its values",
+        ),
+        (
+            "indptr",
+            0,
+            -1,
+            "^`X` must be a valid sparse matrix, got rows that overlap or end after its values",
+        ),
     ],
 )
 def test_a_matrix_that_points_outside_itself_is_refused(part, place, value, message):
