@@ -1,13 +1,10 @@
 """Fixtures used by several test files."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from fastmlp.core.machine import processor
-
-MNIST = Path(__file__).resolve().parents[2] / "shared" / "data"
+from helpers import SHARED_DATA
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +20,10 @@ def mnist():
     """Return the 10,000 test images of MNIST, scaled to 0..1, and their labels, or skip."""
     from fastmlp import datasets
 
-    if not MNIST.is_dir():
+    if not SHARED_DATA.is_dir():
         pytest.skip("the MNIST files are not beside this checkout")
-    X = datasets.read_idx(MNIST / "mnist-t10k-images-idx3-ubyte.gz").reshape(10000, 784)
-    y = datasets.read_idx(MNIST / "mnist-t10k-labels-idx1-ubyte.gz")
+    X = datasets.read_idx(SHARED_DATA / "mnist-t10k-images-idx3-ubyte.gz").reshape(10000, 784)
+    y = datasets.read_idx(SHARED_DATA / "mnist-t10k-labels-idx1-ubyte.gz")
     return (X / 255).astype(np.float32), y
 
 

@@ -17,13 +17,13 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from model_files import DATA, DELETED, VALID
-from same_bits import arrays_of, assert_same_bits, bits_of
 
 import fastmlp
 from fastmlp import MLP, NeuralNet, losses, schedules
 from fastmlp.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from fastmlp.optimizers import OPTIMIZERS
+from helpers.model_files import DATA, DELETED, VALID
+from helpers.same_bits import arrays_of, assert_same_bits, bits_of
 
 MOST_SECONDS = 5.0  # for one case
 MOST_BYTES = 2**29  # more than the process has when it begins

@@ -25,8 +25,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from killing import Begins, end_of, forked
-from random_trainings import drawn
+
+from helpers.killing import Begins, end_of, forked
+from helpers.random_trainings import drawn
 
 #: The hooks, and the largest number of calls before one is disturbed.
 HOOKS = {

@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
-from same_bits import bits_of
 
 from fastmlp import MLP, callbacks
 from fastmlp.metrics import METRICS, Metric, chosen_metrics, top_k
 from fastmlp.training import fit
+from helpers.same_bits import bits_of
 
 TASKS = ("classes", "labels", "values")
 

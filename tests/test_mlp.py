@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from same_bits import bits_of
 
 from fastmlp import MLP
+from helpers.same_bits import bits_of
 
 
 def test_a_rate_is_asked_for_once_a_step(make_data):

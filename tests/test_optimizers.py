@@ -1,15 +1,15 @@
 """Updates: every optimizer by hand, penalties and limits, and the slow reference."""
 
-import mlp_cases
 import numpy as np
 import pytest
-from mlp_cases import BATCH_SIZE, EPOCHS, OPTIMIZERS, SAMPLES, settings
 from numpy.linalg import norm
-from reference_mlp import ReferenceMLP
-from same_bits import arrays_of, assert_same_bits
 from scipy.sparse import csr_array
 
 from fastmlp.optimizers import RMSprop
+from helpers import mlp_cases
+from helpers.mlp_cases import BATCH_SIZE, EPOCHS, OPTIMIZERS, SAMPLES, settings
+from helpers.reference_mlp import ReferenceMLP
+from helpers.same_bits import arrays_of, assert_same_bits
 
 # One unit of three inputs, whose output w x + b is pulled from 1.75 towards t = 1 by (z - t)^2.
 W, B = np.array([[0.5, -1.0, 2.0]]), np.array([[0.25]])

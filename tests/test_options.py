@@ -9,8 +9,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from messages import assert_form
-from same_bits import bits_of
 
 from fastmlp import MLP
 from fastmlp.callbacks import EarlyStopping
@@ -18,6 +16,8 @@ from fastmlp.losses import LOSSES, Huber, Logistic, Pinball, Softmax
 from fastmlp.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSprop
 from fastmlp.options import as_plain, chosen, from_plain
 from fastmlp.schedules import SCHEDULES, Constant, Cosine, Exponential, OneCycle, Step, WarmUp
+from helpers.messages import assert_form
+from helpers.same_bits import bits_of
 
 
 @pytest.mark.parametrize("kinds", [LOSSES, OPTIMIZERS])

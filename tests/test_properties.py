@@ -6,13 +6,14 @@ exact: small integers, rates and sums of weights that are powers of two, and no 
 
 import os
 
-import mlp_cases
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlp_cases import ACTIVATIONS, LOSSES, OPTIMIZERS
-from same_bits import assert_same_bits
+
+from helpers import mlp_cases
+from helpers.mlp_cases import ACTIVATIONS, LOSSES, OPTIMIZERS
+from helpers.same_bits import assert_same_bits
 
 # The same examples on every run of CI; elsewhere new ones, with failures kept.
 settings.register_profile("here", max_examples=60, deadline=None)

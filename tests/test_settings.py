@@ -6,10 +6,10 @@ import threading
 
 import numpy as np
 import pytest
-from same_bits import bits_of
 
 from fastmlp import MLP, NeuralNet, callbacks, losses, optimizers, schedules
 from fastmlp.core import run
+from helpers.same_bits import bits_of
 
 SIZES = [6, 140, 5, 3]  # wider than the 128 sums of a norm
 FIXED = {

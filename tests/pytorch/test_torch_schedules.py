@@ -1,14 +1,14 @@
 """The learning-rate schedules compared with those in torch.optim.lr_scheduler."""
 
-import mlp_cases
 import pytest
-from mlp_cases import BATCH_SIZE, EPOCHS
+
+from helpers import mlp_cases
+from helpers.mlp_cases import BATCH_SIZE, EPOCHS
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from torch_mlp import TorchMLP  # noqa: E402
-
 from fastmlp import schedules  # noqa: E402
+from helpers.torch_mlp import TorchMLP  # noqa: E402
 
 lr_scheduler = torch.optim.lr_scheduler
 STEPS = 20
