@@ -52,7 +52,7 @@ def run(code, **settings):
 def test_what_numba_was_told_is_asked_without_starting_its_threads():
     code = (
         "import threading, numba\n"
-        "from fastmlp.core import processor\n"
+        "from fastmlp.core.machine import processor\n"
         "print(processor._numba_threads())\n"
         "try: print(numba.threading_layer())\n"
         "except ValueError: print('not started')\n"
@@ -118,7 +118,8 @@ def test_a_variable_reaches_the_workers_of_a_fit(variable):
         "os.process_cpu_count = lambda: 4\n"
         "os.sched_getaffinity = lambda _: range(4)\n"
         "import fastmlp\n"
-        "from fastmlp.core import processor, run\n"
+        "from fastmlp.core import run\n"
+        "from fastmlp.core.machine import processor\n"
         "processor._quota = lambda: float('inf')\n"
         "net = fastmlp.NeuralNet([3, 2], n_threads=2)\n"
         "print(run.workers_for(2, net._state.network, 64, 64))\n"
