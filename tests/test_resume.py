@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages import assert_form
 from same_bits import assert_same_bits, file_of
 
 from fastmlp import MLP, NeuralNet, schedules

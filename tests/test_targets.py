@@ -188,7 +188,7 @@ def test_sums_are_1_within_the_tolerance_and_then_1():
 
 
 def test_a_network_learns_from_another_one():
-    """What predict_proba returns is accepted as it is, by float32's sums of many classes too."""
+    """What predict_proba returns is taken as it is, by float32's sums of many classes too."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20, 4)).astype(np.float32)
     for n_out in (3, 1000, 20000):
