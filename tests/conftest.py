@@ -1,4 +1,4 @@
-"""What several test files use."""
+"""Fixtures used by several test files."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def digits():
 
 @pytest.fixture(scope="session")
 def mnist():
-    """Return the 10,000 real images, scaled to 0..1, and their labels; skip where they are not."""
+    """Return the 10,000 test images of MNIST, scaled to 0..1, and their labels, or skip."""
     from fastmlp import datasets
 
     if not MNIST.is_dir():
@@ -44,7 +44,7 @@ def make_data():
 
 @pytest.fixture
 def one_call():
-    """Return a function that makes the arguments of `train_steps` from `samples` on, and before."""
+    """Return a function that makes the optimizer state and the samples of a `train_steps` call."""
     from fastmlp.core import step
     from fastmlp.core.equations.losses import Targets
     from fastmlp.core.equations.update_rules import SGD
@@ -66,5 +66,5 @@ def one_call():
 
 @pytest.fixture
 def eight_processors(monkeypatch):
-    """Let as many threads run as a test asks for, wherever it runs."""
+    """Allow up to eight threads, however many processors the machine has."""
     monkeypatch.setattr(processor, "usable_threads", lambda: 8)

@@ -1,4 +1,4 @@
-"""One training, which begins or goes on, as a script for `test_resume.py`.
+"""A training that starts or resumes, as a script for `test_resume.py`.
 
     python killed_training.py FOLDER OPTIMIZER SOURCE MOMENT COUNT
 
@@ -28,8 +28,8 @@ folder, left = Path(folder), int(count)
 def train(folder):
     made_data = np.random.default_rng(0)
     X = made_data.random((80, 8), np.float32)
-    y = made_data.integers(0, 4, 80)  # of which nothing can be learnt: soon no epoch is better
-    # Only one that begins knows the seed.
+    y = made_data.integers(0, 4, 80)  # random labels: soon no epoch is better
+    # Only the first process has the seed.
     seed = os.getpid() if any(folder.glob("model*.npz")) else 5
     np.random.seed(seed)
     mlp = MLP(
@@ -90,7 +90,7 @@ def kill_until_the_end():
     for attempt in range(500):
         os.close(begun)
         child, begun = forked(train, folder / "killed")
-        if attempt % 4 > 0:  # otherwise the kill may come before training begins
+        if attempt % 4 > 0:  # otherwise the kill may come before training starts
             os.read(begun, 1)
         time.sleep(random.uniform(0, seconds / 5 * (1 + attempt / 20)))
         os.kill(child, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Trainings in forked processes, which are killed; POSIX only."""
+"""Run functions in forked processes that are killed; POSIX only."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from fastmlp.callbacks import Callback
 
 
 class Begins(Callback):
-    """Writes a byte to a pipe, if there is one, when training begins."""
+    """Writes a byte to a pipe, if there is one, when training starts."""
 
     pipe = None
 
@@ -17,10 +17,10 @@ class Begins(Callback):
 
 
 def forked(function, *arguments):
-    """Fork a process that calls `function` and then ends; return its id and a pipe.
+    """Fork a process that calls `function` and exits; return its id and a pipe.
 
-    A byte comes out of the pipe when a training with a `Begins` begins there, and its end when the
-    process does.
+    The pipe receives a byte when a training with a `Begins` starts, and is closed when the
+    process ends.
     """
     begun, begins = os.pipe()
     child = os.fork()
@@ -40,12 +40,12 @@ def forked(function, *arguments):
 
 
 def end_of(child):
-    """Wait for a process to end; return its exit code, below zero for a signal that ended it."""
+    """Wait for a process to end; return its exit code, negative if a signal ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def was_killed(child):
-    """Wait for a process to end: whether by SIGKILL; any other failure is an error."""
+    """Wait for a process to end; return whether SIGKILL ended it. Other failures raise."""
     code = end_of(child)
     assert code in (0, -signal.SIGKILL), code
     return code != 0

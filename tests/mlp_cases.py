@@ -1,6 +1,6 @@
-"""What the tests of `MLP` train: data of every loss, parameters, and settings.
+"""Data for every loss, parameters and settings for the tests of `MLP`.
 
-Settings are the keyword arguments of `ReferenceMLP`, which the tests' PyTorch takes, too; `mlp`
+Settings are the keyword arguments of `ReferenceMLP`, which `TorchMLP` takes as well; `mlp`
 turns them into an `MLP`.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 ACTIVATIONS = [
     "identity", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "softplus", "gelu", "silu",
 ]  # fmt: skip
-#: Each loss: the class in fastmlp.losses.
+#: The class in fastmlp.losses for each loss.
 LOSSES = {
     "softmax": "Softmax",
     "logistic": "Logistic",
@@ -21,7 +21,7 @@ LOSSES = {
     "poisson": "Poisson",
     "pinball": "Pinball",
 }
-#: Each optimizer: the class in fastmlp.optimizers, and a rate that learns in 20 steps.
+#: For each optimizer, the class in fastmlp.optimizers and a rate that learns in 20 steps.
 OPTIMIZERS = {
     "sgd": ("SGD", 0.1),
     "momentum": ("Momentum", 0.05),
@@ -31,18 +31,18 @@ OPTIMIZERS = {
     "adam": ("Adam", 0.02),
     "adamw": ("AdamW", 0.02),
 }
-# Twenty steps in two epochs, the last of each ragged. Odd, because signs of an absolute error that
-# cancel in one order of summation and leave a rounding in another are all the same to Adagrad.
+# Twenty steps in two epochs; the last of each is smaller. The batch size is odd: with an even one
+# signs of an absolute error may cancel up to rounding, and Adagrad scales up rounding errors.
 SAMPLES, BATCH_SIZE, EPOCHS = 66, 7, 2
 
 
 def settings(optimizer="sgd", **others):
-    """Return keyword arguments of `ReferenceMLP`, with the rate that suits the optimizer."""
+    """Return keyword arguments of `ReferenceMLP`, with a learning rate for the optimizer."""
     return {"optimizer": optimizer, "learning_rate": OPTIMIZERS[optimizer][1], **others}
 
 
 def parameters(sizes, seed=0):
-    """Return weights and biases, all different from zero."""
+    """Return weights and biases, all nonzero."""
     random = np.random.default_rng(seed)
     pairs = list(itertools.pairwise(sizes))
     weights = [random.standard_normal((n_out, n_in)) / np.sqrt(n_in) for n_in, n_out in pairs]
@@ -83,7 +83,7 @@ def mlp(weights, biases, settings, **others):
 
 
 def assert_close(found, expected, tolerance):
-    """Compare the parameters of two networks, by the largest of each array or by 1."""
+    """Compare parameters, relative to the largest magnitude in each array, or to 1."""
     pairs = zip([*found.weights, *found.biases], [*expected.weights, *expected.biases], strict=True)
     for one, other in pairs:
         one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)

@@ -1,4 +1,4 @@
-"""Model files taken apart and put together again, with or without a mistake."""
+"""Take model files apart and reassemble them, with or without errors."""
 
 import copy
 import io
@@ -9,7 +9,7 @@ import numpy as np
 
 DATA = Path(__file__).with_name("data")
 #: Written by earlier releases; the number is the version of the format.
-HONEST = ("neural_net_1", "neural_net_2", "neural_net_3", "mlp_3", "checkpoint_3")
+VALID = ("neural_net_1", "neural_net_2", "neural_net_3", "mlp_3", "checkpoint_3")
 
 
 class Parts:
@@ -24,7 +24,7 @@ class Parts:
         return copy.deepcopy(self)
 
     def change(self, place, value):
-        """Put a value at a place in the JSON such as "random_state.state.pos"."""
+        """Set the value at a path in the JSON such as "random_state.state.pos"."""
         *parents, last = (int(key) if key.isdigit() else key for key in place.split("."))
         target = self.plain
         for key in parents:

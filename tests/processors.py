@@ -1,4 +1,4 @@
-"""Other vector widths and processors, for which a process of its own compiles.
+"""Compute digests with other vector widths and for other processors, in subprocesses.
 
 ``python tests/processors.py PART ...`` prints a digest of each of the `PARTS`.
 """
@@ -32,11 +32,11 @@ def run(arguments, settings):
 
 
 def digests(settings, parts):
-    """Return what a process with these settings prints: lanes, registers, FMA, digests."""
+    """Return the processor and the digests of the parts, computed with these settings."""
     return json.loads(run([__file__, *parts], settings))
 
 
-# What is computed -------------------------------------------------------------------------------
+# The parts ---------------------------------------------------------------------------------------
 
 
 def activations():
@@ -48,7 +48,7 @@ def activations():
 
 
 def random_bits():
-    """Yield rows with dropout and with noise."""
+    """Yield rows with dropout and rows with noise."""
     drop_key, noise_key = (np.uint32([first, 2]) for first in (1, 3))
     for dtype in ("float32", "float64"):
         for n in (1, 2, 3, 31, 32, 100, 257):
@@ -69,7 +69,7 @@ def state_of(net):
 
 
 def basic_trainings(dtype):
-    """Yield the results of SGD: of what `test_training.py` trains, and of wide layers."""
+    """Yield the results of SGD for the shapes in `test_training.py` and for wide layers."""
     X, y = digits_with_zeros()
     shapes = [([n, n, n + 1], rows) for n in WIDTHS for rows in (1, 2, 5, 16, 33, 37)]
     shapes += [([*np.resize([17, 64, 3, 100], depth), 10], 33) for depth in range(1, 6)]
@@ -135,7 +135,7 @@ def all_trainings(dtype):
         mlp.fit(inputs, y[:100], epochs=1, batch_size=33)
         yield from state_of(mlp)
         yield mlp._outputs(inputs)
-        # In float32 the weights seldom show that these were added in another order.
+        # The order of these sums rarely affects the float32 weights.
         squares = mlp._state.optimizer._squares
         yield squares[squares != 0]
 
@@ -147,7 +147,7 @@ def digits_with_zeros():
     return X, y
 
 
-#: Each part: what yields the arrays. The kernels of a part are none of another's.
+#: The function that yields the arrays of each part. No two parts share their training kernels.
 PARTS = {
     "activations": activations,
     "random bits": random_bits,
@@ -172,7 +172,7 @@ if __name__ == "__main__":
     from fastmlp.optimizers import OPTIMIZERS
 
     WIDTHS = [1, 3, 10, 16, 17, 64, 100]
-    WIDE = [121, 129, 200, 256, 257, 300, 520, 1100]  # on both sides of where kernels change
+    WIDE = [121, 129, 200, 256, 257, 300, 520, 1100]  # around the widths at which kernels change
     found = {"processor": [processor.LANES, processor.REGISTERS, processor.FUSED]}
     for part in sys.argv[1:]:
         found[part] = digest_of(PARTS[part]())

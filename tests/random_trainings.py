@@ -1,4 +1,4 @@
-"""Trainings with random data, options and callbacks, each drawn from a pair of numbers.
+"""Trainings with random data, options and callbacks, drawn from a seed and a number.
 
 `drawn` returns one; its `run` trains in a folder, from the beginning or from the checkpoint there.
 """
@@ -22,7 +22,7 @@ from fastmlp.callbacks import (
 )
 from fastmlp.core.machine import processor
 
-# On both sides of the sizes at which kernels change.
+# Around the sizes at which kernels change.
 WIDTHS = [1, 3, 8, 17, 64, 127, 128, 129, 200, 255, 256, 257, 300]
 BATCH_SIZES = [1, 5, 16, 32, 64, 65, 128, 300]
 INITS = ["xavier_normal", "he_uniform", "lecun_normal", "orthogonal"]
@@ -35,7 +35,7 @@ SOURCES = {
     "Philox": lambda seed: np.random.Generator(np.random.Philox(seed)),
     "SFC64": lambda seed: np.random.Generator(np.random.SFC64(seed)),
 }
-#: What X may be, and of those which can be divided by `validation_fraction`.
+#: Forms of X that `validation_fraction` can split, and forms that it cannot.
 ARRAYS = ["float32", "float64", "uint8", "float16", "bool", "strided", "memmap", "sparse"]
 BATCHES = ["list of batches", "function of batches"]
 METRICS = {
@@ -46,7 +46,7 @@ METRICS = {
 
 
 class Remembers(Callback):
-    """A callback with a state of its own, which the end of training depends on."""
+    """A callback whose own state decides when training ends."""
 
     def on_train_begin(self, logs=None):
         self.sums = np.zeros(2)
@@ -65,7 +65,7 @@ class Remembers(Callback):
 
 @dataclass
 class RandomTraining:
-    """What one training is; `random` draws it, apart from what is already known."""
+    """One training; `random` draws whatever is not given."""
 
     random: np.random.Generator
     cls: type = MLP
@@ -93,7 +93,7 @@ class RandomTraining:
         self.fit = self._fit()
         self.callbacks = self._callbacks()
 
-    # What is drawn ------------------------------------------------------------------------------
+    # Drawing ------------------------------------------------------------------------------------
 
     def maybe(self, share=0.5):
         return bool(self.random.random() < share)
@@ -143,7 +143,7 @@ class RandomTraining:
         return getattr(losses, LOSSES[self.loss])(**options.get(self.loss, {}))
 
     def _descent(self, optimizer):
-        """Return an update rule, and a learning rate that suits it, of any form."""
+        """Return an optimizer and a suitable learning rate: a number, a schedule or a function."""
         name, rate = OPTIMIZERS[optimizer]
         rate *= self.one_of([0.1, 0.3, 1.0])
         steps = int(self.random.integers(5, 200))
@@ -175,7 +175,7 @@ class RandomTraining:
         return fit
 
     def _callbacks(self):
-        """Draw functions that make callbacks for a folder; one checkpoint is always there."""
+        """Draw functions that make callbacks for a folder; one checkpoint is always among them."""
         seen = "loss" if self.validation == "none" else "validation_loss"
         patience, factor = int(self.random.integers(1, 8)), self.one_of([0.3, 0.9])
         every, restores = int(self.random.integers(1, 4)), self.maybe()
@@ -195,7 +195,7 @@ class RandomTraining:
     # The data -----------------------------------------------------------------------------------
 
     def made_data(self, base):
-        """Return the arguments X, y and those that go with them."""
+        """Return X, y and the other arguments that hold data."""
         X, y = samples(self.loss, self.layers, self.n_samples, self.seed)
         random = np.random.default_rng(self.seed)
         weights = random.random(self.n_samples) + 0.1 if self.seed % 2 else None
@@ -235,12 +235,12 @@ class RandomTraining:
     # The training -------------------------------------------------------------------------------
 
     def run(self, folder, n_threads, others=()):
-        """Train in a folder, on at most so many threads; begin there, or go on.
+        """Train in a folder on at most `n_threads` threads, from the start or from a checkpoint.
 
         What is left of it, in files, must not depend on `n_threads`, nor on how often it went on.
         """
         processor.usable_threads = lambda: n_threads
-        # Only one that begins knows the seed.
+        # Only the first process has the seed.
         seed = os.getpid() if (folder / "model.npz").exists() else self.seed
         np.random.seed(seed)
         net = self.cls(self.layers, random_state=SOURCES[self.source](seed), **self.arguments)
@@ -255,5 +255,5 @@ class RandomTraining:
 
 
 def drawn(seed, number):
-    """Return the training of a number, among those of a seed."""
+    """Return the training with this seed and number."""
     return RandomTraining(np.random.default_rng([seed, number]))

@@ -7,14 +7,14 @@ import numpy as np
 
 
 def arrays_of(what):
-    """Return a list of arrays: of an array itself, several, or the parameters of a network."""
+    """Return a list of arrays, given an array, several, or a network (its parameters)."""
     if isinstance(what, np.ndarray):
         return [what]
     return [*what.weights, *what.biases] if hasattr(what, "weights") else list(what)
 
 
 def bits_of(what):
-    """Return what differs where any bit does: dtypes, shapes and bytes."""
+    """Return dtypes, shapes and bytes, which are equal only if every bit is."""
     return tuple((a.dtype.str, a.shape, a.tobytes()) for a in arrays_of(what))
 
 
@@ -25,7 +25,7 @@ def assert_same_bits(one, *others):
 
 
 def digest_of(arrays):
-    """Return a digest of many arrays, which need not be in memory together."""
+    """Return a digest of an iterable of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(repr((array.dtype.str, array.shape)).encode() + array.tobytes())
@@ -33,7 +33,7 @@ def digest_of(arrays):
 
 
 def file_of(net):
-    """Return the bytes of a network's file: its whole state, on which all that it does depends."""
+    """Return the bytes of a saved network: its parameters and everything else it depends on."""
     file = io.BytesIO()
     net.save(file)
     return file.getvalue()

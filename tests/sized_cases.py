@@ -1,4 +1,4 @@
-"""Trainings of networks of any size with every option, compared with the slow reference."""
+"""Trainings of networks of given sizes with every option, compared with the slow reference."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from reference_mlp import RandomDraws, ReferenceMLP
 from same_bits import assert_same_bits
 
 LOSSES, OPTIMIZERS = list(mlp_cases.LOSSES), list(mlp_cases.OPTIMIZERS)
-#: What else may be in the way of a gradient. Noise fills X, so sparse rows have none.
+#: Options that change a gradient or weights. Sparse rows cannot have noise.
 OPTIONS = [
     {"clip_norm": 0.3},
     {"clip_norm": 0.3, "max_norm": 0.8, "dropout": 0.3},
@@ -18,7 +18,7 @@ OPTIONS = [
     {"clip_norm": 0.3, "l2": 0.02, "dropout": 0.3, "input_noise": 0.2},
     {"max_norm": 0.8, "l1": 0.001},
 ]
-#: How X comes, and the dtype of the network.
+#: The form of X and the dtype of the network.
 KINDS = [
     ("dense", "float64"),
     ("zeros", "float64"),
@@ -57,9 +57,9 @@ def case(sizes, i, shift, n, batch_size):
         loss=loss,
         **OPTIONS[(i + shift) % len(OPTIONS)],
     )
-    if loss != "softmax" and is_plain:  # their gradients are those of a mean over the outputs
+    if loss != "softmax" and is_plain:  # these losses are means over the outputs
         given["learning_rate"] *= sizes[-1] / 5
-    if not is_plain:  # with a smaller one a gradient that is nothing but rounding moves weights
+    if not is_plain:  # with a smaller one, rounding errors would move weights
         given["optimizer_options"] = {"epsilon": 1e-3}
     kind, dtype = KINDS[(i + 3 * shift) % len(KINDS)]
     if kind == "sparse":
@@ -68,7 +68,7 @@ def case(sizes, i, shift, n, batch_size):
 
 
 def assert_all_met(cases):
-    """Check that each optimizer, activation, loss, option and form of X is in one of the cases."""
+    """Check that the cases have every optimizer, activation, loss, option and form of X."""
     for name, every in (
         ("loss", LOSSES),
         ("optimizer", OPTIMIZERS),
@@ -82,7 +82,7 @@ def assert_all_met(cases):
 
 
 def rows(case, random):
-    """Return X as the network takes it, and the numbers that it stands for."""
+    """Return X as passed to the network, and the values it represents."""
     X = random.standard_normal((case.n, case.sizes[0]))
     if case.kind == "dense":
         X = X.astype(case.dtype)
@@ -104,7 +104,7 @@ def targets(loss, n, n_out, random):
 
 
 def mean(loss, a):
-    """Return what outputs a predict."""
+    """Return the predicted means for the outputs a."""
     if loss == "softmax":
         e = np.exp(a - a.max(axis=1, keepdims=True))
         return e / e.sum(axis=1, keepdims=True)
@@ -114,9 +114,9 @@ def mean(loss, a):
 
 
 def assert_trained(case, n_threads=(1, 3), seen=0):
-    """Compare parameters, losses and predictions with the reference's; on every thread alike.
+    """Compare parameters, losses and predictions with the reference's, for each number of threads.
 
-    `seen` is how many rows there have been before, by which dropout and noise are drawn.
+    `seen` is the number of rows trained on before, which dropout and noise depend on.
     """
     given = dict(case.given)
     random = np.random.default_rng(case.sizes)

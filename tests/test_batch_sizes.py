@@ -1,4 +1,4 @@
-"""Rows below, at and beyond every number of them at which the compiled code does something else."""
+"""Numbers of rows around each at which the compiled code changes its behavior."""
 
 import mlp_cases
 import numpy as np
@@ -25,14 +25,14 @@ CONSTANTS = {
     nonzeros.ROWS_IN_A_WORD,
     step.ROWS_TOGETHER,
 }
-#: 768 rows are `ROWS_TOGETHER` for each of three workers, 776 more for one of them.
+#: With 768 rows, each of three workers has `ROWS_TOGETHER`; with 776, one has more.
 BATCHES = [1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 513, 768, 776]
 
 pytestmark = pytest.mark.usefixtures("eight_processors")
 
 
 def of_batch(batch_size, i):
-    """Return a case of two whole minibatches and a third of one, or 10 of 1 or 2 rows."""
+    """Return a case with two whole minibatches and a partial one, or with 10 rows."""
     n = 10 if batch_size < 3 else 2 * batch_size + batch_size // 3
     return case([40, 70, 6], i, BATCHES.index(batch_size), n, batch_size)
 
@@ -53,7 +53,7 @@ def test_what_the_cases_above_meet():
 @pytest.mark.parametrize("i", range(9))
 @pytest.mark.parametrize("batch_size", [1, 17])
 def test_plain_training_of_wide_layers(batch_size, i):
-    """SGD with l2 at most has kernels of its own."""
+    """SGD without options, or with l2 only, has its own kernels."""
     width = [129, 200, 256, 257, 300, 512, 520, 1000, 1100][i]
     plain = case([width, 300, width, 5], i, i % 4, 2 * batch_size + 1, batch_size)
     l2 = 0.02 * (i % 2)
@@ -65,7 +65,7 @@ def test_plain_training_of_wide_layers(batch_size, i):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("n_in, batch_size", [(127, 63), (128, 64), (129, 65), (257, 130)])
 def test_zeros_where_both_inputs_and_rows_are_many(n_in, batch_size, optimizer, l2):
-    """Rows come in words of 64, and the inputs for which they are found together in 128s."""
+    """Nonzeros are marked in words of 64 rows, for 128 inputs at a time."""
     given = mlp_cases.settings(optimizer, activation="tanh", loss="softmax", l2=l2)
     given |= {"optimizer_options": {"epsilon": 1e-3}} if optimizer in OPTIMIZERS[3:] else {}
     zeros = case([n_in, 80, 5], 0, 0, batch_size + 1, batch_size)
@@ -73,7 +73,7 @@ def test_zeros_where_both_inputs_and_rows_are_many(n_in, batch_size, optimizer, 
     assert_trained(zeros._replace(given=given, kind="sparse"))
 
 
-# What X is taken for --------------------------------------------------------------------------
+# How X is read -----------------------------------------------------------------------------------
 
 
 def network(width=64):
@@ -81,7 +81,7 @@ def network(width=64):
 
 
 def with_others(n, n_others):
-    """Return n rows of which so many numbers are not zero."""
+    """Return n rows with `n_others` nonzero elements."""
     X = np.zeros(n * 100, np.float32)
     X[:n_others] = 1
     return X.reshape(n, 100)
@@ -96,12 +96,12 @@ def test_the_share_of_zeros_at_which_they_are_passed_over():
 
 
 def test_the_rows_that_are_looked_at():
-    """At most 64, evenly: beyond as many every second, beyond twice as many every third."""
+    """At most 64 rows are looked at, evenly spaced."""
     for n, each in ((1, 1), (63, 1), (64, 1), (65, 2), (128, 2), (129, 3), (6400, 100)):
         X = np.ones((n, 100), np.float32)
         X[::each] = 0
         assert run.inputs_of(network(), X, 32) == ZERO_RICH
-        X[0:1] = 1  # alone in a single row; else one in at least 33 changes nothing
+        X[0:1] = 1  # one row of at least 33 makes no difference
         assert run.inputs_of(network(), X, 32) == (DENSE if n == 1 else ZERO_RICH)
         assert run.inputs_of(network(), 1 - X, 32) == (ZERO_RICH if n == 1 else DENSE)
 
@@ -113,13 +113,13 @@ def test_what_is_too_small_for_a_tile_is_read_whole():
     assert run.inputs_of(network(width - 1), X, product.MOST_ROWS) == DENSE
 
 
-# Predictions ----------------------------------------------------------------------------------
+# Predictions -------------------------------------------------------------------------------------
 
-ROWS = [1, 2, 7, 8, 9, 63, 64, 65, 127, 128, 129, 200]  # 64 go through the layers together
+ROWS = [1, 2, 7, 8, 9, 63, 64, 65, 127, 128, 129, 200]  # 64 are predicted together
 
 
 def assert_predicted(sizes, loss, activation, dtype, n, n_threads=(1, 3)):
-    """Compare what is predicted for dense, zero-rich and sparse rows, and the mean loss."""
+    """Compare predictions and mean loss for dense, mostly zero and sparse rows."""
     given = {"loss": loss, "activation": activation, "learning_rate": 0.0}
     weights, biases = mlp_cases.parameters(sizes)
     slow = ReferenceMLP(weights, biases, **given)
@@ -167,11 +167,11 @@ def test_predictions_of_as_many_rows_as_a_run_has(n_threads, more):
     assert_predicted(sizes, "softmax", "tanh", "float32", n_threads * a_run + more, (n_threads,))
 
 
-# Runs of many steps ---------------------------------------------------------------------------
+# Runs of many steps ------------------------------------------------------------------------------
 
 
 def adam(w, b, X, y, rate):
-    """Return w and b of one linear unit after a step of Adam for each sample, and the loss."""
+    """Return w, b and the loss of one linear unit after one step of Adam per sample."""
     m, v, total = [0.0, 0.0], [0.0, 0.0], 0.0
     for s, (x, t) in enumerate(zip(X, y, strict=True)):
         r = w * x + b - t
@@ -202,7 +202,7 @@ def test_as_many_steps_as_a_run_may_have(more, monkeypatch):
 
     monkeypatch.setattr(run.OptimizerState, "steps", count)
     monkeypatch.setattr(run, "FIRST_RUN_SECONDS", 1e9)
-    monkeypatch.setattr(run, "RUN_SECONDS", 1e9)  # else a run ends after a tenth of a second
+    monkeypatch.setattr(run, "RUN_SECONDS", 1e9)  # otherwise a run ends after a tenth of a second
     given = {"loss": "squared_error", "optimizer": "adam", "learning_rate": rate}
     net = mlp_cases.mlp([np.array([[0.5]])], [np.array([[0.25]])], given)
     net.fit(X[:, np.newaxis], y, 1, 1, shuffle=False)
@@ -211,7 +211,7 @@ def test_as_many_steps_as_a_run_may_have(more, monkeypatch):
     assert found == pytest.approx(adam(0.5, 0.25, X, y, rate), rel=1e-9)
 
 
-# Blocks of rows -------------------------------------------------------------------------------
+# Blocks of rows ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["array", "batches"])
@@ -227,7 +227,7 @@ def test_as_many_rows_as_a_block_of_64_megabytes_has(kind, more, monkeypatch):
     monkeypatch.setattr(Trainer, "_train", watched)
     n = size + more
     X = np.random.default_rng(0).random((n, 1024), np.float32) - np.float32(0.5)
-    X[:, 0] = np.arange(n) / 2**14  # which row it is
+    X[:, 0] = np.arange(n) / 2**14  # the row's number
     y = np.arange(n) % 3
     weights, biases = mlp_cases.parameters([1024, 3])
     net = mlp_cases.mlp(weights, biases, {"learning_rate": 0.01}, dtype="float32", random_state=0)

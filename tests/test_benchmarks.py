@@ -1,4 +1,4 @@
-"""The benchmarks and what is built on them; what they measure is for them to say."""
+"""The benchmarks and the tools built on them, but not their timings."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ import paired  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
-    """The benchmarks choose a folder for compiled code where none is set: not for other tests."""
+    """Set a cache folder, so that the benchmarks do not set one for other tests."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", os.environ.get("NUMBA_CACHE_DIR", str(tmp_path)))
 
 
@@ -61,7 +61,7 @@ def test_peers_prints_a_row_for_each_case():
 def test_what_cannot_be_used_is_refused_before_anything_is_measured(
     tmp_path, script, option, given, accepted
 ):
-    # So little to do that a value which is not refused is known soon.
+    # Little work, so that a value that is not refused shows soon.
     little = {
         "peers": ["--systems", "fastmlp", "--cases", "20-4@1", "--threads", "1", "--rounds", "1"],
         "paired.py": ["no-such-revision"],

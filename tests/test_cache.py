@@ -1,4 +1,4 @@
-"""The cache of compiled code: damaged files, archives, processes that have no folder."""
+"""The cache of compiled code: damaged files, archives, processes without a folder."""
 
 import functools
 import os

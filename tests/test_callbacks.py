@@ -1,4 +1,4 @@
-"""Those who watch a training are told what happens, and what they ask for happens."""
+"""Callbacks are called with what happens, and what they request is done."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ SIZES = [8, 12, 3]
 
 
 class Recorder(Callback):
-    """One who writes down what it is told, and the parameters after each epoch."""
+    """Records the calls of every hook, and the parameters after each epoch."""
 
     def __init__(self, events=None, name=""):
         self.events, self.name = [] if events is None else events, name
@@ -62,7 +62,7 @@ class Recorder(Callback):
 
 
 class At(Callback):
-    """One who does something in one of the hooks."""
+    """Calls a function in one of the hooks."""
 
     def __init__(self, hook, action):
         def called(*arguments):
@@ -95,7 +95,7 @@ def make():
     return make
 
 
-# The hooks --------------------------------------------------------------------------------------
+# The hooks ---------------------------------------------------------------------------------------
 
 
 def test_the_order_of_the_hooks(make, data):
@@ -277,18 +277,18 @@ def test_what_cannot_be_written_is_refused_before_training(make, data, tmp_path,
     assert bits_of(mlp) == before and mlp.history_ == {}
 
 
-# Early stopping ---------------------------------------------------------------------------------
+# Early stopping ----------------------------------------------------------------------------------
 
 
 class Stub:
-    """A model that nobody trains: the number that is watched is its weight."""
+    """A model without training, whose weight is the monitored value."""
 
     def __init__(self):
         self.stop_training, self.weights, self.biases = False, [np.zeros((1, 1))], []
 
 
 def follow(callback, values, monitor):
-    """Tell a callback of these values; return the epoch after which it stops, or None."""
+    """Pass these values to a callback; return the epoch after which it stops, or None."""
     callback.set_model(Stub())
     callback.on_train_begin()
     for epoch, value in enumerate(values):
@@ -300,7 +300,7 @@ def follow(callback, values, monitor):
 
 
 def expected_stop(values, patience, min_delta):
-    """Return the epoch of the stop and the best epoch, of values that want to be small."""
+    """Return the last and the best epoch for values that should be small."""
     best_epoch = None
     for epoch, value in enumerate(values):
         if (
@@ -351,7 +351,7 @@ def test_mode_auto_knows_what_is_better(monitor, smaller):
 
 def test_mode_auto_asks_the_fit_about_the_user_s_own_metrics(make, data):
     for greater_is_better in (True, False):
-        values = iter([0.0, 5.0, 4.0, 3.0, 2.0, 1.0])  # the first when it is tried
+        values = iter([0.0, 5.0, 4.0, 3.0, 2.0, 1.0])  # the first is for the trial before training
 
         def falls(targets, outputs, values=values):
             return next(values)
@@ -389,7 +389,7 @@ def test_what_another_callback_records_can_be_watched(make, data):
 
 
 def noisy(make_data):
-    """Return training and validation data whose labels say nothing: soon no epoch is better."""
+    """Return training and validation data with random labels: soon no epoch is better."""
     return make_data(SIZES, 60), make_data(SIZES, 40, seed=1)
 
 
@@ -454,11 +454,11 @@ def test_early_stopping_is_restored_from_its_state():
         assert second.state() == whole.state()
 
 
-# Files ------------------------------------------------------------------------------------------
+# Files -------------------------------------------------------------------------------------------
 
 
 def read_csv(path):
-    """Return the columns of a file, numbers as they were written."""
+    """Return the columns of a file, with numbers as text."""
     with open(path, newline="") as file:
         header, *rows = csv.reader(file)
     return {name: [float(row[k]) for row in rows] for k, name in enumerate(header)}
@@ -466,7 +466,7 @@ def read_csv(path):
 
 def test_the_log_is_the_history(make, data, tmp_path):
     def odd(targets, outputs):
-        return np.float32(outputs[0, 0])  # whose shortest form is long
+        return np.float32(outputs[0, 0])  # its shortest representation is long
 
     log = tmp_path / "log.csv"
     mlp = make().fit(
@@ -502,7 +502,7 @@ def test_checkpoints_are_written_when_it_is_time(make, data, tmp_path, monkeypat
 def test_checkpoints_with_a_monitor_are_written_when_it_got_better(make, data, tmp_path, every):
     values = [math.nan, 2.0, 5.0, math.nan, 4.0, 4.5, 6.0, 6.0, 6.0, 1.0, 9.0, 7.0]
     expected = {1: [1, 2, 6, 10], 3: [2, 8, 11]}[every]
-    numbers, written = iter([0.0, *values]), []  # the first when the metric is tried
+    numbers, written = iter([0.0, *values]), []  # the first is for the trial before training
 
     def own(targets, outputs):
         return next(numbers)
@@ -536,7 +536,7 @@ def test_a_failed_write_leaves_the_last_checkpoint(make, data, tmp_path, monkeyp
     assert [path.name for path in tmp_path.iterdir()] == ["m.npz"]
 
 
-# Learning rates ---------------------------------------------------------------------------------
+# Learning rates ----------------------------------------------------------------------------------
 
 
 def factors(values, **options):
@@ -560,7 +560,7 @@ def test_plateaus_lower_the_rate_by_hand():
     assert factors(range(8), patience=1, mode="max") == [1.0] * 8
     assert factors([3, 2.5, 2, 1, 0.5], patience=1, min_delta=0.75) == [1, 0.5, 0.5, 0.5, 0.25]
     assert factors([1.0, math.nan, 0.5], patience=1) == [1, 0.5, 0.5]
-    # The epochs of cooling down count for nothing.
+    # Epochs of the cooldown are not counted.
     assert factors(flat, patience=1, cooldown=2) == [1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
     assert factors(flat, patience=1, min_rate=0.2) == [1, 0.5, 0.25, 0.2, 0.2, 0.2, 0.2, 0.2]
     assert factors(flat, patience=1, min_rate=2.0) == [1.0] * 8  # a rate is never raised
@@ -588,7 +588,7 @@ def test_a_plateau_lowers_the_rates_of_a_schedule(make, data):
     rates = []
     look = At("on_epoch_begin", lambda model, *_: rates.append(model._state.optimizer.next_rate))
     mlp.fit(*data, epochs=5, batch_size=20, callbacks=[plateau, look])
-    assert rates == [0.125, 0.125, 0.0625, 0, 0]  # and nothing is divided by that 0
+    assert rates == [0.125, 0.125, 0.0625, 0, 0]  # and nothing is divided by 0
 
 
 def test_a_plateau_is_restored_from_its_state():
@@ -615,7 +615,7 @@ def test_the_rate_factor_is_kept_and_checked(make, tmp_path):
         mlp.rate_factor = -1
 
 
-# Losses that are not finite ---------------------------------------------------------------------
+# Losses that are not finite ----------------------------------------------------------------------
 
 
 def test_terminate_on_nan():
@@ -656,7 +656,7 @@ def test_a_divergence_keeps_the_epochs_before(make, data):
     assert all(np.isfinite(array).all() for array in arrays_of(mlp))
 
 
-# Scores -----------------------------------------------------------------------------------------
+# Scores ------------------------------------------------------------------------------------------
 
 
 def test_a_validation_fraction_is_drawn_once_and_never_trained_on():
@@ -672,7 +672,7 @@ def test_a_validation_fraction_is_drawn_once_and_never_trained_on():
     mlp.fit(X, np.arange(n), epochs=3, validation_fraction=0.3, metrics=keep)
     held = seen[0].astype(int)
     assert len(held) == 15 == len(set(held)) and all((rows == held).all() for rows in seen)
-    moved = (mlp.weights[0] != before).ravel()  # a weight moves where its one row is trained on
+    moved = (mlp.weights[0] != before).ravel()  # a weight changes if its one row is trained on
     assert moved.sum() == 35 and not moved[held].any()
     other = MLP([n, 1], loss="squared_error", random_state=4)
     other.fit(X, np.arange(n), epochs=1, validation_fraction=0.3, metrics=keep)
@@ -713,7 +713,7 @@ def test_the_scores_are_those_of_the_epoch_s_network(make, make_data):
     assert plain.history_ == {"loss": trained.history_["loss"]}
 
 
-# Showing ----------------------------------------------------------------------------------------
+# Progress ----------------------------------------------------------------------------------------
 
 
 def test_progress_is_written_to_a_stream(make, data):
@@ -770,7 +770,7 @@ def test_the_bar_is_closed_when_training_fails(make, data, hook):
     assert bars[0].disable and progress._bar is None and stream.getvalue().endswith("\n")
 
 
-# tqdm's lock of its own is shared with forked processes, of which one is killed while it draws.
+# tqdm shares a lock with forked processes; one of them is killed while it draws.
 KILLED_WHILE_IT_DRAWS = """
 import os, signal
 from tqdm import tqdm

@@ -1,4 +1,4 @@
-"""Checkpoints whose names have the epoch and its numbers in them, as Keras's have."""
+"""Checkpoints with the epoch and its metrics in their names, as in Keras."""
 
 import os
 import re
@@ -104,12 +104,12 @@ def test_the_newest_is_the_last_that_is_whole(data, tmp_path):
             os.utime(path, (seconds, seconds))
         return os.path.basename(checkpoint.latest())
 
-    same = dict.fromkeys(paths, 100)  # epochs of less than the clock's unit
+    same = dict.fromkeys(paths, 100)  # epochs shorter than the clock's resolution
     assert latest_with(same) == "net-11.npz"
     assert latest_with(same | {paths[4]: 200}) == "net-5.npz"  # of a later run
     paths[4].write_bytes(paths[4].read_bytes()[:-1])  # damaged
     assert latest_with(same | {paths[4]: 200, paths[2]: 150}) == "net-3.npz"
-    os.rename(paths[2], tmp_path / "net-best.npz")  # by its user
+    os.rename(paths[2], tmp_path / "net-best.npz")  # by the user
     MLP(SIZES).save(tmp_path / "net-12.npz")  # no checkpoint
     (tmp_path / "net-13.npz").mkdir()
     assert latest_with({}) == "net-11.npz"

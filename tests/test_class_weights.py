@@ -1,4 +1,4 @@
-"""`class_weight`: what the loss of each class counts, of labels and of probabilities."""
+"""`class_weight` with labels and with probabilities."""
 
 import mlp_cases
 import numpy as np
@@ -18,7 +18,7 @@ N = 60
 
 
 def data(n_classes, soft, seed=0):
-    """Return X and y for softmax; the classes are of different sizes, and the last has none."""
+    """Return X and y for softmax; the classes differ in size, and the last is empty."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((N, 4))
     if soft:
@@ -138,7 +138,7 @@ def test_a_class_of_weight_0_is_not_there(smoothing):
     X, y = data(3, True)
     net = MLP([4, 3], loss=Softmax(smoothing), dtype="float64", random_state=0)
     without = MLP([4, 3], loss=Softmax(smoothing), dtype="float64", random_state=0)
-    y[5] = [0, 1, 0]  # a sample of which nothing is left
+    y[5] = [0, 1, 0]  # a sample with a total weight of 0
     rest = y * [1, 0, 1]
     share = rest.sum(axis=1)
     rest[share == 0] = [1, 0, 0]

@@ -27,7 +27,7 @@ PACKAGE_ROOT = Path(fastmlp.__file__).parents[1]
 PATHS = [str(PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
 ENVIRONMENT["PYTHONFAULTHANDLER"] = "1"  # SIGABRT prints the stacks of a process that hangs
-ENVIRONMENT.pop("PYTHONUNBUFFERED", None)  # a full buffer is what a leaving reader leaves behind
+ENVIRONMENT.pop("PYTHONUNBUFFERED", None)  # so that output is still buffered when the reader leaves
 
 
 def start(folder, *args):
@@ -209,7 +209,7 @@ def sorted_digits(tmp_path):
 
 
 def warnings_of(err):
-    """The warnings among the errors, which a progress bar may stand before."""
+    """Return the warnings in the standard error, where a progress bar may precede them."""
     return re.findall(r"(?:^|\r)fastmlp: warning: ([^\r\n]+)$", err, re.MULTILINE)
 
 
@@ -306,7 +306,7 @@ def test_train_mnist(tmp_path):
 def test_compare(tmp_path):
     out = succeed(tmp_path, "compare", "digits", "--epochs", "1", "--layers", "16", "--seed", "3")
     assert "[64, 16, 10]" in out
-    # Printed with 4 digits after the point, the times determine the ratio only so well.
+    # The times are printed with 4 decimals, so the ratio is approximate.
     assert field(out, "ratio") == pytest.approx(
         field(out, "NumPy") / field(out, "fastmlp"), rel=0.2
     )
@@ -329,7 +329,7 @@ def test_help(capsys, command):
 def test_help_imports_nothing_slow(tmp_path):
     code = (
         "import sys, types\n"
-        # What fastmlp/__init__.py imports is not this module's doing, so a stand-in replaces it.
+        # A stand-in for fastmlp/__init__.py, whose own imports do not matter here.
         "fastmlp = sys.modules['fastmlp'] = types.ModuleType('fastmlp')\n"
         f"fastmlp.__path__ = [{os.path.dirname(fastmlp.__file__)!r}]\n"
         "from fastmlp.command_line import main\n"
@@ -454,7 +454,7 @@ def test_errors_are_one_line(broken, name, here):
     code, out, err = here(broken, *args)
     assert code == 2
     assert out == ""
-    # One line: so the progress bar had not begun.
+    # One line only: the progress bar had not started.
     assert re.fullmatch(r"fastmlp: error: [^\n]+\n", err), err
     assert part in err
     assert {path.name: path.read_bytes() for path in broken.iterdir()} == before

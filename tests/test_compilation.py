@@ -1,4 +1,4 @@
-"""One compilation for every architecture, a cache that notices every change, no allocation."""
+"""One compilation for every architecture, and no allocation in a step."""
 
 import os
 import subprocess
@@ -69,7 +69,7 @@ def test_a_second_architecture_compiles_nothing(dtype, make_data):
 @pytest.mark.filterwarnings("ignore::fastmlp.DivergenceWarning")
 def test_other_options_compile_nothing(make_data):
     X, y = make_data([20, 6], 70)
-    for options in ({"optimizer": "sgd"}, {"activation": "tanh"}):  # what is plain, and all else
+    for options in ({"optimizer": "sgd"}, {"activation": "tanh"}):
         MLP([20, 3, 6], **options).fit(X, y, epochs=1).predict(X)
     with event.install_recorder("numba:compile") as compiled:
         for option in (
@@ -91,7 +91,7 @@ def test_other_options_compile_nothing(make_data):
 
 
 def test_plain_kernels_and_all_others_give_the_same_bits(make_data):
-    """A norm that is never reached has the kernels of all options do what the plain ones do."""
+    """With a bound that is never reached, the kernels with all options compute the same."""
     X, y = make_data([100, 33, 5], 203)
     for dtype, batch_size in (("float32", 32), ("float64", 1), ("float64", 203)):
         options = {"optimizer": "sgd", "l2": 0.01, "dtype": dtype, "random_state": 0}
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch):
 
 
 def test_a_first_fit_starts_soon(tmp_path):
-    """The bars are 6 s, and 0.4 s over a trivial cached function; here with room for noise."""
+    """The goals are 6 s, and 0.4 s more than a trivial cached function; bounds allow for noise."""
     trivial = (
         "import time; began = time.perf_counter()\n"
         "from trivial import one; one(1.0)\n"
@@ -218,7 +218,7 @@ check(warmup)
 
 
 def test_warmup_compiles_or_loads_all_that_a_fit_needs():
-    with pytest.raises(ValueError, match="^dtype"):
+    with pytest.raises(ValueError, match="^`dtype`"):
         fastmlp.warmup("float16")
     subprocess.run([sys.executable, "-c", WARMUP], check=True, timeout=200)
 

@@ -1,4 +1,4 @@
-"""`NeuralNet` beside the NumPy version: same names, same shapes, same numbers."""
+"""`NeuralNet` compared with the NumPy version: same names, shapes and numbers."""
 
 import copy
 import os

@@ -1,4 +1,4 @@
-"""Saved networks come back bit by bit, and no file is ever half written."""
+"""Loaded networks have the same bits as saved ones, and no file is left half written."""
 
 import json
 import os

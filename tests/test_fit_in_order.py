@@ -1,4 +1,4 @@
-"""What a fit must keep in step: weights of classes, masks, finite states, columns, memory."""
+"""What must be consistent in a fit: class weights, masks, finite states, columns, memory."""
 
 import gc
 import pickle
@@ -22,11 +22,11 @@ def data(make_data):
     return make_data(SIZES, 300)
 
 
-# Weights of classes and held-out samples --------------------------------------------------------
+# Class weights and held-out samples --------------------------------------------------------------
 
 
 class Split(callbacks.Callback):
-    """Keeps what is held out, and the predictions for it after each epoch."""
+    """Keeps the held-out labels and their predictions after each epoch."""
 
     def on_epoch_end(self, epoch, logs=None):
         held_out = self.model._state.fit.data.validation
@@ -47,7 +47,7 @@ def test_weights_of_classes_are_not_those_of_held_out_samples(class_weight):
     assert mlp.history_["validation_accuracy"][-1] == pytest.approx(counted, abs=1e-12)
     recall = [np.mean(split.predicted[split.y == c] == c) for c in (0, 1)]
     assert mlp.history_["validation_balanced_accuracy"][-1] == pytest.approx(np.mean(recall))
-    # As with the same rows as validation_data.
+    # The same as with these rows as validation_data.
     rows = np.random.RandomState(7).permutation(4000)
     held_out, kept = np.sort(rows[:800]), np.sort(rows[800:])
     given = MLP([5, 8, 2], random_state=0, init="he_normal")
@@ -82,13 +82,13 @@ def test_held_out_samples_must_count(data):
     assert mlp.history_ == {}
 
 
-# Interrupted ------------------------------------------------------------------------------------
+# Interrupted -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("at", [1, 3])
 def test_an_interrupt_counts_the_rows_of_the_steps_that_were_taken(error, at, data, monkeypatch):
-    """So the next fit draws other masks and noise, those of the rows after them."""
+    """So that the next fit draws the masks and noise of the rows that follow."""
     monkeypatch.setattr(run, "MOST_STEPS", 1)
     X, y = data
 
@@ -112,7 +112,7 @@ def test_an_interrupt_counts_the_rows_of_the_steps_that_were_taken(error, at, da
 
 
 def test_counts_are_advanced_by_the_kernels(data, monkeypatch):
-    """An interrupt between a run and what Python does next leaves no step uncounted."""
+    """An interrupt just after a run leaves no step uncounted."""
     original = run.train_steps
 
     def interrupted(*arguments):
@@ -129,7 +129,7 @@ def test_counts_are_advanced_by_the_kernels(data, monkeypatch):
     assert taken > 0 and mlp._state.rows_seen == 50 * taken
 
 
-# What is not finite -----------------------------------------------------------------------------
+# What is not finite ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adagrad", "adam", "adamw"])
@@ -143,7 +143,7 @@ def test_a_moment_that_overflows_is_divergence(optimizer, data):
         mlp.partial_fit(X, y)
     assert bits_of(mlp) == before and np.array_equal(mlp._state.optimizer.second, moment)
     assert mlp.history_ == history and mlp._state.rows_seen == 300
-    for _ in range(2):  # and training goes on, in the same workspace
+    for _ in range(2):  # and training continues in the same workspace
         mlp.partial_fit(*data)
     assert mlp._state.rows_seen == 900 and len(mlp.history_["loss"]) == len(history["loss"]) + 2
     mlp.fit(*data, epochs=3)
@@ -195,7 +195,7 @@ def test_weights_of_samples_with_an_infinite_sum_are_refused(data):
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_no_loss_that_is_not_finite_is_recorded(data):
     X, y = data
-    weights = np.full(300, 1e305)  # of a finite sum, but not times the losses
+    weights = np.full(300, 1e305)  # their sum is finite, but not multiplied by the losses
     targets = np.full((300, 3), 1e153)
     good = np.zeros((300, 3))
     for options, arguments, keywords, named in (
@@ -218,7 +218,7 @@ def test_no_loss_that_is_not_finite_is_recorded(data):
         assert all(values == [] for values in mlp.history_.values())
 
 
-# Columns ----------------------------------------------------------------------------------------
+# Columns -----------------------------------------------------------------------------------------
 
 
 def test_a_frame_must_have_the_columns_of_the_fit(data, tmp_path):
@@ -297,7 +297,7 @@ def test_columns_are_learned_where_there_are_names(data):
     assert not hasattr(cold.fit(X, y, epochs=1), "feature_names_in_")
 
 
-# One order --------------------------------------------------------------------------------------
+# One order ---------------------------------------------------------------------------------------
 
 
 def test_rows_that_fit_into_a_block_are_one_whatever_the_batch_size(data, monkeypatch):
@@ -314,7 +314,7 @@ def test_rows_that_fit_into_a_block_are_one_whatever_the_batch_size(data, monkey
 
 @pytest.mark.parametrize("rows", [2**10 // 24 * 24, 40])
 def test_a_memory_map_that_one_block_holds_is_shuffled_as_an_array(rows, data, tmp_path):
-    """As joblib makes of X in its workers."""
+    """As joblib passes X to its workers."""
     X, y = data[0][:rows].astype(np.float32), data[1][:rows]
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
@@ -325,13 +325,13 @@ def test_a_memory_map_that_one_block_holds_is_shuffled_as_an_array(rows, data, t
     assert len({bits_of(mlp) for mlp in fits}) == 1
 
 
-# Memory and time --------------------------------------------------------------------------------
+# Memory and time ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("optimizer, most", [("sgd", 2.4), ("momentum", 4.5), ("adam", 6.7)])
 @pytest.mark.parametrize("is_long", [False, True])
 def test_one_snapshot_is_all_that_a_fit_needs(optimizer, most, is_long, monkeypatch):
-    """In units of the parameters: the moments, as much again, and what a step needs."""
+    """Peak memory in units of the parameters."""
     if is_long:
         monkeypatch.setattr(run.RunLength, "is_long", True)
     X, y = np.random.default_rng(0).random((64, 1500), np.float32), np.arange(64) % 3
@@ -377,7 +377,7 @@ def test_partial_fit_copies_no_history_and_makes_no_new_workspace(data):
     assert bits_of(split) == bits_of(whole)
 
 
-# Raw pixels -------------------------------------------------------------------------------------
+# Raw pixels --------------------------------------------------------------------------------------
 
 
 def test_a_network_that_dies_of_raw_pixels_says_so_once(mnist):

@@ -1,4 +1,4 @@
-"""The core's elementary functions against NumPy, SciPy and slow series in a wider type."""
+"""The core's elementary functions compared with NumPy, SciPy and series in a wider type."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from numba import njit
 from fastmlp.core.maths import functions
 from fastmlp.core.maths.normal_distribution import normal_cdf_pdf
 
-#: The largest error allowed of each, in units in the last place.
+#: The largest error allowed for each, in units in the last place.
 BOUNDS = {
     "exp": 1.05,
     "log": 0.9,
@@ -27,7 +27,7 @@ wide = pytest.mark.skipif(
 
 @pytest.mark.parametrize("name", BOUNDS)
 def test_every_251st_float32(name):
-    """``python tests/ulps.py`` takes every one."""
+    """``python tests/ulps.py`` checks every float32."""
     error, x = ulps.largest_error(name, step=251)
     assert 0.5 < error < BOUNDS[name], f"at {x!r}"
 
@@ -102,12 +102,12 @@ def test_ends(name, dtype):
     ulps.applied(name)(x, found)
     with np.errstate(all="ignore"):
         exact = ulps.EXACT[name](x.astype(np.float64))
-    assert ulps.errors(found, exact).max() < BOUNDS[name] + 2  # theirs, in the same type
+    assert ulps.errors(found, exact).max() < BOUNDS[name] + 2  # SciPy's own error in the same type
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_results_that_come_together(dtype):
-    """The second ones keep their last places where the first are near 1, or near -1."""
+    """The complementary functions stay accurate where the others are near 1 or -1."""
 
     @njit
     def apply(x, results):

@@ -1,4 +1,4 @@
-"""Some hundred damaged model files; `tox -e fuzz` tries as many as time allows."""
+"""A few hundred damaged model files; `tox -e fuzz` tries as many as time allows."""
 
 import re
 import subprocess
@@ -16,4 +16,4 @@ def test_damaged_files_are_refused_or_work():
         r"600 files: (\d+) accepted, (\d+) gone on from, 0 failed\n", process.stdout
     )
     accepted, resumed = map(int, found.groups())
-    assert 20 < accepted < 300 and resumed > 5  # so both ways are tried
+    assert 20 < accepted < 300 and resumed > 5  # both outcomes occur

@@ -1,4 +1,4 @@
-"""What one step of `MLP` subtracts is the derivative of the loss, by central differences.
+"""The gradients of `MLP`, compared with central differences of its loss.
 
 The loss is the one that `MLP` reports of a step at a rate of 0; the slow reference has the same.
 """
@@ -9,12 +9,12 @@ import pytest
 from mlp_cases import ACTIVATIONS, LOSSES
 from reference_mlp import ReferenceMLP
 
-SIZES = [3, 7, 5, 3]  # widths that fill no vector
+SIZES = [3, 7, 5, 3]  # widths that do not fill a vector
 H = 1e-5
 
 
 class Stepper:
-    """One minibatch step of new nets with these settings, from any parameters."""
+    """Takes one minibatch step from given parameters, with a new network each time."""
 
     def __init__(self, settings, n, sample_weight=None, seed=0):
         self.settings = {**settings, "random_state": 0, "n_threads": 1}
@@ -27,7 +27,7 @@ class Stepper:
         return [*self.weights, *self.biases]
 
     def step(self, parameters, rate):
-        """Step from these parameters; return the loss from before and the parameters after."""
+        """Step from these parameters; return the loss before and the parameters after the step."""
         n = len(self.weights)
         given = {**self.settings, "learning_rate": rate}
         net = mlp_cases.mlp(parameters[:n], parameters[n:], given)
@@ -40,7 +40,7 @@ class Stepper:
         return [before - p for before, p in zip(self.parameters, after, strict=True)]
 
     def loss(self, *moves):
-        """Return the loss at the parameters plus the sum of the moves, each a list of arrays."""
+        """Return the loss at the parameters plus the moves, each a list of arrays."""
         moved = [sum(arrays) for arrays in zip(self.parameters, *moves, strict=True)]
         return self.step(moved, 0.0)[0]
 
@@ -96,7 +96,7 @@ def test_activations_of_each_layer_and_weights_of_each_sample(loss):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_units_that_are_dropped_and_inputs_with_noise(activation):
-    """Equal seeds drop equal units and add equal noise."""
+    """Equal seeds drop the same units and add the same noise."""
     names = {"loss": "huber", "activation": activation}
     some = Stepper({**names, "dropout": [0.4, 0.2], "input_noise": 0.2}, 7)
     assert_gradients(some)
@@ -133,14 +133,14 @@ def test_no_step_where_an_absolute_error_is_zero(loss):
     "activation, derivative", [("relu", 0.0), ("leaky_relu", 0.01), ("elu", 1.0)]
 )
 def test_the_derivative_at_a_corner(activation, derivative):
-    """z = 0 in the hidden unit: relu and leaky_relu have the derivative of the left there."""
+    """At z = 0, relu and leaky_relu have the derivative for negative z."""
     weights, biases = [np.zeros((1, 1)), np.ones((1, 1))], [np.zeros((1, 1))] * 2
     net = mlp_cases.mlp(
         weights,
         biases,
         {"loss": "squared_error", "activation": activation, "learning_rate": 0.5},
     )
-    net.fit([[3.0]], [-1.0], epochs=1)  # the output is 0, the derivative of its loss 2
+    net.fit([[3.0]], [-1.0], epochs=1)  # the output is 0, the derivative of the loss 2
     assert net.weights[0][0, 0] == pytest.approx(-3 * derivative, rel=1e-15)
     assert net.biases[0][0, 0] == pytest.approx(-derivative, rel=1e-15)
     assert net.biases[1][0, 0] == -1.0

@@ -1,4 +1,4 @@
-"""A model file is refused in one sentence, or holds a network that works: nothing in between."""
+"""A model file is refused with one sentence, or holds a network that works."""
 
 import io
 import json
@@ -13,7 +13,7 @@ import model_files
 import numpy as np
 import pytest
 from messages import assert_form
-from model_files import DELETED, HONEST, Parts
+from model_files import DELETED, VALID, Parts
 from same_bits import assert_same_bits, bits_of
 
 import fastmlp
@@ -37,10 +37,10 @@ def refused(content, message=""):
     assert not isinstance(caught.value, UnicodeError)
 
 
-# Honest files -----------------------------------------------------------------------------------
+# Valid files -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("name", VALID)
 def test_files_of_earlier_releases_load_to_the_same_bits(name):
     parts, path = Parts(name), model_files.DATA / f"{name}.npz"
     net = fastmlp.load(path)
@@ -95,7 +95,7 @@ def test_loading_draws_nothing(monkeypatch):
     for name in initializers.INITIALIZERS:
         monkeypatch.setitem(initializers.INITIALIZERS, name, drawn)
     before = np.random.get_state()[1].tobytes()
-    for name in HONEST:
+    for name in VALID:
         net = fastmlp.load(model_files.DATA / f"{name}.npz")
         assert_same_bits(pickle.loads(pickle.dumps(net)), net)
     assert np.random.get_state()[1].tobytes() == before
@@ -103,7 +103,7 @@ def test_loading_draws_nothing(monkeypatch):
         MLP([2, 2], random_state=0)
 
 
-# Random states ----------------------------------------------------------------------------------
+# Random states -----------------------------------------------------------------------------------
 
 
 def words(n, value=1, bits=64):
@@ -111,7 +111,7 @@ def words(n, value=1, bits=64):
 
 
 def state_of(source):
-    """Return the plain random state of a file that `source` is saved in."""
+    """Return the random state in a file that `source` is saved in, as plain values."""
     file = io.BytesIO()
     MLP([2, 2], random_state=source).save(file)
     return json.loads(str(np.load(io.BytesIO(file.getvalue()))["network"]))["random_state"]
@@ -215,7 +215,7 @@ def test_no_position_ends_the_process(kind, place, value):
     assert b"ValueError: `path` must be a network" in process.stderr
 
 
-# Well-formed nonsense ---------------------------------------------------------------------------
+# Well-formed nonsense ----------------------------------------------------------------------------
 
 NO_COUNTS = (-1, 1.5, 2.0, NAN, INF, 2**63, 10**39, True, "3", None, [3], {}, DELETED)
 NO_RATES = (-1, -0.5, NAN, INF, "1", None, True, [1.0], DELETED)
@@ -310,7 +310,7 @@ NONSENSE = [
 def test_nonsense_is_refused(place):
     parts = Parts("checkpoint_3")
     for value in [value for where, value in NONSENSE if where == place]:
-        if place == "arguments.max_norm" and value == []:  # which means nothing else
+        if place == "arguments.max_norm" and value == []:  # equivalent
             continue
         refused(parts.copy().change(place, value).content())
 
@@ -321,7 +321,7 @@ def test_names_of_features_have_a_place(names):
 
 
 def test_history_may_hold_any_number():
-    # A metric of the user's own may be NaN where nothing is wrong with the network.
+    # A user's metric may be NaN although the network is fine.
     loaded = load(Parts("mlp_3").change("history_", {"own": [1, 0.5, NAN, -INF]}).content())
     assert repr(loaded.history_) == "{'own': [1, 0.5, nan, -inf]}"
 
@@ -374,7 +374,7 @@ def test_parameters_that_are_not_finite_are_refused(values):
         mlp.biases[0] = [[1.0], [NAN]]
 
 
-# What would not be read is not written ------------------------------------------------------------
+# What cannot be loaded is not saved --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -468,11 +468,11 @@ def test_a_generator_that_no_file_can_hold_is_not_saved():
         mlp.save(io.BytesIO())
 
 
-# The file itself --------------------------------------------------------------------------------
+# The file itself ---------------------------------------------------------------------------------
 
 
 def peak_of(content):
-    """Return the most memory in bytes that was asked for while a file was refused."""
+    """Return the peak memory in bytes while a file is refused."""
     tracemalloc.start()
     try:
         refused(content)
@@ -496,7 +496,7 @@ def npy(array):
 
 
 def header(descr, shape, content=b"", order=False):
-    """Return an .npy file that says what it likes of itself."""
+    """Return an .npy file with an arbitrary header."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         file, {"descr": descr, "fortran_order": order, "shape": shape}
@@ -542,7 +542,7 @@ def test_members_that_lie_are_refused(member):
 
 
 def test_arrays_may_lie_in_another_order():
-    # As those of a user's own do, in `init` for one.
+    # As user functions do, for example in `init`.
     array = np.arange(20, dtype=">f4").reshape(4, 5)
     stored = header(">f4", (4, 5), array.tobytes("F"), order=True)
     loaded = load(zipped({**members(), "weights_0.npy": stored}.items()))
@@ -626,7 +626,7 @@ def test_json_of_any_kind_is_refused(text):
     deep = honest.replace('"best": ', f'"own": {text}, "best": ', 1)
     for each in (text, inside, deep):
         if each is deep and text in ("[]", "null", "3", '"text"', "1e999", "NaN"):
-            continue  # what a callback keeps is its own affair
+            continue  # a callback may keep anything
         with np.errstate(all="ignore"):
             refused(zipped({**members(), "network.npy": npy(np.array(each))}.items()))
 
@@ -667,7 +667,7 @@ def test_files_of_former_formats_are_not_trusted_either(name):
         refused(other.content())
 
 
-# Checkpoints ------------------------------------------------------------------------------------
+# Checkpoints -------------------------------------------------------------------------------------
 
 STATES = [
     *(("0.best", value) for value in ("1", NAN, True, [], {}, DELETED)),

@@ -1,4 +1,4 @@
-"""Whatever is passed anywhere is taken, or refused by name, and then nothing has changed.
+"""Any argument is either accepted, or refused by name and without any change.
 
 Every argument of every public entry point is given values that no one should pass: alone, in
 lists, and in the place of one number of a good value.
@@ -29,7 +29,7 @@ X, Y = np.eye(6, 4), np.array([0, 1, 2, 0, 1, 2])
 PAIRS = [(x, np.eye(3)[[y]].T) for x, y in zip(X, Y, strict=True)]
 
 
-# The values ---------------------------------------------------------------------------------------
+# The values --------------------------------------------------------------------------------------
 
 
 def fails(*arguments, **options):
@@ -37,12 +37,12 @@ def fails(*arguments, **options):
 
 
 def failing(*names):
-    """Return an instance of a class of which these methods fail."""
+    """Return an instance whose methods of these names raise."""
     return type("Failing", (), dict.fromkeys(names, fails))()
 
 
 def endless():
-    """Return a list that holds itself."""
+    """Return a list that contains itself."""
     items = []
     items.append(items)
     return items
@@ -50,7 +50,7 @@ def endless():
 
 @functools.cache
 def missing():
-    """Return what other packages have for missing values, if they are there."""
+    """Return pandas' missing values and others of its objects, if it is installed."""
     try:
         import pandas
     except ImportError:
@@ -58,7 +58,7 @@ def missing():
     return pandas.NA, pandas.NaT, pandas.Timestamp("2020"), pandas.Series(["a"], ["b"])
 
 
-#: Functions that make the values, by what a failed test shows.
+#: Functions that make the values, by the name shown when a test fails.
 VALUES = {
     "None": lambda: None, "True": lambda: True, "0": lambda: 0, "-1": lambda: -1,
     "2**63": lambda: 2**63, "-2**63 - 1": lambda: -(2**63) - 1, "wide": lambda: [2**31 - 1] * 2,
@@ -99,11 +99,11 @@ VALUES = {
 }  # fmt: skip
 
 
-# The entry points ---------------------------------------------------------------------------------
+# The entry points --------------------------------------------------------------------------------
 
 
-#: Errors of other kinds that a path may lead to, and those of the user's own iterables, functions
-#: and paths pass through as they are; those of the values above are RuntimeErrors.
+#: Errors that a path may cause, and those raised by the user's iterables, functions
+#: and paths; the values above raise RuntimeError.
 OF_FILES = (OSError, RuntimeError)
 
 
@@ -114,10 +114,10 @@ class Argument:
     entry: str  # with the argument's name
     named: str  # a pattern that a refusal has
     good: object
-    call: object  # from a network and a value, to what the entry point returns
+    call: object  # (network, value) -> result of the entry point
     passes: tuple = ()  # errors of other kinds
     kind: type | None = MLP
-    changes: bool = True  # whether a value that is taken changes the network
+    changes: bool = True  # whether an accepted value changes the network
 
 
 def all_arguments():
@@ -129,7 +129,7 @@ def all_arguments():
 
 
 def of_constructors():
-    """Yield each argument of each class and function that makes something."""
+    """Yield each argument of the public classes and functions."""
 
     def of(make, goods, **others):
         for name, parameter in inspect.signature(make).parameters.items():
@@ -234,7 +234,7 @@ def of_prediction():
 
 
 def of_assignment():
-    """Yield what may be assigned, each put back after a fit that refuses it."""
+    """Yield the assignable attributes, each restored after a fit that refuses it."""
 
     def assign(name, net, v):
         before = getattr(net, name)
@@ -290,7 +290,7 @@ def trained(kind):
 
 
 def network(kind):
-    """Return a network that has learnt a little, always the same; None where none is needed."""
+    """Return a slightly trained network, always the same; None if `kind` is None."""
     return None if kind is None else copy.deepcopy(trained(kind))
 
 
@@ -299,7 +299,7 @@ def views(net):
 
 
 def state(net):
-    """Return what is seen of a network."""
+    """Return the visible state of a network."""
     if net is None:
         return None
     history = {name: list(values) for name, values in net.history_.items()}
@@ -307,7 +307,7 @@ def state(net):
 
 
 def next_bits(net):
-    """Return the parameters after some more steps, which depend on all that is not seen."""
+    """Return the parameters after some more steps, which depend on the hidden state."""
     return None if net is None else state(net.partial_fit(X, Y, 4))
 
 
@@ -319,11 +319,11 @@ def expected_bits(kind):
 ARGUMENTS = {argument.entry: argument for argument in all_arguments()}
 
 
-# The property -------------------------------------------------------------------------------------
+# The property ------------------------------------------------------------------------------------
 
 
 class Trial:
-    """A network that is given one value after the other: after refusals it is as before them."""
+    """A network that gets one value after another; a refusal must not change it."""
 
     def __init__(self, argument):
         self.argument = argument
@@ -354,7 +354,7 @@ class Trial:
                 self.net = network(argument.kind)
 
     def end(self):
-        """Look at what shows only in the steps that follow."""
+        """Check the hidden state by the steps that follow."""
         assert next_bits(self.net) == expected_bits(self.argument.kind)
 
 
@@ -377,7 +377,7 @@ def test_every_value_alone_and_in_a_list(entry):
 
 
 def in_place(good, leaf, draw):
-    """Return a copy of `good` with `leaf` in the place of one of its parts."""
+    """Return a copy of `good` with one of its parts replaced by `leaf`."""
     if isinstance(good, np.ndarray):
         array = good.astype(object)
         array.flat[draw(st.integers(0, good.size - 1))] = leaf

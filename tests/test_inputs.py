@@ -1,4 +1,4 @@
-"""Data of every kind gives the numbers of the plain float array."""
+"""Data of any type gives the same results as a float array."""
 
 import weakref
 
@@ -88,7 +88,7 @@ def test_boolean_labels_of_two_classes():
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_predictions_do_not_depend_on_the_company(dtype):
-    """One row alone, in a ragged block or among many, has the same bits."""
+    """A row has the same bits alone, in a partial block and among many rows."""
     many = np.tile(X, (5, 1)) * (RANDOM.random((200, 6)) < 0.6)
     net = NeuralNet([6, 70, 3], dtype=dtype, random_state=0)
     together = net.predict_proba(many)

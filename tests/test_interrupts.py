@@ -1,4 +1,4 @@
-"""Ctrl-C and other signals: how soon they are heard, and what they leave."""
+"""Ctrl-C and other signals: how soon they take effect, and the state afterwards."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def until_stopped(team, most):
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """Set Python's own handler of Ctrl-C, and one of SIGUSR1 that raises nothing."""
+    """Set Python's default handler for SIGINT, and one for SIGUSR1 that does nothing."""
     until_stopped(barrier.new_team(), 1)
     own = {signal.SIGINT: signal.default_int_handler, signal.SIGUSR1: lambda *_: None}
     before = {number: signal.signal(number, handler) for number, handler in own.items()}
@@ -42,7 +42,7 @@ def handlers():
 
 @pytest.fixture
 def pipe():
-    """Return the end to read of a pipe to which Python writes signals."""
+    """Return the read end of a pipe to which Python writes signals."""
     reads, writes = os.pipe()
     os.set_blocking(reads, False)
     os.set_blocking(writes, False)
@@ -54,7 +54,7 @@ def pipe():
 
 
 def after(seconds, *numbers):
-    """Send this process signals after so many seconds, from a thread."""
+    """Send signals to this process after some seconds, from a thread."""
 
     def send():
         for number in numbers:
@@ -138,7 +138,7 @@ def test_in_another_thread_the_team_is_an_ordinary_one():
 def test_where_there_is_no_file_in_memory(monkeypatch):
     monkeypatch.delattr(os, "memfd_create", raising=False)
     timer = after(0.1, signal.SIGUSR1)
-    with pytest.raises(interrupts.Halted):  # then it is on disk
+    with pytest.raises(interrupts.Halted):  # then the file is on disk
         interrupts.stopped_by_signals(lambda team: until_stopped(team, MOST))
     timer.join()
 
@@ -156,7 +156,7 @@ def test_where_there_is_no_file_in_memory(monkeypatch):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_step_that_a_signal_stopped_is_done_again(n_threads, monkeypatch, make_data):
-    """Whatever moment the signals come at, the bits are those without any."""
+    """The bits do not depend on when signals arrive."""
     X, y = make_data([100, 256, 5], 20_000)
     options = {"random_state": 0, "n_threads": n_threads, "dtype": "float32"}
     nets = [MLP([100, 256, 5], **options) for _ in range(2)]
@@ -207,7 +207,7 @@ def kernel_seconds(monkeypatch):
         def call(*arguments):
             began = time.thread_time()
             result = kernel(*arguments)
-            if len(arguments[at]) == barrier.TEAM_SIZE:  # else it is connected with signals
+            if len(arguments[at]) == barrier.TEAM_SIZE:  # otherwise a signal can stop the kernel
                 seconds.append(time.thread_time() - began)
             return result
 
@@ -243,7 +243,7 @@ def test_no_run_of_training_takes_long(name, batch_size, kernel_seconds, make_da
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "sparse"])
 def test_no_run_of_prediction_takes_long(dtype, n_threads, kernel_seconds):
-    """Where a row takes what multiply-adds do not: the network is narrow and deep."""
+    """The network is narrow and deep, so the time of a row is not that of its multiply-adds."""
     X = np.ones((1_000_000, 2), "float16" if dtype == "float16" else "float32")
     if dtype == "sparse":
         X = pytest.importorskip("scipy.sparse").csr_array(X)
@@ -256,7 +256,7 @@ def test_no_run_of_prediction_takes_long(dtype, n_threads, kernel_seconds):
     assert sum(kernel_seconds) > 0.3
 
 
-#: What takes long: "go" is called again and again.
+#: Long computations: "go" is called repeatedly.
 HEARD = {
     "validation": """
 net = MLP([2, *[1] * 12], activation="gelu", dtype="float32", loss="squared_error", n_threads=N,
@@ -308,7 +308,7 @@ print(*waits)
 
 @pytest.mark.parametrize("what, n_threads", [("validation", 2), ("score", 1), ("first run", 1)])
 def test_ctrl_c_is_heard_within_half_a_second(what, n_threads):
-    """Of several at random moments the median: a busy machine may make single ones late."""
+    """The median of several at random moments, because a busy machine may delay single ones."""
     result = subprocess.run(
         [sys.executable, "-c", LATENCY.format(HEARD[what]), str(n_threads)],
         capture_output=True, text=True, check=True, timeout=120,

@@ -1,4 +1,4 @@
-"""Every vector width and another processor's tiles, each in a process of its own."""
+"""Every vector width and other processors' tiles, each in a subprocess."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 pytestmark = pytest.mark.timeout(600)
 
 
-EXACT = ["activations", "random bits"]  # without sums, so without multiply-adds
+EXACT = ["activations", "random bits"]  # without sums, so FMA makes no difference
 #: What each width and processor computes. Every part that trains takes ten seconds to compile, so
 #: not every width has every part; each has both dtypes, with basic kernels and with all options.
 COMPUTED = {
@@ -32,7 +32,7 @@ SETTINGS |= {"AVX2": AVX2, "without FMA": WITHOUT_FMA} if IS_X86 else {}
 
 @pytest.fixture(scope="module")
 def found():
-    """Return the digests of each width and processor, which compile two at a time."""
+    """Return the digests for each width and processor, computed by two processes at a time."""
 
     def compute(name):
         return digests(SETTINGS[name], COMPUTED[name] if processor.FUSED else EXACT)
@@ -57,7 +57,7 @@ def test_the_same_bits_on_every_width_and_processor(part, found):
     assert len(digest) >= 3 and len(set(digest.values())) == 1, digest
 
 
-#: Where multiply-adds are fused, all others have the bits of this processor, see above.
+#: Those without the bits of this processor: only the ones without FMA, where it has FMA itself.
 OTHERS = {} if processor.FUSED else LANES
 OTHERS = OTHERS | ({"without FMA": WITHOUT_FMA} if IS_X86 else {})
 
@@ -65,7 +65,7 @@ OTHERS = OTHERS | ({"without FMA": WITHOUT_FMA} if IS_X86 else {})
 @pytest.mark.skipif(not OTHERS, reason="all have the bits of this processor")
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_formulas_hold(name):
-    """All of test_training.py, compiled for a width or processor that has other bits."""
+    """All of test_training.py, compiled for a width or processor whose bits may differ."""
     arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "test_training.py"]
     assert " passed" in run([*arguments, "-k", "not mnist"], OTHERS[name])
 

@@ -1,4 +1,4 @@
-"""Data that is larger than the memory: files, and batches that are read one by one."""
+"""Data larger than memory: memory-mapped files, and batches from iterables."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def make():
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Let blocks of X have so few rows that there are many: 40 of these networks' rows."""
+    """Make blocks of X small, 40 rows for these networks, so that there are many."""
     monkeypatch.setattr(sources, "BLOCK_BYTES", 40 * 8 * 4)
 
 
@@ -64,7 +64,7 @@ def as_iterators(batches):
 KINDS = [as_list, as_function, as_object, as_iterators]
 
 
-# Files ------------------------------------------------------------------------------------------
+# Files -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
@@ -93,7 +93,7 @@ def test_a_file_can_be_validated_on_and_split(make, data, tmp_path):
         assert file_of(trained[0]) == file_of(trained[1])
 
 
-# Shuffling in blocks ----------------------------------------------------------------------------
+# Shuffling in blocks -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n, size", [(1, 1), (7, 3), (1000, 1000), (1000, 200), (999, 70), (5, 64)])
@@ -109,7 +109,7 @@ def test_the_rows_of_a_block_come_from_many_pieces():
     n, size = 100_000, 6400
     blocks = list(sources._orders_by_blocks(n, size, np.random.RandomState(0)))
     for block in blocks[:-1]:
-        # Pieces are 100 rows: a stretch of the block in order has rows from one end to the other.
+        # Pieces have 100 rows: a block has rows from the whole array.
         assert len(set(block // 100)) >= sources.PIECES
         assert block.min() < n // 10 and block.max() > n - n // 10
         first, second = block[: size // 2], block[size // 2 :]
@@ -120,7 +120,7 @@ def test_the_rows_of_a_block_come_from_many_pieces():
 
 
 class Rows:
-    """What was trained on, row by row: told by the numbers of the rows, which are their targets."""
+    """Records the rows trained on, by their targets, which are the row numbers."""
 
     def __init__(self, monkeypatch):
         self.epochs = []
@@ -142,7 +142,7 @@ class Rows:
 
 @pytest.fixture
 def numbers():
-    """Return a network, and samples whose targets are their numbers."""
+    """Return a network, and samples whose targets are their row numbers."""
     X = np.random.default_rng(0).random((300, 8), np.float32)
     mlp = MLP([8, 1], loss="squared_error", learning_rate=1e-7, random_state=0)
     return mlp, X, np.arange(300)
@@ -164,7 +164,7 @@ def test_every_row_is_seen_once_an_epoch(numbers, monkeypatch, small_blocks, kin
         assert [len(block) for block in blocks] == ([300] if kind == "whole" else [40] * 7 + [20])
         assert sorted(np.concatenate(blocks)) == y.tolist()
         assert all((np.sort(block) != block).any() for block in blocks)
-        if kind in ("list", "sparse"):  # batches are shuffled in the order in which they come
+        if kind in ("list", "sparse"):  # shuffled within blocks, which keep their order
             assert [block.min() for block in blocks] == list(range(0, 300, 40))
     orders = [np.concatenate(blocks).tolist() for blocks in rows.epochs]
     assert orders[0] != orders[1] != orders[2]
@@ -176,7 +176,7 @@ def test_blocks_leave_out_what_is_validated_on(numbers, monkeypatch, small_block
 
     def keep(targets, outputs):
         held.append(targets.ravel().astype(int).tolist())
-        return 0.0  # also when it is tried before the first epoch
+        return 0.0  # also in the trial before training
 
     mlp.fit(X, y, 2, 8, shuffle="blocks", validation_fraction=0.2, metrics=keep)
     for blocks, others in zip(rows.epochs, held[1:], strict=True):
@@ -184,7 +184,7 @@ def test_blocks_leave_out_what_is_validated_on(numbers, monkeypatch, small_block
         assert sorted([*np.concatenate(blocks).tolist(), *others]) == y.tolist()
 
 
-# Batches ----------------------------------------------------------------------------------------
+# Batches -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("as_kind", KINDS)
@@ -224,7 +224,7 @@ def test_batches_of_several_types(make, data, tmp_path, small_blocks):
 def test_sparse_batches(make, data, tmp_path, small_blocks, form):
     X, y = data
     X = X * (np.random.default_rng(1).random(X.shape) < 0.3)
-    X[60] = 0  # a row without numbers
+    X[60] = 0  # an empty row
     whole = make().fit(form(X), y, 3, 8, shuffle=False)
     batches = [(form(rows), labels) for rows, labels in parts(X, y)]
     for as_kind in KINDS:
@@ -243,7 +243,7 @@ def test_batches_with_weights(make, data, tmp_path, small_blocks):
     whole = make().fit(X, y, 2, 8, shuffle=False, sample_weight=weights)
     cut = make().fit(parts(X, y, weights=weights), None, 2, 8, shuffle=False)
     assert file_of(cut) == file_of(whole)
-    # Beside batches without weights, whose samples count 1.
+    # Batches without weights have weights of 1.
     weights[50:150] = 1
     batches = parts(X, y, (50, 100, 50), weights)
     batches[1] = batches[1][:2]
@@ -270,7 +270,7 @@ def test_batches_with_class_weights(make, data, tmp_path, small_blocks):
 
 def test_a_batch_of_which_nothing_counts(make, data, tmp_path, small_blocks):
     X, y = data
-    y = np.sort(y)  # so that whole batches are of the class that counts for nothing
+    y = np.sort(y)  # so that whole batches have a class with weight 0
     batches = parts(X, y, (20,) * 10)
     assert set(batches[0][1]) == {0}
     whole = make().fit(X, y, 2, 8, shuffle=False, class_weight={0: 0.0})
@@ -291,7 +291,7 @@ def test_one_array_for_all_batches(make, data, tmp_path, small_blocks):
 
     weights = np.repeat([1.0, 51.0, 101.0, 151.0], 50)
 
-    def sparse(room):  # which shares nothing with the room, but the next one shares it all
+    def sparse(room):  # a copy of the dense rows in buffers that the next batch reuses
         rows = scipy.sparse.csr_array(room)
         shared.data[: rows.nnz], shared.indices[: rows.nnz] = rows.data, rows.indices
         return scipy.sparse.csr_array(
@@ -428,7 +428,7 @@ def test_bad_batches(make, data, tmp_path, batch, error, message):
     good = parts(*data)
     mlp = make(warm_start=False, dropout=0.1).fit(*data, epochs=2)
     before, history = file_of(mlp), dict(mlp.history_)
-    for batches in ([batch], [*good, batch]):  # before the first step, all is put back
+    for batches in ([batch], [*good, batch]):  # before the first step, everything is restored
         with pytest.raises(error, match=message) as caught:
             mlp.fit(batches)
         assert "\n" not in str(caught.value)
@@ -445,7 +445,7 @@ def test_a_bad_batch_after_good_steps_leaves_the_steps(make, data, tmp_path, sma
 
 
 def test_a_row_that_is_not_finite(make, data, tmp_path, small_blocks, monkeypatch):
-    monkeypatch.setattr("fastmlp.core.run.MOST_STEPS", 2)  # found after steps that were good
+    monkeypatch.setattr("fastmlp.core.run.MOST_STEPS", 2)  # found after some valid steps
     X, y = data[0].copy(), data[1]
     X[190] = np.nan
     mlp = make(dropout=0.1).fit(*data, epochs=2)
@@ -457,7 +457,7 @@ def test_a_row_that_is_not_finite(make, data, tmp_path, small_blocks, monkeypatc
         ValueError, match=r"^`X\[i\]\[0\]` must be finite, got NaN or infinity in row 40 "
     ):
         mlp.fit(parts(X, y), batch_size=8, shuffle=False)
-    # Of batches, those before it have been trained on.
+    # The batches before it have been trained on.
     assert file_of(mlp) != before and mlp._state.rows_seen > 400
 
 
@@ -488,7 +488,7 @@ def test_an_error_of_the_batches_own_comes_through(make, data):
         make().fit(batches)
 
 
-# Little by little -------------------------------------------------------------------------------
+# partial_fit -------------------------------------------------------------------------------------
 
 
 def test_partial_fits_are_epochs_of_one_training(make, data, tmp_path):
@@ -531,13 +531,13 @@ def test_a_refused_partial_fit_changes_nothing(make, data, tmp_path):
 
 def test_fits_go_on_or_begin_anew(make, data, tmp_path):
     X, y = data
-    # One after the other: as one, but for the history, which is of the last.
+    # Two fits in a row are one fit, except that the history is that of the last.
     warm, whole = make(), make().fit(X, y, epochs=5)
     warm.fit(X, y, epochs=2).fit(X, y, epochs=3)
     assert warm.history_["loss"] == whole.history_["loss"][2:]
     whole.history_ = warm.history_
     assert file_of(warm) == file_of(whole)
-    # Anew: as a network made from where the random numbers are by then.
+    # Without warm_start: like a new network made with the current random state.
     source = np.random.RandomState(0)
     cold = make(warm_start=False, dropout=0.1, random_state=source)
     drawn = [w.copy() for w in cold.weights]
@@ -547,11 +547,11 @@ def test_fits_go_on_or_begin_anew(make, data, tmp_path):
     cold.fit(X, y, epochs=3)
     new = make(warm_start=False, dropout=0.1, random_state=other).fit(X, y, epochs=3)
     assert file_of(cold) == file_of(new)
-    first = make(warm_start=False, dropout=0.1)  # and the first fit takes what was drawn for it
+    first = make(warm_start=False, dropout=0.1)  # the first fit uses the initial weights
     assert all((a == b).all() for a, b in zip(first.weights, drawn, strict=True))
 
 
-# Memory -----------------------------------------------------------------------------------------
+# Memory ------------------------------------------------------------------------------------------
 
 MEMORY = """
 import re, sys
@@ -596,7 +596,7 @@ print(max(peaks) - peaks[0])
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("kind, megabytes", [("batches", 300), ("file", 60)])
 def test_memory_is_bounded(tmp_path, kind, megabytes):
-    # 960 MB of batches, of which blocks of 64 MB wait; 320 MB of a file, of which none is copied.
+    # 960 MB in batches, with blocks of 64 MB in memory; 320 MB in a file, which is not copied.
     script = tmp_path / "memory.py"
     script.write_text(MEMORY)
     safe = ["-P"] if sys.flags.safe_path else []

@@ -1,4 +1,4 @@
-"""`fastmlp.load`: whichever class a file holds."""
+"""`fastmlp.load` returns the class that a file holds."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Metrics: worked by hand, and beside scikit-learn's."""
+"""Metrics, compared with values worked out by hand and with scikit-learn."""
 
 import functools
 import math
@@ -69,7 +69,7 @@ def test_log_loss_is_finite(dtype, most):
 
 
 def samples(task, n_out, n=200):
-    """Return targets and outputs of a middling network, as the task has them."""
+    """Return targets and outputs of a mediocre network for the task."""
     random = np.random.default_rng(n_out)
     if task == "values":
         targets = random.standard_normal((n, n_out)) * 10
@@ -77,14 +77,14 @@ def samples(task, n_out, n=200):
     if task == "labels":
         targets = (random.random((n, n_out)) < 0.4).astype(np.int64)
         return targets, (targets + random.random((n, n_out)) * 2) / 3
-    # Of the last class no sample is true, though some are predicted.
+    # The last class has no samples, but is predicted for some.
     targets = random.integers(0, max(n_out - 1, 2), n)
     z = 2 * np.eye(n_out)[targets] + random.standard_normal((n, n_out))
     return targets, np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
 
 
 def of_scikit_learn(name, task, targets, p, w):
-    """Return the metric as a user of scikit-learn would have it."""
+    """Return the metric computed with scikit-learn."""
     skl = pytest.importorskip("sklearn.metrics")
     n_out, columns = p.shape[1], range(p.shape[1])
     if task == "values":
@@ -165,7 +165,7 @@ def test_a_network_that_diverged_is_not_praised():
             )
 
 
-# Names and functions --------------------------------------------------------------------------
+# Names and functions -----------------------------------------------------------------------------
 
 
 def names(metrics, task):
@@ -283,11 +283,11 @@ def test_what_is_no_list_of_metrics(metrics):
         chosen_metrics(metrics, "classes")
 
 
-# Tried before the first epoch -----------------------------------------------------------------
+# The trial before training -----------------------------------------------------------------------
 
 X, Y = np.linspace(-1, 1, 24).reshape(12, 2), np.arange(12) // 6  # sorted by class
 
-#: What of the data is scored.
+#: The data that is scored.
 SCORED = {
     "training": {},
     "validation_data": {"validation_data": (X, Y)},
@@ -307,7 +307,7 @@ class Told(callbacks.Callback):
 
 
 def refused(metrics, error, **options):
-    """Fit with a metric that fails; return the error, after a look that nothing has changed."""
+    """Fit with a metric that fails; check that nothing changed, and return the error."""
     net = MLP([2, 3, 2], random_state=np.random.RandomState(0)).fit(X, Y, epochs=1)
     weights, told = bits_of(net), Told()
     position, history = net._state.random.get_state()[1].copy(), {**net.history_}
@@ -356,7 +356,7 @@ def test_batches_are_tried_on_their_validation_data():
 
 @pytest.mark.parametrize("scored", SCORED)
 def test_a_metric_is_tried_on_all_that_will_be_scored(scored):
-    """One that needs samples of both classes must not be refused for the first few rows."""
+    """A metric that needs both classes must not be refused because of the first few rows."""
     seen = []
 
     def both(targets, outputs):

@@ -1,4 +1,4 @@
-"""What `MLP` asks of its arguments, and what it does at the edges of them."""
+"""`MLP`: which arguments it accepts, and extreme values."""
 
 import numpy as np
 import pytest

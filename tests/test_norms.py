@@ -1,4 +1,4 @@
-"""Sums of squares in one order, and the bound on the norm of a unit's weights."""
+"""Sums of squares in a fixed order, and the bound on the norm of a unit's weights."""
 
 import math
 
@@ -24,7 +24,7 @@ def constrain(weights_at, stride, n_in, max_norm, parameters, first, last, squar
 
 
 def slow_sum(array):
-    """The sum of squares, one addition at a time, in the order that is promised."""
+    """The sum of squares, one addition at a time, in the documented order."""
     sums = [0.0] * RUNNING_SUMS
     for i, x in enumerate(array.tolist()):
         sums[i % RUNNING_SUMS] += x * x
@@ -41,7 +41,7 @@ def layer():
     return parameters, parameters[100 : 100 + 37 * 40].reshape(37, 40)[:, :21]
 
 
-# ---- the sum ----
+# The sum -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -65,7 +65,7 @@ def test_gaps_between_rows_change_nothing(n_rows, n, gap):
 
 @pytest.mark.parametrize("more", [1, 8, 72, 128, 1000])
 def test_a_longer_scratch_array_changes_nothing(more):
-    """Only its beginning is used, so no caller has to know how long it may be."""
+    """Only the beginning of the buffer is used."""
     array = np.random.default_rng(more).standard_normal(3000)
     sums = np.full(RUNNING_SUMS + more, np.nan)
     assert sum_of(array, 0, len(array), sums) == slow_sum(array)
@@ -89,7 +89,7 @@ def test_what_is_not_finite_shows_in_the_sum(value):
     assert sum_of(array, 0, 299, sums) == 299
 
 
-# ---- the bound ----
+# The bound ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -1,4 +1,4 @@
-"""Losses, optimizers and schedules: by name, by instance, and as JSON."""
+"""Losses, optimizers and schedules given by name, as instances, and as JSON."""
 
 import dataclasses
 import json
@@ -182,7 +182,7 @@ def test_what_else_an_optimizer_and_a_loss_say():
     }  # fmt: skip
 
 
-# What several arguments have in common --------------------------------------------------------
+# Checks shared by several arguments --------------------------------------------------------------
 
 
 def refusal(error, call, *arguments, **options):
@@ -294,7 +294,7 @@ def test_an_error_of_a_rate_is_the_user_s_own():
 
 
 class Odd:
-    """Fails at whatever it is asked for."""
+    """Raises in every method."""
 
     def fails(self, *arguments):
         raise RuntimeError("of the user's own")
@@ -317,7 +317,7 @@ ODD = [Odd(), [Odd()], np.array([10**5000], object), *LONG]
 )  # fmt: skip
 def test_every_argument_of_mlp_is_named_in_a_short_line(name, value):
     given = {"layers": [4, 3, 2], "random_state": 0, name: value}
-    if name == "warm_start" and isinstance(value, int):  # every int is true or false
+    if name == "warm_start" and isinstance(value, int):  # every int is accepted as a bool
         return
     message = refusal((TypeError, ValueError), MLP, **given)
     assert message.startswith(f"`{name}") and "0" * 100 not in message

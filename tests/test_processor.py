@@ -1,4 +1,4 @@
-"""How many threads a process may run, and on which processors."""
+"""The number of threads that a process may run, and their processors."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from fastmlp.core.machine import processor
 
 @pytest.fixture
 def sixteen(monkeypatch):
-    """Let there be 16 processors and nobody who limits the threads on them."""
+    """Pretend to have 16 processors and no limit on threads."""
     monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 16)
     monkeypatch.setattr(processor, "_quota", lambda: float("inf"))
     monkeypatch.setattr(os, "process_cpu_count", lambda: 16, raising=False)
@@ -112,7 +112,7 @@ def test_an_older_threadpoolctl_is_not_asked(monkeypatch):
 
 @pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "NUMBA_NUM_THREADS"])
 def test_a_variable_reaches_the_workers_of_a_fit(variable):
-    """Two threads are asked for, and more processors pretended than there are."""
+    """With two threads requested and four processors pretended."""
     code = (
         "import os, threading, numpy as np\n"
         "os.process_cpu_count = lambda: 4\n"
@@ -129,7 +129,7 @@ def test_a_variable_reaches_the_workers_of_a_fit(variable):
 
 @pytest.fixture
 def bound(monkeypatch):
-    """Return where threads were bound to, instead of binding them."""
+    """Record where threads would be bound, instead of binding them."""
     places = []
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, one: places.append(*one), raising=False)
     return places

@@ -1,4 +1,4 @@
-"""Random numbers that depend on their counter alone: against integers, and against chance."""
+"""Counter-based random numbers, compared with the reference and tested statistically."""
 
 import numpy as np
 import pytest
@@ -47,12 +47,12 @@ def normals(key, rows, n_inputs, dtype="float32"):
 
 
 def correlation(a, b):
-    """Return the correlation of two samples, in standard deviations of what chance makes it."""
+    """Return the correlation of two samples, in standard deviations of that of independent ones."""
     a, b = np.ravel(a).astype(float), np.ravel(b).astype(float)
     return abs(np.corrcoef(a, b)[0, 1]) * np.sqrt(len(a))
 
 
-# ---- words ----
+# Words -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_any_counter_and_key():
     np.testing.assert_array_equal(words.T, slow_threefry(counters.T, keys.T))
 
 
-# ---- dropout ----
+# Dropout -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -117,7 +117,7 @@ def test_a_row_draws_the_same_in_any_order_and_place():
     drawn, noisy = masks(KEY, rows, 77, 0.5), normals(KEY, rows, 77)
     np.testing.assert_array_equal(drawn[np.argsort(rows)], masks(KEY, range(50), 77, 0.5))
     np.testing.assert_array_equal(noisy[np.argsort(rows)], normals(KEY, range(50), 77))
-    for at in range(20):  # on no vector's boundary
+    for at in range(20):  # unaligned
         longer, other = np.ones((2, 120), np.float32)
         drop_row(KEY, rows[0], 0.5, longer[at : at + 77], other[at + 1 : at + 78])
         np.testing.assert_array_equal(longer[at : at + 77], drawn[0])
@@ -151,7 +151,7 @@ def test_nothing_is_correlated(make):
     assert correlation(drawn, later) < 4
 
 
-# ---- noise ----
+# Noise -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [1, 2, 9, 32, 101])

@@ -1,4 +1,4 @@
-"""Every refusal is one sentence that names the argument, and changes nothing."""
+"""Every error message is one sentence that names the argument, and nothing is changed."""
 
 import datetime
 import decimal
@@ -257,7 +257,7 @@ def test_a_refused_fit_leaves_the_random_sequence_where_it_was(source):
 @pytest.mark.parametrize("row", [3, 299, 300, 599])
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_row_is_refused_wherever_it_lies_in_a_share(row, n_threads):
-    """A share of more rows than go through the layers together; prediction by each worker."""
+    """More rows than are predicted together, and a row of each worker's share."""
     net = NeuralNet([4, 3], random_state=0, n_threads=n_threads)
     before, rows = bits_of(net), changed(np.ones((600, 4)), (row, 1), np.nan)
     with pytest.raises(ValueError, match=f"^`X` must be finite, got NaN or infinity in row {row} "):
@@ -282,7 +282,7 @@ def test_assignment_is_all_or_nothing_whatever_numpy_warns_of():
     assert net.weights[0][0, 0] == 0
 
 
-# Values that are no numbers, in every argument that is an array ---------------------------------
+# Non-numeric values in every argument that is an array -------------------------------------------
 
 
 def setting(name):
@@ -295,7 +295,7 @@ def setting(name):
     return call
 
 
-#: By the name in the message: a good value, and a call with one in its place.
+#: By the name in the message: a valid value, and a call with another in its place.
 ARRAYS = {
     "X": (X, lambda net, value: net.fit(value, Y)),
     "y": (Y, lambda net, value: net.fit(X, value)),
@@ -320,7 +320,7 @@ ARRAYS = {
 
 
 def refused(name, value, error):
-    """Pass `value` for an argument; return the refusal, after a look that nothing has changed."""
+    """Pass `value` for an argument; check that nothing changed, and return the message."""
     net = MLP([4, 5, 3], random_state=np.random.RandomState(3)).fit(X, Y, epochs=1)
     before, position = bits_of(net), net._state.random.get_state()[1].copy()
     history = {key: list(values) for key, values in net.history_.items()}
@@ -339,7 +339,7 @@ def test_masked_values_are_counted_and_refused(name):
     masked = np.ma.masked_array(value, np.zeros(value.shape, bool))
     masked.mask.flat[[0, -1]] = True
     forms = {", got 2 masked values;": masked}
-    if value.ndim == 2:  # whose masks NumPy drops
+    if value.ndim == 2:  # NumPy drops its mask
         forms[", got 2 masked values; "] = list(masked)
     else:
         forms[", got 1 masked value;"] = [np.ma.masked, *value[1:]]
@@ -366,7 +366,7 @@ def test_an_array_without_a_masked_value_is_its_data():
     assert all(np.array_equal(net.weights[0], nets[0].weights[0]) for net in nets)
 
 
-#: Each with what the message calls it; the rest of the array are numbers.
+#: Each with how the message shows it; the rest of the array are numbers.
 NO_NUMBERS = {
     "text '1.5'": "1.5",
     "text b'1.5'": b"1.5",
@@ -417,7 +417,7 @@ def test_dates_are_refused(value):
     assert "dates" in message
 
 
-# Tables -------------------------------------------------------------------------------------------
+# Tables ------------------------------------------------------------------------------------------
 
 
 def tables(pandas):

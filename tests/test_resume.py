@@ -1,4 +1,4 @@
-"""A training that is killed at any moment and gone on with ends as if it had never been."""
+"""A training that is killed at any moment and resumed ends like an undisturbed one."""
 
 import json
 import os
@@ -25,7 +25,7 @@ SIZES = [8, 12, 3]
 
 
 class Interrupt(Callback):
-    """One who ends a training before an epoch, when all of the last one has been written."""
+    """Interrupts training before an epoch, after the files of the last one were written."""
 
     def __init__(self, epoch=None):
         self.epoch = epoch
@@ -48,13 +48,13 @@ def make():
     return make
 
 
-# Killed -----------------------------------------------------------------------------------------
+# Killed ------------------------------------------------------------------------------------------
 
 TESTS = Path(__file__).parent
 
 
 def script(name, *arguments):
-    """Start a script of this folder in a process of its own."""
+    """Start a script in this folder as a subprocess."""
     safe = ["-P"] if sys.flags.safe_path else []
     paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
@@ -78,7 +78,7 @@ def finish(process):
 
 
 def results(folder):
-    """Return what is left of a training, bit by bit: network, best one, history, log."""
+    """Return the files that a training leaves: networks, history and log."""
     names = ["final.npz", "best.npz", "log.csv", "end.json"]
     names += [path.name for path in folder.glob("model*.npz")]
     return {name: (folder / name).read_bytes() for name in names}
@@ -97,7 +97,7 @@ def temporaries(folder):
 )
 def test_killed_in_the_middle_of_things(optimizer, moments, tmp_path):
     killed, left = tmp_path / "killed", []
-    for moment, count in moments:  # the later ones go on from the earlier
+    for moment, count in moments:  # each resumes from the one before
         process = start(killed, optimizer, "own", moment, count)
         assert process.stdout.readline() == "here\n"
         n_before = len(temporaries(killed))
@@ -107,7 +107,7 @@ def test_killed_in_the_middle_of_things(optimizer, moments, tmp_path):
         left.append(n_before)
     assert max(left) > 0
     finish(start(killed, optimizer))
-    assert temporaries(killed) == []  # removed by those that wrote the same file again
+    assert temporaries(killed) == []  # removed when the same file was written again
     finish(start(tmp_path / "undisturbed", optimizer))
     assert results(killed) == results(tmp_path / "undisturbed")
 
@@ -120,7 +120,7 @@ def test_killed_in_the_middle_of_things(optimizer, moments, tmp_path):
 def test_killed_at_any_moment(optimizer, source, tmp_path):
     folder = tmp_path / "trained"
     kills, n_epochs = json.loads(finish(start(folder, optimizer, source, "many")))
-    assert kills >= 3 and n_epochs >= 2  # about 30, in 5 to 9 different epochs
+    assert kills >= 3 and n_epochs >= 2  # usually about 30, in 5 to 9 different epochs
     undisturbed = results(folder / "undisturbed")
     assert results(folder / "killed") == undisturbed
     history, drawn, _ = json.loads(undisturbed["end.json"])
@@ -137,7 +137,7 @@ def test_two_rounds_of_the_soak():
     assert counts["rounds"] == 2 and counts["killed"] > 0
 
 
-# Gone on with -----------------------------------------------------------------------------------
+# Resumed -----------------------------------------------------------------------------------------
 
 
 def sources():
@@ -152,7 +152,7 @@ def sources():
 
 
 def both(make, data, folder, first, others, fit, n_epochs=6, cuts=(1, 2, 5)):
-    """Check that a training cut after some epochs ends with the bits of a whole one.
+    """Check that a training interrupted after some epochs ends with the bits of a whole one.
 
     `first` are the arguments of the networks that begin, `others` of those that go on.
     """
@@ -216,7 +216,7 @@ def test_any_arguments(make, data, tmp_path, arguments, fit):
 def test_a_schedule_of_the_user_s_own(make, data, tmp_path):
     arguments = {"learning_rate": lambda step: 0.1 / (1 + step)}
     both(make, data, tmp_path, lambda: arguments, lambda: arguments | {"random_state": 3}, {})
-    # 2 steps an epoch, of which there were 6.
+    # 2 steps an epoch, 6 epochs.
     assert MLP.load(tmp_path / "whole" / "model.npz").learning_rate == 0.1 / 13
 
 
@@ -248,7 +248,7 @@ def test_the_global_random_state(make, data, tmp_path):
 
 
 def test_the_best_is_still_the_best(make, data, tmp_path):
-    # A best value of one checkpoint must not be an epoch old in the file of another.
+    # The best value of one checkpoint must be up to date in the file of another.
     X, y = data
     validation = (X[:20], y[::-1][:20])
 
@@ -291,7 +291,7 @@ def test_true_begins_anew_where_there_is_no_file_yet(make, data, tmp_path):
     checkpoint = ModelCheckpoint(tmp_path / "model.npz")
     first = make().fit(*data, epochs=3, callbacks=[checkpoint], resume=True)
     assert file_of(first) == file_of(make().fit(*data, epochs=3))
-    for resume in (None, False):  # which go on from nothing, though there is a file
+    for resume in (None, False):  # start from scratch, although there is a file
         assert len(make().fit(*data, epochs=2, resume=resume).history_["loss"]) == 2
 
 
@@ -370,11 +370,11 @@ def test_a_state_of_the_user_s_own_comes_back(make, data, tmp_path):
     assert repr(own.found) == repr(state | {"list": [float(np.float32(0.1)), [1, "two"]]})
 
 
-# Refused ----------------------------------------------------------------------------------------
+# Refused -----------------------------------------------------------------------------------------
 
 
 def refused(mlp, folder, error, message, *arguments, **options):
-    """Check that a fit is refused in one sentence, and changes nothing."""
+    """Check that a fit is refused with one sentence and changes nothing."""
     before, history = file_of(mlp), json.dumps(mlp.history_)
     with pytest.raises(error, match=message) as caught:
         mlp.fit(*arguments, **options)
@@ -385,7 +385,7 @@ def refused(mlp, folder, error, message, *arguments, **options):
 
 @pytest.fixture
 def checkpoint(make, data, tmp_path):
-    """Return the path of a training's checkpoint, and what it was trained with."""
+    """Return the path of a checkpoint, and the options of its fit."""
     path = tmp_path / "model.npz"
     callbacks = [EarlyStopping("loss"), ModelCheckpoint(path)]
     make().fit(*data, epochs=2, batch_size=16, callbacks=callbacks)

@@ -1,4 +1,4 @@
-"""What asv_benches/scaling reckons, beside numbers worked by hand, and a short run of it."""
+"""The arithmetic of asv_benches/scaling, checked by hand, and a short run of it."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ POINT = points.Point(0, (4, 3, 2), 2, 1, 100, 1, 84)
 
 
 def limits(flops, small, large):
-    """The bandwidth over 64 bytes counts for the 72 of weights, over 1024 for the 1600 of X."""
+    """The small bandwidth applies to the 72 bytes of weights, the large one to the 1600 of X."""
     return roofline.Limits(flops, {64: small, 1024: large})
 
 

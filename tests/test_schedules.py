@@ -1,4 +1,4 @@
-"""Learning rates by step: worked by hand, and beside those that PyTorch gives."""
+"""Learning rates by step, compared with values by hand and from PyTorch."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""What y may be: labels of any kind, rows of probabilities, sparse matrices; and what not."""
+"""Valid and invalid y: labels of any type, rows of probabilities, sparse matrices."""
 
 import random
 
@@ -42,7 +42,7 @@ def fitted(y, X=None, **options):
     return bits(make(**options).fit(data()[0] if X is None else X, y, 2, 8, **fit))
 
 
-# Rows of probabilities --------------------------------------------------------------------------
+# Rows of probabilities ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_out", [2, 3, 17, 130, 300])
@@ -73,7 +73,7 @@ def test_the_loss_is_the_cross_entropy():
 
 @pytest.mark.parametrize("rows", [64, 65, 256, 257, 600])
 def test_probabilities_of_many_rows(rows):
-    """Batches and predictions of more rows than go through the layers together."""
+    """Batches and predictions with more rows than are processed together."""
     X, y = data(5, rows)
     weights, biases = mlp_cases.parameters([4, 6, 5])
     slow = ReferenceMLP(weights, biases).fit(X, y, 1, rows)
@@ -95,7 +95,7 @@ def test_the_same_bits_on_any_number_of_threads(dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_a_one_hot_row_has_the_bits_of_its_label(dtype, smoothing):
-    """Even where other rows are probabilities: here one, which counts nothing."""
+    """Even if other rows are probabilities: here one, with weight 0."""
     X, y = data()
     labels = y.argmax(axis=1)
     rows, weight = np.eye(3)[labels], np.ones(N)
@@ -122,7 +122,7 @@ def test_batches_of_one_hots_labels_and_probabilities(optimizer):
 
 
 def test_blocks_of_labels_and_blocks_of_probabilities(monkeypatch):
-    """One block has the plain kernels, the next the others."""
+    """One block uses the basic kernels, the next those with all options."""
     monkeypatch.setattr("fastmlp.training.sources.BLOCK_BYTES", 16 * 4 * 8)
     X, y = data(n=64)
     rows = np.eye(3)[y.argmax(axis=1)]
@@ -182,13 +182,13 @@ def test_sums_are_1_within_the_tolerance_and_then_1():
             ValueError, match=r"^`y` must be labels.*, got the sum (0.999|1.000)\d* in row 0"
         ):
             make().fit(data()[0], y * factor)
-    halves = np.float16([[0.9995, 0, 0]])  # nearest to 1 below it in float16
+    halves = np.float16([[0.9995, 0, 0]])  # the largest float16 below 1
     assert halves[0, 0] != 1
     make().fit(data()[0][:1], halves)
 
 
 def test_a_network_learns_from_another_one():
-    """What predict_proba returns is taken as it is, by float32's sums of many classes too."""
+    """The output of predict_proba is accepted, also with float32 sums over many classes."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20, 4)).astype(np.float32)
     for n_out in (3, 1000, 20000):
@@ -203,7 +203,7 @@ def test_a_network_learns_from_another_one():
         assert teacher.fit(X, y, 1, 20).history_["loss"][0] == pytest.approx(entropy, rel=1e-5)
 
 
-# Where else y goes ------------------------------------------------------------------------------
+# Other uses of y ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [MLP, NeuralNet])
@@ -227,7 +227,7 @@ def test_scores_are_of_the_most_probable_class(kind):
 
 @pytest.mark.parametrize("n_out", [1, 3])
 def test_scores_of_probabilities_of_labels(n_out):
-    """A label is true where its probability is at least a half, as in what is predicted."""
+    """A label is true if its probability is at least a half, as in predictions."""
     X, _ = data()
     y = np.random.default_rng(1).uniform(size=(N, n_out)).round(1)  # 0.0, 0.5 and 1.0 occur, too
     labels = np.int64(y >= 0.5)
@@ -345,7 +345,7 @@ def test_pairs_of_labels_one_hots_and_probabilities():
         nets[0].test([(X[0], y[0]), (X[1], "a")])
 
 
-# Labels -----------------------------------------------------------------------------------------
+# Labels ------------------------------------------------------------------------------------------
 
 LABELS = np.random.default_rng(3).integers(0, 3, N)
 
@@ -385,7 +385,7 @@ def test_sparse_one_hots(form, dtype):
 
 
 def test_sparse_one_hots_with_zeros_written_out_and_parts():
-    """Two entries of one place are their sum, as in SciPy, and zeros are no entries."""
+    """Duplicate entries are summed, as in SciPy, and explicit zeros are ignored."""
     i = np.arange(N)
     zeros = scipy.sparse.coo_array(
         (np.r_[np.ones(N), np.zeros(N)], (np.r_[i, i], np.r_[LABELS, (LABELS + 1) % 3])), (N, 3)
@@ -403,7 +403,7 @@ def test_sparse_one_hots_with_zeros_written_out_and_parts():
     shifted = scipy.sparse.csr_array(np.eye(3)[LABELS])
     longer = scipy.sparse.csr_array(
         (np.r_[shifted.data, 7.0], np.r_[shifted.indices, 2], shifted.indptr), (N, 3)
-    )  # an entry behind the last row's end
+    )  # an entry after the end of the last row
     assert fitted(longer) == fitted(LABELS)
     assert fitted(scipy.sparse.coo_array(LABELS)) == fitted(LABELS)
 
@@ -446,11 +446,11 @@ def test_read_only_targets_compile_nothing():
     assert not compiled.buffer
 
 
-# Refusals ---------------------------------------------------------------------------------------
+# Refusals ----------------------------------------------------------------------------------------
 
 
 def broken(**parts):
-    """Return a one-hot in CSR form of which some part has been replaced."""
+    """Return one-hot rows in CSR form with some element replaced."""
     matrix = scipy.sparse.csr_array(np.eye(3)[LABELS])
     for name, (at, value) in parts.items():
         getattr(matrix, name)[at] = value

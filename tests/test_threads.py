@@ -1,4 +1,4 @@
-"""The same bits on any number of threads; interrupts, forks and several fits at once."""
+"""Same bits on any number of threads; interrupts, forks and concurrent fits."""
 
 import _thread
 import multiprocessing
@@ -24,14 +24,14 @@ from fastmlp.core.machine import barrier, processor, workers
 
 @pytest.fixture(autouse=True)
 def interrupts_are_heard():
-    """Set Python's own handler, which a process in the background does not have."""
+    """Set Python's default handler, which processes started in the background lack."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 def interrupted_after(seconds):
-    """Let Ctrl-C come after so many seconds; return a list with its time then, and the timer."""
+    """Raise SIGINT after some seconds; return a list that will hold the time, and the timer."""
     fired = []
 
     def interrupt():
@@ -143,7 +143,7 @@ def test_fork_before_and_after_a_fit(digits):
     X, y = digits
     context = multiprocessing.get_context("fork")
     results = []
-    for _ in range(2):  # the first child forks before this process has trained here
+    for _ in range(2):  # the first child forks before this process has trained
         queue = context.Queue()
         child = context.Process(target=fit_in_child, args=(queue, X, y))
         child.start()
@@ -194,7 +194,7 @@ def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_interrupt_within_a_long_step_undoes_it(n_threads):
-    """One step over the whole set takes seconds; half a second holds there too."""
+    """Half a second holds even if one step takes seconds."""
     random = np.random.default_rng(0)
     X, y = random.random((300_000, 100), np.float32), random.integers(0, 10, 300_000)
     fastmlp.warmup("float32")
@@ -220,7 +220,7 @@ def test_interrupt_within_a_long_step_undoes_it(n_threads):
 
 @pytest.fixture
 def threads_that_start(monkeypatch):
-    """Return a function that lets only so many more threads start, and a list of those that do."""
+    """Return a function that limits how many more threads start, and records those."""
     start, started = workers.start_new_thread, []
 
     def only(n):
@@ -278,7 +278,7 @@ X, y = np.random.default_rng(0).random((600, 20)), np.arange(600) % 5
 nets = [NeuralNet([20, 64, 5], n_threads=n, random_state=0) for n in (2, 2, 1)]
 nets[0].fit(X, y, epochs=2, batch_size=600)
 if os.getuid() == 0:
-    os.setresuid(65534, 65534, 65534)  # there is no limit to root
+    os.setresuid(65534, 65534, 65534)  # root has no limit
 resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
 try:
     threading.Thread(target=int).start()
@@ -305,7 +305,7 @@ def test_fit_where_the_system_lets_no_thread_start():
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 @pytest.mark.parametrize("sparse", [False, True])
 def test_the_first_row_that_is_not_finite_is_named(sparse, n_threads, make_data):
-    """However the rows are shared out, and however long the runs are."""
+    """The result depends neither on the workers' shares nor on the length of runs."""
     X, y = make_data([30, 16, 5], 2000)
     X[[1300, 70, 66, 1999], 3] = np.nan
     if sparse:
@@ -383,7 +383,7 @@ def until_stopped(worker, team, parameters, most):
 
 @pytest.fixture
 def endless(monkeypatch):
-    """Let a step end when it is told to; return a list of whether each worker was."""
+    """Replace steps by ones that wait to be stopped; return a list of whether each was."""
     stopped = []
 
     def endless(worker, n_workers, team, parameters, *rest):
@@ -573,8 +573,8 @@ def test_a_thread_that_may_not_be_bound_stays(monkeypatch):
     processor.bind({0, 1}, 0, 1)
     processor.unbind({0, 1})
     assert len(asked) == 2
-    processor.bind({0, 1}, -1, 1)  # where home is unknown
-    processor.unbind(set())  # where no thread can be bound
+    processor.bind({0, 1}, -1, 1)  # the home processor is unknown
+    processor.unbind(set())  # threads cannot be bound
     assert len(asked) == 2
     monkeypatch.delattr(os, "sched_setaffinity")
     assert processor.allowed() == set()

@@ -1,4 +1,4 @@
-"""`fit` against the formulas, computed slowly in float64."""
+"""`fit` compared with the slow reference."""
 
 import mlp_cases
 import numpy as np
@@ -72,7 +72,7 @@ def test_wide_layers_and_a_stride_apart_from_the_width(make_data):
 
 
 def test_one_step_worked_by_hand():
-    """A net of two layers, one sample; every number below can be done on paper."""
+    """A network of two layers and one sample, worked out on paper."""
     net = NeuralNet([2, 2, 2], learning_rate=0.5, output_activation="identity")
     net.weights = [[[1, 2], [3, -4]], [[1, 1], [0, 1]]]
     net.biases = [[[0.5], [0]], [[0], [1.5]]]
@@ -95,7 +95,7 @@ def test_one_step_worked_by_hand():
 
 @pytest.mark.parametrize("output_activation", ["relu", "identity"])
 def test_gradient_in_random_directions(output_activation, make_data):
-    """What an update changes is the derivative of the loss, which predict_proba gives."""
+    """The update is the derivative of the loss, computed from predict_proba."""
     net = NeuralNet([9, 17, 12, 5], 1.0, output_activation=output_activation, random_state=3)
     X, y = make_data(net.layers, 21)
     before = [np.array(p) for p in [*net.weights, *net.biases]]

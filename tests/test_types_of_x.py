@@ -1,4 +1,4 @@
-"""X in its own type, scaled as it is read, or sparse: trained on without a dense copy of it."""
+"""X in its own type, scaled when read, or sparse: without a converted or dense copy."""
 
 import numpy as np
 import pytest
@@ -232,7 +232,7 @@ def test_scaling_is_the_network_s_own():
     shift += 1
     assert net.input_shift.tolist() == [0, 1, 2] and net.input_scale.tolist() == [0.5] * 3
     with pytest.raises(AttributeError):
-        net.input_scale = 2.0  # what is read so far was read by another
+        net.input_scale = 2.0  # different from the scale of the rows read so far
 
 
 def test_scaling_comes_back_from_disk(tmp_path):

@@ -1,4 +1,4 @@
-"""Layers below, at and beyond every width at which the compiled code does something else."""
+"""Layer widths below, at and above each at which the compiled code changes its behavior."""
 
 import mlp_cases
 import numpy as np
@@ -13,14 +13,14 @@ from fastmlp.core.machine import processor
 from fastmlp.core.storage import GRADIENTS_TOGETHER, Network
 
 CONSTANTS = {RUNNING_SUMS, nonzeros.INPUTS_TOGETHER, nonzeros.LISTED_TOGETHER, STRIP}
-#: Rows of 1024 bytes, which are kept apart, are 128, 256 or 512 units.
+#: Rows of a multiple of 1024 bytes, which get padding, have 128, 256 or 512 units.
 WIDTHS = [127, 128, 129, 200, 255, 256, 257, 300, 511, 512, 513, 520, 1100]
 
 pytestmark = pytest.mark.usefixtures("eight_processors")
 
 
 def at_width(width, i):
-    """Return a case in which the inputs, the hidden units or the outputs are so many.
+    """Return a case in which the inputs, the hidden units or the outputs have this width.
 
     It has two minibatches, and a last one of a single row.
     """
@@ -42,7 +42,7 @@ def test_what_the_cases_above_meet():
         assert_all_met([at_width(width, i) for i in range(9)])
 
 
-# Clipping -------------------------------------------------------------------------------------
+# Clipping ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype, slack", [("float32", 1e-5), ("float64", 1e-9)])
@@ -61,7 +61,7 @@ def test_an_update_is_as_long_as_clip_norm_and_no_longer(width, dtype, slack):
     assert np.sqrt(sum(squares)) <= clip_norm * (1 + slack)
 
 
-# Gradients that wait for their rule -----------------------------------------------------------
+# Gradients kept for their update -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("i", range(9))
@@ -70,7 +70,7 @@ def test_an_update_is_as_long_as_clip_norm_and_no_longer(width, dtype, slack):
     [
         *([n_in, 64, 3] for n_in in (248, 256, 257, 264, 521)),  # 256 rows of 64 weights, float64
         *([n_in, 56, 3] for n_in in (288, 289, 297)),  # 36 blocks of 8 rows of 56
-        *([17, n_out, 3] for n_out in (2040, 2048, 2049)),  # a block alone is as many or more
+        *([17, n_out, 3] for n_out in (2040, 2048, 2049)),  # a single block has as many or more
     ],
     ids=str,
 )
@@ -83,12 +83,12 @@ def test_where_the_sizes_above_cross_what_is_kept_together():
     assert 36 * 8 * 56 < GRADIENTS_TOGETHER < 37 * 8 * 56
 
 
-# How rows lie ---------------------------------------------------------------------------------
+# Row strides -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_lie_apart_and_begin_on_cache_lines(dtype):
-    """Rows a multiple of 1024 bytes apart would share the sets of a cache."""
+    """Rows a multiple of 1024 bytes apart would map to the same cache sets."""
     n_bytes, moved = np.dtype(dtype).itemsize, 0
     for width in range(1, 1200):
         layer = Network([width, width], 0, np.dtype(dtype)).workspace(1, 1).forward.layers[0]
@@ -100,13 +100,13 @@ def test_rows_lie_apart_and_begin_on_cache_lines(dtype):
     assert moved > 0
 
 
-# Dropout and noise ----------------------------------------------------------------------------
+# Dropout and noise -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("i", [1, 2, 4])  # dropout, noise, both
 @pytest.mark.parametrize("before", [2**32 - 35, 2**32 - 17, 2**32 - 5, 2**32, 2**33 - 1])
 def test_rows_around_a_counter_of_32_bits(i, before):
-    """Not only `drop` itself: all that lies between it and a fit counts in 64 bits."""
+    """The whole path from a fit to `drop` counts rows in 64 bits."""
     assert_trained(case([20, 129, 200, 3], i, 0, 35, 17), seen=before)
 
 

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, by path, with the access of what they replace."""
+"""Files are written whole or not at all, with the permissions of those they replace."""
 
 import gzip
 import io
@@ -30,7 +30,7 @@ def net():
 
 @pytest.fixture
 def not_root():
-    """Be a user whom permissions bind."""
+    """Become a user to whom permissions apply."""
     if os.name == "nt":
         pytest.skip("permissions are POSIX's")
     if os.geteuid() != 0:
@@ -43,7 +43,7 @@ def not_root():
 
 @pytest.fixture
 def folder(tmp_path, not_root):
-    """Return a folder of that user's."""
+    """Return a folder owned by that user."""
     if os.getuid() == 0:
         os.seteuid(0)
         folder = Path(tempfile.mkdtemp(dir="/tmp"))
@@ -66,7 +66,7 @@ def mode(path):
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-# Access -----------------------------------------------------------------------------------------
+# Permissions--------------------------------------------------------------------------------------
 
 
 @posix
@@ -98,7 +98,7 @@ def test_a_new_file_is_as_the_umask_says(mask, expected, tmp_path):
 
 @posix
 def test_no_moment_at_which_others_can_read(tmp_path, monkeypatch):
-    # The mode with which the file is made, before it can be changed.
+    # The mode at creation, before it is changed.
     path, modes = tmp_path / "net", []
     path.touch(0o600)
     os_open = os.open
@@ -147,7 +147,7 @@ def test_a_file_that_is_read_only_is_not_replaced(folder, net):
 
 
 def test_nothing_is_replaced_in_a_folder_that_is_read_only(folder, net):
-    # It could be written to in place, but then not whole or not at all.
+    # It could be written in place, but then not whole or not at all.
     path = folder / "net"
     path.write_bytes(b"old")
     os.chmod(folder, 0o555)
@@ -177,7 +177,7 @@ def test_looking_beforehand_leaves_no_trace(tmp_path):
     assert os.listdir(tmp_path) == ["old"] and (tmp_path / "old").read_bytes() == b"old"
 
 
-# What is no regular file ------------------------------------------------------------------------
+# Special files -----------------------------------------------------------------------------------
 
 
 @posix
@@ -270,7 +270,7 @@ def test_links(tmp_path, net):
     assert sorted(os.listdir(tmp_path)) == ["a", "b", "dangling", "lost", "new"]
 
 
-# After a kill -----------------------------------------------------------------------------------
+# After a kill ------------------------------------------------------------------------------------
 
 HALF = """
 import sys, time
@@ -314,7 +314,7 @@ def test_the_next_write_removes_what_a_killed_one_left(begin, tmp_path):
         killed.kill()
         killed.wait()
         assert len(temporaries(tmp_path)) == 2
-    kept = {".keep", ".0123456789abcdef-0123456789ab", f".{'f' * 32}"}  # of somebody else
+    kept = {".keep", ".0123456789abcdef-0123456789ab", f".{'f' * 32}"}  # other programs' files
     for name in kept:
         (tmp_path / name).touch()
     living = begin(path)
@@ -351,7 +351,7 @@ def test_where_files_cannot_be_locked_age_decides(begin, tmp_path, monkeypatch):
 
 @posix
 def test_one_that_was_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
-    # Another process finds it in between, locks it, and takes it for abandoned.
+    # Another process finds it in between, locks it, and considers it abandoned.
     locked, calls = files._locked, []
 
     def lock(descriptor):
@@ -366,7 +366,7 @@ def test_one_that_was_removed_before_it_was_locked_is_made_again(tmp_path, monke
     assert len(calls) >= 3 and os.listdir(tmp_path) == ["net"]
 
 
-@posix  # elsewhere a file that is being read cannot be replaced
+@posix  # elsewhere an open file cannot be replaced
 def test_many_that_write_one_file(tmp_path):
     path, size, errors = tmp_path / "net", 10**4, []
 
@@ -395,7 +395,7 @@ def test_an_error_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == ["net"] and (tmp_path / "net").read_bytes() == b"old"
 
 
-# Open files -------------------------------------------------------------------------------------
+# Open files --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cls", [MLP, NeuralNet])
@@ -407,7 +407,7 @@ def test_open_binary_files(cls, tmp_path):
 
     memory = io.BytesIO()
     net.save(memory)
-    same(cls.load(memory))  # wherever it stands
+    same(cls.load(memory))  # at any position
     memory.seek(0)
     same(fastmlp.load(memory))
     assert not memory.closed
@@ -431,7 +431,7 @@ def test_open_binary_files(cls, tmp_path):
 
 
 class OneWay:
-    """A stream that knows nothing but to read, or to write."""
+    """A stream that can only be read, or only be written."""
 
     def __init__(self, content=b""):
         self.stream = io.BytesIO(content)
@@ -483,7 +483,7 @@ def test_what_is_no_file(tmp_path, net):
         assert len(str(caught.value)) < 200
 
 
-@posix  # Windows has names with halves of a character
+@posix  # Windows allows lone surrogates in names
 @pytest.mark.parametrize("path", ["", "a\0b", "\ud800"])
 def test_what_is_no_name(path, tmp_path, net, monkeypatch):
     monkeypatch.chdir(tmp_path)

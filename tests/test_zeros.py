@@ -1,4 +1,4 @@
-"""Zeros in X are passed over where that is quicker, and nothing else changes."""
+"""Zeros in X are skipped where that is faster, without changing any bit."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.storage import Network
 from fastmlp.training import epoch
 
-ALWAYS, NEVER = 4.0, 0.0  # shares of X that are never reached, always reached
+ALWAYS, NEVER = 4.0, 0.0  # shares of nonzeros that X never, or always, reaches
 
 
 def zero_rich(sizes, n, density, dtype):
@@ -89,7 +89,7 @@ def test_no_row_but_the_first_has_a_list_where_nothing_is_passed_over():
 
 
 def test_passing_over_zeros_was_really_tried(monkeypatch):
-    """Else the comparison above compares nothing."""
+    """Otherwise the comparison above would be vacuous."""
     X, y = zero_rich([300], 203, 0.1, "float32")
     seen = []
     inputs_of = epoch.inputs_of
@@ -150,7 +150,7 @@ def test_lists_and_marks_say_what_is_not_zero(n_in, dtype):
     X[0], X[1], X[2, 0], X[3, -1] = 0, 1, -0.0, np.nan
     rows = work.forward.activations[: n_rows * layer["stride_in"]].reshape(n_rows, -1)
     rows[:, :n_in] = X
-    work.forward.marks[:] = 2**16 - 1  # what is left of other minibatches
+    work.forward.marks[:] = 2**16 - 1  # left over from other minibatches
     list_and_mark(work, n_rows)
     for i in range(n_rows):
         found, values = [], []

@@ -1,4 +1,4 @@
-"""A package with the compile cache of the real one, and kernels that compile at once."""
+"""A package with the real compile cache, and kernels that compile in no time."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import fastmlp
+from fastmlp import messages
 from fastmlp.core.machine import kernel, processor
 
 PACKAGE = Path(fastmlp.__file__).parent
@@ -31,7 +32,7 @@ from {kernel.__name__} import kernel
 def one():
     return ONE
 """
-#: Prints how many kernels were compiled, with what they call, and their last results.
+#: Prints the number of compiled functions, callees included, and the last results.
 CALL = """
 from numba.core import event
 from fastmlp.core import tiny
@@ -43,9 +44,9 @@ print(sum(data.is_start for _, data in compiled.buffer), *results)
 
 
 def write(folder, one=1):
-    """Write the sources into a folder: an entry point's callee, far below it, returns `one`."""
+    """Write the sources into a folder; a callee in a subfolder returns `one`."""
     files = {"core/tiny.py": TINY, "core/deep/er/part.py": PART.replace("ONE", str(one))}
-    for module in (kernel, processor):
+    for module in (kernel, processor, messages):
         path = Path(module.__file__)
         files[path.relative_to(PACKAGE)] = path.read_text()
     for name, text in files.items():
@@ -58,7 +59,7 @@ def write(folder, one=1):
 
 
 def write_archive(path, one=1, compiled=False):
-    """Write the sources into an archive, or only what Python compiles of them."""
+    """Write the sources, or only their compiled .pyc files, into an archive."""
     folder = write(path.with_suffix(".folder"), one)
     if compiled:
         subprocess.run([sys.executable, "-m", "compileall", "-qb", folder], check=True)
@@ -70,7 +71,7 @@ def write_archive(path, one=1, compiled=False):
 
 
 def start(place, code=CALL, **settings):
-    """Start a process that runs code with the package at a place, a folder or an archive."""
+    """Start a process that runs code with the package in a folder or an archive."""
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     return subprocess.Popen(
         [sys.executable, "-c", code],
@@ -81,12 +82,12 @@ def start(place, code=CALL, **settings):
 
 
 def finish(process):
-    """Wait for a process; return the numbers that it printed, and its warnings."""
+    """Wait for a process; return the numbers it printed, and its standard error."""
     out, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     return [int(float(number)) for number in out.split()], errors
 
 
 def call(place, code=CALL, **settings):
-    """Run code with the package; return the numbers that it printed."""
+    """Run code with the package; return the numbers it printed."""
     return finish(start(place, code, **settings))[0]

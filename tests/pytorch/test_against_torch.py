@@ -1,4 +1,4 @@
-"""`MLP` against PyTorch: 20 steps from equal weights on equal batches, in float64."""
+"""`MLP` compared with PyTorch: 20 steps from equal weights on equal batches, in float64."""
 
 import mlp_cases
 import numpy as np
@@ -129,7 +129,7 @@ def test_probabilities_as_targets(label_smoothing):
 
 
 def test_weighted_classes():
-    """PyTorch's own: ``sum_i w[y_i] loss_i / sum_i w[y_i]`` is its mean."""
+    """PyTorch's mean is ``sum_i w[y_i] loss_i / sum_i w[y_i]``."""
     class_weight = {0: 0.5, 1: 3.0, 2: 1.25}
 
     class Weighted(TorchMLP):

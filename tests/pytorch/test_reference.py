@@ -1,4 +1,4 @@
-"""The slow reference of the default suite against PyTorch: 20 steps, to the last roundings."""
+"""The slow reference compared with PyTorch: 20 steps, up to rounding."""
 
 import mlp_cases
 import numpy as np

@@ -1,4 +1,4 @@
-"""The same training in PyTorch, float64: its modules, losses and optimizers, and its gradients."""
+"""The same training in PyTorch in float64, with its modules, losses, optimizers and autograd."""
 
 import itertools
 
@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 F = torch.nn.functional
 
-torch.set_num_threads(1)  # for networks as small as these
+torch.set_num_threads(1)  # faster for such small networks
 
 ACTIVATIONS = {
     "identity": lambda z: z,
@@ -17,7 +17,7 @@ ACTIVATIONS = {
     "elu": F.elu,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
-    # The default threshold of 20 takes z for softplus(z), which is 2e-9 too little there.
+    # The default threshold is 20, where z and softplus(z) differ by 2e-9.
     "softplus": lambda z: F.softplus(z, threshold=40),
     "gelu": F.gelu,
     "silu": F.silu,
@@ -49,7 +49,7 @@ LOSSES = {
 
 
 def optimizer_of(name, groups, rate, beta1=0.9, beta2=0.999, momentum=0.9, decay=0.99, epsilon=0):
-    """Return PyTorch's optimizer by our names of it and of its options."""
+    """Return PyTorch's optimizer for our names of it and its options."""
     some = {"eps": epsilon} if epsilon else {}
     if name in ("sgd", "momentum", "nesterov"):
         momentum = 0 if name == "sgd" else momentum
@@ -63,7 +63,7 @@ def optimizer_of(name, groups, rate, beta1=0.9, beta2=0.999, momentum=0.9, decay
 
 
 class TorchMLP:
-    """Takes what `ReferenceMLP` takes, and a function that makes a scheduler of the optimizer."""
+    """Takes the arguments of `ReferenceMLP`, and a function that makes a scheduler."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class TorchMLP:
         return (w * losses.reshape(len(X), -1).mean(axis=1)).sum() / w.sum()
 
     def step(self, X, y, sample_weight):
-        """Update every weight and bias by one minibatch, and return its loss from before."""
+        """Train on one minibatch; return its loss before the update."""
         self.optimizer.zero_grad()
         loss = self.loss(X, y, sample_weight)
         loss.backward()
