@@ -236,7 +236,9 @@ def test_a_list_of_values_may_be_an_array_or_a_tuple():
 
 @pytest.mark.parametrize("layers", [np.array(5), {4, 2}, {4: 1, 2: 1}, "42", b"42", 5, None, MLP])
 def test_layers_that_are_no_list(layers):
-    assert refusal(TypeError, MLP, layers).startswith("layers is ")
+    assert refusal(TypeError, MLP, layers).startswith(
+        "`layers` must be a list of two or more sizes, got "
+    )
 
 
 @pytest.mark.parametrize("layers", [(4, 2), np.array([4, 2]), range(4, 1, -2), iter([4, 2])])
