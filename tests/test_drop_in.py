@@ -1,4 +1,4 @@
-"""`NeuralNet` beside the NumPy version: same names, same shapes, same numbers."""
+"""`NeuralNet` compared with the NumPy version: same names, shapes and numbers."""
 
 import copy
 import os
@@ -156,7 +156,7 @@ def test_weights_can_be_assigned_from_one_another_and_by_slices():
     net.weights[:] = [first, second]
     net.weights[-1:] = [first]
     assert np.array_equal(net.weights[0], first) and np.array_equal(net.weights[1], first)
-    with pytest.raises(ValueError, match=r"^weights\[1\] has the shape"):
+    with pytest.raises(ValueError, match=r"^`weights\[1\]` must have shape"):
         net.weights[0:2] = [second, np.ones((2, 2))]
     assert np.array_equal(net.weights[0], first)
     with pytest.raises(IndexError):
