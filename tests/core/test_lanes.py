@@ -42,7 +42,7 @@ def found():
         return dict(zip(slowest_first, pool.map(compute, slowest_first), strict=True))
 
 
-def test_processes_compile_for_what_they_are_told(found):
+def test_processes_compile_for_the_requested_processor(found):
     assert [found[name]["processor"][0] for name in LANES] == [4, 8, 16]
     if IS_X86:
         assert found["AVX2"]["processor"] == [8, 16, True]
@@ -70,7 +70,7 @@ def test_the_formulas_hold(name):
     assert " passed" in run([*arguments, "-k", "not mnist"], OTHERS[name])
 
 
-def test_a_width_that_is_none_of_them_is_refused():
+def test_an_unknown_width_is_refused():
     result = subprocess.run(
         [sys.executable, "-c", "import fastmlp; fastmlp.NeuralNet"],
         env={**os.environ, "FASTMLP_LANES": "7"},
