@@ -282,7 +282,8 @@ def chosen_metrics(metrics: Any, task: str) -> list[Metric]:
     for name in names:
         if name == "loss" or names.count(name) > 1:  # each has a place of its own in the history
             requirement = "have names that differ from one another and from 'loss'"
-            raise ValueError(must("metrics", requirement, f"{shown(name)} twice"))
+            got = f"{shown(name)}{' twice' * (name != 'loss')}"
+            raise ValueError(must("metrics", requirement, got))
     return found
 
 

@@ -1,13 +1,10 @@
-"""What several test files use."""
-
-from pathlib import Path
+"""Fixtures used by several test files."""
 
 import numpy as np
 import pytest
 
 from fastmlp.core.machine import processor
-
-MNIST = Path(__file__).resolve().parents[2] / "shared" / "data"
+from helpers import SHARED_DATA
 
 
 @pytest.fixture(scope="session")
@@ -20,13 +17,13 @@ def digits():
 
 @pytest.fixture(scope="session")
 def mnist():
-    """Return the 10,000 real images, scaled to 0..1, and their labels; skip where they are not."""
+    """Return the 10,000 test images of MNIST, scaled to 0..1, and their labels, or skip."""
     from fastmlp import datasets
 
-    if not MNIST.is_dir():
+    if not SHARED_DATA.is_dir():
         pytest.skip("the MNIST files are not beside this checkout")
-    X = datasets.read_idx(MNIST / "mnist-t10k-images-idx3-ubyte.gz").reshape(10000, 784)
-    y = datasets.read_idx(MNIST / "mnist-t10k-labels-idx1-ubyte.gz")
+    X = datasets.read_idx(SHARED_DATA / "mnist-t10k-images-idx3-ubyte.gz").reshape(10000, 784)
+    y = datasets.read_idx(SHARED_DATA / "mnist-t10k-labels-idx1-ubyte.gz")
     return (X / 255).astype(np.float32), y
 
 
@@ -44,7 +41,7 @@ def make_data():
 
 @pytest.fixture
 def one_call():
-    """Return a function that makes the arguments of `train_steps` from `samples` on, and before."""
+    """Return a function that makes the optimizer state and the samples of a `train_steps` call."""
     from fastmlp.core import step
     from fastmlp.core.equations.losses import Targets
     from fastmlp.core.equations.update_rules import SGD
@@ -66,5 +63,5 @@ def one_call():
 
 @pytest.fixture
 def eight_processors(monkeypatch):
-    """Let as many threads run as a test asks for, wherever it runs."""
+    """Allow up to eight threads, however many processors the machine has."""
     monkeypatch.setattr(processor, "usable_threads", lambda: 8)

@@ -1,4 +1,4 @@
-"""Honest model files, damaged at random: each is refused in one sentence, or works.
+"""Valid model files, damaged at random: each is refused with one sentence, or works.
 
 ``tox -e fuzz -- --seconds 3600`` runs for an hour; `test_fuzz_files.py` runs some hundred cases.
 A case depends on the seed and its number alone: ``--seed 3 --first 1234 --count 1`` repeats one.
@@ -17,13 +17,13 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from model_files import DATA, DELETED, HONEST
-from same_bits import arrays_of, assert_same_bits, bits_of
 
 import fastmlp
 from fastmlp import MLP, NeuralNet, losses, schedules
 from fastmlp.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from fastmlp.optimizers import OPTIMIZERS
+from helpers.model_files import DATA, DELETED, VALID
+from helpers.same_bits import arrays_of, assert_same_bits, bits_of
 
 MOST_SECONDS = 5.0  # for one case
 MOST_BYTES = 2**29  # more than the process has when it begins
@@ -42,7 +42,7 @@ HOSTILE = [
 DTYPES = ("<f4", "<f8", ">f8", "<f2", "<c16", "|b1", "|u1", "<i8", "<U3", "<U1000000", "|O", "|V8")
 
 
-# Honest files -----------------------------------------------------------------------------------
+# Valid files -------------------------------------------------------------------------------------
 
 
 def data(net):
@@ -56,15 +56,15 @@ def data(net):
 
 
 def checkpointed(folder):
-    """Return a network and what it is fitted with, for a checkpoint in a folder."""
+    """Return a network and the arguments of its fit, for a checkpoint in a folder."""
     mlp = MLP([5, 4, 3], dropout=0.2, learning_rate=0.01, random_state=np.random.default_rng(1))
     callbacks = [EarlyStopping("loss"), ReduceLROnPlateau("loss"), ModelCheckpoint(folder / "c")]
     return mlp, {"epochs": 3, "batch_size": 3, "callbacks": callbacks}
 
 
-def honest_files(folder):
+def valid_files(folder):
     """Return the contents of files of all kinds, by name."""
-    found = {name: (DATA / f"{name}.npz").read_bytes() for name in HONEST}
+    found = {name: (DATA / f"{name}.npz").read_bytes() for name in VALID}
     nets = {name: MLP([3, 2], optimizer=name, random_state=0) for name in OPTIMIZERS}
     for kind in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"):
         bits = getattr(np.random, kind)
@@ -87,7 +87,7 @@ def honest_files(folder):
     return found
 
 
-# Damage -----------------------------------------------------------------------------------------
+# Damage ------------------------------------------------------------------------------------------
 
 
 def choose(rng, values):
@@ -96,7 +96,7 @@ def choose(rng, values):
 
 
 def flipped(rng, content):
-    """Return bytes with some of them changed, cut off, left out or put in."""
+    """Return bytes with some of them changed, removed, inserted or cut off."""
     content = bytearray(content)
     for _ in range(rng.integers(1, 4)):
         at = int(rng.integers(max(1, len(content))))
@@ -125,7 +125,7 @@ def places(value, found, place=()):
 
 
 def damaged_json(rng, text):
-    """Return JSON with a value replaced, removed, exchanged or put in."""
+    """Return JSON with a value replaced, removed, swapped or inserted."""
     state = json.loads(text)
     found = places(state, [])
 
@@ -159,7 +159,7 @@ def npy(array):
 
 
 def damaged_array(rng, content):
-    """Return an ``.npy`` of another array, or one that lies about itself."""
+    """Return an ``.npy`` of another array, or one with a wrong header."""
     array = np.load(io.BytesIO(content))
     kind = rng.integers(6)
     if kind == 0 and array.dtype.kind == "f" and array.size:
@@ -226,18 +226,18 @@ def damaged(rng, content):
     return content
 
 
-# What must hold ---------------------------------------------------------------------------------
+# The checks --------------------------------------------------------------------------------------
 
 
 def sentence(error):
-    """Check that an error is one for the user."""
+    """Check that an error message is meant for users."""
     text = str(error)
     assert text and "\n" not in text and len(text) < 400, text
     assert not isinstance(error, UnicodeError), text
 
 
 def try_to(function, *arguments, **options):
-    """Return what a function does; None if it refuses in one sentence."""
+    """Return the result of a function; None if it refuses with one sentence."""
     try:
         return function(*arguments, **options)
     except ValueError as error:
@@ -246,7 +246,7 @@ def try_to(function, *arguments, **options):
 
 
 def check_network(net):
-    """Check that a network that was loaded is whole, and works."""
+    """Check that a loaded network is complete and works."""
     for array in arrays_of(net):
         assert np.isfinite(array).all()
     state = net._state
@@ -272,7 +272,7 @@ def check_network(net):
 
 
 def check_resume(content, folder):
-    """Check that a training goes on from a checkpoint, or refuses to and changes nothing."""
+    """Check that a fit resumes from a checkpoint, or refuses to and changes nothing."""
     mlp, options = checkpointed(folder)
     (folder / "damaged").write_bytes(content)
     before = bits_of(mlp)
@@ -293,7 +293,7 @@ def check(content, folder):
 
 
 def limit_memory():
-    """Let this process have little more memory than it has, where that is possible."""
+    """Limit the memory of this process to little more than it uses now, where possible."""
     try:
         import resource
 
@@ -305,21 +305,21 @@ def limit_memory():
 
 
 def run(seed, first, count, seconds, folder):
-    """Check so many files, or for so many seconds; return how many were accepted and gone on from.
+    """Check `count` files, or as many as fit in `seconds`; count those accepted and resumed from.
 
     Prints each case that fails, and returns how many did.
     """
-    honest = honest_files(folder)
-    for content in honest.values():
+    valid = valid_files(folder)
+    for content in valid.values():
         assert check(content, folder)
-    assert check_resume(honest["checkpoint"], folder)
+    assert check_resume(valid["checkpoint"], folder)
     limit_memory()
     accepted = resumed = failed = 0
     end, i = time.monotonic() + seconds, first
     while i < first + count and time.monotonic() < end:
         rng = np.random.default_rng([seed, i])
-        name = "checkpoint" if rng.random() < 0.25 else choose(rng, honest)
-        content = damaged(rng, honest[name])
+        name = "checkpoint" if rng.random() < 0.25 else choose(rng, valid)
+        content = damaged(rng, valid[name])
         faulthandler.dump_traceback_later(60, exit=True)
         began = time.monotonic()
         try:

@@ -25,16 +25,17 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from killing import Begins, end_of, forked
-from random_trainings import drawn
 
-#: The hooks, and up to how many calls of each come before the one that is disturbed.
+from helpers.killing import Begins, end_of, forked
+from helpers.random_trainings import drawn
+
+#: The hooks, and the largest number of calls before one is disturbed.
 HOOKS = {
     "on_train_begin": 1, "on_epoch_begin": 9, "on_train_batch_end": 9, "on_epoch_end": 9,
     "on_train_end": 1, "state": 5,
 }  # fmt: skip
-RUNS = 5  # disturbed ones in a round
-ATTEMPTS = 60  # after these nobody disturbs any more
+RUNS = 5  # disturbed runs in a round
+ATTEMPTS = 60  # after these, no more disturbances
 LONGEST = 120  # seconds that a process may take
 INTERRUPTED, WENT_ON = 75, 76  # exit codes, besides 0
 
@@ -44,7 +45,7 @@ class Planned(Exception):
 
 
 class Disturbs(Begins):
-    """Ends the training, by what `act` does, the n-th time that a hook is called."""
+    """Calls `act`, which ends the training, the n-th time that a hook is called."""
 
     def __init__(self, hook=None, n=1, act=None):
         self.hook, self.left, self.act = hook, n, act
@@ -79,7 +80,7 @@ def interrupt_myself():
 
 
 def killed_at(function, n):
-    """Return a function of the system that kills the process before or after its n-th call."""
+    """Wrap a system function so that its n-th call kills the process, before or after the call."""
 
     def calls(*arguments, **others):
         nonlocal n
@@ -95,7 +96,7 @@ def killed_at(function, n):
 
 
 def in_a_child(training, folder, kind, again):
-    """Train; after an interrupt or a planned error once more in this process, if `again`."""
+    """Train; after an interrupt or a planned error, train again in this process if `again`."""
     faulthandler.dump_traceback_later(LONGEST, exit=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which the shell may have ignored
     random.seed()
@@ -118,17 +119,17 @@ def in_a_child(training, folder, kind, again):
 
 
 def disturb(child, begun, kind, seconds):
-    """Send a signal to a process after a random time, where that is its disturbance."""
+    """Send a signal to a process after a random time, if `kind` is a signal."""
     if kind not in ("SIGKILL", "SIGINT"):
         return
     if kind == "SIGINT" or random.random() < 0.7:
-        os.read(begun, 1)  # a SIGINT before training begins would find no one who expects it
+        os.read(begun, 1)  # before training starts, nothing expects a SIGINT
     time.sleep(random.uniform(0, seconds))
     os.kill(child, getattr(signal, kind))
 
 
 def until_the_end(training, folder, seconds, counts):
-    """Train in processes that are disturbed, until one is through."""
+    """Train in processes that are disturbed, until one finishes."""
     for attempt in range(ATTEMPTS + 1):
         kind = random.choice(["SIGKILL", "SIGKILL", "SIGINT", "hook", "call"])
         kind = "none" if attempt == ATTEMPTS else kind
@@ -146,14 +147,14 @@ def until_the_end(training, folder, seconds, counts):
 
 
 def left_in(folder):
-    """Return what a training left: the bytes of each file."""
+    """Return the bytes of each file that a training left."""
     return {
         path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")
     }
 
 
 def differences(one, other):
-    """Say what differs between the files of two folders."""
+    """List the differences between the files of two folders."""
     found = []
     a, b = left_in(one), left_in(other)
     for name in sorted(set(a) | set(b)):
@@ -175,7 +176,7 @@ def _shown(arrays, key):
 
 
 def one_round(seed, number, base, counts):
-    """Run a round; return what differs."""
+    """Run a round; return the differences."""
     training = drawn(seed, number)
 
     def folder(name):
@@ -183,7 +184,7 @@ def one_round(seed, number, base, counts):
         return base / name
 
     compiled, undisturbed = folder("compiled"), folder("undisturbed")
-    training.run(compiled, 1, [Disturbs()])  # and so are the kernels of the forked ones
+    training.run(compiled, 1, [Disturbs()])  # compiles for the forked processes, too
     began = time.perf_counter()
     child, begun = forked(in_a_child, training, undisturbed, "none", False)
     assert end_of(child) == 0, "the undisturbed training failed"
@@ -194,13 +195,13 @@ def one_round(seed, number, base, counts):
         disturbed = folder(f"disturbed {run}")
         until_the_end(training, disturbed, seconds, counts)
         found += differences(undisturbed, disturbed)
-    # Nothing is left to do, and another time at the end is the same end.
+    # Resuming a finished training changes nothing.
     training.run(disturbed, 2, [Disturbs()])
     return found + differences(undisturbed, disturbed)
 
 
 def main():
-    """Run rounds until the time is over; return 1 if bits differed."""
+    """Run rounds until the time is up; return 1 if any bit differed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600, help="begin no round later")
     parser.add_argument("--rounds", type=int, default=10**9, help="run no more than these")

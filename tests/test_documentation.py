@@ -1,4 +1,4 @@
-"""What the README and the docstrings show does what they say."""
+"""The examples in the README and the docstrings work as shown."""
 
 import doctest
 import importlib

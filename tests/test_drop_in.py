@@ -1,4 +1,4 @@
-"""`NeuralNet` beside the NumPy version: same names, same shapes, same numbers."""
+"""`NeuralNet` compared with the NumPy version: same names, shapes and numbers."""
 
 import copy
 import os
@@ -100,7 +100,7 @@ def test_weights_are_live_views_and_can_be_assigned():
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
-def test_copies_are_equal_and_go_on_alone(copied, digits):
+def test_copies_are_equal_and_independent(copied, digits):
     X, y = digits
     net = fastmlp.NeuralNet([64, 20, 10], dtype="float32", random_state=3).fit(X, y, epochs=1)
     other = copied(net)
@@ -156,14 +156,14 @@ def test_weights_can_be_assigned_from_one_another_and_by_slices():
     net.weights[:] = [first, second]
     net.weights[-1:] = [first]
     assert np.array_equal(net.weights[0], first) and np.array_equal(net.weights[1], first)
-    with pytest.raises(ValueError, match=r"^weights\[1\] has the shape"):
+    with pytest.raises(ValueError, match=r"^`weights\[1\]` must have shape"):
         net.weights[0:2] = [second, np.ones((2, 2))]
     assert np.array_equal(net.weights[0], first)
     with pytest.raises(IndexError):
         net.weights[2] = first
 
 
-def test_fit_shuffles_anew_for_every_epoch(digits):
+def test_fit_shuffles_in_every_epoch(digits):
     X, y = digits
     net, by_hand = (fastmlp.NeuralNet([64, 10], random_state=1) for _ in range(2))
     net.fit(X, y, epochs=2)

@@ -1,4 +1,4 @@
-"""Imports go down the floors only, and importing compiles nothing."""
+"""Modules import only from their own layer or lower ones, and importing compiles nothing."""
 
 import ast
 import subprocess

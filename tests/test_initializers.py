@@ -1,4 +1,4 @@
-"""Initial weights: the formulas, the spread of the draws, the same ones for the same seed."""
+"""Initial weights: formulas, distributions, and equal weights for equal seeds."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from fastmlp import NeuralNet
 from fastmlp.initializers import INITIALIZERS
 
-#: The variance by the papers, of a layer with n_out units of n_in inputs.
+#: The variance for n_out units with n_in inputs, as in the papers.
 VARIANCES = {
     "xavier_normal": lambda n_out, n_in: 2 / (n_in + n_out),
     "xavier_uniform": lambda n_out, n_in: 2 / (n_in + n_out),
@@ -83,7 +83,7 @@ def test_orthogonal_rows_or_columns(n_out, n_in):
 
 
 def test_orthogonal_matrices_are_all_equally_likely():
-    """QR alone prefers a sign; by Haar's measure an element has the mean 0, its square 1 / n."""
+    """Plain QR prefers a sign; under Haar measure an element has mean 0 and variance 1 / n."""
     random = np.random.default_rng(0)
     draws = np.array([INITIALIZERS["orthogonal"](random, 3, 3) for _ in range(4000)])
     np.testing.assert_allclose(draws.mean(axis=0), 0, atol=4 * np.sqrt(1 / 3 / 4000))

@@ -1,15 +1,15 @@
-"""Metrics: worked by hand, and beside scikit-learn's."""
+"""Metrics, compared with values worked out by hand and with scikit-learn."""
 
 import functools
 import math
 
 import numpy as np
 import pytest
-from same_bits import bits_of
 
 from fastmlp import MLP, callbacks
 from fastmlp.metrics import METRICS, Metric, chosen_metrics, top_k
 from fastmlp.training import fit
+from helpers.same_bits import bits_of
 
 TASKS = ("classes", "labels", "values")
 
@@ -69,7 +69,7 @@ def test_log_loss_is_finite(dtype, most):
 
 
 def samples(task, n_out, n=200):
-    """Return targets and outputs of a middling network, as the task has them."""
+    """Return targets and outputs of a mediocre network for the task."""
     random = np.random.default_rng(n_out)
     if task == "values":
         targets = random.standard_normal((n, n_out)) * 10
@@ -77,14 +77,14 @@ def samples(task, n_out, n=200):
     if task == "labels":
         targets = (random.random((n, n_out)) < 0.4).astype(np.int64)
         return targets, (targets + random.random((n, n_out)) * 2) / 3
-    # Of the last class no sample is true, though some are predicted.
+    # The last class has no samples, but is predicted for some.
     targets = random.integers(0, max(n_out - 1, 2), n)
     z = 2 * np.eye(n_out)[targets] + random.standard_normal((n, n_out))
     return targets, np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
 
 
 def of_scikit_learn(name, task, targets, p, w):
-    """Return the metric as a user of scikit-learn would have it."""
+    """Return the metric computed with scikit-learn."""
     skl = pytest.importorskip("sklearn.metrics")
     n_out, columns = p.shape[1], range(p.shape[1])
     if task == "values":
@@ -165,7 +165,7 @@ def test_a_network_that_diverged_is_not_praised():
             )
 
 
-# Names and functions --------------------------------------------------------------------------
+# Names and functions -----------------------------------------------------------------------------
 
 
 def names(metrics, task):
@@ -184,7 +184,7 @@ def largest(targets, outputs):
     return np.abs(targets - outputs).max()
 
 
-def test_a_function_of_one_s_own():
+def test_a_user_function():
     (metric,) = chosen_metrics(largest, "values")
     assert (metric.name, metric.greater_is_better) == ("largest", True)
     assert metric(VALUES, OF_VALUES, np.ones(3)) == 5
@@ -207,7 +207,9 @@ def test_a_function_that_returns_no_number(returned):
     def own(targets, outputs):
         return returned
 
-    with pytest.raises(TypeError, match="^the metric 'own' returned .*; accepted is a number$"):
+    with pytest.raises(
+        TypeError, match="^`function` must return a number, got .* the metric 'own'"
+    ):
         chosen_metrics(own, "values")[0](VALUES, OF_VALUES)
 
 
@@ -218,23 +220,36 @@ def test_a_metric_of_another_task_is_refused(task):
             assert chosen_metrics(name, task) == [metric]
             continue
         for given in (name, metric, ["accuracy"] * (task != "values") + [name]):
-            with pytest.raises(ValueError, match=f"^metrics has '{name}'; accepted are ") as error:
+            with pytest.raises(
+                ValueError, match=f"^`metrics` must be among .*, got '{name}'"
+            ) as error:
                 chosen_metrics(given, task)
-            accepted = [
-                name for name in METRICS if repr(name) in str(error.value)[len(name) + 13 :]
-            ]
-            assert accepted == [name for name in METRICS if task in METRICS[name].tasks]
+            known = str(error.value).partition(", got ")[0]
+            found = [name for name in METRICS if repr(name) in known]
+            assert found == [name for name in METRICS if task in METRICS[name].tasks]
 
 
 @pytest.mark.parametrize(
     ("metrics", "error", "message"),
     [
-        ("auc", ValueError, "metrics has 'auc'; accepted are 'accuracy', 'balanced_accuracy', "),
-        (["f1", "f1"], ValueError, "metrics has 'f1', which the history has already; accepted"),
-        (Metric("loss", largest), ValueError, "metrics has 'loss', which the history has already"),
-        (3, TypeError, "metrics is 3; accepted is a list of 'accuracy'"),
-        ([None], TypeError, "metrics has None; accepted are 'accuracy'"),
-        (functools.partial(largest), TypeError, "metrics has functools.partial.*; accepted are"),
+        (
+            "auc",
+            ValueError,
+            "`metrics` must be among 'accuracy', 'balanced_accuracy', .*, got 'auc'",
+        ),
+        (["f1", "f1"], ValueError, "`metrics` must have names that differ .*, got 'f1' twice"),
+        (
+            Metric("loss", largest),
+            ValueError,
+            "`metrics` must have names .* from 'loss', got 'loss'",
+        ),
+        (3, TypeError, "`metrics` must be one or a list of 'accuracy', .*, got 3"),
+        ([None], TypeError, "`metrics` must be among 'accuracy', .*, got None"),
+        (
+            functools.partial(largest),
+            TypeError,
+            "`metrics` must be among .*, got functools.partial",
+        ),
     ],
 )
 def test_refusals(metrics, error, message):
@@ -244,7 +259,7 @@ def test_refusals(metrics, error, message):
 
 @pytest.mark.parametrize("wrong", [0, -1, 2.5])
 def test_k_is_checked(wrong):
-    with pytest.raises((TypeError, ValueError), match="^k is .*; accepted is an int of at least 1"):
+    with pytest.raises((TypeError, ValueError), match="^`k` must be an int of at least 1, got"):
         top_k(wrong)
 
 
@@ -258,21 +273,21 @@ def test_k_is_checked(wrong):
 )  # fmt: skip
 def test_fields_of_a_metric_are_checked(field, wrong):
     fields = {"name": "own", "function": largest, field: wrong}
-    with pytest.raises((TypeError, ValueError), match=rf"^{field}(\[0\])? is .*; accepted"):
+    with pytest.raises((TypeError, ValueError), match=rf"^`{field}(\[0\])?` must be .*, got "):
         Metric(**fields)
 
 
 @pytest.mark.parametrize("metrics", [np.array(1.0), {"f1": 1}, {"f1"}, b"f1", object()])
-def test_what_is_no_list_of_metrics(metrics):
-    with pytest.raises(TypeError, match="^metrics (is|has) .*; accepted (is|are) .*'accuracy'"):
+def test_invalid_metrics(metrics):
+    with pytest.raises(TypeError, match="^`metrics` must be .*'accuracy', .*, got "):
         chosen_metrics(metrics, "classes")
 
 
-# Tried before the first epoch -----------------------------------------------------------------
+# The trial before training -----------------------------------------------------------------------
 
 X, Y = np.linspace(-1, 1, 24).reshape(12, 2), np.arange(12) // 6  # sorted by class
 
-#: What of the data is scored.
+#: The data that is scored.
 SCORED = {
     "training": {},
     "validation_data": {"validation_data": (X, Y)},
@@ -292,7 +307,7 @@ class Told(callbacks.Callback):
 
 
 def refused(metrics, error, **options):
-    """Fit with a metric that fails; return the error, after a look that nothing has changed."""
+    """Fit with a metric that fails; check that nothing changed, and return the error."""
     net = MLP([2, 3, 2], random_state=np.random.RandomState(0)).fit(X, Y, epochs=1)
     weights, told = bits_of(net), Told()
     position, history = net._state.random.get_state()[1].copy(), {**net.history_}
@@ -324,7 +339,8 @@ def test_a_metric_that_returns_no_number_costs_no_epoch(scored, returned):
     def own(targets, outputs):
         return returned
 
-    assert "metric 'own' returned" in str(refused([own], TypeError, **SCORED[scored]))
+    message = str(refused([own], TypeError, **SCORED[scored]))
+    assert message.startswith("`function` must return a number") and "metric 'own'" in message
 
 
 def test_batches_are_tried_on_their_validation_data():
@@ -340,7 +356,7 @@ def test_batches_are_tried_on_their_validation_data():
 
 @pytest.mark.parametrize("scored", SCORED)
 def test_a_metric_is_tried_on_all_that_will_be_scored(scored):
-    """One that needs samples of both classes must not be refused for the first few rows."""
+    """A metric that needs both classes must not be refused because of the first few rows."""
     seen = []
 
     def both(targets, outputs):
@@ -355,7 +371,7 @@ def test_a_metric_is_tried_on_all_that_will_be_scored(scored):
     assert len(seen) == 3
 
 
-def test_trying_changes_no_bit_and_fastmlp_s_own_metrics_are_not_tried(monkeypatch):
+def test_the_trial_changes_no_bit_and_built_in_metrics_have_none(monkeypatch):
     calls, evaluate = [], fit.evaluate
     monkeypatch.setattr(
         fit, "evaluate", lambda *given: calls.append(len(given[2])) or evaluate(*given)

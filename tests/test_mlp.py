@@ -1,11 +1,11 @@
-"""What `MLP` asks of its arguments, and what it does at the edges of them."""
+"""`MLP`: which arguments it accepts, and extreme values."""
 
 import numpy as np
 import pytest
 import scipy.sparse
-from same_bits import bits_of
 
 from fastmlp import MLP
+from helpers.same_bits import bits_of
 
 
 def test_a_rate_is_asked_for_once_a_step(make_data):
@@ -17,11 +17,14 @@ def test_a_rate_is_asked_for_once_a_step(make_data):
 
 
 @pytest.mark.parametrize("rate", ["a", None, float("nan"), -1.0, float("inf")])
-def test_a_rate_that_is_none_is_refused_before_its_step(rate, make_data):
+def test_an_invalid_rate_is_refused_before_its_step(rate, make_data):
     X, y = make_data([4, 3], 66)
     net = MLP([4, 6, 3], learning_rate=lambda step: 0.1 if step < 0 else rate, random_state=0)
     before = bits_of(net)
-    with pytest.raises(ValueError, match="learning_rate returned .* for step 0; accepted is"):
+    with pytest.raises(
+        ValueError,
+        match="^`learning_rate` must return a finite number of at least 0, got .* for step 0",
+    ):
         net.fit(X, y)
     assert bits_of(net) == before
 
@@ -45,20 +48,26 @@ def test_a_sample_of_weight_zero_is_not_there_whatever_its_loss(make_data):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"activation": "cosine"}, "^activation is 'cosine'; accepted are 'elu', 'gelu'"),
-        ({"activation": ["relu", "tanh"]}, "^activation has 2 values; accepted are one and 1$"),
-        ({"loss": "hinge"}, "^loss is 'hinge'; accepted are"),
-        ({"optimizer": "lion"}, "^optimizer is 'lion'; accepted are"),
-        ({"init": "best"}, "^init is 'best'; accepted are"),
-        ({"init": [np.zeros((2, 2))]}, "^init has 1 arrays; accepted are 2$"),
-        ({"l2": [1.0]}, "^l2 has 1 values; accepted are one and 2$"),
-        ({"l1": -1.0}, "^l1 is -1.0; accepted is a finite number of at least 0$"),
-        ({"dropout": 1.0}, "^dropout is 1.0; accepted is a number of at least 0 and below 1$"),
-        ({"dropout": [0.1, 0.2]}, "^dropout has 2 values; accepted are one and 1$"),
-        ({"max_norm": 0}, "^max_norm is 0.0; accepted is a finite number above 0$"),
-        ({"clip_norm": -2}, "^clip_norm is -2.0; accepted is a finite number above 0$"),
-        ({"input_noise": np.nan}, "^input_noise is nan; accepted is"),
-        ({"learning_rate": "fast"}, "^learning_rate is 'fast'; accepted is"),
+        ({"activation": "cosine"}, "^`activation` must be one of 'elu', 'gelu', .*, got 'cosine'"),
+        (
+            {"activation": ["relu", "tanh"]},
+            "^`activation` must be one value or a list of 1, got a list of 2",
+        ),
+        ({"loss": "hinge"}, "^`loss` must be one of .*'huber', .*, got 'hinge'"),
+        ({"optimizer": "lion"}, "^`optimizer` must be one of .*'adam', .*, got 'lion'"),
+        ({"init": "best"}, "^`init` must be one of .*'he_normal', .*, got 'best'"),
+        ({"init": [np.zeros((2, 2))]}, "^`init` must have 2 arrays, got 1"),
+        ({"l2": [1.0]}, "^`l2` must be one value or a list of 2, got a list of 1"),
+        ({"l1": -1.0}, "^`l1` must be finite and at least 0, got -1.0"),
+        ({"dropout": 1.0}, "^`dropout` must be at least 0 and below 1, got 1.0"),
+        ({"dropout": [0.1, 0.2]}, "^`dropout` must be one value or a list of 1, got a list of 2"),
+        ({"max_norm": 0}, "^`max_norm` must be finite and above 0, got 0.0"),
+        ({"clip_norm": -2}, "^`clip_norm` must be finite and above 0, got -2.0"),
+        ({"input_noise": np.nan}, "^`input_noise` must be finite and at least 0, got nan"),
+        (
+            {"learning_rate": "fast"},
+            "^`learning_rate` must be a number that is finite and at least 0, got 'fast'",
+        ),
     ],
 )
 def test_arguments_are_refused_in_one_sentence(arguments, message):
@@ -69,12 +78,12 @@ def test_arguments_are_refused_in_one_sentence(arguments, message):
 @pytest.mark.parametrize(
     "loss, y, message",
     [
-        ("logistic", [[0.0, 2.0, 1.0]], "^y has the target 2.0; accepted are numbers"),
-        ("poisson", [[0.0, -2.0, 1.0]], "^y has the target -2.0; accepted are numbers"),
-        ("huber", [[0.0, 1.0]], r"^y has the shape \(1, 2\); accepted is \(n_samples, 3\)$"),
-        ("huber", [[0.0, 1.0, np.nan]], "^y has NaN or infinity in row 0"),
-        ("squared_error", [[0.0, 1.0, 2.0]] * 2, "^y has 2 samples, X has 1; accepted is"),
-        ("softmax", [3], "^y has the label 3; accepted are 0 to 2$"),
+        ("logistic", [[0.0, 2.0, 1.0]], "^`y` must be at least 0 and at most 1, got 2.0"),
+        ("poisson", [[0.0, -2.0, 1.0]], "^`y` must be at least 0, got -2.0"),
+        ("huber", [[0.0, 1.0]], r"^`y` must have shape \(n_samples, 3\), got \(1, 2\)"),
+        ("huber", [[0.0, 1.0, np.nan]], "^`y` must be finite, got NaN or infinity in row 0"),
+        ("squared_error", [[0.0, 1.0, 2.0]] * 2, "^`y` must have as many samples as `X`, 1, got 2"),
+        ("softmax", [3], "^`y` must be labels from 0 to 2, got 3"),
     ],
 )  # fmt: skip
 def test_targets_are_refused_in_one_sentence(loss, y, message):
@@ -88,12 +97,18 @@ def test_targets_are_refused_in_one_sentence(loss, y, message):
 @pytest.mark.parametrize(
     "weights, message",
     [
-        ({"sample_weight": [1.0]}, r"^sample_weight has the shape \(1,\); accepted is \(2,\)$"),
-        ({"sample_weight": [1.0, -1.0]}, "^sample_weight has -1.0; accepted are finite numbers"),
-        ({"sample_weight": [0, 0]}, "^sample_weight is 0 for all"),
-        ({"class_weight": {5: 1.0}}, "^class_weight has the class 5; accepted are 0 to 2$"),
-        ({"class_weight": "even"}, "^class_weight is 'even'; accepted are 'balanced', a dict"),
-        ({"class_weight": [1.0, 2.0]}, r"^class_weight has the shape \(2,\); accepted is \(3,\)$"),
+        ({"sample_weight": [1.0]}, r"^`sample_weight` must have shape \(2,\), got \(1,\)"),
+        (
+            {"sample_weight": [1.0, -1.0]},
+            "^`sample_weight` must be finite and at least 0, got -1.0",
+        ),
+        (
+            {"sample_weight": [0, 0]},
+            "^`sample_weight` must be above 0 for at least one sample, got only zeros",
+        ),
+        ({"class_weight": {5: 1.0}}, "^`class_weight` must have only classes from 0 to 2, got 5"),
+        ({"class_weight": "even"}, "^`class_weight` must be 'balanced', a dict or .*, got 'even'"),
+        ({"class_weight": [1.0, 2.0]}, r"^`class_weight` must have shape \(3,\), got \(2,\)"),
     ],
 )
 def test_weights_are_refused_in_one_sentence(weights, message):
@@ -110,16 +125,20 @@ def test_balanced_classes_count_the_same():
 
 
 def test_another_way_to_shuffle_is_refused():
-    with pytest.raises(ValueError, match="^shuffle is 'block'; accepted are True, False and"):
+    with pytest.raises(ValueError, match="^`shuffle` must be True, False or 'blocks', got 'block'"):
         MLP([4, 3]).fit(np.eye(4), [0, 1, 2, 0], shuffle="block")
 
 
 def test_what_noise_would_fill_is_refused():
     X = scipy.sparse.csr_matrix(np.eye(4))
     net = MLP([4, 3], input_noise=0.1, random_state=0)
-    with pytest.raises(ValueError, match="^X is sparse, which an input_noise other than 0"):
+    with pytest.raises(
+        ValueError, match="^`X` must be dense if `input_noise` is not 0, got a sparse"
+    ):
         net.fit(X, [0, 1, 2, 0])
-    with pytest.raises(ValueError, match=r"^a batch of X\[0\] is sparse, which an input_noise"):
+    with pytest.raises(
+        ValueError, match=r"^`X\[i\]\[0\]` must be dense if `input_noise` is not 0, got a sp"
+    ):
         net.fit([(X, [0, 1, 2, 0])])
     # Predictions have none.
     assert np.array_equal(net.predict_proba(X), net.predict_proba(np.eye(4)))
@@ -154,7 +173,9 @@ def test_validation_data_that_scaling_makes_infinite_are_named():
     net = MLP([4, 3], input_scale=1e30, random_state=0)
     before = bits_of(net)
     X = np.zeros((3, 4))
-    with pytest.raises(ValueError, match=r"^validation_data\[0\] has NaN or infinity in row 2"):
+    with pytest.raises(
+        ValueError, match=r"^`validation_data\[0\]` must be finite, got NaN or .* row 2"
+    ):
         net.fit(X, [0, 1, 2], validation_data=(X + [[0], [0], [1e10]], [0, 1, 2]))
     assert bits_of(net) == before and net.history_ == {}
 
@@ -162,7 +183,9 @@ def test_validation_data_that_scaling_makes_infinite_are_named():
 def test_an_epsilon_that_is_zero_in_float32_is_refused():
     from fastmlp.optimizers import Adam
 
-    with pytest.raises(ValueError, match="^optimizer has the epsilon 1e-60, which is 0 as float32"):
+    with pytest.raises(
+        ValueError, match="^`optimizer` must have an epsilon .* 0 as float32, got 1e-60"
+    ):
         MLP([4, 3], optimizer=Adam(epsilon=1e-60))
     MLP([4, 3], optimizer=Adam(epsilon=1e-60), dtype="float64")
 

@@ -1,4 +1,4 @@
-"""The NumPy version against arithmetic by hand, finite differences and its own promises."""
+"""The NumPy version, compared with arithmetic by hand and with finite differences."""
 
 import ast
 import io

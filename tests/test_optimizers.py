@@ -1,15 +1,15 @@
-"""What an update does: every optimizer by hand, penalties and limits, and the slow reference."""
+"""Updates: every optimizer by hand, penalties and limits, and the slow reference."""
 
-import mlp_cases
 import numpy as np
 import pytest
-from mlp_cases import BATCH_SIZE, EPOCHS, OPTIMIZERS, SAMPLES, settings
 from numpy.linalg import norm
-from reference_mlp import ReferenceMLP
-from same_bits import arrays_of, assert_same_bits
 from scipy.sparse import csr_array
 
 from fastmlp.optimizers import RMSprop
+from helpers import mlp_cases
+from helpers.mlp_cases import BATCH_SIZE, EPOCHS, OPTIMIZERS, SAMPLES, settings
+from helpers.reference_mlp import ReferenceMLP
+from helpers.same_bits import arrays_of, assert_same_bits
 
 # One unit of three inputs, whose output w x + b is pulled from 1.75 towards t = 1 by (z - t)^2.
 W, B = np.array([[0.5, -1.0, 2.0]]), np.array([[0.25]])
@@ -23,7 +23,7 @@ def unit(optimizer, **others):
 
 
 def gradient(p):
-    """Return the derivatives of (z - t)^2 by the three weights and the bias."""
+    """Return the derivatives of (z - t)^2 with respect to the three weights and the bias."""
     z = p[:3] @ X[0] + p[3]
     return 2 * (z - T[0, 0]) * np.array([*X[0], 1.0])
 
@@ -196,7 +196,7 @@ def test_clip_norm_is_of_all_layers_together():
 
 
 def test_max_norm():
-    """It is of a unit's incoming weights, after the update; the bias is not counted."""
+    """The norm is that of a unit's incoming weights after the update, without the bias."""
     p, g = start()
     for g_of in (lambda p: g, gradient):
         p = p - RATE * g_of(p)
@@ -302,7 +302,7 @@ def test_twenty_steps_of_the_reference(optimizer, name, dtype, tolerance):
 
 
 def zero_rich(sizes, n=SAMPLES):
-    """Return X, of which most numbers are zero, and labels."""
+    """Return X, which is mostly zero, and labels."""
     X, y = mlp_cases.samples("softmax", sizes, n)
     return X * (np.random.default_rng(2).random(X.shape) < 0.15), y
 

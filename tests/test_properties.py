@@ -1,20 +1,21 @@
-"""What holds for any network and any data: hypothesis looks for one where it does not.
+"""Properties of any network and any data, for which hypothesis seeks counterexamples.
 
-Some of it holds to the last bit. Where sums are in question, that takes numbers whose sums are
+Some hold to the last bit. Where that involves sums, it takes numbers whose sums are
 exact: small integers, rates and sums of weights that are powers of two, and no activation.
 """
 
 import os
 
-import mlp_cases
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlp_cases import ACTIVATIONS, LOSSES, OPTIMIZERS
-from same_bits import assert_same_bits
 
-# The same examples on every run of CI; elsewhere new ones, of which those that fail are kept.
+from helpers import mlp_cases
+from helpers.mlp_cases import ACTIVATIONS, LOSSES, OPTIMIZERS
+from helpers.same_bits import assert_same_bits
+
+# The same examples on every run of CI; elsewhere new ones, with failures kept.
 settings.register_profile("here", max_examples=60, deadline=None)
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True, database=None)
 settings.load_profile("ci" if "CI" in os.environ else "here")
@@ -51,7 +52,7 @@ def one_step(net, X, y, **weights):
     return net.fit(X, y, epochs=1, batch_size=len(X), shuffle=False, **weights)
 
 
-# Where gradients may be a rounding and nothing more, the adaptive optimizers divide it by itself.
+# Adaptive optimizers scale up gradients that consist of rounding errors alone.
 PLAIN = ("sgd", "momentum", "nesterov")
 
 
@@ -162,7 +163,7 @@ def test_epochs_may_be_split(net, n, batch_size, dropout, input_noise, with_sche
 
     sizes, options, seed = net
     X, y = mlp_cases.samples(options["loss"], sizes, n, seed)
-    rate = 1e-3  # or the exponentials of Poisson's loss may leave no number that is finite
+    rate = 1e-3  # with a larger one, the exponentials of the Poisson loss may overflow
     schedule = Cosine(rate, 2 * -(-n // batch_size))
     options = {**options, "learning_rate": schedule if with_schedule else rate}
     others = {"dropout": dropout, "input_noise": input_noise, "random_state": seed}

@@ -1,4 +1,4 @@
-"""Learning rates by step: worked by hand, and beside those that PyTorch gives."""
+"""Learning rates by step, compared with values by hand and from PyTorch."""
 
 import math
 import sys
@@ -117,9 +117,9 @@ def test_rates_are_floats_of_python():
     ],
 )
 def test_counts_are_checked(make, field):
-    with pytest.raises(ValueError, match=f"^{field} is 0; accepted is an int of at least 1$"):
+    with pytest.raises(ValueError, match=rf"^`{field}` must be an int of at least 1, got 0\.$"):
         make(0)
-    with pytest.raises(TypeError, match=rf"^{field} is 2\.5; accepted is an int of at least 1$"):
+    with pytest.raises(TypeError, match=rf"^`{field}` must be an int of at least 1, got 2\.5\.$"):
         make(2.5)
 
 
@@ -140,14 +140,16 @@ def test_counts_are_checked(make, field):
 )
 def test_rates_are_checked(make, field):
     for wrong in (-0.1, math.nan, math.inf):
-        with pytest.raises(ValueError, match=f"^{field} is .*accepted is a finite number of at"):
+        with pytest.raises(ValueError, match=f"^`{field}` must be finite and at least 0, got"):
             make(wrong)
-    with pytest.raises(TypeError, match=f"^{field} is '0.1'; accepted is a finite number of at"):
+    with pytest.raises(TypeError, match=f"^`{field}` must be a number .* at least 0, got '0.1'"):
         make("0.1")
     make(0)
 
 
 @pytest.mark.parametrize("wrong", [0.1, None, "cosine", Cosine])
-def test_warming_up_to_something_that_is_no_schedule(wrong):
-    with pytest.raises(TypeError, match="^schedule is .*; accepted is a schedule, or a function"):
+def test_warm_up_to_an_invalid_schedule(wrong):
+    with pytest.raises(
+        TypeError, match="^`schedule` must be a schedule or a function of the step, got"
+    ):
         WarmUp(wrong, 10)

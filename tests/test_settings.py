@@ -1,4 +1,4 @@
-"""Assigning a setting takes effect at the next step, or is refused: never half."""
+"""An assigned setting takes full effect at the next step, or is refused."""
 
 import copy
 import pickle
@@ -6,10 +6,10 @@ import threading
 
 import numpy as np
 import pytest
-from same_bits import bits_of
 
 from fastmlp import MLP, NeuralNet, callbacks, losses, optimizers, schedules
 from fastmlp.core import run
+from helpers.same_bits import bits_of
 
 SIZES = [6, 140, 5, 3]  # wider than the 128 sums of a norm
 FIXED = {
@@ -25,7 +25,7 @@ FIXED = {
     "feature_names_in_": ["a"],
     "random_state": 3,
 }
-#: What an `MLP` may be assigned, and what is refused.
+#: Settings of `MLP`: valid and invalid values.
 ASSIGNABLE = {
     "learning_rate": (0.25, -1),
     "l2": (0.5, [0.1]),
@@ -41,7 +41,7 @@ ASSIGNABLE = {
 
 
 class At(callbacks.Callback):
-    """Calls a function of the model at one epoch's hook."""
+    """Calls a function with the model in a hook of one epoch."""
 
     def __init__(self, hook, epoch, function):
         setattr(self, hook, lambda n, logs=None: function(self.model) if n == epoch else None)
@@ -70,9 +70,9 @@ def test_a_neural_net_has_no_more_than_it_takes(name):
         setattr(net, name, ASSIGNABLE[name][0])
         assert getattr(net, name) == ASSIGNABLE[name][0]
     else:
-        with pytest.raises(AttributeError, match=f"^{name} cannot be assigned to a NeuralNet"):
+        with pytest.raises(AttributeError, match=f"^`{name}` cannot be assigned to a NeuralNet"):
             setattr(net, name, ASSIGNABLE.get(name, (False,))[0])
-    with pytest.raises(TypeError, match="^learning_rate"):
+    with pytest.raises(TypeError, match="^`learning_rate`"):
         net.learning_rate = schedules.Constant(0.1)
     net.reg_lambda = 0.25
     assert net.reg_lambda == net.l2 == 0.25 and "reg_lambda=0.25" in repr(net)
@@ -84,7 +84,7 @@ def test_a_refused_assignment_changes_nothing(name, data):
     mlp = MLP(SIZES, random_state=0)
     setattr(mlp, name, good)
     before = repr(mlp)
-    with pytest.raises((ValueError, TypeError), match=f"^{name}"):
+    with pytest.raises((ValueError, TypeError), match=f"^`{name}"):
         setattr(mlp, name, bad)
     assert repr(mlp) == before
     other = MLP(SIZES, random_state=0)
@@ -122,7 +122,7 @@ def test_an_assignment_is_as_if_made_with_it(name, optimizer, data):
 
 @pytest.mark.parametrize("name", ["learning_rate", "l2", "l1", "clip_norm", "max_norm", "dropout"])
 def test_an_assignment_within_an_epoch_holds_from_the_next_run(name, data, monkeypatch):
-    """Plain kernels go on as those of all options, within an epoch, with the right rows' masks."""
+    """Basic kernels give way to those with all options within an epoch, with the right masks."""
     monkeypatch.setattr(run, "MOST_STEPS", 1)  # a run is a step
     value = {"learning_rate": 0.0}.get(name, ASSIGNABLE[name][0])
     X, y = data
@@ -143,7 +143,9 @@ def test_noise_that_is_assigned_over_sparse_rows_is_refused(data):
 
     mlp = MLP(SIZES, random_state=0)
     at = At("on_epoch_end", 0, lambda model: setattr(model, "input_noise", 0.1))
-    with pytest.raises(ValueError, match="X is sparse, which an input_noise"):
+    with pytest.raises(
+        ValueError, match="^`X` must be dense if `input_noise` is not 0, got a sparse"
+    ):
         mlp.fit(scipy.sparse.csr_matrix(data[0]), data[1], epochs=2, callbacks=[at])
 
 
@@ -176,8 +178,8 @@ def test_a_warm_up_of_a_function_is_kept(data, tmp_path):
 
     mlp = MLP(SIZES, learning_rate=schedules.WarmUp(rate, 4), random_state=0)
     checkpoint = callbacks.ModelCheckpoint(tmp_path / "mlp.npz")
-    mlp.fit(*data, epochs=1, callbacks=[checkpoint])  # three steps of the four
-    assert MLP.load(tmp_path / "mlp.npz").learning_rate == 0.125  # that of the next step
+    mlp.fit(*data, epochs=1, callbacks=[checkpoint])  # three of the four steps
+    assert MLP.load(tmp_path / "mlp.npz").learning_rate == 0.125  # for the next step
     copied = copy.deepcopy(mlp)
     assert copied.learning_rate == mlp.learning_rate
     assert bits_of(copied.fit(*data, epochs=1)) == bits_of(mlp.fit(*data, epochs=1))
@@ -214,7 +216,7 @@ def test_a_resumed_fit_has_what_a_callback_had_assigned(name, data, tmp_path):
     whole = fit(4)
     fit(2)
     assert bits_of(fit(4, resume=True)) == bits_of(whole)
-    # What is given on purpose holds.
+    # An explicit value is kept.
     fit(2, dropout=0.25)
     other = fit(4, resume=True, l2=0.125, dropout=0.25)
     assert (other.l2, other.dropout) == (0.125, value if name == "dropout" else 0.25)
@@ -224,7 +226,7 @@ def test_a_resumed_fit_has_what_a_callback_had_assigned(name, data, tmp_path):
         assert bits_of(fit(4, NeuralNet, "reg_lambda", True)) == bits_of(whole)
 
 
-# One fit at a time ------------------------------------------------------------------------------
+# One fit at a time -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_end", "on_train_end"])
@@ -235,9 +237,9 @@ def test_a_fit_inside_a_callback_is_refused(hook, method, data):
 
     setattr(Nested, hook, lambda self, *_: getattr(self.model, method)(*data))
     mlp = MLP(SIZES, random_state=0)
-    with pytest.raises(RuntimeError, match="is being trained already; accepted is one fit at a t"):
+    with pytest.raises(RuntimeError, match="is already being trained: fit cannot be called by"):
         mlp.fit(*data, epochs=1, callbacks=[Nested()])
-    mlp.fit(*data, epochs=1)  # and is free afterwards
+    mlp.fit(*data, epochs=1)  # and can be fitted again afterwards
 
 
 def test_two_fits_at_once_are_refused(data):
@@ -258,7 +260,7 @@ def test_two_fits_at_once_are_refused(data):
             call(*data)
         except RuntimeError as error:
             errors.append(error)
-    before = mlp.predict(data[0])  # predictions are welcome
+    before = mlp.predict(data[0])  # predictions are allowed
     go.set()
     thread.join(30)
     assert len(errors) == 2 and len(before) == 90 and len(mlp.history_["loss"]) == 1
@@ -287,10 +289,10 @@ def test_a_callback_that_cannot_be_closed_leaves_the_network_free(error, data):
 def test_initial_weights_that_are_not_finite_are_refused(data):
     wrong = [np.zeros((n_out, n_in)) for n_in, n_out in zip(SIZES, SIZES[1:], strict=False)]
     wrong[1][2, 3] = np.nan
-    with pytest.raises(ValueError, match=r"^init\[1\] has NaN or infinity"):
+    with pytest.raises(ValueError, match=r"^`init\[1\]` must be finite, got NaN or infinity"):
         MLP(SIZES, init=wrong)
     mlp = MLP(SIZES, warm_start=False, random_state=0)
-    with pytest.raises(ValueError, match=r"^init\[1\] has NaN or infinity"):
+    with pytest.raises(ValueError, match=r"^`init\[1\]` must be finite, got NaN or infinity"):
         mlp.init = wrong
     mlp.fit(*data, epochs=1).fit(*data, epochs=1)
 

@@ -1,4 +1,4 @@
-"""Measure the errors of the core's elementary functions over every float32.
+"""Measure the errors of the core's elementary functions for every float32.
 
 ``python tests/ulps.py`` measures all of them, some minutes each; ``python tests/ulps.py log tanh``
 these. The docstrings of the functions say what it wrote.
@@ -46,8 +46,8 @@ def applied(name):
 def errors(found, exact):
     """Return the errors in units in the last place of the exact results.
 
-    They are 0 where the exact result is NaN or too large for the type of `found` and so is what
-    was found, infinite where one of the two is not, or a 0 has the wrong sign.
+    The error is 0 where both are NaN or both overflow, and infinite where only one does or a zero
+    has the wrong sign.
     """
     with np.errstate(all="ignore"):
         rounded = exact.astype(found.dtype)
@@ -60,7 +60,7 @@ def errors(found, exact):
 
 
 def largest_error(name, first=0, last=2**32, step=1):
-    """Return the largest error over every step-th float32 by its bits, and where it is."""
+    """Return the largest error over every step-th float32, and its argument."""
     apply, worst = applied(name), (-1.0, np.float32(0))
     for start in range(first, last, CHUNK * step):
         bits = np.arange(start, min(start + CHUNK * step, last), step, dtype=np.uint32)

@@ -1,8 +1,6 @@
 """How close the compiled loops come to what the processor can do at all."""
 
 import itertools
-import statistics
-import time
 from functools import partial
 
 import numpy as np
@@ -23,7 +21,7 @@ from fastmlp.core.step import Minibatch, Samples
 from fastmlp.core.storage import Network
 
 from .data import make_data
-from .timed import Timed
+from .timed import Timed, interleave, median_ratio, seconds_of
 
 # Rows of a minibatch, inputs and outputs of a layer: the shapes of the design's table.
 SHAPES = ["32x784x64", "128x784x64", "128x784x512", "128x256x256", "32x64x32", "32x64x16"]
@@ -141,13 +139,6 @@ def hardly_moving(array):
     return Sink(True, 1e-30, 0.0, array, 0)
 
 
-def seconds_of(call):
-    """Return how long a call takes."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
-
-
 class Products(Timed):
     """Guards the arithmetic: each product of a step by the shape of its layer."""
 
@@ -193,12 +184,9 @@ class Products(Timed):
         of_a_tile = WIDE.rows * WIDE.vectors * LANES * 4 // self.dtype.itemsize
         n = round(self.multiply_adds / of_a_tile)
         repeat_multiply_add(1, x, result)
-        # In turn, so that a drift of the clock rate falls on both.
-        ratios = [
-            seconds_of(lambda: repeat_multiply_add(n, x, result)) / seconds_of(self.turn)
-            for _ in range(50)
-        ]
-        return 100 * statistics.median(ratios)
+        peak = partial(repeat_multiply_add, n, x, result)
+        turns = [partial(seconds_of, call) for call in (peak, self.turn)]
+        return 100 * median_ratio(*interleave(turns, 50))
 
     track_percent_of_peak.unit = "% of the FMA peak"
     track_percent_of_peak.pretty_name = (

@@ -21,7 +21,7 @@ def read_array(path: str) -> np.ndarray:
             # Reads .npy alone: np.load would also take archives and pickles.
             return np.lib.format.read_array(file, allow_pickle=False)
         except ValueError as error:
-            got = short(str(error), 120)
+            got = f"a damaged or different file ({short(str(error), 120)})"
             raise ValueError(must(short(path, 150), "be a valid .npy file", got)) from error
 
 

@@ -1,14 +1,15 @@
-"""`MLP` against PyTorch: 20 steps from equal weights on equal batches, in float64."""
+"""`MLP` compared with PyTorch: 20 steps from equal weights on equal batches, in float64."""
 
-import mlp_cases
 import numpy as np
 import pytest
-from mlp_cases import ACTIVATIONS, BATCH_SIZE, EPOCHS, LOSSES, OPTIMIZERS, settings
+
+from helpers import mlp_cases
+from helpers.mlp_cases import ACTIVATIONS, BATCH_SIZE, EPOCHS, LOSSES, OPTIMIZERS, settings
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-import torch_mlp  # noqa: E402
-from torch_mlp import TorchMLP  # noqa: E402
+from helpers import torch_mlp  # noqa: E402
+from helpers.torch_mlp import TorchMLP  # noqa: E402
 
 TOLERANCE = 1e-9
 SIZES = [3, 5, 4, 3]
@@ -129,7 +130,7 @@ def test_probabilities_as_targets(label_smoothing):
 
 
 def test_weighted_classes():
-    """PyTorch's own: ``sum_i w[y_i] loss_i / sum_i w[y_i]`` is its mean."""
+    """PyTorch's mean is ``sum_i w[y_i] loss_i / sum_i w[y_i]``."""
     class_weight = {0: 0.5, 1: 3.0, 2: 1.25}
 
     class Weighted(TorchMLP):

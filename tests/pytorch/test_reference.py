@@ -1,14 +1,15 @@
-"""The slow reference of the default suite against PyTorch: 20 steps, to the last roundings."""
+"""The slow reference compared with PyTorch: 20 steps, up to rounding."""
 
-import mlp_cases
 import numpy as np
 import pytest
-from mlp_cases import ACTIVATIONS, BATCH_SIZE, EPOCHS, LOSSES, OPTIMIZERS, settings
-from reference_mlp import ReferenceMLP
+
+from helpers import mlp_cases
+from helpers.mlp_cases import ACTIVATIONS, BATCH_SIZE, EPOCHS, LOSSES, OPTIMIZERS, settings
+from helpers.reference_mlp import ReferenceMLP
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from torch_mlp import TorchMLP  # noqa: E402
+from helpers.torch_mlp import TorchMLP  # noqa: E402
 
 TOLERANCE = 1e-12
 SIZES = [3, 5, 4, 3]

@@ -1,21 +1,21 @@
-"""The learning-rate schedules against those of torch.optim.lr_scheduler."""
+"""The learning-rate schedules compared with those in torch.optim.lr_scheduler."""
 
-import mlp_cases
 import pytest
-from mlp_cases import BATCH_SIZE, EPOCHS
+
+from helpers import mlp_cases
+from helpers.mlp_cases import BATCH_SIZE, EPOCHS
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from torch_mlp import TorchMLP  # noqa: E402
-
 from fastmlp import schedules  # noqa: E402
+from helpers.torch_mlp import TorchMLP  # noqa: E402
 
 lr_scheduler = torch.optim.lr_scheduler
 STEPS = 20
 
 
 def cosine_after_warm_up(optimizer):
-    """Return four steps of warming up, and the cosine behind them."""
+    """Return four steps of warm-up, followed by a cosine."""
     ramp = lr_scheduler.LinearLR(optimizer, 1 / 4, total_iters=3)
     cosine = lr_scheduler.CosineAnnealingLR(optimizer, 16)
     return lr_scheduler.SequentialLR(optimizer, [ramp, cosine], [4])
@@ -77,6 +77,6 @@ def test_schedules(name):
     theirs.fit(X, y, EPOCHS, BATCH_SIZE)
     assert [schedule(step) for step in range(STEPS)] == pytest.approx(rates, rel=1e-12)
     ours = mlp_cases.mlp(weights, biases, {**given, "learning_rate": schedule})
-    for _ in range(EPOCHS):  # the schedule goes on from one call to the next
+    for _ in range(EPOCHS):  # the schedule continues from one call to the next
         ours.fit(X, y, epochs=1, batch_size=BATCH_SIZE, shuffle=False)
     mlp_cases.assert_close(ours, theirs, 1e-9)

@@ -1,0 +1,223 @@
+"""The benchmarks and the tools built on them, but not their timings."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from helpers import ROOT
+
+BENCHES = ROOT / "asv_benches"
+sys.path.insert(0, str(BENCHES))
+import paired  # noqa: E402
+import selftest  # noqa: E402
+from benchmarks.timed import interleave, median_ratio  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """Set a cache folder, so that the benchmarks do not set one for other tests."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", os.environ.get("NUMBA_CACHE_DIR", str(tmp_path)))
+
+
+def test_peers_prints_a_row_for_each_case():
+    result = subprocess.run(
+        [
+            *(sys.executable, str(BENCHES / "peers"), "--systems", "fastmlp", "--threads", "1,2"),
+            *("--cases", "20-16-4@32,20-4@1,20-4:1", "--rounds", "1"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    rows = [line for line in result.stdout.splitlines() if line.startswith("| [")]
+    of_a_table = [
+        [" [20, 16, 4] ", " batch 32 "],
+        [" [20, 4] ", " batch 1 "],
+        [" [20, 4] ", " predict 1 "],
+    ]
+    assert [row.split("|")[1:3] for row in rows] == 2 * of_a_table
+    assert all(float(row.split("|")[3]) > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("script", "option", "given", "accepted"),
+    [
+        ("peers", "--cases", "784-x@3", "layers@batch_size or layers:rows, such as 784-64-10@32"),
+        ("peers", "--cases", "784@3", "layers@batch_size or layers:rows, such as 784-64-10@32"),
+        ("peers", "--cases", "20-4@0", "layers@batch_size or layers:rows, such as 784-64-10@32"),
+        ("peers", "--systems", "foo", "one of fastmlp, numpy, sklearn, torch, jax"),
+        ("peers", "--threads", "x", "an int of at least 1"),
+        ("peers", "--threads", "0", "an int of at least 1"),
+        ("peers", "--rounds", "0", "an int of at least 1"),
+        ("peers", "--write", "nowhere", "a folder that can be written to"),
+        ("peers", "--json", "nowhere/turns.json", "a file in an existing folder"),
+        ("paired.py", "--bench", "(", "a regular expression (missing ), unterminated subpattern"),
+        ("paired.py", "--factor", "1", "a number above 1"),
+        ("paired.py", "--factor", "x", "a number above 1"),
+        ("paired.py", "--rounds", "0", "an int of at least 1"),
+        ("paired.py", "--write", "nowhere", "a folder that can be written to"),
+        ("paired.py", "--json", "nowhere/turns.json", "a file in an existing folder"),
+        ("selftest.py", "--only", "unknown", "one of gather, forward, propagate"),
+        ("selftest.py", "--same", "-1", "an int of at least 0"),
+    ],
+)
+def test_invalid_options_are_refused_before_measuring(tmp_path, script, option, given, accepted):
+    # Little work, so that a value that is not refused shows soon.
+    little = {
+        "peers": ["--systems", "fastmlp", "--cases", "20-4@1", "--threads", "1", "--rounds", "1"],
+        "paired.py": ["no-such-revision"],
+        "selftest.py": ["--same", "0"],
+    }
+    result = subprocess.run(
+        [sys.executable, str(BENCHES / script), *little[script], option, given],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    last = result.stderr.splitlines()[-1]
+    assert f"error: argument {option}: must be {accepted}" in last
+    assert last.endswith(f", got {given!r}")
+    assert not result.stdout
+
+
+def test_peers_misses_matplotlib_before_anything_is_measured(tmp_path):
+    (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
+    result = subprocess.run(
+        [
+            *(sys.executable, str(BENCHES / "peers"), "--systems", "fastmlp", "--threads", "1"),
+            *("--cases", "20-4@1", "--rounds", "1", "--write", str(tmp_path)),
+        ],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    assert "error: argument --write: the chart needs Matplotlib: not here" in result.stderr
+    assert not result.stdout
+
+
+@pytest.mark.parametrize("option", ["--write", "--json"])
+def test_paired_prints_its_table_though_a_file_cannot_be_written(
+    tmp_path, monkeypatch, capsys, option
+):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    given = folder if option == "--write" else folder / "turns.json"
+
+    def compare(*arguments):
+        folder.rmdir()
+        return {"slow": looks((1.0, 1.2))}, {}
+
+    monkeypatch.setattr(paired, "export", lambda revision: tmp_path)
+    monkeypatch.setattr(paired, "compare", compare)
+    monkeypatch.setattr(sys, "argv", ["paired.py", "main", option, str(given)])
+    with pytest.raises(FileNotFoundError):
+        paired.main()
+    assert "| slow | 1.200 | slower |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("alternate", "order"), [(False, "abcabcabc"), (True, "cbaabccba")], ids=["same", "alternating"]
+)
+def test_turns_are_interleaved(alternate, order):
+    taken = []
+
+    def turn(name):
+        taken.append(name)
+        return len(taken)
+
+    turns = [lambda name=name: turn(name) for name in "abc"]
+    seconds = interleave(turns, 3, alternate=alternate)
+    assert "".join(taken) == order
+    assert seconds == [[i + 1 for i, name in enumerate(order) if name == n] for n in "abc"]
+
+
+def test_a_median_ratio_is_that_of_the_rounds():
+    assert median_ratio([1.0, 6.0, 2.0], [1.0, 2.0, 1.0]) == 2.0
+
+
+def looks(*pairs):
+    """Looks of one turn of each version."""
+    return [([base], [head]) for base, head in pairs]
+
+
+def test_slower_is_what_is_so_at_its_quickest_and_in_the_median_look():
+    turns = {
+        "slower": looks((1.0, 1.2), (2.0, 1.1), (1.0, 1.3)),
+        "slow at times": looks((1.0, 1.2), (1.0, 1.2), (2.0, 1.0)),
+        "quick once": looks((1.0, 1.2), (1.2, 1.2), (1.2, 1.2)),
+        "faster": looks((1.0, 0.5)),
+    }
+    assert paired.slower(turns, 1.05) == ["slower"]
+    failures = {name: ["ImportError: no such kernel", None] for name in ("new", "newer", "newest")}
+    failures["broken"] = ["ImportError: no such kernel", "TypeError: nothing"]
+    text = paired.table(turns, failures, 1.05, ("v1", "v2"))
+    assert text.splitlines() == [
+        "| benchmark | v2 / v1 | |",
+        "|---|---:|---|",
+        "| slower | 1.100 | slower |",
+        "| faster | 0.500 | faster |",
+        "| new and 2 more | | v1: ImportError: no such kernel |",
+        "| broken | | v2: TypeError: nothing |",
+        "",
+        "4 benchmarks compared, 1 more than 1.05 times as long",
+    ]
+
+
+SLEEPING = """
+import time
+
+class NeuralNet:
+    def __init__(self, *arguments, **settings): pass
+    def fit(self, *arguments, **settings): time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "slower", "failures"),
+    [(0.002, 0, 0), (0.003, 1, 0), ("'nothing'", 0, 1)],
+    ids=["as it was", "slower", "broken"],
+)
+def test_what_sleeps_longer_or_cannot_run_is_found(
+    tmp_path, monkeypatch, seconds, slower, failures
+):
+    folders = [tmp_path / "base", tmp_path / "head"]
+    for folder, nap in zip(folders, (0.002, seconds), strict=True):
+        (folder / "fastmlp").mkdir(parents=True)
+        (folder / "fastmlp" / "__init__.py").write_text(SLEEPING.format(seconds=nap))
+    benchmarks = paired.find_benchmarks(r"fit\.Call\.time_20_calls\(1\)")
+    assert len(benchmarks) == 1
+    turns, failed = paired.compare(folders, benchmarks, rounds=2)
+    assert len(paired.slower(turns, paired.FACTOR)) == slower
+    assert len(failed) == failures
+    for errors in failed.values():
+        assert errors[0] is None and errors[1].startswith("TypeError")
+
+
+def test_every_benchmark_has_a_docstring_and_a_readable_name():
+    for module, name, method, _ in paired.find_benchmarks():
+        kind = getattr(sys.modules[f"benchmarks.{module}"], name)
+        assert kind.__doc__.startswith("Guards "), name
+        assert getattr(kind, method).pretty_name, method
+        assert len(kind.param_names) == len(kind.params), name
+
+
+@pytest.mark.parametrize("name", [*selftest.KERNELS, *selftest.METHODS])
+def test_the_self_test_slows_down_what_its_benchmarks_call(tmp_path, name):
+    path, pattern = (selftest.KERNELS | selftest.METHODS)[name]
+    source = (ROOT / "fastmlp" / path).read_text(encoding="utf-8")
+    (tmp_path / "base" / "fastmlp" / path).parent.mkdir(parents=True)
+    shutil.copy(ROOT / "fastmlp" / path, tmp_path / "base" / "fastmlp" / path)
+    slowed = (selftest.slowed_copy(tmp_path / "base", name) / "fastmlp" / path).read_text()
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    assert name in [node.name for node in functions]
+    assert slowed != source and ast.parse(slowed)
+    assert paired.find_benchmarks(pattern)

@@ -1,0 +1,176 @@
+"""The cache of compiled code: damaged files, archives, processes without a folder."""
+
+import functools
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastmlp.core.machine import kernel, processor
+from helpers import tiny_package
+from helpers.tiny_package import call
+
+
+def test_every_flipped_bit_is_noticed(tmp_path):
+    entries = kernel._Entries(str(tmp_path), "step")
+    entries.save("key", list(range(20)))
+    (path,) = tmp_path.iterdir()
+    content = path.read_bytes()
+    for i in range(len(content)):
+        for bit in range(8):
+            path.write_bytes(content[:i] + bytes([content[i] ^ 1 << bit]) + content[i + 1 :])
+            assert entries.load("key") is None, (i, bit)
+    for end in range(len(content)):
+        path.write_bytes(content[:end])
+        assert entries.load("key") is None
+    path.write_bytes(content + b"\0")
+    assert entries.load("key") is None
+    path.write_bytes(content)
+    assert entries.load("key") == list(range(20))
+
+
+def test_a_whole_file_of_another_key_is_not_taken(tmp_path):
+    entries = kernel._Entries(str(tmp_path), "step")
+    entries.save("key", 1)
+    (path,) = tmp_path.iterdir()
+    path.rename(tmp_path / entries._file_name("other"))
+    assert entries.load("other") is None
+
+
+def test_nothing_of_a_damaged_file_is_unpickled(tmp_path, monkeypatch):
+    entries = kernel._Entries(str(tmp_path), "step")
+    entries.save("key", 1)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    monkeypatch.setattr(kernel.pickle, "loads", lambda _: pytest.fail("it was"))
+    assert entries.load("key") is None
+
+
+def test_a_folder_is_compiled_once_for_each_width(tmp_path):
+    package, cache = tiny_package.write(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert call(package, **cache) == [3, 2, 0]
+    other = "4" if processor.LANES != 4 else "8"
+    assert call(package, FASTMLP_LANES=other, **cache) == [3, 2, 0]
+    assert call(package, FASTMLP_LANES=other, **cache) == [0, 2, 0]
+    assert call(package, **cache) == [0, 2, 0]
+
+
+def test_processes_fill_one_cache_at_once(tmp_path):
+    package, cache = tiny_package.write(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    arguments = ("1.0,", "1,", "1.0,", "True,", "1.0, 1, True")
+    *codes, all_of_them = (tiny_package.CALL.replace("1.0,", each) for each in arguments)
+    together = [tiny_package.start(package, code, **cache) for code in codes]
+    for process in together:
+        assert tiny_package.finish(process)[0][1:] == [2, 0]
+    assert call(package, all_of_them, **cache) == [0, 2, 0]
+
+
+def flipped(content, share):
+    """Flip a bit after a share of the content."""
+    changed = bytearray(content)
+    changed[int(share * len(content))] ^= 16
+    return bytes(changed)
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """Return a package, the settings of its cache, and the files in that."""
+    package, cache = tiny_package.write(tmp_path), tmp_path / "cache"
+    settings = {"NUMBA_CACHE_DIR": str(cache)}
+    assert call(package, **settings) == [3, 2, 0]
+    paths = sorted(cache.rglob("*.nbc"))
+    assert len(paths) == 2
+    return package, settings, paths
+
+
+def test_damaged_machine_code_is_compiled_again(filled):
+    """Run as it is, machine code with a wrong bit could end the process."""
+    package, settings, paths = filled
+    whole = [path.read_bytes() for path in paths]
+    first, middle, last = (functools.partial(flipped, share=share) for share in (0.0, 0.5, 0.999))
+    for changes in ((first, middle), (last, lambda content: content[:100])):
+        for path, content, change in zip(paths, whole, changes, strict=True):
+            path.write_bytes(change(content))
+        assert call(package, **settings) == [3, 2, 0]
+    assert call(package, **settings) == [0, 2, 0]
+
+
+def test_what_is_whole_but_no_compiled_code_is_compiled_again(filled):
+    package, settings, paths = filled
+    for path in paths:
+        content = pickle.dumps((1, 2))
+        path.write_bytes(kernel._checksum(path.name, content) + content)
+    assert call(package, **settings) == [3, 2, 0]
+    assert call(package, **settings) == [0, 2, 0]
+
+
+@pytest.mark.parametrize("form", ["folder", "archive", "archive of .pyc files"])
+def test_a_changed_callee_is_compiled_again(form, tmp_path):
+    """The entry point's own file stays the same, and so does the file that it imports."""
+    settings = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for one in (1, 2):
+        if form == "folder":
+            package = tiny_package.write(tmp_path, one)
+        else:
+            path, compiled = tmp_path / "tiny.zip", form.endswith("files")
+            package = tiny_package.write_archive(path, one, compiled)
+        assert call(package, **settings) == [3, 1 + one, 1 - one]
+    assert call(package, **settings) == [0, 1 + one, 1 - one]
+
+
+def test_an_archive_that_lies_elsewhere_in_every_job_is_compiled_once(tmp_path):
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
+    for name, compiled in (("one.zip", 3), ("two.pyz", 0)):
+        archive = tiny_package.write_archive(tmp_path / name)
+        process = tiny_package.start(archive, **home)
+        assert tiny_package.finish(process) == ([compiled, 2, 0], "")
+
+
+def test_a_process_without_a_cache_says_once_that_it_compiles(tmp_path):
+    nowhere, archive = str(tmp_path / "a file"), tiny_package.write_archive(tmp_path / "tiny.zip")
+    Path(nowhere).write_text("")
+    home = {"HOME": nowhere, "XDG_CACHE_HOME": nowhere, "LOCALAPPDATA": nowhere}
+    results, errors = tiny_package.finish(tiny_package.start(archive, **home))
+    assert results == [3, 2, 0]
+    assert errors.count("RuntimeWarning") == 1 and "NUMBA_CACHE_DIR" in errors
+    imported = tiny_package.start(archive, "import fastmlp.core.tiny", **home)
+    assert tiny_package.finish(imported) == ([], "")
+
+
+def test_nothing_is_kept_where_no_source_can_be_read(monkeypatch):
+    monkeypatch.setattr(kernel, "_SOURCES", None)
+    monkeypatch.setattr(kernel._NoCache, "told", False)
+    compiled = kernel.kernel(lambda x: x + 1, entry=True)
+    with pytest.warns(RuntimeWarning, match="source"):
+        assert compiled(1) == 2
+
+
+def test_a_folder_that_is_gone_costs_only_time(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    def one_more(x):
+        return x + 1
+
+    monkeypatch.setattr(kernel.config, "CACHE_DIR", str(tmp_path))
+    compiled = kernel.kernel(one_more, entry=True)
+    monkeypatch.setattr(kernel._Folder, "ensure_cache_path", full)
+    assert compiled(1) == 2
+
+
+def test_disabled_compilation_is_refused_by_name():
+    code = (
+        "import fastmlp, fastmlp.numpy_version\n"
+        "for name in ('MLP', 'NeuralNet', 'warmup', 'losses'):\n"
+        "    try: getattr(fastmlp, name)\n"
+        "    except ImportError as error: print(int('NUMBA_DISABLE_JIT' in str(error)))\n"
+    )
+    root = tiny_package.PACKAGE.parent
+    assert call(root, code, NUMBA_DISABLE_JIT="1") == [1, 1, 1, 1]
+    subprocess.run(
+        [sys.executable, "-m", "fastmlp", "--help"], stdout=subprocess.DEVNULL, check=True,
+        env={**os.environ, "PYTHONPATH": str(root), "NUMBA_DISABLE_JIT": "1"},
+    )  # fmt: skip

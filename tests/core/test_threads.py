@@ -1,0 +1,580 @@
+"""Same bits on any number of threads; interrupts, forks and concurrent fits."""
+
+import _thread
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from numba import njit
+
+import fastmlp
+from fastmlp import MLP, NeuralNet
+from fastmlp.callbacks import Callback
+from fastmlp.core import rows_phase, run, step, storage
+from fastmlp.core.equations.update import Sink, update
+from fastmlp.core.machine import barrier, processor, workers
+from helpers.same_bits import assert_same_bits
+
+
+@pytest.fixture(autouse=True)
+def interrupts_are_heard():
+    """Set Python's default handler, which processes started in the background lack."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupted_after(seconds):
+    """Raise SIGINT after some seconds; return a list that will hold the time, and the timer."""
+    fired = []
+
+    def interrupt():
+        fired.append(time.perf_counter())
+        signal.raise_signal(signal.SIGINT)
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.start()
+    return fired, timer
+
+
+def trained(n_threads, X, y, sizes, dtype, batch_size):
+    net = NeuralNet(
+        sizes, output_activation="identity", dtype=dtype, random_state=0, n_threads=n_threads
+    )
+    net.fit(X, y, epochs=2, batch_size=batch_size)
+    return [*net.weights, *net.biases, net.predict_proba(X), np.array(net.history_["loss"])]
+
+
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch_size", [1, 2, 8, 16, 33, 200])
+def test_same_bits_on_any_number_of_threads(dtype, batch_size, make_data):
+    for sizes in ([20, 33, 17, 5], [100, 64, 10], [3, 1, 2]):
+        X, y = make_data(sizes, 203)
+        alone = trained(1, X, y, sizes, dtype, batch_size)
+        for n_threads in (2, 3, 5):
+            together = trained(n_threads, X, y, sizes, dtype, batch_size)
+            assert_same_bits(alone, together)
+
+
+@pytest.mark.usefixtures("eight_processors")
+def test_as_many_threads_as_asked_for_really_train(make_data, monkeypatch):
+    seen = set()
+    train_steps = run.train_steps
+
+    def watched(worker, n_workers, *rest):
+        seen.add((worker, n_workers, threading.get_ident()))
+        return train_steps(worker, n_workers, *rest)
+
+    monkeypatch.setattr(run, "train_steps", watched)
+    X, y = make_data([50, 20, 3], 500)
+    NeuralNet([50, 20, 3], n_threads=3).fit(X, y, epochs=1, batch_size=100)
+    working = {(worker, thread) for worker, n_workers, thread in seen if n_workers == 3}
+    assert {worker for worker, _ in working} == {0, 1, 2}
+    assert len({thread for _, thread in working}) == 3
+
+
+def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch):
+    tiny, small, large = (
+        storage.Network(sizes, 0, np.dtype(np.float32))
+        for sizes in ([3, 2], [784, 64, 10], [784, 512, 512, 10])
+    )
+    assert run.workers_for(None, small, 1, 60000) == 1
+    assert run.workers_for(None, tiny, 32, 60000) == 1
+    assert run.workers_for(None, small, 8, 60000) == 1
+    assert run.workers_for(None, large, 128, 128) <= processor.usable_threads()
+    monkeypatch.setattr(processor, "usable_threads", lambda: 2)
+    assert run.workers_for(7, small, 32, 60000) == 2
+    monkeypatch.setattr(processor, "usable_threads", lambda: 64)
+    assert run.workers_for(7, small, 32, 60000) == 7
+    narrow = storage.Network([64, 10], 0, np.dtype(np.float32))
+    assert run.workers_for(7, small, 1, 60000) == 1
+    assert run.workers_for(None, narrow, 32, 10**6) == 1  # too little in a step
+    assert run.workers_for(None, small, 32, 200) == 1  # too little in the call
+    few = run.workers_for(None, small, 32, 60000)
+    assert 1 < few < run.workers_for(None, large, 512, 60000) <= 64
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_usable_threads_respects_affinity():
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert processor.usable_threads() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def test_several_fits_at_once(digits):
+    X, y = digits
+
+    def weights(seed, n_threads):
+        net = NeuralNet([64, 20, 10], random_state=seed, n_threads=n_threads)
+        return net.fit(X, y, epochs=3).weights[0].copy()
+
+    expected = [weights(seed, 1) for seed in range(4)]
+    found = [None] * 4
+
+    def work(seed):
+        found[seed] = weights(seed, 1 + seed % 2)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_same_bits(expected, found)
+
+
+def fit_in_child(queue, X, y):
+    net = NeuralNet([64, 20, 10], random_state=0, n_threads=2).fit(X, y, epochs=2)
+    queue.put(net.weights[0].copy())
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_fork_before_and_after_a_fit(digits):
+    X, y = digits
+    context = multiprocessing.get_context("fork")
+    results = []
+    for _ in range(2):  # the first child forks before this process has trained
+        queue = context.Queue()
+        child = context.Process(target=fit_in_child, args=(queue, X, y))
+        child.start()
+        results.append(queue.get(timeout=60))
+        child.join(60)
+        assert child.exitcode == 0
+        net = NeuralNet([64, 20, 10], random_state=0, n_threads=2).fit(X, y, epochs=2)
+        results.append(net.weights[0].copy())
+    assert_same_bits(*results)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads):
+    random = np.random.default_rng(0)
+    X, y = random.random((60000, 100), np.float32), random.integers(0, 10, 60000)
+    done = []
+
+    class Reports(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            done.append(logs["samples"])
+
+    fastmlp.warmup("float32")
+    options = {"dtype": "float32", "random_state": 0, "n_threads": n_threads}
+    net = NeuralNet([100, 256, 10], **options)
+    fired = []
+
+    def interrupt():
+        fired.append(time.perf_counter())
+        signal.raise_signal(signal.SIGINT)
+
+    timer = threading.Timer(0.35, interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, y, epochs=10000, batch_size=50, shuffle=False, callbacks=[Reports()])
+    assert time.perf_counter() - fired[0] < 0.5
+    timer.join()
+    epochs, again = len(net.history_["loss"]), NeuralNet([100, 256, 10], **options)
+    again.fit(X, y, epochs=epochs, batch_size=50, shuffle=False)
+    for start in range(0, len(X), 50):
+        if np.array_equal(again.weights[0], net.weights[0]):
+            break
+        again.fit(
+            X[start : start + 50], y[start : start + 50], epochs=1, batch_size=50, shuffle=False
+        )
+    assert_same_bits(again, net)
+    assert done and np.isfinite(net.weights[0]).all()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_interrupt_within_a_long_step_undoes_it(n_threads):
+    """Half a second holds even if one step takes seconds."""
+    random = np.random.default_rng(0)
+    X, y = random.random((300_000, 100), np.float32), random.integers(0, 10, 300_000)
+    fastmlp.warmup("float32")
+    net = NeuralNet([100, 512, 10], dtype="float32", random_state=0, n_threads=n_threads)
+    before, fired = net.weights[0].copy(), []
+
+    def interrupt():
+        fired.append(time.perf_counter())
+        signal.raise_signal(signal.SIGINT)
+
+    timer = threading.Timer(0.4, interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, y, epochs=1000, batch_size=len(X), shuffle=False)
+    assert time.perf_counter() - fired[0] < 0.5
+    timer.join()
+    epochs = len(net.history_["loss"])
+    again = NeuralNet([100, 512, 10], dtype="float32", random_state=0)
+    again.fit(X, y, epochs=epochs, batch_size=len(X), shuffle=False)
+    assert np.array_equal(again.weights[0], net.weights[0])
+    assert epochs > 0 or np.array_equal(before, net.weights[0])
+
+
+@pytest.fixture
+def threads_that_start(monkeypatch):
+    """Return a function that limits how many more threads start, and records those."""
+    start, started = workers.start_new_thread, []
+
+    def only(n):
+        def limited(function, arguments):
+            if len(started) >= n:
+                raise RuntimeError("can't start new thread")
+            started.append(arguments)
+            return start(function, arguments)
+
+        monkeypatch.setattr(workers, "start_new_thread", limited)
+        return started
+
+    return only
+
+
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("run_seconds", [0.1, 0])  # 0: shorter than any step
+@pytest.mark.parametrize("n_started", [0, 1])
+def test_a_thread_that_cannot_start_leaves_the_work_to_one(
+    n_started, run_seconds, monkeypatch, make_data, threads_that_start
+):
+    monkeypatch.setattr(run, "RUN_SECONDS", run_seconds)
+    sizes = [20, 33, 5]
+    X, y = make_data(sizes, 203)
+    alone = trained(1, X, y, sizes, "float64", 16)
+    others = _thread._count()
+    started = threads_that_start(n_started)
+    without = trained(3, X, y, sizes, "float64", 16)
+    assert len(started) == n_started
+    assert_same_bits(alone, without)
+    time.sleep(0.1)
+    assert _thread._count() <= others
+
+
+@pytest.mark.parametrize("run_seconds", [0.1, 0])
+def test_one_thread_starts_none(run_seconds, monkeypatch, make_data, threads_that_start):
+    monkeypatch.setattr(run, "RUN_SECONDS", run_seconds)
+    started = threads_that_start(10)
+    X, y = make_data([20, 33, 5], 640)
+    options = {"n_threads": 1, "random_state": 0}
+    for net in (NeuralNet([20, 33, 5], **options), MLP([20, 33, 5], **options)):
+        net.fit(X, y, epochs=2, batch_size=128, verbose=True)
+        net.predict(X)
+        net.score(X, y)
+    assert not started
+
+
+WITHOUT_THREADS = """
+import numpy as np, os, resource, threading
+from fastmlp import MLP, NeuralNet
+from fastmlp.core.machine import processor
+from fastmlp.core import run
+processor.usable_threads = lambda: 2
+X, y = np.random.default_rng(0).random((600, 20)), np.arange(600) % 5
+nets = [NeuralNet([20, 64, 5], n_threads=n, random_state=0) for n in (2, 2, 1)]
+nets[0].fit(X, y, epochs=2, batch_size=600)
+if os.getuid() == 0:
+    os.setresuid(65534, 65534, 65534)  # root has no limit
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+try:
+    threading.Thread(target=int).start()
+    print("started")
+except RuntimeError:
+    print("refused")
+for seconds, net in zip((0.1, 0), nets[1:]):
+    run.RUN_SECONDS = seconds
+    net.fit(X, y, epochs=2, batch_size=600)
+    assert np.array_equal(net.weights[0], nets[0].weights[0])
+    assert np.array_equal(net.predict(X), nets[0].predict(X))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit is Linux's")
+def test_fit_where_the_system_lets_no_thread_start():
+    run_it = subprocess.run(
+        [sys.executable, "-c", WITHOUT_THREADS], capture_output=True, text=True, check=True
+    )
+    assert run_it.stdout == "refused\n"
+
+
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_first_row_with_nan_is_named(sparse, n_threads, make_data):
+    """The result depends neither on the workers' shares nor on the length of runs."""
+    X, y = make_data([30, 16, 5], 2000)
+    X[[1300, 70, 66, 1999], 3] = np.nan
+    if sparse:
+        X = pytest.importorskip("scipy.sparse").csr_array(X)
+    net = NeuralNet([30, 16, 5], n_threads=n_threads, random_state=0)
+    with pytest.raises(ValueError, match="row 66 "):
+        net.predict(X)
+
+
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("worker", [0, 2])
+def test_an_error_in_any_thread_is_raised(worker, monkeypatch, make_data):
+    def broken(*arguments):
+        if arguments[-2] == 1000 * worker // 3:
+            raise MemoryError("no room")
+        return 0
+
+    X, _ = make_data([10, 5], 1000)
+    monkeypatch.setattr(run, "predict_rows", broken)
+    with pytest.raises(MemoryError, match="no room"):
+        NeuralNet([10, 5], n_threads=3).predict(X)
+
+
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_run_for_every_step_gives_the_same_bits(n_threads, monkeypatch, make_data):
+    sizes = [20, 33, 5]
+    X, y = make_data(sizes, 203)
+    at_once = trained(n_threads, X, y, sizes, "float64", 16)
+    monkeypatch.setattr(run, "RUN_SECONDS", 0)
+    assert_same_bits(at_once, trained(n_threads, X, y, sizes, "float64", 16))
+
+
+def test_runs_begin_short_and_keep_their_pace_from_epoch_to_epoch(monkeypatch, make_data):
+    lengths, train_steps = [], run.train_steps
+
+    def watched(*arguments):
+        lengths.append(arguments[-2] - arguments[-3])
+        return train_steps(*arguments)
+
+    monkeypatch.setattr(run, "train_steps", watched)
+    X, y = make_data([2, 4, 2], 200_000)
+    NeuralNet([2, 4, 2], n_threads=1).fit(X, y, epochs=2, batch_size=1)
+    assert 1000 < lengths[1] < 100_000  # a microsecond each, and ten on a slow machine
+    pace = run.RunLength(storage.Network([8, 8, 2], 0, np.dtype(np.float32)), 16)
+    guess = pace.step_seconds
+    pace.measured(1, 0.0)
+    assert pace.step_seconds == guess / 8
+
+
+@pytest.mark.usefixtures("eight_processors")
+def test_as_many_threads_as_asked_for_really_predict(make_data, monkeypatch):
+    shares, predict_rows = [], run.predict_rows
+
+    def watched(*arguments):
+        shares.append(arguments[-2:])
+        return predict_rows(*arguments)
+
+    monkeypatch.setattr(run, "predict_rows", watched)
+    X, _ = make_data([50, 20, 3], 500)
+    NeuralNet([50, 20, 3], n_threads=3).predict(X)
+    assert sorted(shares) == [(0, 166), (166, 333), (333, 500)]
+
+
+@njit(nogil=True)
+def until_stopped(worker, team, parameters, most):
+    """Change a parameter, wait for a signal, and change it again; return whether it came."""
+    parameters[worker] += 1
+    waited = 0
+    while not barrier.stopped(team) and waited < most:
+        waited += 1
+    parameters[worker] += 1
+    return waited < most
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """Replace steps by ones that wait to be stopped; return a list of whether each was."""
+    stopped = []
+
+    def endless(worker, n_workers, team, parameters, *rest):
+        if rest[-2] > 0:  # not the call that compiles
+            # In one expression of C code, after which the interrupt is raised.
+            stopped.extend(map(until_stopped, [worker], [team], [parameters], [MOST]))
+        return 0.0
+
+    until_stopped(0, barrier.new_team(), np.zeros(1), 10)  # compiles
+    monkeypatch.setattr(run, "train_steps", endless)
+    monkeypatch.setattr(run, "RUN_SECONDS", 0)  # shorter than any step
+    return stopped
+
+
+MOST = 10**10  # some seconds
+
+
+@pytest.mark.usefixtures("eight_processors")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_long_step_is_stopped_and_undone(n_threads, endless, make_data):
+    X, y = make_data([10, 5], 100)
+    net = NeuralNet([10, 5], n_threads=n_threads, random_state=0)
+    before = net.weights[0].copy()
+    fired, timer = interrupted_after(0.2)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, y)
+    assert time.perf_counter() - fired[0] < 0.5
+    timer.join()
+    assert endless == [True] * n_threads
+    assert np.array_equal(net.weights[0], before)
+
+
+def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
+    wait, calls, done = workers.wait_for, [], []
+
+    def interrupted_at_first(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        wait(*arguments)
+
+    def task(worker):
+        time.sleep(0.2 * worker)
+        done.append(worker)
+        return 0.0
+
+    monkeypatch.setattr(workers, "wait_for", interrupted_at_first)
+    with pytest.raises(KeyboardInterrupt):
+        workers.together(2, task)
+    assert done == [0, 1]
+
+
+@njit
+def update_the_first_layer(work, sink, team):
+    update(
+        work.forward.layers[0],
+        work.forward.activations,
+        work.deltas,
+        8,
+        sink,
+        team,
+        0,
+        8,
+    )
+
+
+def test_a_stopped_team_changes_no_weight(one_call):
+    network = storage.Network([8, 8], 0, np.dtype(np.float64))
+    descent, samples = one_call(network, np.ones((8, 8)), np.zeros(8, np.int64), 8)
+    optimizer = descent.steps(1, True)
+    sink = Sink(True, 0.1, 0.0, network.parameters, 0)
+    for stop in (1, 0):
+        work, team = network.workspace(8, 1), run.new_team()
+        team[barrier.STOPPED] = stop
+        step.train_steps(0, 1, team, network.parameters, optimizer, samples, work, 0, 1, 0.0)
+        assert work.status[0] == (rows_phase.HALTED if stop else 0)
+        assert network.parameters.any() == (not stop)
+        network.parameters[...] = 0
+        work.forward.activations[...] = work.deltas[...] = 1
+        update_the_first_layer(work, sink, team)
+        assert network.parameters.any() == (not stop)
+        network.parameters[...] = 0
+
+
+CGROUPS = {
+    "version 1": {
+        "/proc/self/cgroup": "4:cpu,cpuacct:/group/mine\n1:name=systemd:/\n",
+        "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+        "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+        "/sys/fs/cgroup/cpu/group/cpu.cfs_quota_us": "350000",
+        "/sys/fs/cgroup/cpu/group/cpu.cfs_period_us": "100000",
+        "/sys/fs/cgroup/cpu/group/mine/cpu.cfs_quota_us": "-1",
+        "/sys/fs/cgroup/cpu/group/mine/cpu.cfs_period_us": "100000",
+    },
+    "version 2": {
+        "/proc/self/cgroup": "0::/group/mine\n",
+        "/sys/fs/cgroup/group/cpu.max": "max 100000",
+        "/sys/fs/cgroup/group/mine/cpu.max": "350000 100000",
+    },
+    "in a container": {
+        "/proc/self/cgroup": "0::/\n",
+        "/sys/fs/cgroup/cpu.max": "350000 100000",
+    },
+}
+
+
+@pytest.mark.parametrize("groups", CGROUPS)
+def test_usable_threads_respects_the_quota_of_every_parent_control_group(groups, monkeypatch):
+    files = dict(CGROUPS[groups])
+
+    def read_text(path):
+        if path.as_posix() not in files:
+            raise FileNotFoundError(path)
+        return files[path.as_posix()]
+
+    monkeypatch.setattr(processor.Path, "read_text", read_text)
+    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 64)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in ("_numba_threads", "_library_threads"):
+        monkeypatch.setattr(processor, name, lambda: float("inf"))
+    for name in ("process_cpu_count", "cpu_count"):
+        monkeypatch.setattr(os, name, lambda: 64, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    processor._quota.cache_clear()
+    assert processor.usable_threads() == 3
+    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 2)
+    assert processor.usable_threads() == 2
+    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 64)
+    for name in files:
+        files[name] = files[name].replace("350000", "50000")
+    processor._quota.cache_clear()
+    assert processor.usable_threads() == 1
+    files.clear()
+    processor._quota.cache_clear()
+    assert processor.usable_threads() == 64
+    processor._quota.cache_clear()
+
+
+def test_several_predictions_at_once_of_one_network(make_data):
+    X, _ = make_data([200, 64, 10], 640)
+    net = NeuralNet([200, 64, 10], output_activation="identity", random_state=0)
+    shares = np.split(X, 16)
+    expected = [net.predict_proba(share) for share in shares]
+    wrong = []
+
+    def work(share, rows):
+        for _ in range(100):
+            if not np.array_equal(net.predict_proba(share), rows):
+                wrong.append(share)
+
+    threads = [
+        threading.Thread(target=work, args=pair) for pair in zip(shares, expected, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_workers_are_bound_apart_while_they_run_and_their_caller_is_free_again(monkeypatch):
+    allowed = os.sched_getaffinity(0)
+    bound = workers.together(len(allowed), lambda worker: min(os.sched_getaffinity(0)))
+    assert sorted(bound) == sorted(allowed)
+    assert os.sched_getaffinity(0) == allowed
+
+    def failing(worker):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workers.together(2, failing)
+    assert os.sched_getaffinity(0) == allowed
+    monkeypatch.setattr(processor, "CURRENT", None)
+    assert processor.here() == -1
+    free = workers.together(2, lambda worker: len(os.sched_getaffinity(0)))
+    assert free == [len(allowed)] * 2
+
+
+def test_a_thread_that_may_not_be_bound_stays(monkeypatch):
+    def refused(*_):
+        asked.append(1)
+        raise PermissionError
+
+    asked: list[int] = []
+    monkeypatch.setattr(os, "sched_setaffinity", refused, raising=False)
+    processor.bind({0, 1}, 0, 1)
+    processor.unbind({0, 1})
+    assert len(asked) == 2
+    processor.bind({0, 1}, -1, 1)  # the home processor is unknown
+    processor.unbind(set())  # threads cannot be bound
+    assert len(asked) == 2
+    monkeypatch.delattr(os, "sched_setaffinity")
+    assert processor.allowed() == set()
