@@ -172,7 +172,7 @@ class OptimizerState:
 
     @property
     def position(self) -> tuple[Any, ...]:
-        """What the next steps depend on besides moments and counts, for snapshots, not for files."""
+        """What the next steps depend on besides moments and counts; for snapshots, not files."""
         return self._known_at, self._powers_known, self._table, self._ahead, self.rate_factor
 
     @position.setter

@@ -24,19 +24,19 @@ from fastmlp.core.storage import ForwardSpace, Network, Workspace
 
 RUN_SECONDS = 0.1  # the longest that Ctrl-C, the progress bar and callbacks wait
 STEP_SECONDS = 0.3  # Ctrl-C stops a longer step, before which what it changes must be copied
-# The estimate for the first run, for a slow core and float32: the time of a multiply-add; what a row
-# adds per layer, per unit, and per unit with activations other than relu; what a step adds, and per
-# parameter. The first run is short, in case the estimate is too low.
+# The estimate for the first run, for a slow core and float32: the time of a multiply-add; what a
+# row adds per layer, per unit, and per unit with activations other than relu; what a step adds, and
+# per parameter. The first run is short, in case the estimate is too low.
 MULTIPLY_ADD, PER_ROW, PER_UNIT, PER_ACTIVATION = 1e-10, 2e-7, 1e-9, 2e-8  # seconds
 PER_STEP, PER_PARAMETER = 2e-6, 1e-9
 FIRST_RUN_SECONDS = 0.01
-# A second worker pays off if its share of a step takes a few microseconds, because two barriers take
-# one, and its share of the call half a millisecond, because starting a thread takes a tenth.
+# A second worker pays off if its share of a step takes a few microseconds, because two barriers
+# take one, and its share of the call half a millisecond, because starting a thread takes a tenth.
 STEP_SHARE = 1e5  # multiply-adds
 CALL_SHARE = 2e7
-# Skipping zeros pays off if a smaller share of X is nonzero than this, or half of it for minibatches
-# of fewer than `FEW_ROWS`, provided that minibatches and the first layer fill a tile: see the
-# benchmark `fit.EpochSkippingZeros`. The share is estimated from `LOOKED_AT` rows.
+# Skipping zeros pays off if a smaller share of X is nonzero than this, or half of it for
+# minibatches of fewer than `FEW_ROWS`, provided that minibatches and the first layer fill a tile:
+# see the benchmark `fit.EpochSkippingZeros`. The share is estimated from `LOOKED_AT` rows.
 DENSE_ENOUGH, FEW_ROWS, LOOKED_AT = 0.45, 32, 64
 MOST_STEPS = 2**16  # per run, because the rate of each is stored
 NOTHING_DRAWN = RandomDraws(0, 0, 0.0)
