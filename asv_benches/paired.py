@@ -1,21 +1,19 @@
-"""Time two versions of the package benchmark by benchmark, in turn, and name what became slower.
+"""Compare two versions of the package, benchmark by benchmark, and report what became slower.
 
-    python asv_benches/paired.py main                    # the work tree's HEAD against main
+    python asv_benches/paired.py main                    # HEAD against main
     python asv_benches/paired.py v0.1.0 HEAD --bench kernels
 
-Every `time_` benchmark of this folder runs against both versions, each in a process of its own: a
-turn of the one, a turn of the other, and so on, so that what happens to the machine happens to
-both. Such a pair of processes is a look. Where a process's code and data happen to lie, and where
-its threads run, makes its turns slower for as long as it lives. So two ratios must agree that a
-benchmark is slower: that of the quickest turns that either version had in any look, and the median
-over the looks of the ratio of their quickest turns. A benchmark that exceeds the factor in both is
-looked at again, and counts as slower if no further look brings one of them below.
+Every `time_` benchmark runs against both versions, each in its own process, in interleaved turns,
+so that drift of the machine affects both. Such a pair of processes is a look. The speed of a
+process depends on where its code and data are placed and where its threads run, for as long as it
+lives. So two ratios must both exceed the factor: the ratio of each version's quickest turn in all
+looks, and the median over the looks of the ratio of their quickest turns. A benchmark that exceeds
+the factor is measured again, round by round, and is slower if it still does in the end.
 
-Ends with 0 where nothing is slower, with 1 where something is, or where the second version cannot
-run a benchmark. One that only the first cannot run, for what it calls is new, is told of.
+The exit code is 0 if nothing is slower, and 1 if something is or the second version cannot run a
+benchmark. Benchmarks that only the first version cannot run, because they are new, are listed.
 """
 
-import argparse
 import importlib
 import io
 import itertools
@@ -28,15 +26,18 @@ import statistics
 import subprocess
 import sys
 import tarfile
-import time
+from functools import partial
 from pathlib import Path
 
+from benchmarks.timed import interleave, seconds_of
+from tooling import above_one, make_parser, refused, save
+
 HERE = Path(__file__).parent
-VERSIONS = HERE / "env" / "paired"  # packages of commits, with what was compiled of them
-# Why these: see README.md, where the table of selftest.py stands.
+VERSIONS = HERE / "env" / "paired"  # the package at each commit, and its compiled code
+# README.md has the measurements behind these values.
 FACTOR = 1.05
 LOOKS = 3  # in a round
-ROUNDS = 5  # of looks, all but the first only at what exceeded the factor so far
+ROUNDS = 5  # all but the first only of what exceeds the factor so far
 SECONDS = 0.25  # for the turns of one benchmark in one look
 FEWEST, MOST = 8, 100  # turns
 
@@ -60,7 +61,7 @@ def find_benchmarks(pattern=""):
 
 
 def title(benchmark):
-    """Return what a benchmark is called in the table."""
+    """Return the name of a benchmark in the table."""
     module, name, method, params = benchmark
     return f"{module}.{name}.{method}({', '.join(map(str, params))})"
 
@@ -69,25 +70,23 @@ class Turns:
     """One benchmark, set up in this process."""
 
     def __init__(self, benchmark, look):
-        module, name, self.method, self.params = benchmark
+        module, name, method, self.params = benchmark
         self.case = getattr(importlib.import_module(f"benchmarks.{module}"), name)()
         self.case.setup(*self.params)
         if hasattr(os, "sched_setaffinity"):
-            # Both versions on one processor, for no two are alike; another one in the next look.
+            # Processors differ: both versions use the same one, and the next look another.
             threads = dict(zip(self.case.param_names, self.params, strict=True)).get("n_threads", 1)
             one = PROCESSORS[look % len(PROCESSORS)]
             os.sched_setaffinity(0, PROCESSORS if threads > 1 else [one])
+        self.run = partial(getattr(self.case, method), *self.params)
         self.take()
 
     def take(self):
         """Return the seconds of a turn."""
-        run = getattr(self.case, self.method)
-        began = time.perf_counter()
-        run(*self.params)
-        return time.perf_counter() - began
+        return seconds_of(self.run)
 
     def close(self):
-        """Undo what setting up did."""
+        """Undo the set-up."""
         getattr(self.case, "teardown", lambda *params: None)(*self.params)
 
 
@@ -95,9 +94,9 @@ PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
 
 
 def serve(folder):
-    """Answer lines on standard input: [benchmark, look] sets up and times once, "take" again.
+    """Answer lines on standard input: [benchmark, look] sets up and takes a turn, "take" another.
 
-    The answer is text where the benchmark cannot be run.
+    The answer is the seconds of the turn, or an error message.
     """
     import fastmlp
 
@@ -128,7 +127,7 @@ class Server:
             "NUMBA_CACHE_DIR": str(Path(folder) / "numba-cache"),
         }
         self.process = subprocess.Popen(
-            # -P: the working folder may hold a package of the same name.
+            # -P: the working directory may contain a package of the same name.
             [sys.executable, "-P", "-c", f"import paired; paired.serve({str(folder)!r})"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -146,6 +145,10 @@ class Server:
             raise RuntimeError(f"a process that runs benchmarks ended with {self.process.wait()}")
         return json.loads(line)
 
+    def take(self):
+        self.tell("take")
+        return self.answer()
+
     def close(self):
         with self.process:
             self.process.stdin.close()
@@ -154,12 +157,12 @@ class Server:
 def look_at(folders, benchmarks, look, turns, failures):
     """Run the benchmarks once more, in new processes.
 
-    Appends to ``turns[title]`` the seconds of each version's turns; where a version cannot run a
-    benchmark, ``failures[title]`` becomes what each of them said, None of the one that can.
+    Appends the seconds of each version's turns to ``turns[title]``. If a version cannot run a
+    benchmark, ``failures[title]`` becomes the error of each version, None for one that can.
     """
     servers = [Server(folder) for folder in folders]
     for benchmark in benchmarks:
-        for server in servers:  # together: the first time each compiles
+        for server in servers:  # at the same time: the first time both compile
             server.tell([benchmark, look])
         answers = [server.answer() for server in servers]
         errors = [answer if isinstance(answer, str) else None for answer in answers]
@@ -167,21 +170,17 @@ def look_at(folders, benchmarks, look, turns, failures):
             if not all(error and error.startswith("NotImplementedError") for error in errors):
                 failures[title(benchmark)] = errors
             continue
-        seconds = ([], [])
         n = min(MOST, max(FEWEST, round(SECONDS / sum(answers))))
-        for i in range(n):
-            for side in (0, 1) if i % 2 else (1, 0):  # no version always goes first
-                servers[side].tell("take")
-                seconds[side].append(servers[side].answer())
+        seconds = interleave([server.take for server in servers], n, alternate=True)
         turns.setdefault(title(benchmark), []).append(seconds)
     for server in servers:
         server.close()
 
 
 def ratio_of(looks):
-    """Return how many times as long the second version takes as the first.
+    """Return the time of the second version over that of the first.
 
-    By the quickest turn of either in all looks, and by the median look's: what is nearer to 1.
+    Of the ratio of the quickest turns and the median ratio of the looks, the one nearer to 1.
     """
     quickest = [(min(base), min(head)) for base, head in looks]
     bases, heads = zip(*quickest, strict=True)
@@ -190,13 +189,13 @@ def ratio_of(looks):
     return min(overall, median, key=lambda ratio: abs(math.log(ratio)))
 
 
-def compare(folders, benchmarks, factor=FACTOR, report=lambda text: None):
+def compare(folders, benchmarks, factor=FACTOR, rounds=ROUNDS, report=lambda text: None):
     """Return the turns of each benchmark, look by look, and the failures: see `look_at`.
 
-    Looked at again is whatever exceeds the factor: what still does at the end is slower.
+    All rounds but the first measure only the benchmarks that exceed the factor so far.
     """
     turns, failures, suspects = {}, {}, benchmarks
-    for look in range(ROUNDS * LOOKS):
+    for look in range(rounds * LOOKS):
         if look >= LOOKS and look % LOOKS == 0:
             suspects = [b for b in suspects if title(b) in slower(turns, factor)]
         if not suspects:
@@ -212,7 +211,7 @@ def slower(turns, factor):
 
 
 def export(revision):
-    """Return a folder with the package as it is in a git revision, written if it is not there."""
+    """Return a folder with the package at a git revision, and write it if it does not exist."""
     name = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
     folder = VERSIONS / name
     if not (folder / "fastmlp").exists():
@@ -223,14 +222,14 @@ def export(revision):
 
 
 def git(*arguments):
-    """Return what a git command of this repository prints."""
+    """Return the output of a git command in this repository."""
     return subprocess.run(
         ["git", *arguments], cwd=HERE.parent, check=True, stdout=subprocess.PIPE
     ).stdout
 
 
 def table(turns, failures, factor, names):
-    """Return the comparison as Markdown: what differs by more than the factor, worst first."""
+    """Return a table of the benchmarks that differ by more than the factor, slowest first."""
     ratios = {name: ratio_of(looks) for name, looks in turns.items()}
     rows = [
         f"| {name} | {ratio:.3f} | {'slower' if ratio > 1 else 'faster'} |"
@@ -251,68 +250,45 @@ def table(turns, failures, factor, names):
 
 
 def parse_pattern(text):
-    """Return a regular expression."""
+    """Parse a regular expression."""
     try:
         return re.compile(text).pattern
     except re.error as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
-
-
-def parse_factor(text):
-    """Return a number above 1."""
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = math.nan
-    if not 1 < factor < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 1, like {FACTOR}")
-    return factor
-
-
-def parse_file(text):
-    """Return the path of a file to write, whose folder is there."""
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is no file in a folder that is there")
-    return path
+        raise refused(f"a regular expression ({error})", text) from None
 
 
 def main():
     """Compare, print the table, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser("paired.py", __doc__, ROUNDS)
     parser.add_argument("base", help="a git revision")
     parser.add_argument("head", nargs="?", default="HEAD", help="a git revision")
     parser.add_argument(
-        "--bench", type=parse_pattern, default="", help="a regular expression of titles"
+        "--bench", type=parse_pattern, default="", help="a regular expression for benchmarks"
     )
-    parser.add_argument("--factor", type=parse_factor, default=FACTOR)
-    parser.add_argument("--write", type=parse_file, help="a file for the table, as Markdown")
-    parser.add_argument("--save", type=parse_file, help="a file for all the seconds, as JSON")
+    parser.add_argument("--factor", type=above_one, default=FACTOR, help=f"default: {FACTOR}")
     arguments = parser.parse_args()
     names, folders = (arguments.base, arguments.head), []
     for argument, revision in zip(("base", "head"), names, strict=True):
         try:
             folders.append(export(revision))
         except subprocess.CalledProcessError:
-            parser.error(f"{argument} is {revision!r}, which is no commit that git knows here")
+            parser.error(
+                f"argument {argument}: must be a commit of this repository, got {revision!r}"
+            )
     benchmarks = find_benchmarks(arguments.bench)
     if not benchmarks:
-        parser.error(f"--bench is {arguments.bench!r}, which no benchmark's title matches")
+        parser.error(f"argument --bench: must match a benchmark, got {arguments.bench!r}")
 
     turns, failures = compare(
         folders,
         benchmarks,
         arguments.factor,
+        arguments.rounds,
         lambda text: print(text, file=sys.stderr, flush=True),
     )
     text = table(turns, failures, arguments.factor, names)
     print(text)
-    if arguments.save:
-        arguments.save.write_text(json.dumps(turns))
-    if arguments.write:
-        arguments.write.write_text(text + "\n")
+    save(arguments, text + "\n", turns)
     broken = any(head_error for _, head_error in failures.values())
     return int(broken or bool(slower(turns, arguments.factor)))
 

@@ -1,20 +1,19 @@
-"""Show what `paired.py` finds on this machine, and what it finds that is not there.
+"""Test `paired.py` on this machine: it must find slowdowns, and none where there are none.
 
     python asv_benches/selftest.py                       # everything: 26 minutes
     python asv_benches/selftest.py --same 1 --only exp,fit
 
-Eight times HEAD is compared with itself: whatever is called slower is a false alarm. Then HEAD is
-compared with copies of it in which one kernel takes a tenth longer, or each call of a Python
-method a fifth. A kernel is slowed by a loop that waits, by the processor's own clock, for a tenth
-of what the call took; exp, which is compiled into the loops that use it, by further terms of its
-polynomial; a method by waiting for a fifth of what the call took where that is under a
-millisecond, and so almost all Python. To save time a copy is only measured by the benchmarks that
-call the slowed part most directly: each benchmark is judged on its own, whatever else is measured.
+HEAD is compared with itself eight times: anything reported as slower is a false alarm. Then HEAD
+is compared with copies in which one kernel takes 10 % longer, or each call of a Python method
+20 %. A kernel is slowed by a loop that waits, by the processor's clock, for a tenth of the time of
+the call; exp, which is inlined into loops, by extra terms of its polynomial; a method by waiting
+for a fifth of the time of the call if that is below a millisecond, and so mostly Python. To save
+time, a copy runs only the benchmarks that call the slowed part most directly. This does not change
+the result, because each benchmark is judged on its own.
 
-Ends with 0 where every slowdown was found and nothing else.
+The exit code is 0 if every slowdown was found and nothing else.
 """
 
-import argparse
 import inspect
 import re
 import shutil
@@ -23,8 +22,9 @@ import sys
 import time
 
 import paired
+from tooling import at_least, list_of, make_parser, one_of, save
 
-# The clock is the processor's time-stamp counter; not every system lets programs read it.
+# The clock is the processor's time-stamp counter, which some systems do not let programs read.
 WAITING = """
 
 from llvmlite import ir as _ir
@@ -51,13 +51,13 @@ def _wait_for_a_tenth(began):
         now = _clock()
 
 
-_quick = {name}
+_original = {name}
 
 
 @kernel
 def {name}({parameters}):
     began = _clock()
-    result = _quick({parameters})
+    result = _original({parameters})
     _wait_for_a_tenth(began)
     return result
 """
@@ -82,7 +82,7 @@ def _slowed(call):
 NeuralNet.{name} = _slowed(NeuralNet.{name})
 """
 
-# What is slowed: its module, and the benchmarks that call it most directly.
+# What is slowed down: its module, and the benchmarks that call it most directly.
 KERNELS = {
     "gather": ("core/inputs/gather.py", r"time_kernel\(gather"),
     "forward": ("core/equations/forward.py", r"time_product\(forward"),
@@ -101,12 +101,12 @@ METHODS = {
     "fit": ("neural_net.py", r"Call\.time_20_calls\(1\)"),
     "predict_proba": ("neural_net.py", r"time_predict_proba\(1,"),
 }
-# The terms that exp is slowed by, after the polynomial's first: a tenth of its arithmetic.
+# Extra terms of exp: each of these is repeated so often that its arithmetic grows by a tenth.
 TERMS = {"_exp32": ("np.float32(1 / 720)", 1), "_exp64": ("1 / 479001600", 2)}
 
 
 def slowed_copy(base, name):
-    """Return the folder of a copy of the package in `base` whose `name` is slower."""
+    """Copy the package in `base`, slow down `name` in the copy, and return its folder."""
     folder = base.parent / f"{base.name}-slow-{name}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(base / "fastmlp", folder / "fastmlp")
@@ -127,7 +127,7 @@ def slowed_copy(base, name):
 
 
 def row_of(what, turns, expect_slower):
-    """Return a row of the table, and whether the comparison said what it should."""
+    """Return a row of the table, and whether the comparison is right."""
     found = paired.slower(turns, paired.FACTOR)
     ratios = [paired.ratio_of(looks) for looks in turns.values()]
     right = bool(found) == expect_slower and len(ratios) > 0
@@ -136,34 +136,34 @@ def row_of(what, turns, expect_slower):
     return f"| {what} | {len(found)} of {len(ratios)} | {spread} | {verdict} |", right
 
 
-def parse_names(text):
-    """Return the names of what to slow down, which commas part."""
-    names = text.split(",")
-    for name in names:
-        if name not in KERNELS | METHODS:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(KERNELS | METHODS)}")
-    return names
-
-
 def main():
     """Run the comparisons, print the table row by row, and return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    names = [*KERNELS, *METHODS]
+    parser = make_parser("selftest.py", __doc__, paired.ROUNDS)
+    parser.add_argument(
+        "--same", type=at_least(0), default=8, metavar="N", help="comparisons of HEAD with itself"
     )
-    parser.add_argument("--same", type=int, default=8, help="comparisons of HEAD with itself")
     parser.add_argument(
         "--only",
-        type=parse_names,
-        default=[*KERNELS, *METHODS],
-        help="what to slow down, with commas between; all, where not given",
+        type=list_of(one_of(names)),
+        default=names,
+        metavar="NAMES",
+        help=f"what to slow down: all, or some of {','.join(names)}",
     )
     arguments = parser.parse_args()
-    base, right = paired.export("HEAD"), []
+    base, text, seconds, n_wrong = paired.export("HEAD"), "", {}, 0
 
-    print(f"Factor {paired.FACTOR}, {paired.ROUNDS} rounds of {paired.LOOKS} looks, ", end="")
-    print(f"{paired.SECONDS} s a benchmark and look\n")
-    print("| compared with HEAD | called slower | ratio: least, median, largest | |")
-    print("|---|---:|---|---|", flush=True)
+    def tell(line):
+        nonlocal text
+        text += f"{line}\n"
+        print(line, flush=True)
+
+    tell(
+        f"Factor {paired.FACTOR}, {arguments.rounds} rounds of {paired.LOOKS} looks, "
+        f"{paired.SECONDS} s per benchmark and look\n"
+    )
+    tell("| compared with HEAD | reported as slower | ratio: smallest, median, largest | |")
+    tell("|---|---:|---|---|")
     began = time.perf_counter()
     comparisons = [(f"HEAD itself, run {n + 1}", base, "", False) for n in range(arguments.same)]
     for name in arguments.only:
@@ -171,16 +171,18 @@ def main():
         pattern = (KERNELS | METHODS)[name][1]
         comparisons.append((what, slowed_copy(base, name), pattern, True))
     for what, folder, pattern, expect_slower in comparisons:
-        turns, _ = paired.compare([base, folder], paired.find_benchmarks(pattern))
+        benchmarks = paired.find_benchmarks(pattern)
+        turns, _ = paired.compare([base, folder], benchmarks, rounds=arguments.rounds)
         row, is_right = row_of(what, turns, expect_slower)
-        right.append(is_right)
-        print(row, flush=True)
+        seconds[what], n_wrong = turns, n_wrong + (not is_right)
+        tell(row)
         if not expect_slower:
             for title in paired.slower(turns, paired.FACTOR):
                 print(f"false alarm: {title}: {turns[title]}", file=sys.stderr)
-    print(f"\n{len(right) - sum(right)} wrong of {len(right)}, ", end="")
-    print(f"in {(time.perf_counter() - began) / 60:.0f} minutes")
-    return int(not all(right))
+    minutes = (time.perf_counter() - began) / 60
+    tell(f"\n{n_wrong} of {len(comparisons)} wrong, in {minutes:.0f} minutes")
+    save(arguments, text, seconds)
+    return int(n_wrong > 0)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""The drop-in beside the NumPy version that it stands in for."""
+"""The drop-in, compared with the NumPy version that it replaces."""
 
 import random
-import statistics
-import time
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +9,7 @@ import fastmlp
 from fastmlp import numpy_version
 
 from .data import layers_of
-from .timed import Timed
+from .timed import Timed, interleave, median_ratio, seconds_of
 
 NETS = ["64-32-10", "784-64-10"]
 N_SAMPLES = 500
@@ -39,16 +38,12 @@ class DropIn(Timed):
         self.ours.train(self.pairs, epochs=1)
 
     def track_numpy_over_fastmlp(self, net):
-        ratios = []
-        for _ in range(ROUNDS):  # in turn, so that a drift of the machine falls on both
-            seconds = []
-            for version in (self.theirs, self.ours):
-                began = time.perf_counter()
-                version.train(self.pairs, epochs=1)
-                seconds.append(time.perf_counter() - began)
-            ratios.append(seconds[0] / seconds[1])
-        return statistics.median(ratios)
+        turns = [
+            partial(seconds_of, partial(version.train, self.pairs, epochs=1))
+            for version in (self.theirs, self.ours)
+        ]
+        return median_ratio(*interleave(turns, ROUNDS))
 
     time_train.pretty_name = "The drop-in's train on 500 samples, by net"
     track_numpy_over_fastmlp.unit = "times as long"
-    track_numpy_over_fastmlp.pretty_name = "What the NumPy version's train takes beside the drop-in"
+    track_numpy_over_fastmlp.pretty_name = "Time of the NumPy version over that of the drop-in"

@@ -1,13 +1,13 @@
 """How long one epoch of training takes."""
 
-import time
+from functools import partial
 
 import numpy as np
 
 import fastmlp
 
 from .data import DENSITY, layers_of, make_data, make_sparse
-from .timed import Timed
+from .timed import Timed, interleave, seconds_of
 
 # Samples for each net, so that an epoch takes some ten milliseconds.
 N_SAMPLES = {
@@ -127,17 +127,17 @@ class EpochSkippingZeros(_Epoch):
         from fastmlp.core import run
 
         self.prepare(net, batch_size, density=share)
-        seconds = {0.0: [], 4.0: []}
-        usual = run.DENSE_ENOUGH
+        default = run.DENSE_ENOUGH
+
+        def turn(dense_enough):
+            run.DENSE_ENOUGH = dense_enough
+            return seconds_of(self.epoch)
+
         try:
-            for _ in range(5):  # in turn, so that a drift of the machine falls on both
-                for run.DENSE_ENOUGH, turns in seconds.items():
-                    began = time.perf_counter()
-                    self.epoch()
-                    turns.append(time.perf_counter() - began)
+            never, always = interleave([partial(turn, 0.0), partial(turn, 4.0)], 5)
         finally:
-            run.DENSE_ENOUGH = usual
-        return min(seconds[4.0]) / min(seconds[0.0])
+            run.DENSE_ENOUGH = default
+        return min(always) / min(never)
 
     track_crossover.unit = "share of X not zero"
     track_crossover.pretty_name = "How much of X may differ from zero until skipping zeros costs"

@@ -1,8 +1,6 @@
 """How close the compiled loops come to what the processor can do at all."""
 
 import itertools
-import statistics
-import time
 from functools import partial
 
 import numpy as np
@@ -19,10 +17,11 @@ from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.processor import LANES
 from fastmlp.core.machine.tile import add_outer, store, zeros
 from fastmlp.core.maths.functions import exp
+from fastmlp.core.step import Minibatch, Samples
 from fastmlp.core.storage import Network
 
 from .data import make_data
-from .timed import Timed
+from .timed import Timed, interleave, median_ratio, seconds_of
 
 # Rows of a minibatch, inputs and outputs of a layer: the shapes of the design's table.
 SHAPES = ["32x784x64", "128x784x64", "128x784x512", "128x256x256", "32x64x32", "32x64x16"]
@@ -76,12 +75,10 @@ def repeat_gather(n, layers, X, scaling, order, activations, n_rows):
 
 
 @kernel(entry=True)
-def repeat_output_delta(n, layer, loss, activations, deltas, targets, order, losses, n_rows):
+def repeat_output_delta(n, layers, samples, work, minibatch):
     """Call `output_delta` n times, of the activations that it leaves."""
     for _ in range(n):
-        output_delta(
-            layer[0], loss, activations, deltas, targets, order, 0, losses, 0, n_rows, 1 / n_rows
-        )
+        output_delta(layers[len(layers) - 1], samples, work, minibatch, 0, minibatch.n_rows)
 
 
 @kernel(entry=True)
@@ -142,13 +139,6 @@ def hardly_moving(array):
     return Sink(True, 1e-30, 0.0, array, 0)
 
 
-def seconds_of(call):
-    """Return how long a call takes."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
-
-
 class Products(Timed):
     """Guards the arithmetic: each product of a step by the shape of its layer."""
 
@@ -194,12 +184,9 @@ class Products(Timed):
         of_a_tile = WIDE.rows * WIDE.vectors * LANES * 4 // self.dtype.itemsize
         n = round(self.multiply_adds / of_a_tile)
         repeat_multiply_add(1, x, result)
-        # In turn, so that a drift of the clock rate falls on both.
-        ratios = [
-            seconds_of(lambda: repeat_multiply_add(n, x, result)) / seconds_of(self.turn)
-            for _ in range(50)
-        ]
-        return 100 * statistics.median(ratios)
+        peak = partial(repeat_multiply_add, n, x, result)
+        turns = [partial(seconds_of, call) for call in (peak, self.turn)]
+        return 100 * median_ratio(*interleave(turns, 50))
 
     track_percent_of_peak.unit = "% of the FMA peak"
     track_percent_of_peak.pretty_name = (
@@ -244,18 +231,15 @@ class RowByRow(Timed):
         )
         sink, x = hardly_moving(network.parameters), np.linspace(-20, 0, 1000).astype(dtype)
         labels = rng.integers(0, 10, n_rows)
-        last = (
-            work.forward.layers[-1:],
-            Loss(SOFTMAX, 0.0),
-            work.forward.activations,
-            work.deltas,
-            Targets(labels, np.empty(0, dtype), np.empty(0)),
-            np.arange(n_rows),
-            work.losses,
-        )
+        targets = Targets(labels, np.empty(0, dtype), np.empty(0))
+        samples = Samples(
+            X, None, network.scaling, targets, Loss(SOFTMAX, 0.0), None,
+            np.arange(n_rows), n_rows, ZERO_RICH,
+        )  # fmt: skip
+        last = work.forward.layers, samples, work, Minibatch(0, n_rows, 1 / n_rows)
         return {
             "gather": partial(repeat_gather, 100, work.forward.layers, *gathered),
-            "output_delta": partial(repeat_output_delta, 500, *last, n_rows),
+            "output_delta": partial(repeat_output_delta, 500, *last),
             "list_inputs": partial(
                 *(
                     repeat_list_inputs,

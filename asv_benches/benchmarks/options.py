@@ -1,16 +1,15 @@
 """What the options of `MLP` add to an epoch of plain SGD."""
 
-import statistics
-import time
+from functools import partial
 
 import numpy as np
 
 import fastmlp
 
 from .data import layers_of, make_data
-from .timed import Timed
+from .timed import Timed, interleave, median_ratio, seconds_of
 
-# By net: batch size and samples, so that an epoch takes some ten milliseconds.
+# Batch size and number of samples of each net: an epoch takes tens of milliseconds.
 NETS = {"784-512-512-10": (128, 640), "64-32-10": (32, 25600)}
 OPTIONS = {
     "sgd": {},
@@ -36,18 +35,18 @@ class _Options:
         mlp = fastmlp.MLP(
             layers,
             **{"optimizer": "sgd", **OPTIONS[option]},
-            learning_rate=1e-8,  # so small that the first weights stay
+            learning_rate=1e-8,  # so small that the weights hardly change
             random_state=0,
             n_threads=1,
         )
         targets = y if mlp.loss.task == "classes" else np.eye(layers[-1], dtype=np.float32)[y]
-        # Compiles, or loads what is compiled, and allocates: none of it is an epoch's own.
+        # Compile, or load compiled code, and allocate outside the timing.
         mlp.fit(X[:batch_size], targets[:batch_size], epochs=1, batch_size=batch_size)
         return lambda: mlp.fit(X, targets, epochs=1, batch_size=batch_size)
 
 
 class EpochByOption(_Options, Timed):
-    """Guards what rules, activations and regularisation add, where weights are many or few."""
+    """Guards the cost of each option in a large and in a small net."""
 
     params = [list(NETS), list(OPTIONS)]
     param_names = ["net", "option"]
@@ -62,22 +61,15 @@ class EpochByOption(_Options, Timed):
 
 
 class OptionOverSGD(_Options):
-    """Guards the same as a ratio, which no drift of the machine changes."""
+    """Guards the same as a ratio, which is independent of the machine's drift."""
 
     params = [list(NETS), [option for option in OPTIONS if option != "sgd"]]
     param_names = ["net", "option"]
     unit = "times an epoch of SGD with relu"
 
     def track_ratio(self, net, option):
-        """Return the median of the ratios of epochs that are timed in turn."""
-        plain, other = self.prepare(net, "sgd"), self.prepare(net, option)
-        return statistics.median(seconds_of(other) / seconds_of(plain) for _ in range(25))
+        """Return the median of the ratios of interleaved epochs."""
+        epochs = [self.prepare(net, name) for name in (option, "sgd")]
+        return median_ratio(*interleave([partial(seconds_of, epoch) for epoch in epochs], 25))
 
-    track_ratio.pretty_name = "An epoch with an option, over one of SGD with relu"
-
-
-def seconds_of(call):
-    """Return how long a call takes."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+    track_ratio.pretty_name = "Time of an epoch with an option over one of SGD with relu"

@@ -5,11 +5,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
 from . import first_call
+from .timed import interleave
 
 
-def seconds_of(what, cache):
+def first_call_seconds(what, cache):
     """Seconds that a new process spends on `what`, with its compiled code kept in `cache`."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
     # Byte code must be on disk too, or its compilation is what gets measured.
@@ -32,28 +34,28 @@ class Start:
 
     def track_import(self):
         with tempfile.TemporaryDirectory() as cache:
-            seconds_of("import", cache)
-            return statistics.median(seconds_of("import", cache) for _ in range(5))
+            first_call_seconds("import", cache)
+            return statistics.median(first_call_seconds("import", cache) for _ in range(5))
 
     def track_first_fit_compiling(self):
         seconds = []
         for _ in range(3):
             with tempfile.TemporaryDirectory() as cache:
-                seconds.append(seconds_of("fit", cache))
+                seconds.append(first_call_seconds("fit", cache))
         return statistics.median(seconds)
 
     def track_first_fit_cached(self):
         with tempfile.TemporaryDirectory() as cache:
-            seconds_of("fit", cache)
-            return statistics.median(seconds_of("fit", cache) for _ in range(5))
+            first_call_seconds("fit", cache)
+            return statistics.median(first_call_seconds("fit", cache) for _ in range(5))
 
     def track_first_fit_over_numba(self):
         with tempfile.TemporaryDirectory() as cache:
             for what in ("fit", "trivial"):
-                seconds_of(what, cache)
-            # In turn, so that a drift of the machine falls on both.
+                first_call_seconds(what, cache)
+            turns = [partial(first_call_seconds, what, cache) for what in ("fit", "trivial")]
             return statistics.median(
-                seconds_of("fit", cache) - seconds_of("trivial", cache) for _ in range(7)
+                fit - trivial for fit, trivial in zip(*interleave(turns, 7), strict=True)
             )
 
     track_import.pretty_name = "import fastmlp, in a new process"

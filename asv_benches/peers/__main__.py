@@ -4,27 +4,24 @@
     python asv_benches/peers --rounds 9 --write asv_benches/peers
     python asv_benches/peers --threads 1 --systems fastmlp,numpy --cases 784-64-10@32
 
-A case is layers@batch_size for an epoch of training, layers:rows for predictions of so many rows in
-a call. Every system lives in a process of its own, and used as its own manual advises for speed.
-Printed, as Markdown, are the medians over the rounds, in microseconds a sample, and behind them how
-many times as long as fastmlp in the same round. The data is synthetic; 19 % of the inputs are not
-zero, as in MNIST. With --write, tables.md and chart.svg go into that folder.
+A case is layers@batch_size for an epoch of training, or layers:rows for predictions of that many
+rows per call. Each system runs in its own process, as its documentation recommends for speed. The
+output, in Markdown, has the medians over the rounds in microseconds per sample, followed by the
+ratio to fastmlp's time in the same round. The data is synthetic; 19 % of the inputs are not zero,
+as in MNIST.
 """
 
-import argparse
-import datetime
 import functools
 import importlib.metadata
-import platform
 import re
 import sys
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from machine import processor
-from measure import Case, figures, measure, name_threads
+from measure import Case, figures, measure
 from systems import SYSTEMS
+from tooling import at_least, heading, list_of, make_parser, name_threads, one_of, refused, save
 
 CASES = (
     "784-64-10@1,784-64-10@32,784-64-10@128,784-512-512-10@128,64-32-10@32,28-64-64-2@256,"
@@ -33,46 +30,18 @@ CASES = (
 PACKAGES = {"numpy": "NumPy", "scikit-learn": "scikit-learn", "torch": "PyTorch", "jax": "JAX"}
 
 
-def parse_number(text):
-    """Return a whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return int(text)
-
-
 def parse_case(text):
-    """Return the case of ``"784-64-10@32"`` or ``"784-64-10:1000"``."""
+    """Parse ``"784-64-10@32"`` or ``"784-64-10:1000"``."""
     match = re.fullmatch(r"([1-9]\d*(?:-[1-9]\d*)+)([@:])([1-9]\d*)", text)
     if match is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither layers@batch_size nor layers:rows, like 784-64-10@32"
-        )
+        raise refused("layers@batch_size or layers:rows, such as 784-64-10@32", text)
     layers, mark, number = match.groups()
     sizes = tuple(int(size) for size in layers.split("-"))
     return Case(sizes, **{"batch_size" if mark == "@" else "n_rows": int(number)})
 
 
-def parse_system(text):
-    """Return the name of a system."""
-    if text not in SYSTEMS:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(SYSTEMS)}")
-    return text
-
-
-def parse_folder(text):
-    """Return the path of a folder that is there."""
-    if not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is no folder that is there")
-    return Path(text)
-
-
-def each(parse):
-    """Return a function that parses what stands between commas."""
-    return lambda text: [parse(part) for part in text.split(",")]
-
-
 def versions():
-    """Return the installed peers with their versions."""
+    """Return the installed systems with their versions."""
     found = []
     for package, name in PACKAGES.items():
         try:
@@ -96,15 +65,12 @@ def row(case, found, systems):
 
 
 def tables(results, systems, threads, rounds):
-    """Return all that was measured as Markdown."""
-    text = [
-        f"{processor()}, {platform.system()}, Python {platform.python_version()}, {versions()};",
-        f"medians of {rounds} interleaved rounds, {datetime.date.today():%d %B %Y}.",
-    ]
+    """Return all results as Markdown."""
+    text = heading(versions(), rounds)
     for n_threads in threads:
         text += [
             "",
-            f"{name_threads(n_threads)}:",
+            f"{name_threads(n_threads).capitalize()}:",
             "",
             "| layers | | " + " | ".join(systems) + " |",
             "|---|---|" + "---:|" * len(systems),
@@ -113,34 +79,40 @@ def tables(results, systems, threads, rounds):
     return "\n".join(text) + "\n"
 
 
+def as_json(results):
+    """Return the seconds per sample of every round by case, system and number of threads."""
+    return {
+        f"{list(case.layers)}, {case.what}": {
+            f"{system}, {name_threads(n_threads)}": turns
+            for (system, n_threads), turns in seconds.items()
+        }
+        for case, seconds in results
+    }
+
+
 def main():
-    """Measure, print, and write where it was asked for."""
-    parser = argparse.ArgumentParser(
-        prog="python asv_benches/peers",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--systems", type=each(parse_system), default=",".join(SYSTEMS))
+    """Measure, print the tables, and write the files that were asked for."""
+    parser = make_parser("peers", __doc__, 7, chart=True)
+    names = ",".join(SYSTEMS)
     parser.add_argument(
-        "--cases", type=each(parse_case), default=CASES, help="some layers@batch_size, layers:rows"
+        "--systems", type=list_of(one_of(SYSTEMS)), default=names, help=f"default: {names}"
     )
-    parser.add_argument("--threads", type=each(parse_number), default="1,2")
-    parser.add_argument("--rounds", type=parse_number, default=7)
-    parser.add_argument("--write", type=parse_folder, help="a folder for tables.md and chart.svg")
+    parser.add_argument(
+        "--cases", type=list_of(parse_case), default=CASES, help=f"default: {CASES}"
+    )
+    parser.add_argument(
+        "--threads", type=list_of(at_least(1)), default="1,2", help="default: %(default)s"
+    )
     arguments = parser.parse_args()
     systems, threads = arguments.systems, arguments.threads
-    if arguments.write:
-        try:
-            from chart import write_chart
-        except ImportError as error:  # not only after minutes of measurement
-            parser.error(f"--write needs matplotlib for the chart: {error}")
-
     tell = functools.partial(print, file=sys.stderr, flush=True)
     results = list(measure(systems, threads, arguments.cases, arguments.rounds, tell))
     text = tables(results, systems, threads, arguments.rounds)
     print(text)
+    save(arguments, text, as_json(results))
     if arguments.write:
-        (arguments.write / "tables.md").write_text(text)
+        from chart import write_chart
+
         write_chart(results, systems, threads, arguments.write / "chart.svg")
 
 

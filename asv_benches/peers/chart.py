@@ -1,10 +1,11 @@
-"""The chart of the README: how many times as long as fastmlp each system takes."""
+"""The README's chart: the time of each system over that of fastmlp."""
 
 import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
-from measure import figures, name_threads  # noqa: E402
+from measure import figures  # noqa: E402
+from tooling import name_threads  # noqa: E402
 
 NAMES = {"numpy": "NumPy", "sklearn": "scikit-learn", "torch": "PyTorch", "jax": "JAX"}
 COLOURS = {"numpy": "#0072B2", "sklearn": "#E69F00", "torch": "#D55E00", "jax": "#009E73"}
@@ -12,8 +13,8 @@ TICKS = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
 
 
 def write_chart(results, systems, threads, path):
-    """Write a panel for each number of threads: bars from 1, which is fastmlp, on a log scale."""
-    plt.rcParams["svg.hashsalt"] = "fastmlp"  # the same figures, the same file
+    """Draw a panel for each number of threads: bars that start at 1, on a logarithmic scale."""
+    plt.rcParams["svg.hashsalt"] = "fastmlp"  # reproducible ids
     peers = [system for system in systems if system in NAMES]
     size = (9.0, 0.6 + 0.42 * len(results) * len(threads))
     figure, axes = plt.subplots(len(threads), 1, figsize=size, sharex=True, squeeze=False)
@@ -33,9 +34,9 @@ def write_chart(results, systems, threads, path):
         axis.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axis.minorticks_off()
         axis.axvline(1, color="black", linewidth=1)
-        axis.set_title(name_threads(n_threads), fontsize=9, loc="left")
+        axis.set_title(name_threads(n_threads).capitalize(), fontsize=9, loc="left")
         axis.spines[["top", "right"]].set_visible(False)
-    axes[-1, 0].set_xlabel("time, in multiples of fastmlp's (logarithmic)", fontsize=8)
+    axes[-1, 0].set_xlabel("time relative to fastmlp (logarithmic)", fontsize=8)
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLOURS[peer]) for peer in peers]
     labels = [NAMES[peer] for peer in peers]
     figure.legend(handles, labels, loc="upper right", ncols=len(peers), fontsize=8, frameon=False)

@@ -1,20 +1,21 @@
-"""Time systems in turn, each in a process of its own for every number of threads."""
+"""Time the systems in interleaved turns, each in its own process for each number of threads."""
 
 import multiprocessing
 import os
 import statistics
-import time
 import warnings
+from functools import partial
 from typing import NamedTuple
 
+from benchmarks.timed import interleave, median_ratio, seconds_of
 from systems import SYSTEMS, make_samples
 
-SLOW_AT_ONE = {"numpy", "sklearn", "torch"}  # a call, or many, for each sample
+SLOW_AT_ONE = {"numpy", "sklearn", "torch"}  # one call or more for each sample
 ONE_ROW_CALLS = 2_000
 
 
 class Case(NamedTuple):
-    """What is timed: an epoch with minibatches of `batch_size`, or predictions of `n_rows`."""
+    """A case: an epoch with minibatches of `batch_size`, or predictions of `n_rows` per call."""
 
     layers: tuple[int, ...]
     batch_size: int = 0
@@ -22,11 +23,11 @@ class Case(NamedTuple):
 
     @property
     def what(self):
-        """What is done with the layers, for the tables and the chart."""
+        """The task, for the tables and the chart."""
         return f"predict {self.n_rows}" if self.n_rows else f"batch {self.batch_size}"
 
     def samples_of(self, system):
-        """Return how many samples make a turn of some tenths of a second: whole minibatches."""
+        """Return the samples of a turn, whole minibatches that take some tenths of a second."""
         if self.n_rows == 1:
             return ONE_ROW_CALLS
         if self.n_rows:
@@ -38,7 +39,7 @@ class Case(NamedTuple):
 
 
 def turn_of(system, case, n_threads):
-    """Return a function without arguments: one turn of the case."""
+    """Return a function without arguments that takes one turn of the case."""
     make, n = SYSTEMS[system], case.samples_of(system)
     if not case.n_rows:
         X, labels = make_samples(case.layers, n)
@@ -56,24 +57,22 @@ def turn_of(system, case, n_threads):
 
 
 def serve(system, n_threads, pipe):
-    """Answer each case with "ready" or what is wrong, and each "go" with the seconds of a turn."""
+    """Answer each case with "ready" or an error, and each "go" with the seconds of a turn."""
     if n_threads == 1 and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    warnings.simplefilter("ignore")  # scikit-learn: an epoch is too few
+    warnings.simplefilter("ignore")  # scikit-learn warns that one epoch does not converge
     turn, limits = None, None
     while (message := pipe.recv()) is not None:
         try:
             if message == "go":
-                began = time.perf_counter()
-                turn()
-                pipe.send(time.perf_counter() - began)
+                pipe.send(seconds_of(turn))
                 continue
             turn = turn_of(system, message, n_threads)
             if system in ("numpy", "sklearn"):
                 from threadpoolctl import threadpool_limits
 
                 limits = threadpool_limits(n_threads)
-            turn()  # compiles, and warms the caches
+            turn()  # compiles, and fills the caches
             pipe.send("ready")
         except Exception as error:
             pipe.send(f"{type(error).__name__}: {error}")
@@ -95,43 +94,36 @@ def start(systems, threads):
 
 
 def measure(systems, threads, cases, rounds, tell):
-    """Yield each case with the seconds a sample of (system, n_threads), round by round.
+    """Yield each case with the seconds per sample of each (system, n_threads), by round.
 
-    A round is a turn of each in turn, so that a drift of the machine falls on all. Left out is
-    what cannot be run; `tell` is called with why.
+    A system that cannot run is left out, and `tell` gets the reason.
     """
     pipes = start(systems, threads)
+
+    def turn(case, key):
+        pipes[key].send("go")
+        return pipes[key].recv() / case.samples_of(key[0])
+
     for case in cases:
-        seconds = {}
+        ready = []
         for key, pipe in pipes.items():
             pipe.send(case)
             if (answer := pipe.recv()) == "ready":
-                seconds[key] = []
+                ready.append(key)
             else:
                 tell(f"{key[0]} is not measured: {answer}")
-        for _ in range(rounds):
-            for (system, n_threads), turns in seconds.items():
-                pipes[system, n_threads].send("go")
-                turns.append(pipes[system, n_threads].recv() / case.samples_of(system))
+        seconds = interleave([partial(turn, case, key) for key in ready], rounds)
         tell(f"measured: {case}")
-        yield case, seconds
+        yield case, dict(zip(ready, seconds, strict=True))
     for pipe in pipes.values():
         pipe.send(None)
 
 
 def figures(seconds, n_threads):
-    """Return {system: (median seconds a sample, median ratio to fastmlp in the same round)}."""
+    """Return {system: (median seconds per sample, median ratio to fastmlp in the same round)}."""
     base = seconds.get(("fastmlp", n_threads))
     return {
-        system: (
-            statistics.median(turns),
-            statistics.median(t / b for t, b in zip(turns, base or turns, strict=True)),
-        )
+        system: (statistics.median(turns), median_ratio(turns, base or turns))
         for (system, threads), turns in seconds.items()
         if threads == n_threads
     }
-
-
-def name_threads(n_threads):
-    """Return what a number of threads is called above a table and a panel of the chart."""
-    return "One thread" if n_threads == 1 else f"{n_threads} threads"

@@ -1,8 +1,8 @@
-"""The same training and prediction, with each system as its own manual advises for speed.
+"""The same training and prediction in each system, as its documentation recommends for speed.
 
-float32, plain SGD with a rate of `RATE`, relu, softmax cross-entropy, a new order of the samples
-for each epoch. Each function here returns two: ``epoch()`` trains on every sample once, and
-``predict(rows)`` returns the labels of rows as a NumPy array, by the weights of the moment.
+float32, plain SGD with learning rate `RATE`, relu, softmax cross-entropy, and a new order of the
+samples in each epoch. Each function returns two others: ``epoch()`` trains on every sample once,
+and ``predict(rows)`` returns the predicted labels as a NumPy array.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ RATE = 0.05
 
 
 def make_samples(layers, n):
-    """Return X, float32 of which 19 % is not zero, around a centre for each class, and labels."""
+    """Return X in float32, clustered by class, of which 19 % is not zero, and labels."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, layers[-1], n)
     X = rng.random((layers[-1], layers[0]), np.float32)[labels]
@@ -21,7 +21,7 @@ def make_samples(layers, n):
 
 
 def make_weights(layers):
-    """Return Xavier weights (n_in, n_out) and zero biases of each layer, float32."""
+    """Return Xavier weights (n_in, n_out) and zero biases of each layer in float32."""
     rng = np.random.default_rng(1)
     pairs = list(zip(layers[:-1], layers[1:], strict=True))
     weights = [rng.standard_normal(pair, np.float32) * np.sqrt(2 / sum(pair)) for pair in pairs]

@@ -1,18 +1,18 @@
-"""Time a sample of training by threads, batch, width, depth and samples, beside the roofline.
+"""Time training by threads, batch, width, depth and samples, and compare with the roofline.
 
     tox -e scaling                                            # all of it, some minutes
     python asv_benches/scaling --axes threads,batch --rounds 9 --write asv_benches/scaling
     python asv_benches/scaling --axes samples --most-samples 100000
 
-Each axis changes one parameter of `NeuralNet.fit` in float32, the others staying where they are.
-Printed, as Markdown, is for each point the median over the rounds, in microseconds a sample; the
-arithmetic, 2 operations a multiply-add; how much of it there is for each byte that must move; and,
-in percent, the least time that the machine's limits allow over what it took, with what sets that
-limit: arithmetic, weights or X. No input is zero. A minibatch of one row passes over the units
-that relu makes zero, but what is counted is all of them.
+Each axis changes one parameter of `NeuralNet.fit` in float32 and keeps the others. The output, in
+Markdown, has for each point the median time over the rounds, in microseconds per sample; the
+arithmetic, 2 operations per multiply-add; the operations per byte that must move; and the shortest
+time that the machine's limits allow, in percent of the measured time, with the limit that
+determines it: arithmetic, weights or X. No input is zero. A minibatch of one row skips the units
+that relu makes zero, but all of them are counted.
 
-The axis of samples reads X from a .npy file in a temporary folder, 2.6 GB unless --most-samples
-says less; TMPDIR chooses where. With --write, tables.md and chart.svg go into that folder.
+The axis of samples reads X from a .npy file in a temporary folder, which TMPDIR chooses. The file
+has 2.6 GB; --most-samples makes it smaller.
 """
 
 import functools
@@ -26,12 +26,13 @@ from measure import measure
 from options import parse
 from points import points_of
 from tables import tables
+from tooling import save
 
 from fastmlp.core.machine.processor import usable_threads
 
 
 def main():
-    """Measure, print, and write where it was asked for."""
+    """Measure, print the tables, and write the files that were asked for."""
     arguments = parse(__doc__)
     tell = functools.partial(print, file=sys.stderr, flush=True)
     points = [p for name in arguments.axes for p in points_of(name, arguments.most_samples)]
@@ -42,10 +43,14 @@ def main():
         tell(f"measured: {name}")
     text = tables(results, machine.limits, arguments.rounds)
     print(text)
+    seconds = {
+        name: {timed.point.value: timed.turns for timed in points}
+        for name, points in results.items()
+    }
+    save(arguments, text, seconds)
     if arguments.write:
         from chart import write_chart
 
-        (arguments.write / "tables.md").write_text(text, encoding="utf-8")
         write_chart(results, machine.limits, arguments.write / "chart.svg")
 
 

@@ -1,4 +1,4 @@
-"""The chart: what a sample takes along each axis, and the least that the machine allows."""
+"""The chart: the time per sample along each axis, and the shortest that the machine allows."""
 
 import matplotlib
 
@@ -27,18 +27,18 @@ def draw(axis, name, points, limits):
     axis.tick_params(labelsize=6)
     axis.set_title(f"By {name}", fontsize=9, loc="left")
     axis.set_xlabel(AXES[name].unit, fontsize=8)
-    axis.set_ylabel("us a sample", fontsize=8)
+    axis.set_ylabel("us per sample", fontsize=8)
     axis.spines[["top", "right"]].set_visible(False)
 
 
 def short(value):
-    """Return a number as text, a power of ten as one from 10,000 on."""
+    """Return a number as text, from 10,000 as a power of ten."""
     return f"$10^{len(str(value)) - 1}$" if value >= 10_000 else str(value)
 
 
 def write_chart(results, limits, path):
-    """Write a panel for each axis, both scales logarithmic."""
-    plt.rcParams["svg.hashsalt"] = "fastmlp"  # the same figures, the same file
+    """Draw a panel for each axis, with logarithmic scales."""
+    plt.rcParams["svg.hashsalt"] = "fastmlp"  # reproducible ids
     columns = min(COLUMNS, len(results))
     rows = -(-len(results) // columns)
     size = (3.2 * columns, 2.6 * rows)

@@ -1,4 +1,4 @@
-"""The machine's limits: multiply-adds in registers, and bandwidth by the size of an array."""
+"""The machine's limits: multiply-adds in registers, and bandwidth by array size."""
 
 import os
 import threading
@@ -15,26 +15,26 @@ from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.processor import LANES
 from fastmlp.core.storage import zeros
 
-SIZES = [2**i for i in range(15, 29)]  # bytes: from the nearest cache to 256 MiB, beyond them all
-FLOPS, BYTES = 2e9, 2**28  # of a turn and thread, of a turn: some milliseconds
-TRIES = 3  # of which the quickest counts
+SIZES = [2**i for i in range(15, 29)]  # bytes: from the L1 cache to 256 MiB, beyond all caches
+FLOPS, BYTES = 2e9, 2**28  # per turn and thread, and per turn: some milliseconds
+TRIES = 3  # the quickest counts
 PROCESSORS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 @kernel(entry=True)
 def repeat_add(n, x, y, factor):
-    """``y += factor * x``, n times: as in an update, two numbers are read and one is written."""
+    """``y += factor * x``, n times: two values are read and one is written, as in an update."""
     for _ in range(n):
         for i in range(len(x)):
             y[i] += factor * x[i]
 
 
 def quickest(n_threads, call):
-    """Return the seconds, at best, from where the first thread begins to where the last ends."""
+    """Return the shortest time from the start of the first thread to the end of the last."""
     together = threading.Barrier(n_threads)
 
     def timed(worker):
-        if PROCESSORS and n_threads > 1:  # two that begin on one processor may stay there
+        if PROCESSORS and n_threads > 1:  # threads that start on one processor may stay there
             os.sched_setaffinity(0, {PROCESSORS[worker]})
         together.wait()
         began = time.perf_counter()
@@ -47,7 +47,7 @@ def quickest(n_threads, call):
 
 
 def measure_flops(n_threads):
-    """Return the fused multiply-adds a second, 2 operations each, of as many threads."""
+    """Return the operations per second of fused multiply-adds, 2 each, on this many threads."""
     x, results = np.ones(64, DTYPE), np.zeros((n_threads, 1024), DTYPE)
     of_a_tile = 2 * WIDE.rows * WIDE.vectors * LANES
     n = round(FLOPS / of_a_tile)
@@ -57,7 +57,7 @@ def measure_flops(n_threads):
 
 
 def measure_bandwidth(n_threads, size, memory):
-    """Return the bytes a second of as many threads that pass over an array of `size` bytes."""
+    """Return the bytes per second of this many threads over an array of `size` bytes."""
     share = size // (2 * n_threads * DTYPE.itemsize)  # of x, and of y
     xs, ys = (half[: n_threads * share].reshape(n_threads, share) for half in memory)
     of_a_pass = 3 * n_threads * share * DTYPE.itemsize
@@ -69,9 +69,9 @@ def measure_bandwidth(n_threads, size, memory):
 
 
 class Machine:
-    """The best that was ever seen of this machine, for some numbers of threads.
+    """The highest limits measured so far, for some numbers of threads.
 
-    What disturbs it only makes it slower, so a limit is a maximum where a time is a median.
+    Interference only makes the machine slower. So a limit is a maximum, while a time is a median.
     """
 
     def __init__(self, threads):
@@ -79,7 +79,7 @@ class Machine:
         self.memory = zeros(max(SIZES) // DTYPE.itemsize, DTYPE).reshape(2, -1)
         self.memory += 1
 
-    def look(self):
+    def measure(self):
         """Measure once more."""
         for n, (flops, bandwidth) in self.limits.items():
             for size in SIZES:

@@ -1,58 +1,60 @@
-"""Time the points of an axis in turn, and the machine's limits in the same rounds."""
+"""Time the points of an axis in interleaved turns, and the machine's limits in the same rounds."""
 
 import statistics
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from benchmarks.timed import interleave, seconds_of
 from points import DTYPE, Point, points_of
 
 from fastmlp import NeuralNet
 
-BLOCK = 100_000  # rows of a file that are written together
+BLOCK = 100_000  # rows of the file per write
 
 
 class Timed(NamedTuple):
-    """A point, and the median over the rounds of what a sample of it took."""
+    """A point, and its seconds per sample in each round."""
 
     point: Point
-    seconds: float
+    turns: list[float]
+
+    @property
+    def seconds(self):
+        """The median over the rounds."""
+        return statistics.median(self.turns)
 
 
 def write_rows(path, n_rows, n_in):
-    """Write a .npy file of random numbers, none of them zero, block by block."""
+    """Write a .npy file of random numbers without zeros, block by block."""
     rng = np.random.default_rng(0)
     rows = np.lib.format.open_memmap(path, "w+", DTYPE, (n_rows, n_in))
     for start in range(0, n_rows, BLOCK):
         block = rows[start : start + BLOCK]
         block[...] = 1 - rng.random(block.shape, DTYPE)
-    rows.flush()  # or the disk is busy while the fit is timed
+    rows.flush()  # otherwise the disk is busy while fit is timed
 
 
 def turn_of(point, X):
-    """Return a function without arguments that trains on X and returns the seconds a sample."""
+    """Return a function without arguments that trains on X and returns seconds per sample."""
     labels = np.random.default_rng(1).integers(0, point.layers[-1], point.n_samples)
     net = NeuralNet(
         point.layers,
-        learning_rate=1e-8,  # so small that the first weights stay
+        learning_rate=1e-8,  # so small that the weights hardly change
         output_activation="identity",
         dtype=DTYPE,
         random_state=0,
         n_threads=point.n_threads,
     )
 
-    def turn():
-        began = time.perf_counter()
-        net.fit(X, labels, epochs=point.epochs, batch_size=point.batch_size)
-        return (time.perf_counter() - began) / (point.epochs * point.n_samples)
-
-    return turn
+    fit = partial(net.fit, X, labels, epochs=point.epochs, batch_size=point.batch_size)
+    return lambda: seconds_of(fit) / (point.epochs * point.n_samples)
 
 
 def turns_of(name, points, folder):
-    """Return the turns of an axis, that of samples with a file in `folder`."""
+    """Return the turns of an axis; the axis of samples writes a file into `folder`."""
     if name == "samples":
         path = Path(folder, "X.npy")
         most = max(point.n_samples for point in points)
@@ -64,23 +66,11 @@ def turns_of(name, points, folder):
 
 
 def measure(name, most_samples, rounds, machine):
-    """Return what each point of an axis took; the machine is looked at in every round.
-
-    A round is a turn of each, so that a drift of the machine falls on all.
-    """
+    """Return the `Timed` of each point of an axis; every round measures the machine as well."""
     points = points_of(name, most_samples)
     with tempfile.TemporaryDirectory(prefix="fastmlp-scaling-") as folder:
-        seconds = seconds_of(turns_of(name, points, folder), rounds, machine)
-    return [Timed(p, statistics.median(s)) for p, s in zip(points, seconds, strict=True)]
-
-
-def seconds_of(turns, rounds, machine):
-    """Return the seconds of each of the turns, round by round."""
-    for turn in turns:
-        turn()  # compiles, and warms the caches
-    seconds = [[] for _ in turns]
-    for _ in range(rounds):
-        machine.look()
-        for turn, so_far in zip(turns, seconds, strict=True):
-            so_far.append(turn())
-    return seconds
+        turns = turns_of(name, points, folder)
+        for turn in turns:
+            turn()  # compiles, and fills the caches
+        _, *seconds = interleave([machine.measure, *turns], rounds)
+    return [Timed(*pair) for pair in zip(points, seconds, strict=True)]

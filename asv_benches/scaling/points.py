@@ -12,17 +12,17 @@ from fastmlp.core.storage import Network
 NET, SMALL_NET = (784, 512, 512, 10), (64, 32, 10)
 BATCH_SIZE = 128
 DTYPE = np.dtype(np.float32)
-TURN = 0.8  # seconds, by the guess for a slow core; a quick one takes a quarter
-FEWEST_STEPS = 4  # in an epoch, beside which what a call of fit allocates is little
+TURN = 0.8  # seconds, estimated for a slow core; a fast one takes a quarter of it
+FEWEST_STEPS = 4  # per epoch, which take much longer than the overhead of a call of fit
 
 
 class Axis(NamedTuple):
-    """One parameter, the others being at their defaults."""
+    """One parameter that changes, while the others keep their defaults."""
 
     unit: str  # of the values
-    fixed: str  # what the others are
+    fixed: str  # the other parameters
     values: list[int]
-    settings: Callable[[int], dict]  # what `make_point` is told of a value
+    settings: Callable[[int], dict]  # the arguments of `make_point` for a value
 
 
 AXES = {
@@ -33,7 +33,7 @@ AXES = {
         lambda n: {"n_threads": n},
     ),
     "batch": Axis(
-        "rows of a minibatch",
+        "batch size",
         f"{list(NET)}, one thread",
         [4**i for i in range(7)],
         lambda n: {"batch_size": n},
@@ -61,7 +61,7 @@ FEWEST_SAMPLES = AXES["samples"].values[0]
 
 
 class Point(NamedTuple):
-    """What a turn trains on."""
+    """A network and its training in one turn."""
 
     value: int  # on the axis
     layers: tuple[int, ...]
@@ -69,21 +69,21 @@ class Point(NamedTuple):
     n_threads: int
     n_samples: int
     epochs: int
-    flops: int  # a sample
+    flops: int  # per sample
 
     @property
     def weights(self):
-        """How many weights the net has."""
+        """The number of weights."""
         return sum(a * b for a, b in zip(self.layers[:-1], self.layers[1:], strict=True))
 
 
 def make_point(value, layers=NET, batch_size=BATCH_SIZE, n_threads=1, n_samples=None):
-    """Return a point whose turn takes up to a second or one epoch, whichever is longer.
+    """Return a point whose turn takes up to a second, or one epoch if that takes longer.
 
-    Without `n_samples` it is one epoch of whole minibatches.
+    Without `n_samples`, the turn is one epoch of whole minibatches.
     """
     network = Network(list(layers), IDENTITY, DTYPE)
-    # One worker's guess, so that every number of threads trains on the same samples.
+    # Estimated for one worker, so that every number of threads trains on the same samples.
     step_seconds = RunLength(network, batch_size).step_seconds
     if n_samples is None:
         n_samples = batch_size * max(FEWEST_STEPS, int(TURN / step_seconds))
@@ -93,12 +93,12 @@ def make_point(value, layers=NET, batch_size=BATCH_SIZE, n_threads=1, n_samples=
 
 
 def points_of(name, most_samples):
-    """Return the points of an axis, in which no file has more than `most_samples` rows."""
+    """Return the points of an axis; a file has at most `most_samples` rows."""
     axis = AXES[name]
     values = [n for n in axis.values if name != "samples" or n <= most_samples]
     return [make_point(value, **axis.settings(value)) for value in values]
 
 
 def file_bytes(points):
-    """Return the size of a file with the inputs of the longest of the points."""
+    """Return the size of a file with the inputs of the point with the most samples."""
     return max(point.n_samples * point.layers[0] for point in points) * DTYPE.itemsize

@@ -1,11 +1,11 @@
-"""The least time that a sample can take on this machine (Williams, Waterman and Patterson, 2009).
+"""The shortest time per sample on this machine (Williams, Waterman and Patterson, 2009).
 
-A sample takes at least as long as its arithmetic at the machine's peak, and as long as what it
-moves takes at the machine's bandwidth. Of that only the least is counted: a step reads every weight
-in the forward pass, reads and writes it in the update, and reads a row of X for each sample.
+A sample takes at least as long as its arithmetic at the machine's peak, and at least as long as its
+memory traffic at the machine's bandwidth. The traffic is the minimum: a step reads every weight in
+the forward pass, reads and writes it in the update, and reads a row of X for each sample.
 
-How fast numbers move depends on the cache that they fit into. So the bandwidth is measured over
-arrays of many sizes, and what counts is an array no larger than the weights, or than X.
+The bandwidth depends on the cache that the data fits into. So it is measured over arrays of many
+sizes; the largest one that does not exceed the weights, or X, is used.
 """
 
 from typing import NamedTuple
@@ -14,10 +14,10 @@ from points import DTYPE
 
 
 class Limits(NamedTuple):
-    """What the machine can do at all, with some number of threads."""
+    """The limits of the machine for one number of threads."""
 
-    flops: float  # a second: fused multiply-adds that never leave the registers, 2 each
-    bandwidth: dict[int, float]  # bytes a second, by the bytes of the array
+    flops: float  # per second: fused multiply-adds in registers, 2 operations each
+    bandwidth: dict[int, float]  # bytes per second, by the bytes of the array
 
 
 def bandwidth_for(limits, n_bytes):
@@ -27,7 +27,7 @@ def bandwidth_for(limits, n_bytes):
 
 
 def weight_bytes(point):
-    """Return the bytes of weights that a sample moves: read, read again and written in a step."""
+    """Return the bytes of weights moved per sample: a step reads them twice and writes them."""
     return 3 * point.weights * DTYPE.itemsize / point.batch_size
 
 
@@ -37,12 +37,12 @@ def row_bytes(point):
 
 
 def intensity(point):
-    """Return the floating-point operations for each byte that must move."""
+    """Return the floating-point operations per byte that must move."""
     return point.flops / (weight_bytes(point) + row_bytes(point))
 
 
 def least_seconds(point, limits):
-    """Return {what bounds it: the seconds that a sample takes at the least for that alone}."""
+    """Return the shortest seconds per sample that each limit allows: {limit: seconds}."""
     all_weights = point.weights * DTYPE.itemsize
     all_rows = point.n_samples * row_bytes(point)
     return {

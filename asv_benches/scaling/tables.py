@@ -1,18 +1,16 @@
-"""All that was measured, as Markdown."""
+"""The results as Markdown."""
 
-import datetime
 import importlib.metadata
-import platform
 
-from machine import processor
 from points import AXES
 from roofline import intensity, least_seconds
+from tooling import heading, name_threads
 
 
 def least(point, limits):
-    """Return what bounds a point most, and the seconds a sample that this alone takes.
+    """Return the limit that bounds a point, and the shortest seconds per sample it allows.
 
-    More threads than the machine can run at once have the limits of as many as it can.
+    More threads than the machine can run at once have the limits of as many as it can run.
     """
     parts = least_seconds(point, limits[min(point.n_threads, max(limits))])
     bound = max(parts, key=parts.get)
@@ -20,13 +18,13 @@ def least(point, limits):
 
 
 def digits(number):
-    """Return three significant digits as text: ``"0.173"``, ``"1,650"``."""
+    """Return a number with three significant digits: ``"0.173"``, ``"1,650"``."""
     return f"{float(f'{number:.3g}'):,g}"
 
 
 def row(timed, limits):
-    """Return a row of an axis's table."""
-    point, seconds = timed
+    """Return a row of the table of an axis."""
+    point, seconds = timed.point, timed.seconds
     bound, at_least = least(point, limits)
     cells = [
         f"{point.value:,}",
@@ -44,8 +42,8 @@ def size_text(n_bytes):
 
 
 def limits_table(limits):
-    """Return the lines of the machine's limits: a column for each number of threads."""
-    heads = ["one thread" if n == 1 else f"{n} threads" for n in limits]
+    """Return the lines of the machine's limits, with a column for each number of threads."""
+    heads = [name_threads(n) for n in limits]
     peaks = [f"{found.flops / 1e9:.0f}" for found in limits.values()]
     lines = [
         "| | " + " | ".join(heads) + " |",
@@ -61,19 +59,16 @@ def limits_table(limits):
 def tables(results, limits, rounds):
     """Return ``{axis: [Timed, ...]}`` and ``{n_threads: Limits}`` as Markdown."""
     numba = importlib.metadata.version("numba")
-    text = [
-        f"{processor()}, {platform.system()}, Python {platform.python_version()}, Numba {numba};",
-        f"medians of {rounds} interleaved rounds, {datetime.date.today():%d %B %Y}. float32.",
-    ]
+    text = [*heading(f"Numba {numba}", rounds), "", "All in float32."]
     for name, points in results.items():
         axis = AXES[name]
         text += [
             "",
             f"By {name}: {axis.fixed}.",
             "",
-            f"| {axis.unit} | us a sample | GFLOP/s | FLOP a byte | % of roofline |",
+            f"| {axis.unit} | us per sample | GFLOP/s | FLOP/byte | % of roofline |",
             "|---:|---:|---:|---:|---:|",
         ]
         text += [row(timed, limits) for timed in points]
-    text += ["", "The machine's limits, the best that was seen:", "", *limits_table(limits)]
+    text += ["", "The machine's limits, the highest of all rounds:", "", *limits_table(limits)]
     return "\n".join(text) + "\n"

@@ -1,6 +1,8 @@
 """The benchmarks and the tools built on them, but not their timings."""
 
+import ast
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +13,8 @@ from helpers import ROOT
 BENCHES = ROOT / "asv_benches"
 sys.path.insert(0, str(BENCHES))
 import paired  # noqa: E402
+import selftest  # noqa: E402
+from benchmarks.timed import interleave, median_ratio  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -43,25 +47,26 @@ def test_peers_prints_a_row_for_each_case():
 @pytest.mark.parametrize(
     ("script", "option", "given", "accepted"),
     [
-        ("peers", "--cases", "784-x@3", "neither layers@batch_size nor layers:rows"),
-        ("peers", "--cases", "784@3", "neither layers@batch_size nor layers:rows"),
-        ("peers", "--cases", "20-4@0", "neither layers@batch_size nor layers:rows"),
-        ("peers", "--systems", "foo", "none of fastmlp, numpy, sklearn, torch, jax"),
-        ("peers", "--threads", "x", "no whole number from 1 on"),
-        ("peers", "--threads", "0", "no whole number from 1 on"),
-        ("peers", "--rounds", "0", "no whole number from 1 on"),
-        ("peers", "--write", "nowhere", "no folder that is there"),
-        ("paired.py", "--bench", "(", "no regular expression"),
-        ("paired.py", "--factor", "1", "no number above 1"),
-        ("paired.py", "--factor", "x", "no number above 1"),
-        ("paired.py", "--write", "nowhere/table.md", "no file in a folder that is there"),
-        ("paired.py", "--save", "nowhere/turns.json", "no file in a folder that is there"),
-        ("selftest.py", "--only", "unknown", "none of gather, forward, propagate"),
+        ("peers", "--cases", "784-x@3", "layers@batch_size or layers:rows, such as 784-64-10@32"),
+        ("peers", "--cases", "784@3", "layers@batch_size or layers:rows, such as 784-64-10@32"),
+        ("peers", "--cases", "20-4@0", "layers@batch_size or layers:rows, such as 784-64-10@32"),
+        ("peers", "--systems", "foo", "one of fastmlp, numpy, sklearn, torch, jax"),
+        ("peers", "--threads", "x", "an int of at least 1"),
+        ("peers", "--threads", "0", "an int of at least 1"),
+        ("peers", "--rounds", "0", "an int of at least 1"),
+        ("peers", "--write", "nowhere", "a folder that can be written to"),
+        ("peers", "--json", "nowhere/turns.json", "a file in an existing folder"),
+        ("paired.py", "--bench", "(", "a regular expression (missing ), unterminated subpattern"),
+        ("paired.py", "--factor", "1", "a number above 1"),
+        ("paired.py", "--factor", "x", "a number above 1"),
+        ("paired.py", "--rounds", "0", "an int of at least 1"),
+        ("paired.py", "--write", "nowhere", "a folder that can be written to"),
+        ("paired.py", "--json", "nowhere/turns.json", "a file in an existing folder"),
+        ("selftest.py", "--only", "unknown", "one of gather, forward, propagate"),
+        ("selftest.py", "--same", "-1", "an int of at least 0"),
     ],
 )
-def test_what_cannot_be_used_is_refused_before_anything_is_measured(
-    tmp_path, script, option, given, accepted
-):
+def test_invalid_options_are_refused_before_measuring(tmp_path, script, option, given, accepted):
     # Little work, so that a value that is not refused shows soon.
     little = {
         "peers": ["--systems", "fastmlp", "--cases", "20-4@1", "--threads", "1", "--rounds", "1"],
@@ -76,7 +81,9 @@ def test_what_cannot_be_used_is_refused_before_anything_is_measured(
         timeout=60,
     )
     assert result.returncode == 2
-    assert f"error: argument {option}: {given!r} is {accepted}" in result.stderr.splitlines()[-1]
+    last = result.stderr.splitlines()[-1]
+    assert f"error: argument {option}: must be {accepted}" in last
+    assert last.endswith(f", got {given!r}")
     assert not result.stdout
 
 
@@ -93,16 +100,17 @@ def test_peers_misses_matplotlib_before_anything_is_measured(tmp_path):
         timeout=60,
     )
     assert result.returncode == 2
-    assert "error: --write needs matplotlib for the chart: not here" in result.stderr
+    assert "error: argument --write: the chart needs Matplotlib: not here" in result.stderr
     assert not result.stdout
 
 
-@pytest.mark.parametrize("option", ["--write", "--save"])
+@pytest.mark.parametrize("option", ["--write", "--json"])
 def test_paired_prints_its_table_though_a_file_cannot_be_written(
     tmp_path, monkeypatch, capsys, option
 ):
     folder = tmp_path / "gone"
     folder.mkdir()
+    given = folder if option == "--write" else folder / "turns.json"
 
     def compare(*arguments):
         folder.rmdir()
@@ -110,10 +118,30 @@ def test_paired_prints_its_table_though_a_file_cannot_be_written(
 
     monkeypatch.setattr(paired, "export", lambda revision: tmp_path)
     monkeypatch.setattr(paired, "compare", compare)
-    monkeypatch.setattr(sys, "argv", ["paired.py", "main", option, str(folder / "file")])
+    monkeypatch.setattr(sys, "argv", ["paired.py", "main", option, str(given)])
     with pytest.raises(FileNotFoundError):
         paired.main()
     assert "| slow | 1.200 | slower |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("alternate", "order"), [(False, "abcabcabc"), (True, "cbaabccba")], ids=["same", "alternating"]
+)
+def test_turns_are_interleaved(alternate, order):
+    taken = []
+
+    def turn(name):
+        taken.append(name)
+        return len(taken)
+
+    turns = [lambda name=name: turn(name) for name in "abc"]
+    seconds = interleave(turns, 3, alternate=alternate)
+    assert "".join(taken) == order
+    assert seconds == [[i + 1 for i, name in enumerate(order) if name == n] for n in "abc"]
+
+
+def test_a_median_ratio_is_that_of_the_rounds():
+    assert median_ratio([1.0, 6.0, 2.0], [1.0, 2.0, 1.0]) == 2.0
 
 
 def looks(*pairs):
@@ -167,17 +195,29 @@ def test_what_sleeps_longer_or_cannot_run_is_found(
         (folder / "fastmlp" / "__init__.py").write_text(SLEEPING.format(seconds=nap))
     benchmarks = paired.find_benchmarks(r"fit\.Call\.time_20_calls\(1\)")
     assert len(benchmarks) == 1
-    monkeypatch.setattr(paired, "ROUNDS", 2)
-    turns, failed = paired.compare(folders, benchmarks)
+    turns, failed = paired.compare(folders, benchmarks, rounds=2)
     assert len(paired.slower(turns, paired.FACTOR)) == slower
     assert len(failed) == failures
     for errors in failed.values():
         assert errors[0] is None and errors[1].startswith("TypeError")
 
 
-def test_every_benchmark_says_what_it_guards_and_has_a_name_to_read():
+def test_every_benchmark_has_a_docstring_and_a_readable_name():
     for module, name, method, _ in paired.find_benchmarks():
         kind = getattr(sys.modules[f"benchmarks.{module}"], name)
         assert kind.__doc__.startswith("Guards "), name
         assert getattr(kind, method).pretty_name, method
         assert len(kind.param_names) == len(kind.params), name
+
+
+@pytest.mark.parametrize("name", [*selftest.KERNELS, *selftest.METHODS])
+def test_the_self_test_slows_down_what_its_benchmarks_call(tmp_path, name):
+    path, pattern = (selftest.KERNELS | selftest.METHODS)[name]
+    source = (ROOT / "fastmlp" / path).read_text(encoding="utf-8")
+    (tmp_path / "base" / "fastmlp" / path).parent.mkdir(parents=True)
+    shutil.copy(ROOT / "fastmlp" / path, tmp_path / "base" / "fastmlp" / path)
+    slowed = (selftest.slowed_copy(tmp_path / "base", name) / "fastmlp" / path).read_text()
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    assert name in [node.name for node in functions]
+    assert slowed != source and ast.parse(slowed)
+    assert paired.find_benchmarks(pattern)

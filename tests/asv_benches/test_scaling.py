@@ -88,11 +88,14 @@ def test_a_file_must_fit_on_the_disk_and_into_memory():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("--axes threads,height", "--axes: 'height' is none of threads, batch, width, depth"),
-        ("--rounds 0", "--rounds: '0' is not an int of at least 1"),
-        ("--rounds many", "--rounds: 'many' is not an int of at least 1"),
-        ("--most-samples 999", "--most-samples: '999' is not an int of at least 1000"),
-        ("--write nowhere", "--write: 'nowhere' is not a folder that can be written to"),
+        (
+            "--axes threads,height",
+            "--axes: must be one of threads, batch, width, depth, samples, got 'height'",
+        ),
+        ("--rounds 0", "--rounds: must be an int of at least 1, got '0'"),
+        ("--rounds many", "--rounds: must be an int of at least 1, got 'many'"),
+        ("--most-samples 999", "--most-samples: must be an int of at least 1000, got '999'"),
+        ("--write nowhere", "--write: must be a folder that can be written to, got 'nowhere'"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, sentence, capsys):
