@@ -51,7 +51,7 @@ def one_call():
     def make(network, X, labels, batch_size):
         targets = Targets(labels, np.empty(0, network.dtype), np.empty(0))
         samples = step.Samples(
-            X.reshape(-1), network.scaling, targets, None, None,
+            X.reshape(-1), None, network.scaling, targets, None, None,
             np.arange(len(labels)), batch_size, nonzeros.DENSE,
         )  # fmt: skip
         descent = OptimizerState(network, SGD)

@@ -100,7 +100,7 @@ def test_weights_are_live_views_and_can_be_assigned():
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
-def test_copies_are_equal_and_go_on_alone(copied, digits):
+def test_copies_are_equal_and_independent(copied, digits):
     X, y = digits
     net = fastmlp.NeuralNet([64, 20, 10], dtype="float32", random_state=3).fit(X, y, epochs=1)
     other = copied(net)
@@ -163,7 +163,7 @@ def test_weights_can_be_assigned_from_one_another_and_by_slices():
         net.weights[2] = first
 
 
-def test_fit_shuffles_anew_for_every_epoch(digits):
+def test_fit_shuffles_in_every_epoch(digits):
     X, y = digits
     net, by_hand = (fastmlp.NeuralNet([64, 10], random_state=1) for _ in range(2))
     net.fit(X, y, epochs=2)

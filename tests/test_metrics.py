@@ -184,7 +184,7 @@ def largest(targets, outputs):
     return np.abs(targets - outputs).max()
 
 
-def test_a_function_of_one_s_own():
+def test_a_user_function():
     (metric,) = chosen_metrics(largest, "values")
     assert (metric.name, metric.greater_is_better) == ("largest", True)
     assert metric(VALUES, OF_VALUES, np.ones(3)) == 5
@@ -278,7 +278,7 @@ def test_fields_of_a_metric_are_checked(field, wrong):
 
 
 @pytest.mark.parametrize("metrics", [np.array(1.0), {"f1": 1}, {"f1"}, b"f1", object()])
-def test_what_is_no_list_of_metrics(metrics):
+def test_invalid_metrics(metrics):
     with pytest.raises(TypeError, match="^`metrics` must be .*'accuracy', .*, got "):
         chosen_metrics(metrics, "classes")
 
@@ -371,7 +371,7 @@ def test_a_metric_is_tried_on_all_that_will_be_scored(scored):
     assert len(seen) == 3
 
 
-def test_trying_changes_no_bit_and_fastmlp_s_own_metrics_are_not_tried(monkeypatch):
+def test_the_trial_changes_no_bit_and_built_in_metrics_have_none(monkeypatch):
     calls, evaluate = [], fit.evaluate
     monkeypatch.setattr(
         fit, "evaluate", lambda *given: calls.append(len(given[2])) or evaluate(*given)

@@ -17,7 +17,7 @@ def test_a_rate_is_asked_for_once_a_step(make_data):
 
 
 @pytest.mark.parametrize("rate", ["a", None, float("nan"), -1.0, float("inf")])
-def test_a_rate_that_is_none_is_refused_before_its_step(rate, make_data):
+def test_an_invalid_rate_is_refused_before_its_step(rate, make_data):
     X, y = make_data([4, 3], 66)
     net = MLP([4, 6, 3], learning_rate=lambda step: 0.1 if step < 0 else rate, random_state=0)
     before = bits_of(net)

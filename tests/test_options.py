@@ -95,7 +95,7 @@ def test_every_one_comes_back_from_json_and_from_pickle(kinds):
         assert from_plain(json.loads(text), kinds) == pickle.loads(pickle.dumps(kind())) == kind()
 
 
-def test_a_function_of_one_s_own_is_not_kept():
+def test_a_user_function_is_not_serialized():
     for schedule in (abs, WarmUp(abs, 3)):
         with pytest.raises(
             TypeError, match="class in fastmlp.schedules .*, got <built-in function abs>"
@@ -235,7 +235,7 @@ def test_a_list_of_values_may_be_an_array_or_a_tuple():
 
 
 @pytest.mark.parametrize("layers", [np.array(5), {4, 2}, {4: 1, 2: 1}, "42", b"42", 5, None, MLP])
-def test_layers_that_are_no_list(layers):
+def test_invalid_layers(layers):
     assert refusal(TypeError, MLP, layers).startswith(
         "`layers` must be a list of two or more sizes, got "
     )
@@ -258,7 +258,7 @@ def test_more_weights_than_a_process_can_address(layers):
 
 
 @pytest.mark.parametrize("function", [MLP, type, float, Cosine])
-def test_a_class_is_no_learning_rate(function):
+def test_a_class_is_refused_as_learning_rate(function):
     net = MLP([2, 2], random_state=0)
     start = "`learning_rate` must be a schedule or a function of the step, got <class "
     assert refusal(TypeError, MLP, [2, 2], learning_rate=function).startswith(start)
@@ -280,7 +280,7 @@ def test_what_a_function_of_the_step_returns(returned, steps):
     assert message.startswith("`schedule` must return ") and f"for step {steps}" in message
 
 
-def test_an_error_of_a_rate_is_the_user_s_own():
+def test_an_error_in_a_user_schedule_passes_through():
     mine = KeyError("mine")
 
     def rate(step):

@@ -148,7 +148,7 @@ def test_rates_are_checked(make, field):
 
 
 @pytest.mark.parametrize("wrong", [0.1, None, "cosine", Cosine])
-def test_warming_up_to_something_that_is_no_schedule(wrong):
+def test_warm_up_to_an_invalid_schedule(wrong):
     with pytest.raises(
         TypeError, match="^`schedule` must be a schedule or a function of the step, got"
     ):

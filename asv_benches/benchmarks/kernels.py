@@ -17,6 +17,7 @@ from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.processor import LANES
 from fastmlp.core.machine.tile import add_outer, store, zeros
 from fastmlp.core.maths.functions import exp
+from fastmlp.core.step import Minibatch, Samples
 from fastmlp.core.storage import Network
 
 from .data import make_data
@@ -74,12 +75,10 @@ def repeat_gather(n, layers, X, scaling, order, activations, n_rows):
 
 
 @kernel(entry=True)
-def repeat_output_delta(n, layer, loss, activations, deltas, targets, order, losses, n_rows):
+def repeat_output_delta(n, layers, samples, work, minibatch):
     """Call `output_delta` n times, each time on the activations that it left."""
     for _ in range(n):
-        output_delta(
-            layer[0], loss, activations, deltas, targets, order, 0, losses, 0, n_rows, 1 / n_rows
-        )
+        output_delta(layers[len(layers) - 1], samples, work, minibatch, 0, minibatch.n_rows)
 
 
 @kernel(entry=True)
@@ -234,18 +233,15 @@ class RowByRow(Timed):
         )
         sink, x = hardly_moving(network.parameters), np.linspace(-20, 0, 1000).astype(dtype)
         labels = rng.integers(0, 10, n_rows)
-        last = (
-            work.forward.layers[-1:],
-            Loss(SOFTMAX, 0.0),
-            work.forward.activations,
-            work.deltas,
-            Targets(labels, np.empty(0, dtype), np.empty(0)),
-            np.arange(n_rows),
-            work.losses,
-        )
+        targets = Targets(labels, np.empty(0, dtype), np.empty(0))
+        samples = Samples(
+            X, None, network.scaling, targets, Loss(SOFTMAX, 0.0), None,
+            np.arange(n_rows), n_rows, ZERO_RICH,
+        )  # fmt: skip
+        last = work.forward.layers, samples, work, Minibatch(0, n_rows, 1 / n_rows)
         return {
             "gather": partial(repeat_gather, 100, work.forward.layers, *gathered),
-            "output_delta": partial(repeat_output_delta, 500, *last, n_rows),
+            "output_delta": partial(repeat_output_delta, 500, *last),
             "list_inputs": partial(
                 *(
                     repeat_list_inputs,

@@ -15,8 +15,8 @@ from fastmlp.core.equations.update_rules import (
     SECOND_MOMENT,
     SGD,
     STEPS,
-    BasicOptimizer,
     Optimizer,
+    OptimizerOptions,
 )
 from fastmlp.core.storage import Network
 from fastmlp.messages import must, shown
@@ -104,7 +104,7 @@ class OptimizerState:
         """Whether this is SGD, with l2 at most."""
         return self.kind == SGD and self.clip_norm == NONE and self.network.is_basic
 
-    def steps(self, n: int, basic: bool) -> Optimizer | BasicOptimizer:
+    def steps(self, n: int, basic: bool) -> Optimizer:
         """Return what kernels need for the next n steps, until the next call."""
         since = self.taken - self._known_at
         if since + n > len(self._table):
@@ -112,14 +112,14 @@ class OptimizerState:
             since = 0
         table = self._table[since : since + n]
         table[:, 0] = self._rates(n)
-        if basic:
-            return BasicOptimizer(table.reshape(-1), self._gradients, self.counts)
-        return Optimizer(
-            self.kind, self.momentum, self.decay, self.epsilon, self.clip_norm,
-            self.network.is_constrained,
-            table.reshape(-1), self.first, self.second, self._gradients, self._squares,
-            self.counts,
-        )  # fmt: skip
+        options = None
+        if not basic:
+            options = OptimizerOptions(
+                self.kind, self.momentum, self.decay, self.epsilon, self.clip_norm,
+                self.network.is_constrained,
+                self.first, self.second, self._squares,
+            )  # fmt: skip
+        return Optimizer(table.reshape(-1), self.counts, self._gradients, options)
 
     def _know(self, n: int) -> None:
         """Compute what the next n steps need besides their rates.

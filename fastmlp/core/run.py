@@ -229,7 +229,7 @@ def predict(
     losses = np.empty(0 if targets is None else n)
     inputs = inputs_of(network, X, PREDICTED_TOGETHER if n >= LOOKED_AT else 1)
     samples = Samples(
-        rows_of(X),
+        *rows_of(X),
         network.scaling,
         no_targets(network.dtype) if targets is None else targets,
         loss,

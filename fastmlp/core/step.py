@@ -10,7 +10,7 @@ from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_
 from fastmlp.core.equations.product import share
 from fastmlp.core.equations.update_rules import ROWS, STEPS
 from fastmlp.core.inputs.gather import Sparse
-from fastmlp.core.machine.barrier import begin, meet
+from fastmlp.core.machine.barrier import Worker, begin, meet
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.rows_phase import forward_rows, rows_phase
 from fastmlp.core.weights_phase import weights_phase
@@ -29,7 +29,8 @@ class RandomDraws(NamedTuple):
 class Samples(NamedTuple):
     """What is trained on, and in which order."""
 
-    X: np.ndarray | Sparse  # as `gather.rows_of` returns it
+    X: np.ndarray | None  # (n_samples * n_in,), or None where rows are sparse; see `gather.rows_of`
+    sparse: Sparse | None
     scaling: np.ndarray  # what is done to X as it is read, see `gather.gather`
     targets: Targets
     loss: Loss | None  # None for softmax, where all else is basic, too: see `update_rules.is_basic`
@@ -37,6 +38,14 @@ class Samples(NamedTuple):
     order: np.ndarray  # int64: rows of X, minibatch after minibatch
     batch_size: int
     inputs: int  # how the first layer reads X: a code of `nonzeros`
+
+
+class Minibatch(NamedTuple):
+    """Which rows make a step."""
+
+    start: int  # where in `Samples.order` they begin
+    n_rows: int
+    scale: float  # of their losses: 1 / n_rows, or 1 / the sum of their weights
 
 
 @kernel(entry=True)
@@ -77,22 +86,21 @@ def train_steps(
         To worker 0 `loss` plus the losses of the samples, times their weights, each by the
         parameters of its step; to the others `loss`.
     """
-    if not begin(team, worker):
+    me = Worker(worker, n_workers, team)
+    if not begin(me):
         return loss
     meetings = 0
     for step in range(first_step, last_step):
         start = step * samples.batch_size
         n_rows = min(samples.batch_size, len(samples.order) - start)
-        scale = _scale(samples, start, n_rows)
-        first, last = share(n_rows, worker, n_workers)
+        minibatch = Minibatch(start, n_rows, _scale(samples, start, n_rows))
+        first, last = share(n_rows, me)
         for block in range(first, last, ROWS_TOGETHER):
             end = min(block + ROWS_TOGETHER, last)
             if work.status[worker] == 0:
-                rows_phase(
-                    worker, team, parameters, samples, work, start, n_rows, scale, block, end
-                )
+                rows_phase(me, parameters, samples, work, minibatch, block, end)
         meetings += 1
-        meet(team, n_workers, meetings)
+        meet(me, meetings)
         for w in range(n_workers):
             if work.status[w] != 0:
                 return loss
@@ -100,14 +108,13 @@ def train_steps(
             for i in range(n_rows):
                 loss += work.losses[i]
         meetings = weights_phase(
-            worker, n_workers, team, parameters, optimizer, samples, work, n_rows,
-            step - first_step, meetings,
-        )  # fmt: skip
+            me, parameters, optimizer, samples, work, n_rows, step - first_step, meetings
+        )
         if worker == 0:  # here and not in Python, where an interrupt could come in between
             optimizer.counts[STEPS] += 1
             optimizer.counts[ROWS] += n_rows
         meetings += 1
-        meet(team, n_workers, meetings)
+        meet(me, meetings)
     return loss
 
 
@@ -151,8 +158,9 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
     row = np.int64(0)  # as a literal it would have all that is below compiled anew
     for start in range(first, last, samples.batch_size):
         n_rows = min(samples.batch_size, last - start)
+        minibatch = Minibatch(start, n_rows, 0.0)
         refused = forward_rows(
-            team, parameters, samples, space, space.activations[:0], start, n_rows, row, n_rows
+            team, parameters, samples, space, space.activations[:0], minibatch, row, n_rows
         )
         if refused != 0:
             return refused

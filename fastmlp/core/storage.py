@@ -28,6 +28,7 @@ from fastmlp.core.machine.processor import CACHE_LINE, LANES
 #: What kernels know of a layer: sizes, strides and positions, in elements.
 LAYER = np.dtype(
     [
+        ("number", np.int64),  # from 1 on; 0 is the input
         ("n_in", np.int64),
         ("n_out", np.int64),
         ("padded_in", np.int64),  # to whole vectors and whole tiles
@@ -254,6 +255,7 @@ class Network:
             listed_at += layer["stride_listed"]
             layer["squares_at"] = squares_at
             squares_at += layer["padded_in"] // MOST_ROWS + 1
+        table["number"] = np.arange(1, len(table) + 1)
         table[-1]["activation"] = self.output_activation
         return table
 

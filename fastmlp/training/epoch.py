@@ -150,7 +150,7 @@ class Trainer:
     ) -> Samples:
         state, plain = self.state, self.state.trains_plainly(data.targets)
         return Samples(
-            rows_of(data.X),
+            *rows_of(data.X),
             state.network.scaling,
             data.targets,
             None if plain else state.loss,

@@ -60,9 +60,7 @@ def test_peers_prints_a_row_for_each_case():
         ("selftest.py", "--same", "-1", "an int of at least 0"),
     ],
 )
-def test_what_cannot_be_used_is_refused_before_anything_is_measured(
-    tmp_path, script, option, given, accepted
-):
+def test_invalid_options_are_refused_before_measuring(tmp_path, script, option, given, accepted):
     # Little work, so that a value that is not refused shows soon.
     little = {
         "peers": ["--systems", "fastmlp", "--cases", "20-4@1", "--threads", "1", "--rounds", "1"],
@@ -198,7 +196,7 @@ def test_what_sleeps_longer_or_cannot_run_is_found(
         assert errors[0] is None and errors[1].startswith("TypeError")
 
 
-def test_every_benchmark_says_what_it_guards_and_has_a_name_to_read():
+def test_every_benchmark_has_a_docstring_and_a_readable_name():
     for module, name, method, _ in paired.find_benchmarks():
         kind = getattr(sys.modules[f"benchmarks.{module}"], name)
         assert kind.__doc__.startswith("Guards "), name

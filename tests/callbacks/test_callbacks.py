@@ -109,7 +109,7 @@ def test_the_order_of_the_hooks(make, data):
     ]  # fmt: skip
 
 
-def test_each_hook_is_told_to_all_in_their_order_and_checkpoints_last(make, data, tmp_path):
+def test_hooks_are_called_in_order_and_checkpoints_last(make, data, tmp_path):
     events = []
 
     class Checkpoint(ModelCheckpoint):
@@ -125,7 +125,7 @@ def test_each_hook_is_told_to_all_in_their_order_and_checkpoints_last(make, data
     assert events[:2] == ["a set_model", "b set_model"] and events[-2:] == ["a close", "b close"]
 
 
-def test_what_the_hooks_are_told(make, data):
+def test_arguments_of_the_hooks(make, data):
     recorder = Recorder()
     mlp = make().fit(*data, epochs=2, batch_size=7, validation_fraction=0.1, callbacks=[recorder])
     assert recorder.logs["begin"] == [{
@@ -142,7 +142,7 @@ def test_what_the_hooks_are_told(make, data):
     assert recorder.logs["end"] == recorder.logs["epoch 1 ends"]
 
 
-def test_runs_are_told_the_samples_so_far_and_their_mean_loss(make, make_data, monkeypatch):
+def test_batch_hooks_get_the_samples_so_far_and_their_mean_loss(make, make_data, monkeypatch):
     monkeypatch.setattr("fastmlp.core.run.MOST_STEPS", 2)
     recorder = Recorder()
     X, y = make_data(SIZES, 47)
@@ -202,7 +202,7 @@ def test_an_error_after_a_step_leaves_the_steps(make, data):
         (["stop"], "^`callbacks` must be a list of instances of .*, got 'stop' among"),
     ],
 )
-def test_what_is_no_list_of_callbacks_is_refused(make, data, callbacks, message):
+def test_invalid_callbacks_are_refused(make, data, callbacks, message):
     with pytest.raises(TypeError, match=message):
         make().fit(*data, callbacks=callbacks)
 
@@ -349,7 +349,7 @@ def test_mode_auto_knows_what_is_better(monitor, smaller):
     assert follow(EarlyStopping(monitor, 2), [0, 1, 2, 3], monitor) == (2 if smaller else None)
 
 
-def test_mode_auto_asks_the_fit_about_the_user_s_own_metrics(make, data):
+def test_mode_auto_knows_user_metrics_from_the_fit(make, data):
     for greater_is_better in (True, False):
         values = iter([0.0, 5.0, 4.0, 3.0, 2.0, 1.0])  # the first is for the trial before training
 
@@ -364,7 +364,7 @@ def test_mode_auto_asks_the_fit_about_the_user_s_own_metrics(make, data):
 
 
 @pytest.mark.parametrize("kind", [EarlyStopping, ReduceLROnPlateau])
-def test_a_monitor_that_is_not_recorded_is_refused(make, data, kind):
+def test_an_unknown_monitor_is_refused(make, data, kind):
     mlp = make()
     before = bits_of(mlp)
     message = r"^`monitor` must be .* records \('loss', 'accuracy'\), got 'validation_loss'\.$"

@@ -75,7 +75,7 @@ def test_braces_are_written_twice(data, tmp_path):
     "name", ["net-{epoch:02d}-{loss:.3f}.npz", "[{epoch}]*.npz", "{loss}", "{epoch}"]
 )
 @pytest.mark.skipif(os.name == "nt", reason="* is no part of a name there")
-def test_killed_and_gone_on_with(name, data, tmp_path):
+def test_killed_and_resumed(name, data, tmp_path):
     for folder in ("whole", "cut"):
         (tmp_path / folder).mkdir()
     whole = fit(data, tmp_path / "whole" / name, 12)

@@ -148,7 +148,7 @@ def test_train_files_of_every_kind_alike(files, here):
     assert predictions == {"".join(f"{label}\n" for label in make_images()[1])}
 
 
-def test_npy_is_told_by_content(files):
+def test_npy_is_recognized_by_content(files):
     os.rename(files / "images.npy", files / "renamed")
     succeed(files, "train", "renamed", "labels.npy", "--epochs", "1")
 

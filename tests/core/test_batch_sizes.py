@@ -51,7 +51,7 @@ def test_every_batch_size_with_every_option(batch_size, i):
     assert_trained(of_batch(batch_size, i))
 
 
-def test_what_the_cases_above_meet():
+def test_the_cases_above_are_complete():
     for constant in CONSTANTS:
         assert {constant - 1, constant, constant + 1} <= set(BATCHES)
     for batch_size in BATCHES:
@@ -95,7 +95,7 @@ def with_others(n, n_others):
     return X.reshape(n, 100)
 
 
-def test_the_share_of_zeros_at_which_they_are_passed_over():
+def test_the_share_of_zeros_at_which_they_are_skipped():
     enough = round(run.DENSE_ENOUGH * 6400)
     assert run.inputs_of(network(), with_others(64, enough - 1), run.FEW_ROWS) == ZERO_RICH
     assert run.inputs_of(network(), with_others(64, enough), run.FEW_ROWS) == DENSE

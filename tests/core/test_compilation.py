@@ -231,7 +231,7 @@ def test_where_no_folder_is_found_each_process_compiles(monkeypatch):
     assert kernel.kernel(lambda x: x + 2, entry=True)(1) == 3
 
 
-def test_files_of_former_sources_are_removed(tmp_path, monkeypatch):
+def test_cached_files_of_older_sources_are_removed(tmp_path, monkeypatch):
     kernel._Entries(str(tmp_path), "step").save("key", 1)
     kernel._Entries(str(tmp_path), "other").save("key", 2)
     monkeypatch.setattr(kernel, "_SOURCES", "later")

@@ -102,7 +102,7 @@ def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
-def test_usable_threads_heeds_affinity():
+def test_usable_threads_respects_affinity():
     allowed = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(allowed)})
@@ -304,7 +304,7 @@ def test_fit_where_the_system_lets_no_thread_start():
 @pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 @pytest.mark.parametrize("sparse", [False, True])
-def test_the_first_row_that_is_not_finite_is_named(sparse, n_threads, make_data):
+def test_the_first_row_with_nan_is_named(sparse, n_threads, make_data):
     """The result depends neither on the workers' shares nor on the length of runs."""
     X, y = make_data([30, 16, 5], 2000)
     X[[1300, 70, 66, 1999], 3] = np.nan
@@ -403,7 +403,7 @@ MOST = 10**10  # some seconds
 
 @pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_long_step_is_told_to_stop_and_what_it_changed_is_put_back(n_threads, endless, make_data):
+def test_a_long_step_is_stopped_and_undone(n_threads, endless, make_data):
     X, y = make_data([10, 5], 100)
     net = NeuralNet([10, 5], n_threads=n_threads, random_state=0)
     before = net.weights[0].copy()
@@ -450,7 +450,7 @@ def update_the_first_layer(work, sink, team):
     )
 
 
-def test_a_team_that_is_told_to_stop_changes_no_weight(one_call):
+def test_a_stopped_team_changes_no_weight(one_call):
     network = storage.Network([8, 8], 0, np.dtype(np.float64))
     descent, samples = one_call(network, np.ones((8, 8)), np.zeros(8, np.int64), 8)
     optimizer = descent.steps(1, True)
@@ -491,7 +491,7 @@ CGROUPS = {
 
 
 @pytest.mark.parametrize("groups", CGROUPS)
-def test_usable_threads_heeds_the_quota_of_every_control_group_above(groups, monkeypatch):
+def test_usable_threads_respects_the_quota_of_every_parent_control_group(groups, monkeypatch):
     files = dict(CGROUPS[groups])
 
     def read_text(path):

@@ -35,7 +35,7 @@ def test_every_width_with_every_option(width, i):
     assert_trained(at_width(width, i))
 
 
-def test_what_the_cases_above_meet():
+def test_the_cases_above_are_complete():
     for constant in CONSTANTS:
         assert {constant - 1, constant, constant + 1} <= set(WIDTHS)
     for width in WIDTHS:

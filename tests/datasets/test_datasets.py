@@ -118,7 +118,7 @@ def test_sizes_are_four_bytes_big_endian(path):
     assert datasets.read_idx(path).shape == (258,)
 
 
-def test_gzip_is_told_by_content_not_name(tmp_path):
+def test_gzip_is_recognized_by_content(tmp_path):
     content = pack_idx((3,), [4, 5, 6])
     (tmp_path / "plain.gz").write_bytes(content)
     (tmp_path / "zipped").write_bytes(gzip.compress(content))

@@ -59,7 +59,7 @@ def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["net.npz"]
 
 
-def test_saving_where_there_is_no_folder(tmp_path):
+def test_saving_to_a_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError):
         NeuralNet([3, 2]).save(tmp_path / "missing" / "net.npz")
 
@@ -153,7 +153,7 @@ def test_a_name_as_long_as_the_system_allows(tmp_path):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_networks_of_former_formats(version, tmp_path):
+def test_networks_of_older_formats(version, tmp_path):
     weights, biases = np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([[7.0], [8]])
     plain = {
         "format": model_files.FORMAT, "format_version": version, "layers": [3, 2], 

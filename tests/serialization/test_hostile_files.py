@@ -65,7 +65,7 @@ def test_files_of_earlier_releases_load_to_the_same_bits(name):
         assert written[key].tobytes() == parts.arrays[key].tobytes(), key
 
 
-def test_a_checkpoint_of_an_earlier_release_is_gone_on_from():
+def test_a_checkpoint_of_an_earlier_release_can_be_resumed():
     X, y = DATA
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((40, 5)), rng.integers(0, 3, 40)
@@ -645,7 +645,7 @@ def test_an_array_is_referred_to_once():
 
 
 @pytest.mark.parametrize("name", ["neural_net_1", "neural_net_2"])
-def test_files_of_former_formats_are_not_trusted_either(name):
+def test_files_of_older_formats_are_not_trusted_either(name):
     parts = Parts(name)
     for place, values in {
         "layers": [*NO_LAYERS[4:-1], [5, 4, 3, 3]],

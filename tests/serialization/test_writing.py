@@ -244,7 +244,7 @@ def test_an_open_file_that_was_removed(tmp_path, net):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_is_no_file(tmp_path, net):
+def test_a_folder_is_refused(tmp_path, net):
     folder = tmp_path / "folder"
     folder.mkdir()
     with pytest.raises(OSError):
@@ -458,7 +458,7 @@ def test_streams_that_cannot_seek(net):
     assert np.array_equal(fastmlp.load(OneWay(sink.content)).weights[0], net.weights[0])
 
 
-def test_what_is_no_file(tmp_path, net):
+def test_invalid_files(tmp_path, net):
     closed = io.BytesIO()
     closed.close()
     with open(tmp_path / "text", "w") as text, open(tmp_path / "text", "rb") as reading:
@@ -485,7 +485,7 @@ def test_what_is_no_file(tmp_path, net):
 
 @posix  # Windows allows lone surrogates in names
 @pytest.mark.parametrize("path", ["", "a\0b", "\ud800"])
-def test_what_is_no_name(path, tmp_path, net, monkeypatch):
+def test_invalid_names(path, tmp_path, net, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for use in (net.save, fastmlp.load, written_whole(path).__enter__, ModelCheckpoint, CSVLogger):
         arguments = () if use.__name__ == "__enter__" else (path,)

@@ -87,7 +87,7 @@ def test_held_out_samples_must_count(data):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("at", [1, 3])
-def test_an_interrupt_counts_the_rows_of_the_steps_that_were_taken(error, at, data, monkeypatch):
+def test_an_interrupt_counts_the_rows_of_finished_steps(error, at, data, monkeypatch):
     """So that the next fit draws the masks and noise of the rows that follow."""
     monkeypatch.setattr(run, "MOST_STEPS", 1)
     X, y = data
@@ -193,7 +193,7 @@ def test_weights_of_samples_with_an_infinite_sum_are_refused(data):
 
 
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
-def test_no_loss_that_is_not_finite_is_recorded(data):
+def test_only_finite_losses_are_recorded(data):
     X, y = data
     weights = np.full(300, 1e305)  # their sum is finite, but not multiplied by the losses
     targets = np.full((300, 3), 1e153)

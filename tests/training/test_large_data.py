@@ -268,7 +268,7 @@ def test_batches_with_class_weights(make, data, tmp_path, small_blocks):
         make().fit(parts(X, y), class_weight="balanced")
 
 
-def test_a_batch_of_which_nothing_counts(make, data, tmp_path, small_blocks):
+def test_a_batch_with_zero_weights(make, data, tmp_path, small_blocks):
     X, y = data
     y = np.sort(y)  # so that whole batches have a class with weight 0
     batches = parts(X, y, (20,) * 10)
@@ -444,7 +444,7 @@ def test_a_bad_batch_after_good_steps_leaves_the_steps(make, data, tmp_path, sma
     assert_same_bits(mlp, trained)
 
 
-def test_a_row_that_is_not_finite(make, data, tmp_path, small_blocks, monkeypatch):
+def test_a_row_with_nan(make, data, tmp_path, small_blocks, monkeypatch):
     monkeypatch.setattr("fastmlp.core.run.MOST_STEPS", 2)  # found after some valid steps
     X, y = data[0].copy(), data[1]
     X[190] = np.nan
@@ -529,7 +529,7 @@ def test_a_refused_partial_fit_changes_nothing(make, data, tmp_path):
         assert file_of(mlp) == before and mlp.history_ == history
 
 
-def test_fits_go_on_or_begin_anew(make, data, tmp_path):
+def test_fits_continue_or_start_over(make, data, tmp_path):
     X, y = data
     # Two fits in a row are one fit, except that the history is that of the last.
     warm, whole = make(), make().fit(X, y, epochs=5)

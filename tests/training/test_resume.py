@@ -211,7 +211,7 @@ def test_any_arguments(make, data, tmp_path, arguments, fit):
     both(make, data, tmp_path, lambda: arguments, lambda: arguments | {"random_state": 3}, fit)
 
 
-def test_a_schedule_of_the_user_s_own(make, data, tmp_path):
+def test_a_user_schedule(make, data, tmp_path):
     arguments = {"learning_rate": lambda step: 0.1 / (1 + step)}
     both(make, data, tmp_path, lambda: arguments, lambda: arguments | {"random_state": 3}, {})
     # 2 steps an epoch, 6 epochs.
@@ -285,7 +285,7 @@ def test_true_is_the_checkpoint_that_is_written_last(make, data, tmp_path):
     assert file_of(again) == file_of(whole)
 
 
-def test_true_begins_anew_where_there_is_no_file_yet(make, data, tmp_path):
+def test_true_starts_over_if_there_is_no_file(make, data, tmp_path):
     checkpoint = ModelCheckpoint(tmp_path / "model.npz")
     first = make().fit(*data, epochs=3, callbacks=[checkpoint], resume=True)
     assert file_of(first) == file_of(make().fit(*data, epochs=3))
@@ -348,7 +348,7 @@ def test_what_is_saved_elsewhere_is_the_network_alone(make, data, tmp_path, hook
     refused(make(), tmp_path, ValueError, message, *data, resume=path)
 
 
-def test_a_state_of_the_user_s_own_comes_back(make, data, tmp_path):
+def test_a_user_callback_s_state_is_restored(make, data, tmp_path):
     state = {
         "number": 0.1, "count": 3, "nothing": None, "text": "a\nb", "array": np.arange(3.0),
         "list": [np.float32(0.1), [1, "two"]], "a": {"b": np.zeros(2)}, "a_b": np.ones((2, 2)),
@@ -501,7 +501,7 @@ def test_a_checkpoint_of_another_class(data, tmp_path, checkpoint):
     refused(mlp, tmp_path, ValueError, message, *data, **options)
 
 
-def test_what_is_no_path(make, data, tmp_path):
+def test_invalid_paths(make, data, tmp_path):
     message = "^`resume` must be a path, or True with a ModelCheckpoint .*, got True without one"
     refused(make(), tmp_path, ValueError, message, *data, resume=True)
     for resume in (3, 1.5, ["model.npz"]):  # 3 could be an open file

@@ -87,7 +87,7 @@ def test_boolean_labels_of_two_classes():
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_predictions_do_not_depend_on_the_company(dtype):
+def test_predictions_do_not_depend_on_other_rows(dtype):
     """A row has the same bits alone, in a partial block and among many rows."""
     many = np.tile(X, (5, 1)) * (RANDOM.random((200, 6)) < 0.6)
     net = NeuralNet([6, 70, 3], dtype=dtype, random_state=0)

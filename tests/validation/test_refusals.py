@@ -267,7 +267,7 @@ def test_a_row_is_refused_wherever_it_lies_in_a_share(row, n_threads):
         net.predict(rows)
 
 
-def test_sizes_changed_from_outside_are_not_believed():
+def test_sizes_changed_by_users_have_no_effect():
     net = NeuralNet([4, 3], random_state=0)
     net.layers[-1] = 10**7
     with pytest.raises(ValueError, match="^`y` must be labels from 0 to 2, got 9999999"):
@@ -387,7 +387,7 @@ NO_NUMBERS = {
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
 @pytest.mark.parametrize("name", ARRAYS)
-def test_an_object_array_with_one_value_that_is_no_number(name, text):
+def test_an_object_array_with_one_invalid_value(name, text):
     value = ARRAYS[name][0].astype(object)
     value[(-1,) * value.ndim] = NO_NUMBERS[text]
     row, column = len(value) - 1, f" of column {value.shape[-1] - 1}" * (value.ndim - 1)

@@ -524,7 +524,7 @@ def assert_refused(net, call, error, message):
 
 
 @pytest.mark.parametrize("y, error, message", REFUSED)
-def test_what_is_no_target_of_classes(y, error, message):
+def test_invalid_targets_of_classes(y, error, message):
     X, net = data()[0], make()
     assert_refused(net, lambda: net.fit(X, y), error, message)
     assert_refused(net, lambda: net.partial_fit(X, y), error, message)
@@ -555,7 +555,7 @@ def test_softmax_with_one_output_says_what_it_needs(y, label):
 
 
 @pytest.mark.parametrize("loss", ["logistic", "squared_error"])
-def test_what_is_no_target_of_numbers(loss):
+def test_invalid_numeric_targets(loss):
     X, y = data()
     net = make(loss=loss)
     for wrong, error, message in [

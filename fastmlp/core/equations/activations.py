@@ -26,6 +26,8 @@ ACTIVATIONS = {
     "silu": SILU,
 }
 
+#: Linear on both sides of 0; tending to a bound, as e**z does; the others are smooth relus.
+PIECEWISE_LINEAR, BOUNDED = (IDENTITY, RELU, LEAKY_RELU), (ELU, SIGMOID, TANH)
 LEAK = 0.01  # leaky_relu's slope below 0
 STRIP = 512  # numbers: short enough for the stack
 
@@ -83,9 +85,9 @@ def activate(activation, z, derivatives):
     for start in range(0, len(z), STRIP):
         a = z[start : start + STRIP]
         slopes = derivatives[start : start + STRIP] if len(derivatives) > 0 else spare[: len(a)]
-        if activation <= LEAKY_RELU:
+        if activation in PIECEWISE_LINEAR:
             _activate_straight(activation, a, slopes)
-        elif activation <= TANH:
+        elif activation in BOUNDED:
             _activate_bounded(activation, a, slopes)
         else:
             _activate_smooth(activation, a, slopes)

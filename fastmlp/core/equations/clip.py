@@ -13,37 +13,38 @@ SLACK = 1e-6  # beside the norm, as PyTorch has it, so that a norm of zero divid
 
 
 @kernel
-def square_gradients(layers, optimizer, sums, worker, n_workers):
-    """Sum the squares of this worker's share of the collected gradients, block by block.
+def square_gradients(layers, optimizer, sums, worker):
+    """Sum the squares of the worker's share of the collected gradients, block by block.
 
     Parameters
     ----------
     layers : records of `storage.LAYER`
     optimizer : update_rules.Optimizer
-        Its `gradients` are read; its `squares` overwritten: for each layer a sum for every
-        `MOST_ROWS` inputs and one for the biases, which no number of workers changes.
+        With options. Its `gradients` are read; its `squares` overwritten: for each layer a sum for
+        every `MOST_ROWS` inputs and one for the biases, whatever the number of workers.
     sums : float64 array of at least `norms.RUNNING_SUMS`
         The worker's own; overwritten.
-    worker, n_workers : int
+    worker : barrier.Worker
     """
+    squares = optimizer.options.squares
     for l in range(len(layers)):
         layer = layers[l]
-        first, last = share(layer.n_in, worker, n_workers)
+        first, last = share(layer.n_in, worker)
         n = (layer.n_out + MOST_ROWS - 1) // MOST_ROWS * MOST_ROWS  # the same for any vector width
         for block in range(first // MOST_ROWS, (last + MOST_ROWS - 1) // MOST_ROWS):
             begin = layer.weights_at + block * MOST_ROWS * layer.stride_out
-            optimizer.squares[layer.squares_at + block] = sum_of_squares(
+            squares[layer.squares_at + block] = sum_of_squares(
                 optimizer.gradients, begin, MOST_ROWS, layer.stride_out, n, sums
             )
-        if worker == 0:
-            optimizer.squares[layer.squares_at + layer.padded_in // MOST_ROWS] = sum_of_squares(
+        if worker.number == 0:
+            squares[layer.squares_at + layer.padded_in // MOST_ROWS] = sum_of_squares(
                 optimizer.gradients, layer.biases_at, 1, layer.stride_out, n, sums
             )
 
 
 @kernel
-def change_by_collected(layers, parameters, optimizer, step, worker, n_workers):
-    """Change this worker's share of all weights by their gradients ``g * min(1, c / norm)``.
+def change_by_collected(layers, parameters, optimizer, step, worker):
+    """Change the worker's share of all weights by their gradients ``g * min(1, c / norm)``.
 
     The norm is the Euclidean norm of the gradients of all weights and biases together, and c
     `clip_norm` (Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural
@@ -55,23 +56,23 @@ def change_by_collected(layers, parameters, optimizer, step, worker, n_workers):
     parameters : flat array
         Changed.
     optimizer : update_rules.Optimizer
-        Its moments are changed, its `gradients` overwritten, its `squares` read.
+        With options. Its moments are changed, its `gradients` overwritten, its `squares` read.
     step : int
         Of this run.
-    worker, n_workers : int
+    worker : barrier.Worker
     """
     total = 0.0
-    for part in range(len(optimizer.squares)):
-        total += optimizer.squares[part]
-    factor = min(1.0, optimizer.clip_norm / (np.sqrt(total) + SLACK))
+    for part in range(len(optimizer.options.squares)):
+        total += optimizer.options.squares[part]
+    factor = min(1.0, optimizer.options.clip_norm / (np.sqrt(total) + SLACK))
     for l in range(len(layers)):
         layer = layers[l]
         rule = rule_of(optimizer, step, layer.l2, layer.l1)
-        first, last = share(layer.n_in, worker, n_workers)
+        first, last = share(layer.n_in, worker)
         for k in range(first, last):
             at = layer.weights_at + k * layer.stride_out
             _change_row(rule, factor, optimizer.gradients, parameters, at, layer.padded_out)
-        if worker == 0:
+        if worker.number == 0:
             biases = rule_of(optimizer, step, 0.0, 0.0)
             n = layer.padded_out
             _change_row(biases, factor, optimizer.gradients, parameters, layer.biases_at, n)

@@ -8,9 +8,14 @@ from fastmlp.core.equations.product import (
     ROW_SINGLE,
     STORE,
     STORE_RELU,
+    Matrix,
     Product,
+    absent,
     add_listed,
+    inputs_of,
     multiply,
+    outputs_of,
+    weights_of,
 )
 from fastmlp.core.inputs.nonzeros import list_at
 from fastmlp.core.machine.barrier import stopped
@@ -34,21 +39,24 @@ def forward(layer, parameters, activations, team, first, last):
         Where it is told to stop, so does this, between two tiles.
     first, last : int
     """
-    finish = STORE_RELU if layer.activation == RELU else STORE
     sums = Product(
-        n_terms=layer.n_in, n_columns=layer.padded_out,
-        x=activations, x_at=layer.input_at, x_row=layer.stride_in, x_term=1,
-        y=parameters, y_at=layer.weights_at, y_term=layer.stride_out,
-        transposed=False, panel=parameters,
-        start=parameters, start_at=layer.biases_at,
-        target=activations, target_at=layer.output_at, target_row=layer.stride_out,
-        finish=finish, gate=activations, gate_at=0, rate=0.0, decay=0.0,
-    )  # fmt: skip
-    multiply(sums, team, first, last)
+        n_terms=layer.n_in,
+        n_columns=layer.padded_out,
+        x=inputs_of(layer, activations),
+        y=weights_of(layer, parameters),
+        panel=absent(parameters),
+        start=Matrix(parameters, layer.biases_at, 0, 1),
+        target=outputs_of(layer, activations),
+        gate=absent(parameters),
+        finish=STORE_RELU if layer.activation == RELU else STORE,
+        rate=0.0,
+        decay=0.0,
+    )
+    multiply(sums, 0, team, first, last)
 
 
 @kernel
-def activate_rows(layer, number, activations, derivatives, draws, start, first, last):
+def activate_rows(layer, activations, derivatives, draws, start, first, last):
     """``a_out[i] = f(z[i])`` in place, with dropout, and ``f'(z[i])``, for the rows first to last.
 
     For activations other than identity and relu, and where outputs are dropped: what is kept is
@@ -58,8 +66,6 @@ def activate_rows(layer, number, activations, derivatives, draws, start, first, 
     Parameters
     ----------
     layer : record of `storage.LAYER`
-    number : int
-        The layer's, from 1 on; of what it draws.
     activations : flat array
         The layer's outputs are overwritten.
     derivatives : flat array
@@ -70,7 +76,7 @@ def activate_rows(layer, number, activations, derivatives, draws, start, first, 
     first, last : int
     """
     n, n_out = layer.padded_out, layer.n_out
-    key_low, key_high = key_of(draws.key, number)
+    key_low, key_high = key_of(draws.key, layer.number)
     for i in range(first, last):
         at, delta_at = layer.output_at + i * layer.stride_out, layer.delta_at + i * layer.stride_out
         a, derivative = activations[at : at + n], derivatives[delta_at : delta_at + n]

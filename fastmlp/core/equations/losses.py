@@ -7,11 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.core.equations.activations import RELU
-from fastmlp.core.equations.update_rules import is_basic
-from fastmlp.core.machine.kernel import by_type, kernel
+from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.maths.functions import exp, log1p, sigmoids
 
-# The first three are log-likelihoods of the exponential family, the others functions of z - t.
 SOFTMAX, LOGISTIC, POISSON, SQUARED, ABSOLUTE, HUBER, PINBALL = range(7)
 
 #: The names that users may pass, and the codes that kernels use.
@@ -24,6 +22,11 @@ LOSS_CODES = {
     "huber": HUBER,
     "pinball": PINBALL,
 }
+
+
+#: The losses that are negative log-likelihoods of an exponential family; the others are functions
+#: of the residual z - t.
+LIKELIHOODS = (SOFTMAX, LOGISTIC, POISSON)
 
 
 class Loss(NamedTuple):
@@ -73,18 +76,17 @@ def softmax(z, n_out):
     return np.log(np.float64(total)) + top
 
 
-def _predict_probabilities(loss, z, n_out):
-    return softmax(z, n_out)
-
-
-def _predict_mean(loss, z, n_out):
-    """Turn z into the mean that it predicts, in place; return the log-partition function A(z).
+@kernel
+def predict_mean(loss, z, n_out):
+    """Replace z by the mean that it predicts; return the log-partition function A(z).
 
     The mean is A'(z): softmax(z), of ``A = log(sum over j of exp(z[j]))``; ``1 / (1 + exp(-z))``,
     of ``A = sum over j of log(1 + exp(z[j]))``; exp(z), of ``A = sum over j of exp(z[j])``
     (McCullagh and Nelder, Generalized linear models, 1989, section 2.2). For losses of z - t it
-    is z itself, and 0 is returned.
+    is z itself, and 0 is returned. `loss` None is softmax.
     """
+    if loss is None:
+        return softmax(z, n_out)
     partition = 0.0
     if loss.kind == SOFTMAX:
         partition = softmax(z, n_out)
@@ -98,10 +100,6 @@ def _predict_mean(loss, z, n_out):
             z[j] = exp(z[j])
             partition += z[j]
     return partition
-
-
-#: `_predict_mean`; `loss` None is softmax's.
-predict_mean = by_type(is_basic, _predict_probabilities, _predict_mean)
 
 
 @kernel(inline=True)
@@ -151,7 +149,7 @@ def _of_residual(loss, r):
 @kernel(inline=True)
 def _derive(loss, means, n_out, targets, row):
     """Do ``means -= t``, the derivative of ``A(z) - t z``, or put a residual's loss's in place."""
-    if loss.kind > POISSON:
+    if loss.kind not in LIKELIHOODS:
         for j in range(n_out):
             r = np.float64(means[j]) - np.float64(targets.values[row * n_out + j])
             means[j] = _of_residual(loss, r)[1]
@@ -168,19 +166,19 @@ def _derive(loss, means, n_out, targets, row):
             means[j] -= share * targets.values[row * n_out + j]
 
 
-def _probabilities_and_loss(loss, z, n_out, targets, row):
-    z_of_label = z[targets.labels[row]]
-    return softmax(z, n_out) - z_of_label
-
-
-def _mean_and_loss(loss, z, n_out, targets, row):
+@kernel
+def mean_and_loss(loss, z, n_out, targets, row):
     """Do `predict_mean`; return the loss of this row of X.
 
     It is ``A(z) - t z``, which for softmax is ``-sum over j of t[j] log p[j]``, or a loss of the
-    residual ``z - t``; but for softmax the mean over the outputs.
+    residual ``z - t``; except for softmax, it is the mean over the outputs. `loss` None is softmax
+    without label smoothing, with a label for each row.
     """
+    if loss is None:
+        z_of_label = z[targets.labels[row]]
+        return softmax(z, n_out) - z_of_label
     value = 0.0
-    if loss.kind <= POISSON:
+    if loss.kind in LIKELIHOODS:
         inner = _inner_product(loss, z, n_out, targets, row)
         value = predict_mean(loss, z, n_out) - inner
     else:
@@ -190,18 +188,18 @@ def _mean_and_loss(loss, z, n_out, targets, row):
     return value if loss.kind == SOFTMAX else value / n_out
 
 
-#: `_mean_and_loss`; `loss` None is softmax's.
-mean_and_loss = by_type(is_basic, _probabilities_and_loss, _mean_and_loss)
+@kernel
+def loss_and_derivative(loss, z, n_out, targets, row):
+    """Return the loss of a row of X, and replace each z by the derivative with respect to it.
 
-
-def _of_class(loss, z, n_out, targets, row):
+    ``A(z) - t z`` has the derivative ``A'(z) - t``: the predicted mean minus the target (Bishop,
+    Pattern recognition and machine learning, 2006, section 4.3.6). `loss` None as in
+    `mean_and_loss`.
+    """
     value = mean_and_loss(loss, z, n_out, targets, row)
-    z[targets.labels[row]] -= 1
-    return value
-
-
-def _of_any(loss, z, n_out, targets, row):
-    value = mean_and_loss(loss, z, n_out, targets, row)
+    if loss is None:
+        z[targets.labels[row]] -= 1
+        return value
     _derive(loss, z, n_out, targets, row)
     if loss.kind != SOFTMAX and n_out > 1:
         for j in range(n_out):
@@ -209,53 +207,41 @@ def _of_any(loss, z, n_out, targets, row):
     return value
 
 
-#: Returns the loss of a row of X, and puts its derivative by each z in z's place. ``A(z) - t z``
-#: has the derivative ``A'(z) - t``: the mean that is predicted, less the target (Bishop, Pattern
-#: recognition and machine learning, 2006, section 4.3.6). `loss` None is softmax's.
-loss_and_derivative = by_type(is_basic, _of_class, _of_any)
-
-
 @kernel
-def output_delta(
-    layer, loss, activations, deltas, targets, order, start, losses, first, last, scale
-):
+def output_delta(layer, samples, work, minibatch, first, last):
     """``delta = scale * weight * dloss/da * f'(z)`` of the rows first to last.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
         The last layer.
-    loss : Loss
-    activations, deltas : flat arrays
-        The layer's activations are overwritten. So are its deltas, the padding with zeros; where
-        the activation is neither identity nor relu they hold f'(z) before.
-    targets : Targets
-    order : int64 array
-        Rows of X, and of the targets.
-    start : int
-        Where in `order` this minibatch begins.
-    losses : float64 array
-        Overwritten with each row's loss, times its weight.
+    samples : step.Samples
+        Read.
+    work : storage.Workspace
+        The layer's activations are overwritten, and so are its deltas, the padding with zeros;
+        where `stores_derivative` they hold f'(z) before. Each row's loss, times its weight, is
+        written to `losses`.
+    minibatch : step.Minibatch
+        Its `scale` is used nowhere else.
     first, last : int
-    scale : float
-        1 / batch_size, or 1 over the sum of the minibatch's weights: the one place where it enters.
 
     Returns
     -------
     bool
         Whether some loss is not finite.
     """
-    n, n_out = layer.padded_out, layer.n_out
+    activations, deltas, losses = work.forward.activations, work.deltas, work.losses
+    targets, n, n_out = samples.targets, layer.padded_out, layer.n_out
     diverged = False
     for i in range(first, last):
         a_at = layer.output_at + i * layer.stride_out
         delta_at = layer.delta_at + i * layer.stride_out
         a, delta = activations[a_at : a_at + n], deltas[delta_at : delta_at + n]
-        row, share = order[start + i], scale
+        row, share = samples.order[minibatch.start + i], minibatch.scale
         if layer.activation == RELU:
             for j in range(n_out):
                 delta[j] = 1 if a[j] > 0 else 0
-        losses[i] = loss_and_derivative(loss, a, n_out, targets, row)
+        losses[i] = loss_and_derivative(samples.loss, a, n_out, targets, row)
         if len(targets.weights) > 0:
             weight = targets.weights[row]
             share *= weight

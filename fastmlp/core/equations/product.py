@@ -41,62 +41,101 @@ MOST_ROWS = 8  # of the shapes above: a worker's share is whole blocks of so man
 ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 
 
-# What becomes of a sum: it is stored, or relu of it; or where the gate is positive, and else zero;
-# or the target is multiplied by it; or descends by it: ``target -= rate * (sum + decay * target)``.
+# What becomes of a sum: the target becomes it, or relu of it; or it where the gate is positive and
+# 0 elsewhere; or is multiplied by it; or ``target -= rate * (sum + decay * target)``.
 STORE, STORE_RELU, GATE, MULTIPLY, DESCEND = 0, 1, 2, 3, 4
+
+
+class Matrix(NamedTuple):
+    """A matrix in a flat array: element (r, c) is ``array[offset + r * row_step + c * col_step]``.
+
+    One of the steps is 1; the columns of a matrix are padded to whole vectors.
+    """
+
+    array: np.ndarray
+    offset: int
+    row_step: int
+    col_step: int
 
 
 class Product(NamedTuple):
     """``sum[r, c] = start[c] + sum over t < n_terms of x[r, t] * y[t, c]``, and what becomes of it.
 
-    All arrays are flat: element (r, t) of x is ``x[x_at + r * x_row + t * x_term]``, and so on.
+    Every product has every field, so `multiply` is compiled once for all; see `absent`.
     """
 
     n_terms: int
     n_columns: int  # whole vectors
-    x: np.ndarray
-    x_at: int
-    x_row: int
-    x_term: int
-    y: np.ndarray
-    y_at: int
-    y_term: int
-    transposed: bool  # y lies as (c, t), y_term being the step of c
-    panel: np.ndarray  # where `transposed`: overwritten with a few rows of y, transposed
-    start: np.ndarray
-    start_at: int  # -1 for zeros
-    target: np.ndarray
-    target_at: int
-    target_row: int
-    finish: int
-    gate: np.ndarray  # its element (r, c) is ``gate[gate_at + r * target_row + c]``
-    gate_at: int
+    x: Matrix  # (rows, n_terms)
+    y: Matrix  # (n_terms, n_columns)
+    panel: Matrix  # overwritten with some columns of y, where these are far apart
+    start: Matrix  # (1, n_columns)
+    target: Matrix  # (rows, n_columns)
+    gate: Matrix  # (rows, n_columns)
+    finish: int  # a code of the above
     rate: float
     decay: float
 
 
 @kernel(inline=True)
-def share(n, worker, n_workers):
-    """Return where this worker's share of n rows begins and ends: whole blocks of `MOST_ROWS`."""
+def absent(array):
+    """Return a matrix that stands where a product needs none."""
+    return Matrix(array, -1, 0, 0)
+
+
+@kernel(inline=True)
+def transposed(matrix):
+    """Return the transpose: the same numbers, with the steps exchanged."""
+    return Matrix(matrix.array, matrix.offset, matrix.col_step, matrix.row_step)
+
+
+@kernel(inline=True)
+def inputs_of(layer, activations):
+    """Return the inputs of a layer, (n_rows, n_in)."""
+    return Matrix(activations, layer.input_at, layer.stride_in, 1)
+
+
+@kernel(inline=True)
+def outputs_of(layer, activations):
+    """Return the outputs of a layer, (n_rows, n_out)."""
+    return Matrix(activations, layer.output_at, layer.stride_out, 1)
+
+
+@kernel(inline=True)
+def deltas_of(layer, deltas):
+    """Return the deltas of a layer, (n_rows, n_out)."""
+    return Matrix(deltas, layer.delta_at, layer.stride_out, 1)
+
+
+@kernel(inline=True)
+def weights_of(layer, parameters):
+    """Return the weights of a layer, (n_in, n_out)."""
+    return Matrix(parameters, layer.weights_at, layer.stride_out, 1)
+
+
+@kernel(inline=True)
+def share(n, worker):
+    """Return where the worker's share of n rows begins and ends: whole blocks of `MOST_ROWS`."""
     blocks = (n + MOST_ROWS - 1) // MOST_ROWS
-    first = worker * blocks // n_workers * MOST_ROWS
-    last = (worker + 1) * blocks // n_workers * MOST_ROWS
+    first = worker.number * blocks // worker.n_workers * MOST_ROWS
+    last = (worker.number + 1) * blocks // worker.n_workers * MOST_ROWS
     return first, min(last, n)
 
 
 @kernel
-def multiply(product, team, first, last):
-    """Compute the rows first to last of a `Product`.
+def multiply(product, j, team, first, last):
+    """Compute the rows first to last of a `Product`, from column j on.
 
     Parameters
     ----------
     product : Product
         Its target is overwritten, to whole tiles of rows.
+    j : int
     team : int64 array
-        Where it is told to stop, so does this, between two tiles.
+        When it is told to stop, this stops between two tiles.
     first, last : int
     """
-    j = _multiply(WIDE, 0, product, team, first, last)
+    j = _multiply(WIDE, j, product, team, first, last)
     j = _multiply(PAIR, j, product, team, first, last)
     _multiply(SINGLE, j, product, team, first, last)
 
@@ -104,47 +143,55 @@ def multiply(product, team, first, last):
 @kernel
 def _multiply(shape, j, product, team, first, last):
     """Compute the columns from j on in tiles of `shape`; return where less than one is left."""
-    x, x_row, x_term, target = product.x, product.x_row, product.x_term, product.target
-    width = columns(shape, x)
+    x, start = product.x, product.start
+    width = columns(shape, x.array)
     while j + width <= product.n_columns:
-        y, y_at, y_term = product.y, product.y_at + j, product.y_term
-        if product.transposed:
-            y_at = product.y_at + j * y_term
-            _transpose(y, y_at, y_term, product.panel, width, product.n_terms)
-            y, y_at, y_term = product.panel, 0, width
+        y, y_at, y_step = product.y.array, product.y.offset + j, product.y.row_step
+        if product.y.col_step != 1:
+            _transpose(product.y, j, product.panel.array, width, product.n_terms)
+            y, y_at, y_step = product.panel.array, 0, width
         for r in range(first, last, rows(shape)):
             if stopped(team):
                 break
-            tile = zeros(shape, x)
-            if product.start_at >= 0:
-                tile = repeat_row(shape, product.start, product.start_at + j)
-            x_at = product.x_at + r * x_row
+            tile = zeros(shape, x.array)
+            if start.offset >= 0:
+                tile = repeat_row(shape, start.array, start.offset + j)
+            x_at = x.offset + r * x.row_step
             for t in range(product.n_terms):
-                tile = add_outer(tile, x, x_at + t * x_term, x_row, y, y_at + t * y_term)
-            at = product.target_at + r * product.target_row + j
-            if product.finish == DESCEND:
-                if product.decay != 0:
-                    tile = add_scaled(tile, product.decay, target, at, product.target_row)
-                descend(tile, product.rate, target, at, product.target_row)
-            elif product.finish == GATE:
-                gate_at = product.gate_at + r * product.target_row + j
-                store_where_positive(tile, product.gate, gate_at, target, at, product.target_row)
-            elif product.finish == MULTIPLY:
-                store_product(tile, target, at, product.target_row)
-            else:
-                tile = relu(tile) if product.finish == STORE_RELU else tile
-                store(tile, target, at, product.target_row)
+                tile = add_outer(
+                    tile, x.array, x_at + t * x.col_step, x.row_step, y, y_at + t * y_step
+                )
+            _finish(tile, product, r, j)
         j += width
     return j
 
 
+@kernel(inline=True)
+def _finish(tile, product, r, j):
+    """Do with the tile whose first element is (r, j) what `product.finish` says."""
+    target, gate = product.target, product.gate
+    array, step, at = target.array, target.row_step, target.offset + r * target.row_step + j
+    if product.finish == DESCEND:
+        if product.decay != 0:
+            tile = add_scaled(tile, product.decay, array, at, step)
+        descend(tile, product.rate, array, at, step)
+    elif product.finish == GATE:
+        store_where_positive(tile, gate.array, gate.offset + r * step + j, array, at, step)
+    elif product.finish == MULTIPLY:
+        store_product(tile, array, at, step)
+    else:
+        tile = relu(tile) if product.finish == STORE_RELU else tile
+        store(tile, array, at, step)
+
+
 @kernel
-def _transpose(y, y_at, y_term, panel, width, n_terms):
-    """``panel[t, c] = y[c, t]`` for c < width, so that the sum over t reads whole vectors."""
-    lanes = lanes_of(y)
+def _transpose(y, j, panel, width, n_terms):
+    """``panel[t, c] = y[t, j + c]`` for c < width, so that the sum over t reads whole vectors."""
+    lanes = lanes_of(y.array)
     for c in range(0, width, lanes):
         for t in range(0, n_terms, lanes):
-            copy_transposed(y, y_at + c * y_term + t, y_term, panel, t * width + c, width)
+            y_at = y.offset + (j + c) * y.col_step + t
+            copy_transposed(y.array, y_at, y.col_step, panel, t * width + c, width)
 
 
 @kernel(inline=True)

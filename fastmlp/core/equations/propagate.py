@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from fastmlp.core.equations.activations import RELU
-from fastmlp.core.equations.product import GATE, MULTIPLY, STORE, Product, multiply
+from fastmlp.core.equations.product import (
+    GATE,
+    MULTIPLY,
+    STORE,
+    Matrix,
+    Product,
+    absent,
+    deltas_of,
+    multiply,
+    outputs_of,
+    transposed,
+    weights_of,
+)
 from fastmlp.core.machine.kernel import kernel
 
 
@@ -31,12 +43,16 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
     finish = GATE if below.activation == RELU else STORE
     finish = MULTIPLY if below.stores_derivative else finish
     sums = Product(
-        n_terms=layer.n_out, n_columns=layer.padded_in,
-        x=deltas, x_at=layer.delta_at, x_row=layer.stride_out, x_term=1,
-        y=parameters, y_at=layer.weights_at, y_term=layer.stride_out,
-        transposed=True, panel=panel,
-        start=parameters, start_at=-1,
-        target=deltas, target_at=below.delta_at, target_row=below.stride_out,
-        finish=finish, gate=activations, gate_at=below.output_at, rate=0.0, decay=0.0,
-    )  # fmt: skip
-    multiply(sums, team, first, last)
+        n_terms=layer.n_out,
+        n_columns=layer.padded_in,
+        x=deltas_of(layer, deltas),
+        y=transposed(weights_of(layer, parameters)),
+        panel=Matrix(panel, 0, 0, 1),
+        start=absent(parameters),
+        target=deltas_of(below, deltas),
+        gate=outputs_of(below, activations),
+        finish=finish,
+        rate=0.0,
+        decay=0.0,
+    )
+    multiply(sums, 0, team, first, last)

@@ -11,9 +11,14 @@ from fastmlp.core.equations.product import (
     ROW,
     ROW_SINGLE,
     STORE,
+    Matrix,
     Product,
+    absent,
     add_marked,
+    deltas_of,
+    inputs_of,
     multiply,
+    transposed,
 )
 from fastmlp.core.inputs.nonzeros import INPUTS_TOGETHER, ROWS_IN_A_WORD, find_rows, list_at
 from fastmlp.core.machine.barrier import stopped
@@ -61,24 +66,25 @@ def update(layer, activations, deltas, n_rows, sink, team, first, last):
     first, last : int
         `first` a multiple of `MOST_ROWS`, `last` too or the layer's n_in.
     """
-    multiply(_sums(layer, activations, deltas, n_rows, sink, 0), team, first, last)
+    multiply(_sums(layer, activations, deltas, n_rows, sink), 0, team, first, last)
 
 
 @kernel(inline=True)
-def _sums(layer, activations, deltas, n_rows, sink, j):
-    """Return the `Product` of the weights from column j on."""
-    finish = DESCEND if sink.descends else STORE
+def _sums(layer, activations, deltas, n_rows, sink):
+    """Return the `Product` that is the gradient of the layer's weights, or changes them by it."""
     return Product(
-        n_terms=n_rows, n_columns=layer.padded_out - j,
-        x=activations, x_at=layer.input_at, x_row=1, x_term=layer.stride_in,
-        y=deltas, y_at=layer.delta_at + j, y_term=layer.stride_out,
-        transposed=False, panel=deltas,
-        start=deltas, start_at=-1,
-        target=sink.target, target_at=layer.weights_at + j + sink.shift,
-        target_row=layer.stride_out,
-        finish=finish, gate=deltas, gate_at=0,
-        rate=sink.rate, decay=sink.l2,
-    )  # fmt: skip
+        n_terms=n_rows,
+        n_columns=layer.padded_out,
+        x=transposed(inputs_of(layer, activations)),
+        y=deltas_of(layer, deltas),
+        panel=absent(deltas),
+        start=absent(deltas),
+        target=Matrix(sink.target, layer.weights_at + sink.shift, layer.stride_out, 1),
+        gate=absent(deltas),
+        finish=DESCEND if sink.descends else STORE,
+        rate=sink.rate,
+        decay=sink.l2,
+    )
 
 
 @kernel(inline=True)
@@ -102,7 +108,7 @@ def update_marked(layer, activations, deltas, n_rows, sink, team, marks, words, 
         find_rows(layer, activations, marks, words, n_rows, k, end)
         j = _update_marked(layer, activations, deltas, n_rows, sink, team, words, k, end)
     # The columns that are left fill too few registers to gain by it.
-    multiply(_sums(layer, activations, deltas, n_rows, sink, j), team, first, last)
+    multiply(_sums(layer, activations, deltas, n_rows, sink), j, team, first, last)
 
 
 @kernel

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import types
 
 from fastmlp.core.machine.kernel import kernel
 
@@ -21,9 +20,10 @@ RULES = {
     "adam": ADAM,
     "adamw": ADAMW,
 }
-#: Which of them remember a mean of gradients, and which a mean (or sum) of their squares.
-FIRST_MOMENT = {MOMENTUM, NESTEROV, ADAM, ADAMW}
-SECOND_MOMENT = {RMSPROP, ADAGRAD, ADAM, ADAMW}
+#: Which of them keep a mean of gradients, and which a mean (or sum) of their squares.
+MOMENTUM_RULES, SQUARES_RULES, ADAM_RULES = (MOMENTUM, NESTEROV), (RMSPROP, ADAGRAD), (ADAM, ADAMW)
+FIRST_MOMENT = {*MOMENTUM_RULES, *ADAM_RULES}
+SECOND_MOMENT = {*SQUARES_RULES, *ADAM_RULES}
 
 #: Numbers of each step in `Optimizer.steps`, in this order.
 PER_STEP = 3
@@ -31,29 +31,27 @@ PER_STEP = 3
 STEPS, ROWS = 0, 1
 
 
-class BasicOptimizer(NamedTuple):
-    """An optimizer that is SGD, with l2 at most: kernels for it compile in half the time."""
+class OptimizerOptions(NamedTuple):
+    """What plain SGD has no use for."""
 
-    steps: np.ndarray  # as in `Optimizer`
-    gradients: np.ndarray  # empty
-    counts: np.ndarray  # as in `Optimizer`
-
-
-class Optimizer(NamedTuple):
-    """What all layers and a run of steps have in common."""
-
-    kind: int  # a code of the above
+    kind: int  # a code of `RULES`
     momentum: float  # of the mean of gradients: the papers' mu, or beta1
     decay: float  # of the mean of their squares: alpha, or beta2
     epsilon: float
     clip_norm: float  # infinity for none
     constrained: bool  # whether units of some layer have a largest norm
-    steps: np.ndarray  # float64, for each step: rate, 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
     first: np.ndarray  # the mean of gradients, laid out as the parameters; or empty
     second: np.ndarray  # that of their squares; or empty
-    gradients: np.ndarray  # the gradients themselves, where they are clipped; or empty
     squares: np.ndarray  # float64: their sums of squares, part by part; or empty
+
+
+class Optimizer(NamedTuple):
+    """What all layers share in a run of steps."""
+
+    steps: np.ndarray  # float64, for each step: rate, 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
     counts: np.ndarray  # int64: `STEPS` and `ROWS` that have changed the parameters so far
+    gradients: np.ndarray  # laid out as the parameters, where they are clipped by norm; or empty
+    options: OptimizerOptions | None  # None for SGD with l2 at most: half the time to compile
 
 
 class Rule(NamedTuple):
@@ -72,23 +70,15 @@ class Rule(NamedTuple):
     second: np.ndarray
 
 
-def is_basic(arguments: tuple[Any, ...]) -> bool:
-    """Whether one of these Numba types is None's or `BasicOptimizer`'s."""
-    return any(
-        isinstance(argument, types.NoneType)
-        or getattr(argument, "instance_class", None) is BasicOptimizer
-        for argument in arguments
-    )
-
-
 @kernel(inline=True)
 def rule_of(optimizer, step, l2, l1):
-    """Return the `Rule` of weights with these penalties in step number `step` of this run."""
+    """Return the `Rule` for weights with these penalties in step number `step` of this run."""
+    options, steps = optimizer.options, optimizer.steps
     return Rule(
-        optimizer.kind, optimizer.steps[PER_STEP * step], l2, l1,
-        optimizer.momentum, optimizer.decay, optimizer.epsilon,
-        optimizer.steps[PER_STEP * step + 1], optimizer.steps[PER_STEP * step + 2],
-        optimizer.first, optimizer.second,
+        options.kind, steps[PER_STEP * step], l2, l1,
+        options.momentum, options.decay, options.epsilon,
+        steps[PER_STEP * step + 1], steps[PER_STEP * step + 2],
+        options.first, options.second,
     )  # fmt: skip
 
 
@@ -134,9 +124,9 @@ def change_row(rule, gradients, gradient_at, weights, at, n):
         rate = w.dtype.type(rule.rate)
         for j in range(n):
             w[j] -= rate * g[j]
-    elif rule.kind <= NESTEROV:
+    elif rule.kind in MOMENTUM_RULES:
         _change_by_momentum(rule, w, g, rule.first[at : at + n])
-    elif rule.kind <= ADAGRAD:
+    elif rule.kind in SQUARES_RULES:
         _change_by_squares(rule, w, g, rule.second[at : at + n])
     else:
         _change_by_moments(rule, w, g, rule.first[at : at + n], rule.second[at : at + n])

@@ -52,12 +52,12 @@ class Sparse(NamedTuple):
     starts: np.ndarray
 
 
-def rows_of(X: np.ndarray | SparseRows) -> np.ndarray | Sparse:
-    """Return rows as kernels take them: an array flat, a float16 as its bits."""
+def rows_of(X: np.ndarray | SparseRows) -> tuple[np.ndarray | None, Sparse | None]:
+    """Return rows as kernels take them: a flat array, float16 as its bits, or sparse rows."""
     if isinstance(X, SparseRows):
-        return Sparse(X.numbers, X.inputs, X.starts)
+        return None, Sparse(X.numbers, X.inputs, X.starts)
     flat = X.reshape(-1)
-    return flat.view(KEPT[X.dtype]) if X.dtype in KEPT else flat
+    return (flat.view(KEPT[X.dtype]) if X.dtype in KEPT else flat), None
 
 
 @kernel
@@ -69,7 +69,7 @@ def gather(layer, X, scaling, order, start, activations, first, last):
     layer : record of `storage.LAYER`
         The first layer.
     X : flat array of rows of n_in
-        Of the type of `activations`, or of one in `KEPT`; read.
+        Of the type of `activations`, or of one in `KEPT`; read. None where rows are sparse.
     scaling : array
         n_in shifts, then n_in scales; or empty, for none.
     order : int64 array
@@ -84,6 +84,8 @@ def gather(layer, X, scaling, order, start, activations, first, last):
     int
         1 + the row of X in which NaN or infinity was found, 0 where all is finite.
     """
+    if X is None:
+        return 0
     n = layer.n_in
     line = CACHE_LINE // X.itemsize
     refused = 0

@@ -23,7 +23,7 @@ def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
     layer : record of `storage.LAYER`
         The first layer.
     X : gather.Sparse
-        Read.
+        Read. None where rows are dense.
     scaling : array
         As in `gather.gather`; of the shifts, which would fill X, none is other than 0.
     order : int64 array
@@ -39,6 +39,8 @@ def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
     int
         1 + the row of X in which NaN or infinity was found, 0 where all is finite.
     """
+    if X is None:
+        return 0
     refused = 0
     for i in range(first, last):
         row = order[start + i]

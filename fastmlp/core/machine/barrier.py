@@ -8,6 +8,8 @@ all to make haste: what they do is thrown away.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
@@ -22,6 +24,14 @@ ARRIVED, BEGUN, STOPPED = 0, 8, 16  # on cache lines of their own
 ABANDONED = -1
 TEAM_SIZE = 24
 SPINS = 2000  # some microseconds: longer than a balanced share's delay, shorter than a time slice
+
+
+class Worker(NamedTuple):
+    """One of the threads that take a step together."""
+
+    number: int  # 0 is the calling thread's
+    n_workers: int
+    team: np.ndarray  # int64: where they meet, of `new_team`
 
 
 def new_team() -> np.ndarray:
@@ -83,15 +93,15 @@ def _yield(typing_context):
 
 
 @kernel
-def begin(team, worker):
+def begin(worker):
     """Let the others in (worker 0), or wait to be let in; return whether the team has begun."""
-    if worker == 0:
-        _add(team, BEGUN, 1)
+    if worker.number == 0:
+        _add(worker.team, BEGUN, 1)
         return True
     spins = 0
-    while _read(team, BEGUN) == 0:
+    while _read(worker.team, BEGUN) == 0:
         spins = _wait(spins)
-    return _read(team, BEGUN) != ABANDONED
+    return _read(worker.team, BEGUN) != ABANDONED
 
 
 @kernel(inline=True)
@@ -105,23 +115,28 @@ def _wait(spins):
 
 
 @kernel
-def meet(team, n_threads, meetings):
-    """Wait until every thread has come to this meeting; what they wrote before is then visible.
+def meet(worker, meetings):
+    """Wait until every worker has arrived at this meeting; what they wrote before is then visible.
 
     Parameters
     ----------
-    team : int64 array of `TEAM_SIZE`
-        Changed: one more arrival.
-    n_threads : int
+    worker : Worker
     meetings : int
-        How many meetings this team will have had, this one included: 1, 2, 3, ...
+        The number of meetings of this team so far, including this one: 1, 2, 3, ...
     """
-    if n_threads == 1:
+    if worker.n_workers == 1:
         return
-    _add(team, ARRIVED, 1)
+    _add(worker.team, ARRIVED, 1)
     spins = 0
-    while _read(team, ARRIVED) < n_threads * meetings:
+    while _read(worker.team, ARRIVED) < worker.n_workers * meetings:
         spins = _wait(spins)
+
+
+@kernel(inline=True)
+def worker_slice(array, worker):
+    """Return the worker's part of an array that has one for each of the workers."""
+    n = len(array) // worker.n_workers
+    return array[worker.number * n : (worker.number + 1) * n]
 
 
 @kernel(inline=True)

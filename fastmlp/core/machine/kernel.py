@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import pickle
 import sys
 import warnings
@@ -25,7 +24,6 @@ from numba.core.caching import (
 )
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
-from numba.extending import overload
 from numba.misc.appdirs import AppDirs
 
 from fastmlp.core.machine import processor
@@ -274,33 +272,6 @@ JOINED = CALLEE | {"forceinline": True}
 def joined(function: Callable) -> Any:
     """Compile `function` as a kernel that LLVM writes into its caller, however long it is."""
     return njit(**JOINED)(function)
-
-
-def by_type(
-    is_first: Callable[[tuple[Any, ...]], bool], first: Callable, other: Callable
-) -> Callable:
-    """Return a function for use in kernels that is `first` or `other`, as its arguments' types say.
-
-    Only the one that is chosen is compiled. An `if` within a kernel would have both compiled, for
-    everybody.
-
-    Parameters
-    ----------
-    is_first : callable
-        From the Numba types of the arguments to whether it is `first`.
-    first, other : callable
-        Python functions of the same parameters.
-    """
-
-    def function(*arguments: Any) -> Any:
-        raise NotImplementedError(f"{first.__name__} is compiled into kernels")
-
-    def choose(*arguments: Any) -> Callable:
-        return first if is_first(arguments) else other
-
-    choose.__signature__ = inspect.signature(first)  # type: ignore[attr-defined]
-    overload(function, jit_options=CALLEE)(choose)
-    return function
 
 
 def kernel(function: Callable | None = None, *, entry: bool = False, inline: bool = False) -> Any:

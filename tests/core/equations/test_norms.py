@@ -81,7 +81,7 @@ def test_the_sum_is_one_of_float64():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_shows_in_the_sum(value):
+def test_nonfinite_values_show_in_the_sum(value):
     array = np.ones(300)
     array[299] = value
     sums = np.empty(RUNNING_SUMS)
@@ -148,7 +148,7 @@ def test_however_the_units_are_split(layer, splits):
     assert parts.tobytes() == whole.tobytes()
 
 
-def test_a_unit_that_is_not_finite_leaves_the_others():
+def test_a_unit_with_nan_leaves_the_others_unchanged():
     parameters = np.array([[1.0, np.nan, 3.0], [1.0, 1.0, 4.0]], np.float32)
     constrain(0, 3, 2, 2.0, parameters.reshape(-1), 0, 3, np.empty(3))
     np.testing.assert_allclose(parameters, [[1, np.nan, 1.2], [1, 1, 1.6]], rtol=1e-6)

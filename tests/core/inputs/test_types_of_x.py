@@ -127,7 +127,7 @@ def test_empty_rows_and_a_matrix_without_a_number():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("batch_size", [1, 32])
-def test_what_is_not_finite_is_refused_by_its_row_and_nothing_is_changed(bad, batch_size):
+def test_nonfinite_rows_are_refused_without_any_change(bad, batch_size):
     X, y = images()
     broken = X.astype(np.float16)
     broken[77, 3] = bad
@@ -226,7 +226,7 @@ def test_a_matrix_that_points_outside_itself_is_refused(part, place, value, mess
             call()
 
 
-def test_scaling_is_the_network_s_own():
+def test_each_network_has_its_own_scaling():
     shift = np.arange(3.0)
     net = NeuralNet([3, 2], input_shift=shift, input_scale=0.5, random_state=0)
     shift += 1

@@ -60,7 +60,7 @@ def test_the_same_bits_with_zeros_and_without(dtype, batch_size, density, monkey
                 assert trained(X, y, sizes, batch_size, n_threads, reg_lambda) == dense
 
 
-def test_zeros_are_passed_over_by_what_x_holds_alone():
+def test_skipping_zeros_depends_on_x_alone():
     network = Network([100, 64, 10], 0, np.dtype("float32"))
     sparse, _ = zero_rich([100], 5000, 0.1, "float32")
     dense, _ = zero_rich([100], 5000, 0.9, "float32")
@@ -73,7 +73,7 @@ def test_zeros_are_passed_over_by_what_x_holds_alone():
     assert run.inputs_of(narrow, sparse, 32) == DENSE
 
 
-def test_what_counts_as_zero_is_what_the_network_reads():
+def test_zeros_are_those_after_scaling():
     scaling = np.repeat(np.float32([0.5, 2]), 100)
     network = Network([100, 64, 10], 0, np.dtype("float32"), scaling)
     zeros, halves = np.zeros((50, 100), np.float32), np.full((50, 100), 0.5, np.float32)
@@ -81,7 +81,7 @@ def test_what_counts_as_zero_is_what_the_network_reads():
     assert run.inputs_of(network, halves, 32) == ZERO_RICH
 
 
-def test_no_row_but_the_first_has_a_list_where_nothing_is_passed_over():
+def test_only_the_first_row_has_a_list_if_no_zeros_are_skipped():
     network = Network([1000, 64, 10], 0, np.dtype("float32"))
     with_lists, without = (network.workspace(500, 2, inputs) for inputs in (ZERO_RICH, DENSE))
     assert with_lists.forward.listed.size > 500_000 > 2000 > without.forward.listed.size
@@ -180,7 +180,7 @@ def test_the_lowest_bit():
 
 @pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_predictions_have_the_same_bits_with_zeros_passed_over(dtype, monkeypatch):
+def test_predictions_have_the_same_bits_with_zeros_skipped(dtype, monkeypatch):
     X, y = zero_rich([300, 64, 10], 203, 0.2, dtype)
     seen, predict_rows = [], run.predict_rows
 

@@ -96,7 +96,7 @@ def test_errors_pass_and_signals_are_written_where_they_were(pipe):
         interrupts.stopped_by_signals(lambda team: 1 / 0)
 
 
-def test_an_interrupt_while_the_former_file_is_put_back(pipe, monkeypatch):
+def test_an_interrupt_while_the_wakeup_file_is_restored(pipe, monkeypatch):
     put_back, calls = interrupts._put_back, []
 
     def interrupted_at_first(*arguments):
@@ -111,7 +111,7 @@ def test_an_interrupt_while_the_former_file_is_put_back(pipe, monkeypatch):
     assert len(calls) == 2
 
 
-def test_a_former_file_that_was_closed_is_not_put_back():
+def test_a_previous_wakeup_file_that_was_closed_is_not_restored():
     reads, writes = os.pipe()
     os.set_blocking(writes, False)
     signal.set_wakeup_fd(writes)
@@ -135,7 +135,7 @@ def test_in_another_thread_the_team_is_an_ordinary_one():
     assert results == [False]
 
 
-def test_where_there_is_no_file_in_memory(monkeypatch):
+def test_without_files_in_memory(monkeypatch):
     monkeypatch.delattr(os, "memfd_create", raising=False)
     timer = after(0.1, signal.SIGUSR1)
     with pytest.raises(interrupts.Halted):  # then the file is on disk
@@ -307,7 +307,7 @@ print(*waits)
 
 
 @pytest.mark.parametrize("what, n_threads", [("validation", 2), ("score", 1), ("first run", 1)])
-def test_ctrl_c_is_heard_within_half_a_second(what, n_threads):
+def test_ctrl_c_takes_effect_within_half_a_second(what, n_threads):
     """The median of several at random moments, because a busy machine may delay single ones."""
     result = subprocess.run(
         [sys.executable, "-c", LATENCY.format(HEARD[what]), str(n_threads)],
@@ -375,7 +375,7 @@ print(moment)
 """
 
 
-def test_an_interrupt_at_any_moment_of_starting_and_waiting_is_heard():
+def test_an_interrupt_while_starting_or_waiting_takes_effect():
     result = subprocess.run(
         [sys.executable, "-c", EVERY_MOMENT], capture_output=True, text=True, timeout=120
     )

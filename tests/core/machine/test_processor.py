@@ -32,7 +32,7 @@ def test_usable_threads_are_at_most_omp_num_threads(value, threads, monkeypatch)
 
 
 @pytest.mark.usefixtures("sixteen")
-def test_usable_threads_are_at_most_what_anyone_was_told(monkeypatch):
+def test_usable_threads_are_at_most_every_limit(monkeypatch):
     for name in ("_numba_threads", "_library_threads"):
         with monkeypatch.context() as patch:
             patch.setattr(processor, name, lambda: 3)
@@ -49,7 +49,7 @@ def run(code, **settings):
     return result.stdout.split()
 
 
-def test_what_numba_was_told_is_asked_without_starting_its_threads():
+def test_numba_s_setting_is_read_without_starting_its_threads():
     code = (
         "import threading, numba\n"
         "from fastmlp.core.machine import processor\n"
@@ -94,7 +94,7 @@ class Library:
     [([], "inf"), ([("mkl", 3), ("openmp", 5)], "5"), ([("openblas", 1)], "inf"),
      ([("openblas", 1), ("openmp", 4)], "4"), ([("blis", None)], "inf")],
 )  # fmt: skip
-def test_a_library_with_a_variable_of_its_own_tells_nothing(libraries, threads, monkeypatch):
+def test_a_library_with_its_own_variable_is_ignored(libraries, threads, monkeypatch):
     class Module:
         class ThreadpoolController:
             lib_controllers = [Library(*library) for library in libraries]
@@ -147,13 +147,13 @@ def test_workers_are_bound_on_from_home(n, bound):
         bound.clear()
 
 
-def test_processes_with_different_homes_share_no_place_of_their_second_workers(bound):
+def test_second_workers_of_processes_do_not_share_processors(bound):
     for home in range(8):
         processor.bind(set(range(8)), home, 1)
     assert sorted(bound) == list(range(8))
 
 
-def test_a_home_that_is_not_allowed_binds_nothing(bound):
+def test_a_home_that_is_not_allowed_binds_no_thread(bound):
     for home in (-1, 5):
         processor.bind({0, 1, 2}, home, 1)
     assert not bound

@@ -103,7 +103,7 @@ def test_the_ends_of_the_probability():
     assert masks(KEY, range(10), 1001, 2.0**-33 / 1.001, "float64").all()
 
 
-def test_what_is_not_a_number_stays_so():
+def test_nan_and_infinity_are_kept():
     activations, derivatives = np.full((2, 100), np.nan, np.float32)
     derivatives[:] = np.inf
     drop_row(KEY, 0, 0.5, activations, derivatives)
