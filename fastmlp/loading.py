@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from fastmlp.argument_types import File
 from fastmlp.mlp import MLP
 from fastmlp.neural_net import NeuralNet
 from fastmlp.training import state_dict
-from fastmlp.typing import File
 
 
 def load(path: File) -> MLP | NeuralNet:

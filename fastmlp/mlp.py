@@ -7,6 +7,18 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from fastmlp.argument_types import (
+    ActivationName,
+    ArrayLike,
+    Dtype,
+    File,
+    InitializerName,
+    LossName,
+    MetricName,
+    OptimizerName,
+    Path,
+    RandomState,
+)
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.core.run import NotFinite
@@ -21,18 +33,6 @@ from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.reading import Reader
 from fastmlp.training.state import State
-from fastmlp.typing import (
-    ActivationName,
-    ArrayLike,
-    Dtype,
-    File,
-    InitializerName,
-    LossName,
-    MetricName,
-    OptimizerName,
-    Path,
-    RandomState,
-)
 from fastmlp.validation import checks, sample_weights, targets
 
 _Metric = MetricName | Metric | Callable[..., float]

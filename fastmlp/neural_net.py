@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
+from fastmlp.argument_types import ActivationName, ArrayLike, Dtype, File, RandomState
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.losses import Loss
@@ -24,7 +25,6 @@ from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.samples import Data
 from fastmlp.training.state import State
-from fastmlp.typing import ActivationName, ArrayLike, Dtype, File, RandomState
 from fastmlp.validation import checks, targets
 
 N = TypeVar("N", bound="NeuralNet")
