@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from typing import IO, Any
-
 from fastmlp.mlp import MLP
 from fastmlp.neural_net import NeuralNet
 from fastmlp.training import state_dict
+from fastmlp.typing import File
 
 
-def load(path: str | os.PathLike | IO[bytes]) -> Any:
+def load(path: File) -> MLP | NeuralNet:
     """Return the network in a file that `MLP.save`, `NeuralNet.save` or a checkpoint wrote.
 
     Parameters
@@ -39,5 +37,5 @@ def load(path: str | os.PathLike | IO[bytes]) -> Any:
     NeuralNet([4, 3])
     """
     state = state_dict.loaded(path, ("MLP", "NeuralNet"))
-    classes: dict[str, Any] = {"MLP": MLP, "NeuralNet": NeuralNet}
+    classes: dict[str, type[MLP] | type[NeuralNet]] = {"MLP": MLP, "NeuralNet": NeuralNet}
     return classes[state.class_name]._of(state)

@@ -20,15 +20,34 @@ loss of one output has the classes 0 and 1, with the probabilities 1 - t and t.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 from fastmlp.options import check_fields
+from fastmlp.typing import Task
 from fastmlp.validation.checks import above_zero, between_zero_and_one, from_zero_below_one
 
 
+class Loss(ABC):
+    """Base class of the losses: frozen dataclasses, each known by a name in `LOSSES`.
+
+    Examples
+    --------
+    >>> from fastmlp.losses import Huber, Loss
+    >>> isinstance(Huber(), Loss)
+    True
+    """
+
+    @property
+    @abstractmethod
+    def task(self) -> Task:
+        """The kind of targets: "classes", "labels" or "values"."""
+
+
+@final
 @dataclass(frozen=True)
-class Softmax:
+class Softmax(Loss):
     r"""Cross-entropy of one of several classes, :math:`-\sum_j t_j \log p_j`.
 
     :math:`p = \mathrm{softmax}(z)` are the probabilities. With the label y and the smoothing e,
@@ -59,14 +78,15 @@ class Softmax:
     """
 
     label_smoothing: float = 0.0
-    task: ClassVar[str] = "classes"
+    task: ClassVar[Task] = "classes"
 
     def __post_init__(self) -> None:
         check_fields(self, label_smoothing=from_zero_below_one)
 
 
+@final
 @dataclass(frozen=True)
-class Logistic:
+class Logistic(Loss):
     r"""Cross-entropy of yes or no at each output, :math:`\mathrm{mean}(\log(1 + e^z) - t z)`.
 
     The probabilities are :math:`p = 1 / (1 + e^{-z})`, the derivative by z is
@@ -74,25 +94,28 @@ class Logistic:
     several are labels, of which any number may hold.
     """
 
-    task: ClassVar[str] = "labels"
+    task: ClassVar[Task] = "labels"
 
 
+@final
 @dataclass(frozen=True)
-class SquaredError:
+class SquaredError(Loss):
     """The mean of (z - t)**2, without a half, whose best constant is the mean of the targets."""
 
-    task: ClassVar[str] = "values"
+    task: ClassVar[Task] = "values"
 
 
+@final
 @dataclass(frozen=True)
-class AbsoluteError:
+class AbsoluteError(Loss):
     """The mean of abs(z - t), whose best constant is the median of the targets."""
 
-    task: ClassVar[str] = "values"
+    task: ClassVar[Task] = "values"
 
 
+@final
 @dataclass(frozen=True)
-class Huber:
+class Huber(Loss):
     r"""Squared near the target, linear far away: outliers pull no harder than `delta`.
 
     The mean of :math:`r^2 / 2` where :math:`|r| \le \delta` and of
@@ -106,25 +129,27 @@ class Huber:
     """
 
     delta: float = 1.0
-    task: ClassVar[str] = "values"
+    task: ClassVar[Task] = "values"
 
     def __post_init__(self) -> None:
         check_fields(self, delta=above_zero)
 
 
+@final
 @dataclass(frozen=True)
-class Poisson:
+class Poisson(Loss):
     """The mean of exp(z) - t z, for counts t >= 0 that are predicted as exp(z).
 
     The negative log-likelihood of the Poisson distribution of mean exp(z), without log t!, which
     z does not change (McCullagh and Nelder, Generalized Linear Models, 1989, chapter 6).
     """
 
-    task: ClassVar[str] = "values"
+    task: ClassVar[Task] = "values"
 
 
+@final
 @dataclass(frozen=True)
-class Pinball:
+class Pinball(Loss):
     """The mean of max(q (t - z), (q - 1) (t - z)), whose best constant is the q-th quantile.
 
     (Koenker and Bassett, Regression Quantiles, 1978, section 3.)
@@ -136,14 +161,14 @@ class Pinball:
     """
 
     quantile: float = 0.5
-    task: ClassVar[str] = "values"
+    task: ClassVar[Task] = "values"
 
     def __post_init__(self) -> None:
         check_fields(self, quantile=between_zero_and_one)
 
 
 #: The names that users may pass, and what they stand for.
-LOSSES: dict[str, type] = {
+LOSSES: dict[str, type[Loss]] = {
     "softmax": Softmax,
     "logistic": Logistic,
     "squared_error": SquaredError,

@@ -24,7 +24,7 @@ class _Repr(reprlib.Repr):
         # Python itself refuses to print an int of more than 4300 digits.
         return repr(x) if abs(x) < 10**20 else f"an int of {_digits(x)} digits"
 
-    def repr_dict(self, x: dict, level: int) -> str:
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
         # That of reprlib sorts the keys.
         if level <= 0:
             return "{...}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import IO, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self
 
 import numpy as np
 
+from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.core.run import NotFinite
-from fastmlp.metrics import METRICS, chosen_metrics
+from fastmlp.losses import Loss
+from fastmlp.metrics import METRICS, Metric, chosen_metrics
+from fastmlp.optimizers import Optimizer
 from fastmlp.parameter_views import ParameterViews
 from fastmlp.serialization import model_files
 from fastmlp.settings import ARGUMENTS, Assignable, Fixed, call_text
@@ -19,7 +21,21 @@ from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.reading import Reader
 from fastmlp.training.state import State
+from fastmlp.typing import (
+    ActivationName,
+    ArrayLike,
+    Dtype,
+    File,
+    InitializerName,
+    LossName,
+    MetricName,
+    OptimizerName,
+    Path,
+    RandomState,
+)
 from fastmlp.validation import checks, sample_weights, targets
+
+_Metric = MetricName | Metric | Callable[..., float]
 
 
 class MLP:
@@ -109,30 +125,30 @@ class MLP:
         self,
         layers: Sequence[int],
         *,
-        activation: str | Sequence[str] = "relu",
-        output_activation: str = "identity",
-        loss: Any = "softmax",
-        optimizer: Any = "adam",
-        learning_rate: Any = None,
-        init: str | Sequence[Any] = "xavier_normal",
-        l2: Any = 0.0,
-        l1: Any = 0.0,
-        max_norm: Any = None,
-        dropout: Any = 0.0,
+        activation: ActivationName | Sequence[ActivationName] = "relu",
+        output_activation: ActivationName = "identity",
+        loss: LossName | Loss = "softmax",
+        optimizer: OptimizerName | Optimizer = "adam",
+        learning_rate: float | Callable[[int], float] | None = None,
+        init: InitializerName | Sequence[ArrayLike] = "xavier_normal",
+        l2: float | Sequence[float] = 0.0,
+        l1: float | Sequence[float] = 0.0,
+        max_norm: float | Sequence[float | None] | None = None,
+        dropout: float | Sequence[float] = 0.0,
         input_noise: float = 0.0,
         clip_norm: float | None = None,
-        dtype: Any = np.float32,
-        input_shift: Any = 0.0,
-        input_scale: Any = 1.0,
+        dtype: Dtype = np.float32,
+        input_shift: ArrayLike = 0.0,
+        input_scale: ArrayLike = 1.0,
         warm_start: bool = True,
-        random_state: Any = None,
+        random_state: RandomState = None,
         n_threads: int | None = None,
     ):
         arguments = {name: value for name, value in locals().items() if name in _ARGUMENTS.names}
         self._state = State.new("MLP", arguments, random_state)
 
     @classmethod
-    def _of(cls, state: State) -> Any:
+    def _of(cls, state: State) -> Self:
         """Return the network of a state."""
         network = cls.__new__(cls)
         network._state = state
@@ -140,16 +156,27 @@ class MLP:
 
     # Attributes -------------------------------------------------------------------------------
 
-    layers, activation, output_activation = Fixed(), Fixed(), Fixed()
-    loss, optimizer, dtype = Fixed(), Fixed(), Fixed()
-    input_shift, input_scale = Fixed(), Fixed()
-    learning_rate, init = Assignable(), Assignable()
-    l2, l1, max_norm, clip_norm = Assignable(), Assignable(), Assignable(), Assignable()
-    dropout, input_noise = Assignable(), Assignable()
-    warm_start, n_threads = Assignable(), Assignable()
+    layers = Fixed[list[int]]()
+    activation = Fixed[list[ActivationName]]()
+    output_activation = Fixed[ActivationName]()
+    loss = Fixed[Loss]()
+    optimizer = Fixed[Optimizer]()
+    dtype = Fixed[np.dtype[Any]]()
+    input_shift = Fixed[float | np.ndarray]()
+    input_scale = Fixed[float | np.ndarray]()
+    learning_rate = Assignable[float | Callable[[int], float] | None]()
+    init = Assignable[InitializerName | list[ArrayLike]]()
+    l2 = Assignable[float | list[float]]()
+    l1 = Assignable[float | list[float]]()
+    max_norm = Assignable[float | list[float | None] | None]()
+    clip_norm = Assignable[float | None]()
+    dropout = Assignable[float | list[float]]()
+    input_noise = Assignable[float]()
+    warm_start = Assignable[bool]()
+    n_threads = Assignable[int | None]()
 
     @Fixed
-    def random_state(self) -> Any:
+    def random_state(self) -> np.random.RandomState | np.random.Generator | None:
         """The RandomState or Generator that is drawn from; None for NumPy's global state."""
         return self._state.random
 
@@ -226,16 +253,16 @@ class MLP:
         epochs: int = 10,
         batch_size: int = 32,
         *,
-        shuffle: bool | str = True,
-        sample_weight: Any = None,
-        class_weight: Any = None,
+        shuffle: bool | Literal["blocks"] = True,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | ArrayLike | Literal["balanced"] | None = None,
         validation_data: tuple[Any, ...] | None = None,
         validation_fraction: float = 0.0,
-        metrics: Any = None,
-        callbacks: Sequence[Any] = (),
-        resume: bool | str | os.PathLike | None = None,
+        metrics: _Metric | Sequence[_Metric] | None = None,
+        callbacks: Sequence[Callback] = (),
+        resume: bool | Path | None = None,
         verbose: bool = False,
-    ) -> Any:
+    ) -> Self:
         """Train on arrays or on batches, minibatch by minibatch, from the present weights on.
 
         Parameters
@@ -327,10 +354,10 @@ class MLP:
         y: Any = None,
         batch_size: int = 32,
         *,
-        shuffle: bool | str = True,
-        sample_weight: Any = None,
-        class_weight: Any = None,
-    ) -> Any:
+        shuffle: bool | Literal["blocks"] = True,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | ArrayLike | Literal["balanced"] | None = None,
+    ) -> Self:
         """Train on every sample once more, and add to `history_`; `warm_start` or not.
 
         Parameters, return value, warnings and errors are those of `fit`.
@@ -397,7 +424,7 @@ class MLP:
             outputs = (outputs >= 0.5).astype(np.int64)
         return outputs.reshape(-1) if outputs.shape[1] == 1 else outputs
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy (0 to 1) of classes or labels, R2 (up to 1) of numbers.
 
         Of several labels all must be right; R2 is the mean over outputs. Where y has probabilities,
@@ -412,7 +439,7 @@ class MLP:
 
     # On disk ----------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike | IO[bytes]) -> None:
+    def save(self, path: File) -> None:
         """Write the network to `path` as one ``.npz``, whole or not at all.
 
         `path` may also be a binary file that is open for writing, such as `io.BytesIO`.
@@ -427,7 +454,7 @@ class MLP:
         model_files.save(state_dict.to_dict(self._state) | resumable, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike | IO[bytes]) -> Any:
+    def load(cls, path: File) -> Self:
         """Return the network that `save` or a checkpoint wrote to `path`; no pickle is involved.
 
         `path` may also be a binary file that is open for reading.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
-import os
 import pickle
 import random
 from collections.abc import Callable, Sequence
-from typing import IO, Any, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 import numpy as np
 
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
+from fastmlp.losses import Loss
 from fastmlp.metrics import chosen_metrics
 from fastmlp.mlp import MLP
+from fastmlp.optimizers import Optimizer
+from fastmlp.parameter_views import ParameterViews
 from fastmlp.serialization import files
 from fastmlp.settings import Absent, Assignable, Fixed, call_text
 from fastmlp.training import state_dict
@@ -22,25 +24,53 @@ from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.samples import Data
 from fastmlp.training.state import State
+from fastmlp.typing import ActivationName, ArrayLike, Dtype, File, RandomState
 from fastmlp.validation import checks, targets
 
-F = TypeVar("F", bound=Callable)
+N = TypeVar("N", bound="NeuralNet")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def _shared(name: str) -> Any:
-    """Return a property that is the `MLP`'s of this name."""
+class _Shared(Generic[R]):
+    """An attribute of the `MLP` that a `NeuralNet` holds."""
 
-    def get(net: NeuralNet) -> Any:
-        return getattr(net._mlp, name)
+    def __init__(self, name: str):
+        self._name = name
+        self.__doc__ = getattr(MLP, name).__doc__
 
-    def assign(net: NeuralNet, value: Any) -> None:
-        setattr(net._mlp, name, value)
+    @overload
+    def __get__(self, net: None, owner: Any = None) -> Self: ...
+    @overload
+    def __get__(self, net: NeuralNet, owner: Any = None) -> R: ...
 
-    return property(get, assign, doc=getattr(MLP, name).__doc__)
+    def __get__(self, net: NeuralNet | None, owner: Any = None) -> Any:
+        return self if net is None else getattr(net._mlp, self._name)
+
+    def __set__(self, net: NeuralNet, value: Any) -> None:
+        setattr(net._mlp, self._name, value)
 
 
-def _documented(method: Callable) -> Callable[[F], F]:
+def _documented(
+    method: Callable[Concatenate[MLP, P], R],
+) -> Callable[[Callable[..., R]], Callable[Concatenate[NeuralNet, P], R]]:
     """Return a decorator that takes the documentation and the signature of a method of `MLP`."""
+    return functools.wraps(method, assigned=("__doc__",))
+
+
+class _Method(Protocol[P]):
+    """A method with the parameters of one of `MLP`, which returns the network of its own class."""
+
+    @overload
+    def __get__(self, net: None, owner: Any = None) -> Callable[..., Any]: ...
+    @overload
+    def __get__(self, net: N, owner: Any = None) -> Callable[P, N]: ...
+
+
+def _training(
+    method: Callable[Concatenate[MLP, P], MLP],
+) -> Callable[[Callable[..., NeuralNet]], _Method[P]]:
+    """Return `_documented` for a method that returns the network itself."""
     return functools.wraps(method, assigned=("__doc__",))  # type: ignore[return-value]
 
 
@@ -119,11 +149,11 @@ class NeuralNet:
         learning_rate: float = 0.05,
         reg_lambda: float = 0.0,
         *,
-        output_activation: str = "relu",
-        dtype: Any = np.float64,
-        input_shift: Any = 0.0,
-        input_scale: Any = 1.0,
-        random_state: Any = None,
+        output_activation: ActivationName = "relu",
+        dtype: Dtype = np.float64,
+        input_shift: ArrayLike = 0.0,
+        input_scale: ArrayLike = 1.0,
+        random_state: RandomState = None,
         n_threads: int | None = None,
     ):
         arguments = dict(
@@ -139,7 +169,7 @@ class NeuralNet:
         self._mlp = MLP._of(State.new("NeuralNet", arguments, random_state))
 
     @classmethod
-    def _of(cls, state: State) -> Any:
+    def _of(cls, state: State) -> Self:
         """Return the network of a state."""
         network = cls.__new__(cls)
         network._mlp = MLP._of(state)
@@ -151,18 +181,40 @@ class NeuralNet:
 
     # Attributes -------------------------------------------------------------------------------
 
-    layers, output_activation, dtype = Fixed(), Fixed(), Fixed()
-    input_shift, input_scale = Fixed(), Fixed()
-    activation, loss, optimizer = Fixed(), Fixed(), Fixed()
-    learning_rate, reg_lambda, n_threads = Assignable(), Assignable(), Assignable()
+    layers = Fixed[list[int]]()
+    output_activation = Fixed[ActivationName]()
+    dtype = Fixed[np.dtype[Any]]()
+    input_shift = Fixed[float | np.ndarray]()
+    input_scale = Fixed[float | np.ndarray]()
+    activation = Fixed[list[ActivationName]]()
+    loss = Fixed[Loss]()
+    optimizer = Fixed[Optimizer]()
+    learning_rate = Assignable[float]()
+    reg_lambda = Assignable[float]()
+    n_threads = Assignable[int | None]()
     init, warm_start, l2, l1, max_norm = Absent(), Absent(), Absent(), Absent(), Absent()
     dropout, input_noise, clip_norm = Absent(), Absent(), Absent()
-    random_state = Fixed(lambda net: net._mlp.random_state)
-    num_layers = Fixed(lambda net: net._mlp.num_layers)
-    feature_names_in_ = Fixed(lambda net: net._mlp.feature_names_in_)
 
-    weights, biases, history_ = _shared("weights"), _shared("biases"), _shared("history_")
-    rate_factor, stop_training = _shared("rate_factor"), _shared("stop_training")
+    @Fixed
+    def random_state(self) -> np.random.RandomState | np.random.Generator | None:
+        """The random state of this network, None for NumPy's global one."""
+        return self._mlp.random_state
+
+    @Fixed
+    def num_layers(self) -> int:
+        """How many layers there are, the input included."""
+        return self._mlp.num_layers
+
+    @Fixed
+    def feature_names_in_(self) -> np.ndarray:
+        """The columns of the data frame that the network was fitted on."""
+        return self._mlp.feature_names_in_
+
+    weights = _Shared[ParameterViews]("weights")
+    biases = _Shared[ParameterViews]("biases")
+    history_ = _Shared[dict[str, list[float]]]("history_")
+    rate_factor = _Shared[float]("rate_factor")
+    stop_training = _Shared[bool]("stop_training")
 
     def __repr__(self) -> str:
         """Return the call that makes a network like this one: what is not the default."""
@@ -170,16 +222,16 @@ class NeuralNet:
 
     # What an `MLP` does -------------------------------------------------------------------------
 
-    @_documented(MLP.fit)
+    @_training(MLP.fit)
     def fit(
         self, X: Any, y: Any = None, epochs: int = 10, batch_size: int = 32, **options: Any
-    ) -> Any:
+    ) -> Self:
         options["callbacks"] = CallbackList(options.get("callbacks", ()), self)
         self._mlp.fit(X, y, epochs, batch_size, **options)
         return self
 
-    @_documented(MLP.partial_fit)
-    def partial_fit(self, X: Any, y: Any = None, batch_size: int = 32, **options: Any) -> Any:
+    @_training(MLP.partial_fit)
+    def partial_fit(self, X: Any, y: Any = None, batch_size: int = 32, **options: Any) -> Self:
         self._mlp.partial_fit(X, y, batch_size, **options)
         return self
 
@@ -192,15 +244,15 @@ class NeuralNet:
         return self._mlp.predict(X)
 
     @_documented(MLP.score)
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         return self._mlp.score(X, y, sample_weight)
 
     @_documented(MLP.save)
-    def save(self, path: str | os.PathLike | IO[bytes]) -> None:
+    def save(self, path: File) -> None:
         self._mlp.save(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike | IO[bytes]) -> Any:
+    def load(cls, path: File) -> Self:
         """Return the network that `save` or a checkpoint wrote to `path`; see `MLP.load`."""
         return cls._of(state_dict.loaded(path, ("NeuralNet",)))
 
@@ -269,7 +321,7 @@ class NeuralNet:
         )
         return 100 * np.count_nonzero(outputs.argmax(axis=1) == expected) / len(data.X)
 
-    def dump(self, file: str | os.PathLike | IO[bytes]) -> None:
+    def dump(self, file: File) -> None:
         """Pickle the network to a path (whole or not at all) or into an open binary file."""
         with files.written(file, "file") as opened:
             pickle.dump(self, opened)
@@ -283,7 +335,7 @@ class _Lines(Callback):
             print(f"epoch {epoch + 1}: {100 * logs['validation_accuracy']:.2f} % correct")
 
 
-def warmup(dtype: Any = None, everything: bool = False) -> None:
+def warmup(dtype: Dtype | None = None, everything: bool = False) -> None:
     """Compile all that training and prediction need, or load it from the cache on disk.
 
     Parameters

@@ -10,15 +10,33 @@ formulas are those of the optimizers of PyTorch that have these names.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 from fastmlp.options import check_fields
 from fastmlp.validation.checks import above_zero, from_zero_below_one
 
 
+class Optimizer(ABC):
+    """Base class of the optimizers: frozen dataclasses, each known by a name in `OPTIMIZERS`.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import Adam, Optimizer
+    >>> isinstance(Adam(), Optimizer)
+    True
+    """
+
+    @property
+    @abstractmethod
+    def default_rate(self) -> float:
+        """The learning rate if none is given."""
+
+
+@final
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     r"""Stochastic gradient descent, :math:`w \leftarrow w - \eta g`.
 
     (Robbins and Monro, A Stochastic Approximation Method, 1951.)
@@ -27,8 +45,9 @@ class SGD:
     default_rate: ClassVar[float] = 0.05
 
 
+@final
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(Optimizer):
     r"""Heavy ball: :math:`v \leftarrow \mu v + g`, :math:`w \leftarrow w - \eta v`.
 
     (Polyak, Some methods of speeding up the convergence of iteration methods, 1964, section 2.)
@@ -62,8 +81,9 @@ class Momentum:
         check_fields(self, momentum=from_zero_below_one)
 
 
+@final
 @dataclass(frozen=True)
-class Nesterov:
+class Nesterov(Optimizer):
     r"""Momentum that takes its gradient where it is about to be.
 
     .. math:: v \leftarrow \mu v + g, \quad w \leftarrow w - \eta (g + \mu v)
@@ -84,8 +104,9 @@ class Nesterov:
         check_fields(self, momentum=from_zero_below_one)
 
 
+@final
 @dataclass(frozen=True)
-class RMSprop:
+class RMSprop(Optimizer):
     r"""Steps in units of the gradient's recent root mean square.
 
     .. math:: s \leftarrow \rho s + (1 - \rho) g^2, \quad
@@ -109,8 +130,9 @@ class RMSprop:
         check_fields(self, decay=from_zero_below_one, epsilon=above_zero)
 
 
+@final
 @dataclass(frozen=True)
-class Adagrad:
+class Adagrad(Optimizer):
     r"""Steps that shrink with all the gradients so far: rare features keep larger ones.
 
     .. math:: s \leftarrow s + g^2, \quad w \leftarrow w - \eta \, g / (\sqrt s + \epsilon)
@@ -131,8 +153,9 @@ class Adagrad:
         check_fields(self, epsilon=above_zero)
 
 
+@final
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     r"""Momentum in units of the gradient's recent root mean square.
 
     .. math:: m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
@@ -160,8 +183,9 @@ class Adam:
         check_fields(self, beta1=from_zero_below_one, beta2=from_zero_below_one, epsilon=above_zero)
 
 
+@final
 @dataclass(frozen=True)
-class AdamW:
+class AdamW(Optimizer):
     r"""Adam with a decay of the weights that is apart from the gradient.
 
     First :math:`w \leftarrow (1 - \eta \lambda) w`, then as `Adam`, whose parameters these are.
@@ -179,7 +203,7 @@ class AdamW:
 
 
 #: The names that users may pass, and what they stand for.
-OPTIMIZERS: dict[str, type] = {
+OPTIMIZERS: dict[str, type[Optimizer]] = {
     "sgd": SGD,
     "momentum": Momentum,
     "nesterov": Nesterov,

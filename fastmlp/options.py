@@ -49,7 +49,7 @@ def chosen(name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
     )
 
 
-def as_plain(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
+def to_dict(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
     """Return an instance as a dict for JSON: its name and its fields, nested instances too.
 
     Raises
@@ -60,7 +60,7 @@ def as_plain(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
     Examples
     --------
     >>> from fastmlp.losses import LOSSES, Huber
-    >>> as_plain(Huber(), LOSSES)
+    >>> to_dict(Huber(), LOSSES)
     {'name': 'huber', 'delta': 1.0}
     """
     for name, kind in kinds.items():
@@ -69,7 +69,7 @@ def as_plain(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
                 field.name: getattr(instance, field.name) for field in dataclasses.fields(kind)
             }
             return {"name": name} | {
-                field: value if isinstance(value, (int, float, str)) else as_plain(value, kinds)
+                field: value if isinstance(value, (int, float, str)) else to_dict(value, kinds)
                 for field, value in values.items()
             }
     module = next(iter(kinds.values())).__module__
@@ -77,22 +77,22 @@ def as_plain(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
     raise TypeError(must("instance", requirement, shown(instance)))
 
 
-def from_plain(plain: Mapping[str, Any], kinds: Mapping[str, Any]) -> Any:
-    """Return the instance of `as_plain`, its fields checked once more.
+def from_dict(plain: Mapping[str, Any], kinds: Mapping[str, Any]) -> Any:
+    """Return the instance of `to_dict`, its fields checked once more.
 
     Raises
     ------
     KeyError, TypeError, ValueError
-        For anything that `as_plain` does not write.
+        For anything that `to_dict` does not write.
 
     Examples
     --------
     >>> from fastmlp.losses import LOSSES
-    >>> from_plain({"name": "huber", "delta": 2.0}, LOSSES)
+    >>> from_dict({"name": "huber", "delta": 2.0}, LOSSES)
     Huber(delta=2.0)
     """
     fields = {
-        name: from_plain(value, kinds) if isinstance(value, Mapping) else value
+        name: from_dict(value, kinds) if isinstance(value, Mapping) else value
         for name, value in plain.items()
     }
     return kinds[fields.pop("name")](**fields)

@@ -11,7 +11,7 @@ from fastmlp.messages import must
 from fastmlp.validation import checks
 
 
-class ParameterViews(Sequence):
+class ParameterViews(Sequence[np.ndarray]):
     """Each layer's weights (or biases): live views, so that writing to one changes the network.
 
     ``views[l]`` is an array; ``views[l] = values`` copies values of the same shape into it.
@@ -35,11 +35,11 @@ class ParameterViews(Sequence):
     def __repr__(self) -> str:
         return repr(self._views)
 
-    def assign(self, values: Sequence[Any]) -> None:
+    def assign(self, values: Any) -> None:
         """Copy an array of the right shape into each view, after a look at all of them."""
         self._assign(range(len(self)), values)
 
-    def _assign(self, layers: Sequence[int], values: Sequence[Any]) -> None:
+    def _assign(self, layers: Sequence[int], values: Any) -> None:
         arrays = checks.listed(self._name, values, "a list of arrays")
         if len(arrays) != len(layers):
             raise ValueError(must(self._name, f"have {len(layers)} arrays", f"{len(arrays)}"))

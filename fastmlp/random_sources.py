@@ -84,7 +84,7 @@ def _class_of(source: Any) -> str:
 # As plain values ----------------------------------------------------------------------------------
 
 
-def plain(source: Any) -> dict[str, Any] | None:
+def to_dict(source: Any) -> dict[str, Any] | None:
     """Return a RandomState or Generator as lists, strings and numbers; None as itself."""
     if source is None:
         return None
@@ -103,8 +103,8 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def from_plain(state: Mapping[str, Any] | None) -> Any:
-    """Return the RandomState or Generator of `plain`, after `checked_source`."""
+def from_dict(state: Mapping[str, Any] | None) -> Any:
+    """Return the RandomState or Generator of `to_dict`, after `checked_source`."""
     if state is None:
         return None
     bit_generator = BIT_GENERATORS[state["state"]["bit_generator"]](0)
@@ -175,7 +175,7 @@ _KINDS = ("Generator", "RandomState")
 
 
 def checked_source(name: str, value: Any) -> dict[str, Any] | None:
-    """Return what `plain` made, with arrays in place of lists; TypeError or ValueError if not."""
+    """Return what `to_dict` made, with arrays in place of lists; TypeError or ValueError if not."""
     if value is None:
         return None
     found = record({"kind": one_of(_KINDS), "state": anything})(name, value)

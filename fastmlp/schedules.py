@@ -8,9 +8,10 @@ has the same bits whatever the width of the processor's vectors.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 from fastmlp.core.optimizer_state import returned_rate
 from fastmlp.messages import must, shown
@@ -18,8 +19,24 @@ from fastmlp.options import check_fields, count
 from fastmlp.validation.checks import above_zero, from_zero_below_one, real_number
 
 
+class Schedule(ABC):
+    """Base class of the schedules: frozen dataclasses, each known by a name in `SCHEDULES`.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import Constant, Schedule
+    >>> isinstance(Constant(0.1), Schedule)
+    True
+    """
+
+    @abstractmethod
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+
+
+@final
 @dataclass(frozen=True)
-class Constant:
+class Constant(Schedule):
     """The same rate at every step.
 
     Parameters
@@ -44,8 +61,9 @@ class Constant:
         return self.rate
 
 
+@final
 @dataclass(frozen=True)
-class Step:
+class Step(Schedule):
     """The rate is multiplied by `factor` after every so many steps.
 
     Parameters
@@ -76,8 +94,9 @@ class Step:
         return self.rate * _power(self.factor, step // self.every)
 
 
+@final
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(Schedule):
     """The rate is multiplied by `factor` after each step.
 
     Parameters
@@ -98,8 +117,9 @@ class Exponential:
         return self.rate * _power(self.factor, step)
 
 
+@final
 @dataclass(frozen=True)
-class InverseScaling:
+class InverseScaling(Schedule):
     """The rate falls as a power of the step.
 
     Any `power` above 0.5 and up to 1 meets the condition under which stochastic approximation
@@ -123,8 +143,9 @@ class InverseScaling:
         return self.rate / _power(step + 1.0, self.power)
 
 
+@final
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(Schedule):
     """Half a wave of the cosine from `rate` down to `final`, where the rate stays.
 
     (Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017, equation
@@ -157,8 +178,9 @@ class Cosine:
         return _along_cosine(self.rate, self.final, step / self.steps)
 
 
+@final
 @dataclass(frozen=True)
-class WarmUp:
+class WarmUp(Schedule):
     """In a straight line up to the first rate of another schedule, which begins afterwards.
 
     The other schedule's own steps count from the end of the warming up, so ``WarmUp(Cosine(0.1,
@@ -195,8 +217,9 @@ class WarmUp:
         return returned_rate("schedule", self.schedule(step), step)
 
 
+@final
 @dataclass(frozen=True)
-class OneCycle:
+class OneCycle(Schedule):
     """Up to `peak` and far down again, both along a cosine.
 
     (Smith, A disciplined approach to neural network hyper-parameters: Part 1, 2018, section 4.2,
@@ -250,7 +273,7 @@ class OneCycle:
 
 
 #: The names that users may pass, and what they stand for.
-SCHEDULES: dict[str, type] = {
+SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "step": Step,
     "exponential": Exponential,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Never, Self, TypeVar, overload
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class Settings:
         return np.concatenate([self.input_shift, self.input_scale])
 
 
-class _CheckedArrays(list):
+class _CheckedArrays(list[Any]):
     """Arrays of `init`, which are not checked again when another setting changes."""
 
 
@@ -207,8 +207,11 @@ def _is_default(value: Any, default: Any) -> bool:
 # Attributes -----------------------------------------------------------------------------------
 
 
-class Fixed:
-    """An attribute that cannot be assigned: a setting, or what `read` returns for the network.
+T = TypeVar("T")
+
+
+class Fixed(Generic[T]):
+    """An attribute that cannot be assigned: a setting, or the value that `read` returns.
 
     Parameters
     ----------
@@ -216,12 +219,17 @@ class Fixed:
         From the network to the value, so that this is a decorator as well.
     """
 
-    def __init__(self, read: Callable[[Any], Any] | None = None):
+    def __init__(self, read: Callable[[Any], T] | None = None):
         self._read = read
         self.__doc__ = None if read is None else read.__doc__
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name, self.class_name = name, owner.__name__
+
+    @overload
+    def __get__(self, network: None, owner: Any = None) -> Self: ...
+    @overload
+    def __get__(self, network: Any, owner: Any = None) -> T: ...
 
     def __get__(self, network: Any, owner: Any = None) -> Any:
         if network is None:
@@ -232,24 +240,24 @@ class Fixed:
         value = getattr(network._state.settings, names.get(self.name, self.name))
         return value.copy() if isinstance(value, (list, np.ndarray)) else value
 
-    def __set__(self, network: Any, value: Any) -> None:
+    def __set__(self, network: Any, value: Never) -> None:
         raise AttributeError(
             f"`{self.name}` cannot be assigned: create a new {self.class_name} with another "
             f"`{self.name}`."
         )
 
 
-class Absent(Fixed):
-    """A setting of `MLP` that this class chooses itself."""
+class Absent(Fixed[Any]):
+    """A setting of `MLP` that this class fixes."""
 
-    def __set__(self, network: Any, value: Any) -> None:
+    def __set__(self, network: Any, value: Never) -> None:
         raise AttributeError(
             f"`{self.name}` cannot be assigned to a {self.class_name}: use an MLP."
         )
 
 
-class Assignable(Fixed):
-    """An attribute that may be assigned: checked at once, and used from the next step on."""
+class Assignable(Fixed[T]):
+    """An attribute that may be assigned: checked immediately, and used from the next step."""
 
     def __set__(self, network: Any, value: Any) -> None:
         arguments = ARGUMENTS[self.class_name]

@@ -14,7 +14,7 @@ from fastmlp import MLP
 from fastmlp.callbacks import EarlyStopping
 from fastmlp.losses import LOSSES, Huber, Logistic, Pinball, Softmax
 from fastmlp.optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSprop
-from fastmlp.options import as_plain, chosen, from_plain
+from fastmlp.options import chosen, from_dict, to_dict
 from fastmlp.schedules import SCHEDULES, Constant, Cosine, Exponential, OneCycle, Step, WarmUp
 from helpers.messages import assert_form
 from helpers.same_bits import bits_of
@@ -83,16 +83,16 @@ def test_a_refusal_names_what_it_must_be(value, error, given):
     ],
 )
 def test_to_json_and_back(instance, kinds, plain):
-    assert as_plain(instance, kinds) == plain
-    assert from_plain(json.loads(json.dumps(plain)), kinds) == instance
+    assert to_dict(instance, kinds) == plain
+    assert from_dict(json.loads(json.dumps(plain)), kinds) == instance
 
 
 @pytest.mark.parametrize("kinds", [LOSSES, OPTIMIZERS])
 def test_every_one_comes_back_from_json_and_from_pickle(kinds):
     for name, kind in kinds.items():
-        text = json.dumps(as_plain(kind(), kinds))
+        text = json.dumps(to_dict(kind(), kinds))
         assert json.loads(text)["name"] == name
-        assert from_plain(json.loads(text), kinds) == pickle.loads(pickle.dumps(kind())) == kind()
+        assert from_dict(json.loads(text), kinds) == pickle.loads(pickle.dumps(kind())) == kind()
 
 
 def test_a_user_function_is_not_serialized():
@@ -100,7 +100,7 @@ def test_a_user_function_is_not_serialized():
         with pytest.raises(
             TypeError, match="class in fastmlp.schedules .*, got <built-in function abs>"
         ):
-            as_plain(schedule, SCHEDULES)
+            to_dict(schedule, SCHEDULES)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_user_function_is_not_serialized():
 )
 def test_wrong_json_is_refused(plain):
     with pytest.raises((KeyError, TypeError, ValueError)):
-        from_plain(plain, LOSSES)
+        from_dict(plain, LOSSES)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_numbers_of_every_type_are_kept_as_floats(number):
     delta = Huber(number).delta
     assert type(delta) is float
     assert delta == number
-    assert json.dumps(as_plain(Huber(number), LOSSES))
+    assert json.dumps(to_dict(Huber(number), LOSSES))
 
 
 def test_an_instance_never_changes():

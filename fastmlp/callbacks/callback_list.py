@@ -12,7 +12,7 @@ from fastmlp.messages import must, shown
 from fastmlp.validation import checks
 
 
-class CallbackList(Sequence):
+class CallbackList(Sequence[Callback]):
     """Callbacks, and the network that they watch.
 
     Parameters

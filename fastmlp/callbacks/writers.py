@@ -62,7 +62,7 @@ class ModelCheckpoint(Monitor):
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        path: str | os.PathLike[str],
         every: int = 1,
         monitor: str | None = None,
         mode: str = "auto",
@@ -142,7 +142,7 @@ class CSVLogger(Callback):
     ['epoch', '0', '1']
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         self.path = files.file_name(path)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -104,7 +104,7 @@ def _no_file(path: Any, use: str, name: str = "path") -> TypeError:
 
 
 @contextlib.contextmanager
-def written_whole(path: str | os.PathLike) -> Iterator[Any]:
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Open a temporary file that becomes `path` when the block ends, and vanishes if it fails.
 
     What is no regular file (a pipe, a device) cannot be replaced and is written to directly.

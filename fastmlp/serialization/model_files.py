@@ -20,7 +20,7 @@ def save(state: dict[str, Any], path: Any) -> None:
     ValueError, TypeError
         For what `read` would refuse. Nothing is written.
     """
-    state = state | {"random_state": random_sources.plain(state["random_state"])}
+    state = state | {"random_state": random_sources.to_dict(state["random_state"])}
     schema.checked(state)
     with files.written(path) as file:
         npz_format.write(file, {"format": FORMAT, "format_version": FORMAT_VERSION} | state)

@@ -148,7 +148,7 @@ class Trainer:
     def _samples(
         self, data: Data, rows: np.ndarray, batch_size: int, seen: int, inputs: int
     ) -> Samples:
-        state, plain = self.state, self.state.trains_plainly(data.targets)
+        state, plain = self.state, self.state.can_train_basic(data.targets)
         return Samples(
             *rows_of(data.X),
             state.network.scaling,

@@ -19,7 +19,7 @@ from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
 from fastmlp.messages import must
 from fastmlp.optimizers import OPTIMIZERS
-from fastmlp.options import as_plain
+from fastmlp.options import to_dict
 from fastmlp.parameter_views import ParameterViews
 from fastmlp.settings import ARGUMENTS, Settings
 from fastmlp.training.samples import all_finite, dense_rows
@@ -74,7 +74,7 @@ class State:
             settings.dtype,
             settings.scaling,
             [ACTIVATIONS[name] for name in settings.activation],
-            len(moments_of(RULES[as_plain(settings.optimizer, OPTIMIZERS)["name"]])),
+            len(moments_of(RULES[to_dict(settings.optimizer, OPTIMIZERS)["name"]])),
         )
         self.optimizer = _optimizer_state(self.network, settings.optimizer)
         self.loss = _kernel_loss(settings.loss)
@@ -131,9 +131,9 @@ class State:
         )
         self.optimizer.clip(_bound(settings.clip_norm))
         basic_loss = self.loss == (SOFTMAX, 0.0)
-        self._predicts_plainly = basic_loss and self.network.is_simple
-        self._trains_plainly = (
-            self._predicts_plainly and self.optimizer.is_basic and settings.input_noise == 0
+        self._has_basic_prediction = basic_loss and self.network.is_simple
+        self._has_basic_training = (
+            self._has_basic_prediction and self.optimizer.is_basic and settings.input_noise == 0
         )
 
     # Random numbers -----------------------------------------------------------------------------
@@ -185,19 +185,19 @@ class State:
 
     # Predictions --------------------------------------------------------------------------------
 
-    def predicts_plainly(self, targets: Targets | None) -> bool:
+    def can_predict_basic(self, targets: Targets | None) -> bool:
         """Whether the basic kernels do: for labels, if any, and nothing but identity and relu."""
-        return self._predicts_plainly and (targets is None or len(targets.labels) > 0)
+        return self._has_basic_prediction and (targets is None or len(targets.labels) > 0)
 
-    def trains_plainly(self, targets: Targets) -> bool:
+    def can_train_basic(self, targets: Targets) -> bool:
         """Whether the basic kernels do for training: by SGD, and with l2 at most."""
-        return self._trains_plainly and len(targets.labels) > 0
+        return self._has_basic_training and len(targets.labels) > 0
 
     def outputs(
         self, X: np.ndarray | SparseRows, targets: Targets | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the means that are predicted for the rows of X, and their losses."""
-        loss = None if self.predicts_plainly(targets) else self.loss
+        loss = None if self.can_predict_basic(targets) else self.loss
         return predict(self.network, X, loss, self.settings.n_threads, targets)
 
     def is_dead(self, X: np.ndarray | SparseRows) -> bool:
@@ -223,12 +223,12 @@ def _bound(norm: float | None) -> float:
 
 
 def _kernel_loss(loss: Any) -> Loss:
-    plain = as_plain(loss, LOSSES)
+    plain = to_dict(loss, LOSSES)
     return Loss(LOSS_CODES[plain.pop("name")], float(next(iter(plain.values()), 0.0)))
 
 
 def _optimizer_state(network: Network, optimizer: Any) -> OptimizerState:
-    plain = as_plain(optimizer, OPTIMIZERS)
+    plain = to_dict(optimizer, OPTIMIZERS)
     if network.dtype.type(plain.get("epsilon", 1)) == 0:
         requirement = f"have an epsilon that is above 0 as {network.dtype}"
         raise ValueError(must("optimizer", requirement, f"{plain['epsilon']}"))

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import random_sources
+from fastmlp import options, random_sources
 from fastmlp.losses import LOSSES
 from fastmlp.messages import must, short
 from fastmlp.optimizers import OPTIMIZERS
-from fastmlp.options import as_plain, from_plain
 from fastmlp.schedules import SCHEDULES
 from fastmlp.serialization import model_files
 from fastmlp.settings import ARGUMENTS
@@ -52,7 +51,7 @@ def plain_arguments(state: State) -> dict[str, Any]:
 def _plain(name: str, value: Any, state: State) -> Any:
     if type(value) in KINDS.get(name, {}).values():
         with contextlib.suppress(TypeError):  # a schedule of a function, which no file has
-            return as_plain(value, KINDS[name])
+            return options.to_dict(value, KINDS[name])
     if callable(value):  # a learning rate of the user's own: what it would be next
         return float(value(state.optimizer.taken))
     if isinstance(value, np.ndarray):
@@ -62,7 +61,7 @@ def _plain(name: str, value: Any, state: State) -> Any:
 
 def argument(name: str, plain: Any) -> Any:
     """Return the value of one of `plain_arguments`."""
-    return from_plain(plain, KINDS[name]) if isinstance(plain, dict) else plain
+    return options.from_dict(plain, KINDS[name]) if isinstance(plain, dict) else plain
 
 
 def from_dict(found: dict[str, Any]) -> State:
@@ -133,7 +132,7 @@ def loaded(path: Any, class_names: Collection[str]) -> State:
         got = f"{found['class']} in {short(str(path), 150)}"
         raise ValueError(must("path", requirement, got))
     try:
-        found["random_state"] = random_sources.from_plain(found["random_state"])
+        found["random_state"] = random_sources.from_dict(found["random_state"])
         return from_dict(found)
     except Exception as error:  # of the arguments
         raise model_files.not_a_network(path, error) from None

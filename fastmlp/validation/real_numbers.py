@@ -42,7 +42,7 @@ def n_masked(values: Any) -> int:
     would look at the type of each of their numbers, and NumPy converts a masked one to NaN.
     """
     if isinstance(values, np.ma.MaskedArray):
-        return 0 if values.dtype.names else int(np.ma.count_masked(values))
+        return 0 if values.dtype.names else int(np.count_nonzero(np.ma.getmaskarray(values)))
     if not isinstance(values, (list, tuple)):
         return 0
     if not any(issubclass(kind, np.ma.MaskedArray) for kind in set(map(type, values))):

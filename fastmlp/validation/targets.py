@@ -220,7 +220,7 @@ def _size(name: str, values: Any) -> int:
         raise checks.ragged(name) from None
 
 
-def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> tuple:
+def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> tuple[Any, Any]:
     """Return the arrays (X, y) of a list of (x, y) pairs, y as `targets` takes it.
 
     Each x has n_in numbers in any shape, each y n_out: a one-hot or probabilities; an integer

@@ -20,6 +20,7 @@ from fastmlp import command_line
 from fastmlp.command_line import commands, image_files, splitting
 from fastmlp.datasets import digits
 from helpers import SHARED_DATA
+from helpers.model_files import DATA, VALID
 from helpers.same_bits import arrays_of, assert_same_bits
 
 PACKAGE_ROOT = Path(fastmlp.__file__).parents[1]
@@ -291,6 +292,16 @@ def test_predict_with_what_a_neural_net_or_a_checkpoint_saved(files):
     mlp = fastmlp.MLP([24, 8, 2], learning_rate=0.05, **scaled)
     mlp.fit(X, labels, epochs=20, callbacks=[checkpoint])
     assert succeed(files, "predict", "checkpoint.npz", "images").splitlines() == expected
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_predict_with_files_of_every_format(tmp_path, here, name):
+    path = DATA / f"{name}.npz"
+    net = fastmlp.load(path)
+    X = np.linspace(-1, 1, 5 * net.layers[0]).reshape(5, -1)
+    np.save(tmp_path / "X.npy", X)
+    lines = succeed(tmp_path, "predict", path, "X.npy", run=here).splitlines()
+    assert lines == [",".join(map(str, row)) for row in net.predict(X).reshape(5, -1)]
 
 
 def test_train_mnist(tmp_path):
