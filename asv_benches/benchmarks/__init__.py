@@ -1,10 +1,11 @@
-"""Benchmarks of fastmlp for asv. Compiled code is kept apart for each commit."""
+"""Benchmarks of fastmlp for asv."""
 
 import os
 import sys
 from pathlib import Path
 
-# Numba reads this when it is imported, so it stands before any benchmark. asv names the commit,
-# except where it measures the interpreter at hand.
-_COMMIT = os.environ.get("ASV_COMMIT", "working-tree")
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(sys.prefix) / "numba-cache" / _COMMIT))
+# Each commit that asv measures has its own cache of compiled code. Numba reads this variable when
+# it is imported, so it is set before the modules of the benchmarks are.
+if "ASV_COMMIT" in os.environ:
+    cache = Path(sys.prefix) / "numba-cache" / os.environ["ASV_COMMIT"]
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache))

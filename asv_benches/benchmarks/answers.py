@@ -1,4 +1,4 @@
-"""What comes out: a wrong answer is a regression too, however fast."""
+"""The results of training: a wrong result is a regression too."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ N_TRAIN = 1400  # of the 1,797 digits
 
 
 class Answers:
-    """Guards the numbers: a seed gives the same ones for ever, so these lines stay level."""
+    """Guards the results: with a fixed seed, these curves are constant."""
 
     params = [["float32", "float64"]]
     param_names = ["dtype"]

@@ -1,4 +1,4 @@
-"""Data for the benchmarks: synthetic, from a seed, shaped like MNIST."""
+"""Synthetic data for the benchmarks, drawn from a seed and shaped like MNIST."""
 
 from functools import lru_cache
 from types import SimpleNamespace
@@ -14,9 +14,9 @@ def layers_of(net):
 
 
 def make_images(n_samples, n_in, density=DENSITY, block=1000):
-    """Images as uint8, ``(n_samples, n_in)``, of which a share `density` is not zero.
+    """Return images in uint8, ``(n_samples, n_in)``, of which a share `density` is not zero.
 
-    Made block by block, so that making them needs little more memory than they do.
+    They are drawn block by block, which needs little memory besides the result.
     """
     rng = np.random.default_rng(0)
     X = np.empty((n_samples, n_in), np.uint8)
@@ -28,15 +28,15 @@ def make_images(n_samples, n_in, density=DENSITY, block=1000):
 
 
 def make_labels(n_samples, n_classes):
-    """Labels as int64, ``(n_samples,)``, drawn evenly."""
+    """Return labels in int64, ``(n_samples,)``, from a uniform distribution."""
     return np.random.default_rng(1).integers(0, n_classes, n_samples)
 
 
 @lru_cache(maxsize=2)
 def make_data(n_samples, n_in, n_classes, dtype="float32", density=DENSITY):
-    """Images scaled to 0 ... 1 in `dtype` (uint8 and float16 as they are stored), and labels.
+    """Return images in `dtype`, scaled to between 0 and 1 (except in uint8), and labels.
 
-    Cached: asv calls ``setup`` before every single timing.
+    They are cached, because asv calls ``setup`` before each timing.
     """
     X = make_images(n_samples, n_in, density)
     if dtype != "uint8":
@@ -45,7 +45,7 @@ def make_data(n_samples, n_in, n_classes, dtype="float32", density=DENSITY):
 
 
 def make_sparse(X):
-    """Return X with what fastmlp reads of a matrix of scipy.sparse, which is not needed here."""
+    """Return X with the attributes of a SciPy sparse matrix that fastmlp reads; needs no SciPy."""
     rows, inputs = np.nonzero(X)
     starts = np.searchsorted(rows, np.arange(len(X) + 1)).astype(np.int32)
     matrix = SimpleNamespace(

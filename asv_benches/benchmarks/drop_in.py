@@ -17,7 +17,7 @@ ROUNDS = 9
 
 
 class DropIn(Timed):
-    """Guards the promise of the drop-in: `train`, one sample at a time in float64, is faster."""
+    """Guards the speed of the drop-in's `train`: one sample at a time, in float64."""
 
     params = [NETS]
     param_names = ["net"]

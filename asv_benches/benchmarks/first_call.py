@@ -1,4 +1,4 @@
-"""Run as a script, in a new process: print the seconds from here to the end of one first call.
+"""Run as a script in a new process: print the seconds from start to the end of a first call.
 
 python first_call.py import | fit | trivial
 """

@@ -9,7 +9,7 @@ import fastmlp
 from .data import DENSITY, layers_of, make_data, make_sparse
 from .timed import Timed, interleave, seconds_of
 
-# Samples for each net, so that an epoch takes some ten milliseconds.
+# The number of samples for each net: an epoch takes tens of milliseconds.
 N_SAMPLES = {
     "784-64-10": 6400,
     "784-512-512-10": 640,
@@ -19,7 +19,7 @@ N_SAMPLES = {
 
 
 class _Epoch(Timed):
-    """Times one epoch from the same first weights, in the same order of samples."""
+    """Times one epoch from the same initial weights, in the same order of samples."""
 
     def prepare(
         self,
@@ -38,14 +38,14 @@ class _Epoch(Timed):
         self.batch_size = batch_size
         self.net = fastmlp.NeuralNet(
             layers,
-            # So small that the first weights stay, whatever the inputs: bytes go up to 255.
+            # So small that the weights hardly change, even with inputs up to 255.
             learning_rate=1e-8,
             output_activation="identity",
             dtype=np.dtype(dtype),
             random_state=0,
             n_threads=n_threads,
         )
-        # Compiles, or loads what is compiled, and allocates: none of it is an epoch's own.
+        # Compile, or load compiled code, and allocate outside the timing.
         self.net.fit(self.X[:batch_size], self.y[:batch_size], epochs=1, batch_size=batch_size)
 
     def epoch(self):
@@ -53,14 +53,14 @@ class _Epoch(Timed):
 
 
 class Epoch(_Epoch):
-    """Guards the whole of a training step over shapes, batches from one, dtypes and threads."""
+    """Guards the training step across nets, batch sizes, dtypes and numbers of threads."""
 
     params = [list(N_SAMPLES), [1, 32, 128], ["float32", "float64"], [1, 2]]
     param_names = ["net", "batch_size", "dtype", "n_threads"]
 
     def setup(self, net, batch_size, dtype, n_threads):
         if batch_size == 1 and n_threads > 1:
-            raise NotImplementedError("a single row is one thread's share")
+            raise NotImplementedError("a single row needs one thread")
         self.prepare(net, batch_size, dtype, n_threads)
 
     def time_epoch(self, net, batch_size, dtype, n_threads):
@@ -70,7 +70,7 @@ class Epoch(_Epoch):
 
 
 class EpochByInput(_Epoch):
-    """Guards the way in: what the type that X is stored in adds to an epoch."""
+    """Guards the reading of X: the cost of its dtype in an epoch."""
 
     params = [["uint8", "float16", "float32", "float64", "sparse float32"], [1, 32, 128]]
     param_names = ["dtype of X", "batch_size"]
@@ -89,7 +89,7 @@ class EpochByInput(_Epoch):
 
 
 class EpochByDensity(_Epoch):
-    """Guards the skipping of zeros: sparse inputs gain by it, dense ones do not pay for it."""
+    """Guards the skipping of zeros: it makes sparse inputs faster, and dense ones no slower."""
 
     params = [[0.02, DENSITY, 1.0], [1, 32]]
     param_names = ["share of X not zero", "batch_size"]
@@ -100,11 +100,11 @@ class EpochByDensity(_Epoch):
     def time_epoch(self, density, batch_size):
         self.epoch()
 
-    time_epoch.pretty_name = "One epoch of 784-64-10 in float32, by how much of X is not zero"
+    time_epoch.pretty_name = "One epoch of 784-64-10 in float32, by the share of X that is not zero"
 
 
 class EpochSkippingZeros(_Epoch):
-    """Guards the choice: the share of X from where passing over zeros is slower, by the net."""
+    """Guards the threshold: the share of nonzero inputs from which skipping zeros is slower."""
 
     params = [["784-64-10", "784-512-512-10"], [32, 128]]
     param_names = ["net", "batch_size"]
@@ -114,7 +114,7 @@ class EpochSkippingZeros(_Epoch):
         pass
 
     def track_crossover(self, net, batch_size):
-        """Return where the line through two neighbouring ratios of times crosses 1."""
+        """Return where the interpolated ratio of times crosses 1."""
         ratios = [self.ratio(net, batch_size, share) for share in self.shares]
         below = next((i for i, ratio in enumerate(ratios) if ratio > 1), len(ratios)) - 1
         if below in (-1, len(ratios) - 1):
@@ -123,7 +123,7 @@ class EpochSkippingZeros(_Epoch):
         return self.shares[below] + part * (self.shares[below + 1] - self.shares[below])
 
     def ratio(self, net, batch_size, share):
-        """Return the quickest epoch that passes over zeros, over the quickest that does not."""
+        """Return the quickest epoch that skips zeros over the quickest that does not."""
         from fastmlp.core import run
 
         self.prepare(net, batch_size, density=share)
@@ -140,11 +140,11 @@ class EpochSkippingZeros(_Epoch):
         return min(always) / min(never)
 
     track_crossover.unit = "share of X not zero"
-    track_crossover.pretty_name = "How much of X may differ from zero until skipping zeros costs"
+    track_crossover.pretty_name = "Share of nonzero inputs from which skipping zeros is slower"
 
 
 class Call(_Epoch):
-    """Guards what a call of fit costs in Python, which one sample of a small net lays bare."""
+    """Guards the Python overhead of a call of fit, which dominates with one sample."""
 
     params = [[1, 1000]]
     param_names = ["n_samples"]
@@ -156,11 +156,11 @@ class Call(_Epoch):
         for _ in range(20):
             self.epoch()
 
-    time_20_calls.pretty_name = "Twenty calls of fit on 64-32-10, by how many samples each gets"
+    time_20_calls.pretty_name = "Twenty calls of fit on 64-32-10, by the number of samples"
 
 
 class PartialFit(Timed):
-    """Guards what a call of partial_fit costs in Python, besides its one step."""
+    """Guards the Python overhead of a call of partial_fit, which takes one step."""
 
     params = [["sgd", "adam"]]
     param_names = ["optimizer"]

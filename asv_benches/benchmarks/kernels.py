@@ -1,4 +1,4 @@
-"""How close the compiled loops come to what the processor can do at all."""
+"""How close the compiled loops come to the processor's peak."""
 
 import itertools
 from functools import partial
@@ -23,7 +23,7 @@ from fastmlp.core.storage import Network
 from .data import make_data
 from .timed import Timed, interleave, median_ratio, seconds_of
 
-# Rows of a minibatch, inputs and outputs of a layer: the shapes of the design's table.
+# Rows of a minibatch, inputs and outputs of a layer.
 SHAPES = ["32x784x64", "128x784x64", "128x784x512", "128x256x256", "32x64x32", "32x64x16"]
 PRODUCTS = ["forward", "propagate", "update"]
 ROWWISE = [
@@ -31,26 +31,26 @@ ROWWISE = [
     *("update_sample", "update_biases", "output_delta", "exp"),
 ]
 DTYPES = ["float32", "float64"]
-TURN = 1e8  # multiply-adds: some milliseconds, over the clock's grain, under a time slice
+TURN = 1e8  # multiply-adds, which take some milliseconds: less than a time slice
 
 
 @kernel(entry=True)
 def repeat_forward(n, layer, below, parameters, activations, deltas, panel, team, sink, n_rows):
-    """Call `forward` n times, the activations being overwritten with the same again."""
+    """Call `forward` n times, which overwrites the activations with the same values."""
     for _ in range(n):
         forward(layer[0], parameters, activations, team, 0, n_rows)
 
 
 @kernel(entry=True)
 def repeat_propagate(n, layer, below, parameters, activations, deltas, panel, team, sink, n_rows):
-    """Call `propagate` n times, the deltas being overwritten with the same again."""
+    """Call `propagate` n times, which overwrites the deltas with the same values."""
     for _ in range(n):
         propagate(layer[0], below[0], parameters, activations, deltas, panel, team, 0, n_rows)
 
 
 @kernel(entry=True)
 def repeat_update(n, layer, below, parameters, activations, deltas, panel, team, sink, n_rows):
-    """Call `update` n times, with a rate so small that the weights hardly move."""
+    """Call `update` n times, with a learning rate so small that the weights hardly change."""
     for _ in range(n):
         n_in = layer[0].n_in
         update(layer[0], activations, deltas, n_rows, sink, team, 0, n_in)
@@ -58,7 +58,7 @@ def repeat_update(n, layer, below, parameters, activations, deltas, panel, team,
 
 @kernel(entry=True)
 def repeat_multiply_add(n, x, result):
-    """Fused multiply-adds on one tile, n times, from registers into registers."""
+    """Do the multiply-adds of one tile n times, in registers only."""
     tile = zeros(WIDE, x)
     for _ in range(n):
         tile = add_outer(tile, x, 0, 1, x, 0)
@@ -67,7 +67,7 @@ def repeat_multiply_add(n, x, result):
 
 @kernel(entry=True)
 def repeat_gather(n, layers, X, scaling, order, activations, n_rows):
-    """Gather n minibatches, one after the other, from the beginning again at the end."""
+    """Gather n minibatches in sequence, starting over at the end."""
     n_minibatches = len(order) // n_rows
     for step in range(n):
         start = step % n_minibatches * n_rows
@@ -76,7 +76,7 @@ def repeat_gather(n, layers, X, scaling, order, activations, n_rows):
 
 @kernel(entry=True)
 def repeat_output_delta(n, layers, samples, work, minibatch):
-    """Call `output_delta` n times, of the activations that it leaves."""
+    """Call `output_delta` n times, each time on the activations that it left."""
     for _ in range(n):
         output_delta(layers[len(layers) - 1], samples, work, minibatch, 0, minibatch.n_rows)
 
@@ -104,7 +104,7 @@ def repeat_mark_inputs(n, layers, activations, marks, n_rows):
 
 @kernel(entry=True)
 def repeat_update_marked(n, layers, work, team, sink, n_rows):
-    """Call `update_marked` of the first layer n times, hardly moving its weights."""
+    """Call `update_marked` of the first layer n times; its weights hardly change."""
     for _ in range(n):
         update_marked(
             layers[0], work.forward.activations, work.deltas, n_rows, sink, team,
@@ -114,14 +114,14 @@ def repeat_update_marked(n, layers, work, team, sink, n_rows):
 
 @kernel(entry=True)
 def repeat_update_sample(n, layers, deltas, sink, listed, values):
-    """Call `update_sample` of the first layer n times, hardly moving its weights."""
+    """Call `update_sample` of the first layer n times; its weights hardly change."""
     for _ in range(n):
         update_sample(layers[0], deltas, sink, listed, values)
 
 
 @kernel(entry=True)
 def repeat_update_biases(n, layer, deltas, sink, n_rows):
-    """Call `update_biases` n times, hardly moving them."""
+    """Call `update_biases` n times; they hardly change."""
     for _ in range(n):
         update_biases(layer[0], deltas, n_rows, sink)
 
@@ -135,12 +135,12 @@ def repeat_exp(n, x, result):
 
 
 def hardly_moving(array):
-    """Return the sink of plain SGD at a rate that changes next to nothing."""
+    """Return the sink of plain SGD with a tiny learning rate."""
     return Sink(True, 1e-30, 0.0, array, 0)
 
 
 class Products(Timed):
-    """Guards the arithmetic: each product of a step by the shape of its layer."""
+    """Guards the arithmetic: each product of a step, by the shape of its layer."""
 
     params = [PRODUCTS, SHAPES, DTYPES]
     param_names = ["product", "rows x inputs x outputs", "dtype"]
@@ -177,12 +177,14 @@ class Products(Timed):
     def time_product(self, product, shape, dtype):
         self.turn()
 
-    time_product.pretty_name = "A hundred million multiply-adds of a product, by its layer's shape"
+    time_product.pretty_name = (
+        "A hundred million multiply-adds of a product, by the shape of its layer"
+    )
 
     def track_percent_of_peak(self, product, shape, dtype):
         x, result = np.ones(64, self.dtype), np.zeros(1024, self.dtype)
-        of_a_tile = WIDE.rows * WIDE.vectors * LANES * 4 // self.dtype.itemsize
-        n = round(self.multiply_adds / of_a_tile)
+        per_tile = WIDE.rows * WIDE.vectors * LANES * 4 // self.dtype.itemsize
+        n = round(self.multiply_adds / per_tile)
         repeat_multiply_add(1, x, result)
         peak = partial(repeat_multiply_add, n, x, result)
         turns = [partial(seconds_of, call) for call in (peak, self.turn)]
@@ -190,19 +192,19 @@ class Products(Timed):
 
     track_percent_of_peak.unit = "% of the FMA peak"
     track_percent_of_peak.pretty_name = (
-        "A product's arithmetic, in percent of this processor's fused multiply-add peak"
+        "Arithmetic of a product, in percent of the processor's fused multiply-add peak"
     )
 
 
 class RowByRow(Timed):
-    """Guards what a step does row by row, between its products, and a step of a single sample."""
+    """Guards the kernels that work row by row between the products, or on a single sample."""
 
     params = [ROWWISE, DTYPES]
     param_names = ["kernel", "dtype"]
 
     def setup(self, name, dtype):
-        # Which cache sets an array falls into is a matter of luck, so there are several of each,
-        # and the quickest turns are those of the luckiest.
+        # The speed depends on the cache sets that an array is placed in. So there are several
+        # copies of each array, and the quickest turn is that of the best placement.
         turns = [self.make_turn(name, np.dtype(dtype)) for _ in range(8)]
         for turn in turns:
             turn()
@@ -288,4 +290,4 @@ class RowByRow(Timed):
     def time_kernel(self, name, dtype):
         self.turn()
 
-    time_kernel.pretty_name = "Some milliseconds of a kernel that goes row by row, in 784-64-10"
+    time_kernel.pretty_name = "Some milliseconds of a kernel that works row by row, in 784-64-10"

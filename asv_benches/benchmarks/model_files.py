@@ -1,4 +1,4 @@
-"""How long a model takes to its file and back."""
+"""How long saving and loading a model takes."""
 
 import tempfile
 from pathlib import Path
@@ -12,7 +12,7 @@ NETS = ["784-64-10", "784-512-512-10"]
 
 
 class ModelFile(Timed):
-    """Guards save and load: small models in little more than a file's time, large ones by size."""
+    """Guards save and load: the overhead with a small model, the throughput with a large one."""
 
     params = [NETS]
     param_names = ["net"]

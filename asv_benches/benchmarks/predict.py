@@ -1,4 +1,4 @@
-"""How long predictions take, asked for one by one, in hundreds, or all at once."""
+"""How long predictions take: one row per call, a hundred, or all at once."""
 
 import numpy as np
 
@@ -8,11 +8,15 @@ from .data import make_data
 from .timed import Timed
 
 N_ROWS = 100_000
-CALLS = {1: 200, 100: 20, N_ROWS: 1}  # in a turn: some milliseconds each, the last some tens
+CALLS = {
+    1: 200,
+    100: 20,
+    N_ROWS: 1,
+}  # per timing, which takes some milliseconds, the last one tens of them
 
 
 class Predict(Timed):
-    """Guards what a call costs beside its arithmetic, and, with many rows, the arithmetic."""
+    """Guards the overhead of a call, and, with many rows, the arithmetic."""
 
     params = [list(CALLS), ["float32", "float64"]]
     param_names = ["rows in a call", "dtype"]

@@ -1,4 +1,4 @@
-"""How long a new process takes to its first result, with compiled code on disk and without."""
+"""How long a new process takes to its first result, with and without compiled code on disk."""
 
 import os
 import statistics
@@ -12,9 +12,9 @@ from .timed import interleave
 
 
 def first_call_seconds(what, cache):
-    """Seconds that a new process spends on `what`, with its compiled code kept in `cache`."""
+    """Return the seconds of a first call in a new process, with `cache` for compiled code."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
-    # Byte code must be on disk too, or its compilation is what gets measured.
+    # Byte code must be on disk too; otherwise its compilation would be timed.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [sys.executable, first_call.__file__, what],
@@ -27,7 +27,7 @@ def first_call_seconds(what, cache):
 
 
 class Start:
-    """Guards the start: compilation stays quick, its cache is found, and import stays light."""
+    """Guards the start-up: compilation is quick, its cache is found, and import is light."""
 
     unit = "seconds"
     timeout = 300

@@ -49,23 +49,23 @@ def quickest(n_threads, call):
 def measure_flops(n_threads):
     """Return the operations per second of fused multiply-adds, 2 each, on this many threads."""
     x, results = np.ones(64, DTYPE), np.zeros((n_threads, 1024), DTYPE)
-    of_a_tile = 2 * WIDE.rows * WIDE.vectors * LANES
-    n = round(FLOPS / of_a_tile)
+    per_tile = 2 * WIDE.rows * WIDE.vectors * LANES
+    n = round(FLOPS / per_tile)
     repeat_multiply_add(1, x, results[0])
     seconds = quickest(n_threads, lambda w: repeat_multiply_add(n, x, results[w]))
-    return n_threads * n * of_a_tile / seconds
+    return n_threads * n * per_tile / seconds
 
 
 def measure_bandwidth(n_threads, size, memory):
     """Return the bytes per second of this many threads over an array of `size` bytes."""
     share = size // (2 * n_threads * DTYPE.itemsize)  # of x, and of y
     xs, ys = (half[: n_threads * share].reshape(n_threads, share) for half in memory)
-    of_a_pass = 3 * n_threads * share * DTYPE.itemsize
-    n = max(1, BYTES // of_a_pass)
+    per_pass = 3 * n_threads * share * DTYPE.itemsize
+    n = max(1, BYTES // per_pass)
     factor = DTYPE.type(1e-30)  # y stays 1
     repeat_add(0, xs[0], ys[0], factor)
     seconds = quickest(n_threads, lambda w: repeat_add(n, xs[w], ys[w], factor))
-    return n * of_a_pass / seconds
+    return n * per_pass / seconds
 
 
 class Machine:

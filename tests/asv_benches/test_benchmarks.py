@@ -17,12 +17,6 @@ import selftest  # noqa: E402
 from benchmarks.timed import interleave, median_ratio  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path):
-    """Set a cache folder, so that the benchmarks do not set one for other tests."""
-    monkeypatch.setenv("NUMBA_CACHE_DIR", os.environ.get("NUMBA_CACHE_DIR", str(tmp_path)))
-
-
 def test_peers_prints_a_row_for_each_case():
     result = subprocess.run(
         [

@@ -14,19 +14,24 @@ from helpers.processors import AVX2, LANES, PARTS, WITHOUT_FMA, digests, run
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 pytestmark = pytest.mark.timeout(600)
 
-EXACT = ["activations", "random bits"]  # without sums, so FMA makes no difference
-#: What each width and processor computes. Every part that trains takes ten seconds to compile, so
-#: not every width has every part; each has both dtypes, with basic kernels and with all options.
-COMPUTED = {
-    "this processor": [*PARTS],
-    "4 lanes": [*EXACT, "basic float32", "all float64", "float16"],
-    "8 lanes": [*EXACT, "basic float64", "all float32", "uint8"],
-    "16 lanes": [*PARTS],
-    "AVX2": [part for part in PARTS if part not in ("uint8", "float16")],
-    "without FMA": EXACT,
+OTHER_LANES = {
+    name: settings for name, settings in LANES.items() if name != f"{processor.LANES} lanes"
 }
-SETTINGS = {"this processor": {}, **LANES}
-SETTINGS |= {"AVX2": AVX2, "without FMA": WITHOUT_FMA} if IS_X86 else {}
+EXACT = ["activations", "random bits"]  # without sums, so FMA makes no difference
+#: What the other two widths compute. Every part that trains takes ten seconds to compile, so each
+#: width has half of them: both dtypes, with basic kernels and with all options.
+HALVES = [
+    [*EXACT, "basic float32", "all float64", "float16"],
+    [*EXACT, "basic float64", "all float32", "uint8", "sparse"],
+]
+assert {part for half in HALVES for part in half} == set(PARTS)
+COMPUTED = {"this processor": [*PARTS], **dict(zip(OTHER_LANES, HALVES, strict=True))}
+SETTINGS = {"this processor": {}, **OTHER_LANES}
+if IS_X86:
+    COMPUTED["without FMA"], SETTINGS["without FMA"] = EXACT, WITHOUT_FMA
+if IS_X86 and (processor.LANES, processor.REGISTERS) != (8, 16):
+    COMPUTED["AVX2"] = [part for part in PARTS if part not in ("uint8", "float16", "sparse")]
+    SETTINGS["AVX2"] = AVX2
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +47,12 @@ def found():
 
 
 def test_processes_compile_for_the_requested_processor(found):
-    assert [found[name]["processor"][0] for name in LANES] == [4, 8, 16]
-    if IS_X86:
-        assert found["AVX2"]["processor"] == [8, 16, True]
-        assert found["without FMA"]["processor"] == [4, 16, False]
+    expected = {"AVX2": [8, 16, True], "without FMA": [4, 16, False]}
+    for name, each in found.items():
+        if name in OTHER_LANES:
+            assert f"{each['processor'][0]} lanes" == name
+        elif name in expected:
+            assert each["processor"] == expected[name]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -58,7 +65,10 @@ def test_the_same_bits_on_every_width_and_processor(part, found):
 
 
 #: Those whose bits may differ from this processor's: with FMA, all widths have the same.
-OTHERS = {**({} if processor.FUSED else LANES), **({"without FMA": WITHOUT_FMA} if IS_X86 else {})}
+OTHERS = {
+    **({} if processor.FUSED else OTHER_LANES),
+    **({"without FMA": WITHOUT_FMA} if IS_X86 else {}),
+}
 
 
 @pytest.mark.skipif(not OTHERS, reason="all have the bits of this processor")

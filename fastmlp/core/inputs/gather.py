@@ -1,4 +1,4 @@
-"""Gather: a minibatch's rows of X into the first layer's inputs."""
+"""Gather: copy a minibatch's rows of X into the inputs of the first layer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fastmlp.core.machine.processor import CACHE_LINE
 from fastmlp.core.machine.tile import prefetch
 from fastmlp.core.maths.float_bits import number
 
-AHEAD = 8  # rows: their way from memory takes as long as the copies of so many
+AHEAD = 8  # rows: copying so many takes as long as fetching one from memory
 
-#: The types that X may keep until it is gathered, and what compiled code takes them for.
+#: The types other than the network's that X may have, and their types in compiled code.
 KEPT = {
     np.dtype(np.uint8): np.uint8,
     np.dtype(np.bool_): np.uint8,
@@ -24,11 +24,11 @@ KEPT = {
 
 @dataclass(frozen=True, eq=False)
 class SparseRows:
-    """A matrix in compressed sparse rows: every input at most once in a row, in order."""
+    """A matrix in CSR format, without duplicates, sorted within rows."""
 
-    numbers: np.ndarray  # of the network's dtype
-    inputs: np.ndarray  # uint32
-    starts: np.ndarray  # int64
+    numbers: np.ndarray  # (n_stored,), of the network's dtype
+    inputs: np.ndarray  # (n_stored,), uint32: their columns
+    starts: np.ndarray  # (n_rows + 1,), int64: where each row begins in both
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -40,7 +40,7 @@ class SparseRows:
 
     @property
     def most_listed(self) -> int:
-        """How many numbers the fullest row has."""
+        """The largest number of elements stored for a row."""
         return int(np.diff(self.starts).max())
 
 
@@ -69,9 +69,9 @@ def gather(layer, X, scaling, order, start, activations, first, last):
     layer : record of `storage.LAYER`
         The first layer.
     X : flat array of rows of n_in
-        Of the type of `activations`, or of one in `KEPT`; read. None where rows are sparse.
+        Of the dtype of `activations` or one in `KEPT`; read. None if rows are sparse.
     scaling : array
-        n_in shifts, then n_in scales; or empty, for none.
+        (2 * n_in,): shifts, then scales; or empty, for none.
     order : int64 array
     start : int
         Where in `order` this minibatch begins.
@@ -82,7 +82,7 @@ def gather(layer, X, scaling, order, start, activations, first, last):
     Returns
     -------
     int
-        1 + the row of X in which NaN or infinity was found, 0 where all is finite.
+        1 + the first row of X with NaN or infinity, 0 if there is none.
     """
     if X is None:
         return 0
@@ -95,13 +95,13 @@ def gather(layer, X, scaling, order, start, activations, first, last):
             for k in range(0, n, line):
                 prefetch(X, order[start + i + AHEAD] * n + k)
         at = layer.input_at + i * layer.stride_in
-        x = X[row * n : (row + 1) * n]
-        a = activations[at : at + n]
+        x = X[row * n : (row + 1) * n]  # (n_in,)
+        a = activations[at : at + n]  # (n_in,)
         broken = False
         for k in range(n):
             value = number(x[k], a[k])
             a[k] = value
-            broken |= value - value != 0  # NaN and infinity alone
+            broken |= value - value != 0  # NaN or infinity
         if len(scaling) > 0:
             broken |= scale(a, scaling)
         if broken and refused == 0:
@@ -111,7 +111,7 @@ def gather(layer, X, scaling, order, start, activations, first, last):
 
 @kernel
 def scale(a, scaling):
-    """Do ``a = (a - shift) * scale``; return whether that is finite no more."""
+    """Scale: ``a = (a - shift) * scale``; return whether NaN or infinity results."""
     n = len(a)
     shift, factor = scaling[:n], scaling[n:]
     broken = False

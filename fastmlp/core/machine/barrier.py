@@ -1,9 +1,9 @@
-"""The meeting point of the threads of one step: LLVM atomics on an int64 array.
+"""A barrier for the threads of one step: LLVM atomics on an int64 array.
 
-``team[ARRIVED]`` counts arrivals and never goes back, so a meeting needs no reset.
-``team[BEGUN]`` is set by worker 0 as it comes in, or to `ABANDONED` by Python where worker 0 will
-never come: one thread decides, so nobody waits in vain. ``team[STOPPED]``, set to 1 by Python, asks
-all to make haste: what they do is thrown away.
+``team[ARRIVED]`` counts arrivals and is never reset. ``team[BEGUN]`` is set by worker 0 when it
+starts, or to `ABANDONED` by Python if worker 0 will never start: a single thread decides, so no
+worker waits forever. A nonzero ``team[STOPPED]``, set by Python, asks all workers to return soon:
+their results are discarded.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from numba.extending import intrinsic
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.kernel import kernel
 
-ARRIVED, BEGUN, STOPPED = 0, 8, 16  # on cache lines of their own
+ARRIVED, BEGUN, STOPPED = 0, 8, 16  # each on its own cache line
 ABANDONED = -1
 TEAM_SIZE = 24
-SPINS = 2000  # some microseconds: longer than a balanced share's delay, shorter than a time slice
+SPINS = 2000  # a few microseconds: more than balanced shares differ by, less than a time slice
 
 
 class Worker(NamedTuple):
@@ -31,11 +31,11 @@ class Worker(NamedTuple):
 
     number: int  # 0 is the calling thread's
     n_workers: int
-    team: np.ndarray  # int64: where they meet, of `new_team`
+    team: np.ndarray  # int64: their barrier, see `new_team`
 
 
 def new_team() -> np.ndarray:
-    """Return the meeting point of a new team: nobody has arrived."""
+    """Return the barrier of a new team, at which no worker has arrived."""
     return np.zeros(TEAM_SIZE, np.int64)
 
 
@@ -46,7 +46,7 @@ def _address(context, builder, array_type, array, index):
 
 @intrinsic
 def _add(typing_context, array, index, amount):
-    """``array[index] += amount`` as one indivisible act, which also publishes earlier writes."""
+    """Atomic ``array[index] += amount``, with acquire-release ordering."""
 
     def write(context, builder, signature, values):
         address = _address(context, builder, signature.args[0], values[0], values[1])
@@ -57,7 +57,7 @@ def _add(typing_context, array, index, amount):
 
 @intrinsic
 def _read(typing_context, array, index):
-    """``array[index]``, read anew, after which the writes published with it are seen."""
+    """Atomic load of ``array[index]``, with acquire ordering; never cached in a register."""
 
     def write(context, builder, signature, values):
         address = _address(context, builder, signature.args[0], values[0], values[1])
@@ -68,7 +68,7 @@ def _read(typing_context, array, index):
 
 @intrinsic
 def _pause(typing_context):
-    """Tell the processor that this loop waits (nothing where it has no such hint)."""
+    """Tell the processor that this loop waits; a no-op where there is no such hint."""
 
     def write(context, builder, signature, values):
         if processor.PAUSE:
@@ -81,7 +81,7 @@ def _pause(typing_context):
 
 @intrinsic
 def _yield(typing_context):
-    """Hand the processor to another thread (nothing where the system has no such call)."""
+    """Yield the processor to another thread; a no-op where the system has no such call."""
 
     def write(context, builder, signature, values):
         if llvm.address_of_symbol(processor.YIELD):
@@ -94,7 +94,7 @@ def _yield(typing_context):
 
 @kernel
 def begin(worker):
-    """Let the others in (worker 0), or wait to be let in; return whether the team has begun."""
+    """Start the team (worker 0), or wait until it starts; return False if it was abandoned."""
     if worker.number == 0:
         _add(worker.team, BEGUN, 1)
         return True
@@ -106,7 +106,7 @@ def begin(worker):
 
 @kernel(inline=True)
 def _wait(spins):
-    """Pass a moment, at first awake, then leaving the processor to others; return spins + 1."""
+    """Wait a moment, first by spinning, later by yielding; return spins + 1."""
     if spins < SPINS:
         _pause()
     else:
@@ -134,12 +134,12 @@ def meet(worker, meetings):
 
 @kernel(inline=True)
 def worker_slice(array, worker):
-    """Return the worker's part of an array that has one for each of the workers."""
+    """Return the worker's slice of an array that is divided equally among the workers."""
     n = len(array) // worker.n_workers
     return array[worker.number * n : (worker.number + 1) * n]
 
 
 @kernel(inline=True)
 def stopped(team):
-    """Return whether Python has asked to stop."""
+    """Return whether Python has asked the team to stop."""
     return _read(team, STOPPED) != 0

@@ -73,16 +73,16 @@ _SOURCES = _sources(resources.files(CORE))
 
 
 class _Folder(_CacheLocator):
-    """The first folder that can be written: of `NUMBA_CACHE_DIR`, the sources, the user."""
+    """The first writable folder of: `NUMBA_CACHE_DIR`, beside the sources, the user's cache."""
 
     def __init__(self, path: Path):
         self._path = str(path)
 
     @classmethod
     def from_function(cls, function: Callable, file: str) -> _Folder | None:
-        """Return the folder for a function of this file, None where there is none."""
+        """Return the folder for a function of this file, or None if none is writable."""
         sources = Path(file).parent
-        # An archive's path may differ from job to job, so its folder is named by its content.
+        # The path of an archive may differ between jobs, so its folder is named by its content.
         name, beside = f"core_{_SOURCES}", []
         if sources.is_dir():
             name, beside = cls.get_suitable_cache_subpath(file), [sources / "__pycache__"]
@@ -100,7 +100,7 @@ class _Folder(_CacheLocator):
         return self._path
 
     def get_source_stamp(self) -> str | None:
-        """Return what the files depend on."""
+        """Return the digest of the sources."""
         return _SOURCES
 
     def get_disambiguator(self) -> str:
@@ -109,18 +109,17 @@ class _Folder(_CacheLocator):
 
 
 class _InFolder(CompileResultCacheImpl):
-    """What compiled code is as bytes, and where it is kept."""
+    """How compiled code is serialized, and where it is stored."""
 
     _locator_classes = [_Folder]
 
 
 class _Entries(IndexDataCacheFile):
-    """One file for each compiled signature, named after all that its machine code depends on.
+    """One file per compiled signature, named by a digest of all that its machine code depends on.
 
-    Numba's own index maps keys to numbered files, and two processes that write it at once can
-    exchange their numbers; a file named by its key has no such race and needs no index. A file
-    begins with a checksum of its name and its content, because damaged machine code would end the
-    process that runs it.
+    Numba's own index maps keys to numbered files, and two processes that write it concurrently can
+    mix them up. A file that is named by its key needs no index. It begins with a checksum of its
+    name and content, because corrupt machine code would crash the process.
     """
 
     def __init__(self, folder: str, name: str):
@@ -132,17 +131,17 @@ class _Entries(IndexDataCacheFile):
         return f"{self.name}.{_SOURCES}.{_digest(key, build)}.nbc"
 
     def load(self, key: Any) -> Any:
-        """Return what was saved under `key`, None where there is nothing that can be read."""
+        """Return what was saved under `key`, or None if it is missing or unreadable."""
         name = self._file_name(key)
         try:
             content = memoryview((self.folder / name).read_bytes())
             checksum, data = content[:CHECKSUM_SIZE], content[CHECKSUM_SIZE:]
             return pickle.loads(data) if checksum == _checksum(name, data) else None
-        except Exception:  # missing, or of another Numba: compile again
+        except Exception:  # missing, or from another version of Numba: recompile
             return None
 
     def save(self, key: Any, data: Any) -> None:
-        """Write `data` under `key`, whole or not at all; a full disk only costs the next start."""
+        """Write `data` under `key` atomically; if the disk is full, nothing is cached."""
         name = self._file_name(key)
         with contextlib.suppress(OSError):
             content = self._dump(data)
@@ -151,10 +150,10 @@ class _Entries(IndexDataCacheFile):
                 file.write(content)
             for path in self.folder.glob(f"{self.name}.*.nbc*"):
                 if not path.name.startswith(f"{self.name}.{_SOURCES}."):
-                    path.unlink(missing_ok=True)  # of older sources
+                    path.unlink(missing_ok=True)  # from older sources
 
     def flush(self) -> None:
-        """Remove every entry of these sources."""
+        """Remove every entry for the current sources."""
         for path in self.folder.glob(f"{self.name}.{_SOURCES}.*.nbc"):
             path.unlink(missing_ok=True)
 
@@ -166,7 +165,7 @@ def _checksum(name: str, data: Any) -> bytes:
 
 
 class _Cache(FunctionCache):
-    """Numba's function cache, with files that also depend on the sources of every callee."""
+    """Numba's function cache, with files that depend on the sources of all callees too."""
 
     _impl_class = _InFolder
 
@@ -181,17 +180,17 @@ class _Cache(FunctionCache):
         """Return the compiled code of a signature, None where it must be compiled."""
         try:
             return super().load_overload(signature, target)
-        except Exception:  # what was loaded is not compiled code
+        except Exception:  # the file does not hold compiled code
             return None
 
     def save_overload(self, signature: Any, data: Any) -> None:
-        """Save the compiled code of a signature, where the folder is still there."""
+        """Save the compiled code of a signature, if the folder still exists."""
         with contextlib.suppress(OSError):
             super().save_overload(signature, data)
 
 
 class _NoCache(NullCache):
-    """No cache: a warning says why before the first compilation of a process."""
+    """No cache; a warning before the first compilation of a process says why."""
 
     told = False
 
@@ -211,53 +210,53 @@ class _NoCache(NullCache):
 
 def _cache_of(function: Callable) -> _Cache | _NoCache:
     if _SOURCES is None:
-        return _NoCache("its source files, which say whether kept code is current, cannot be read")
+        return _NoCache("its source files, which cached code depends on, cannot be read")
     try:
         return _Cache(function)
     except RuntimeError:
         return _NoCache(
-            "no folder to keep compiled code in can be written; set NUMBA_CACHE_DIR to one"
+            "no folder for compiled code is writable; set NUMBA_CACHE_DIR to one that is"
         )
 
 
 class _Linked(JITCodeLibrary):
-    """The code of a kernel that only kernels call.
+    """The code of a kernel that is only called by kernels.
 
-    Numba would make machine code of it here and again in every caller into which it is linked;
-    that is left to the entry point alone, so a first fit takes half of the time.
+    Numba would generate machine code for it here and again in every caller that links it. Only the
+    entry point does that now, which halves the time of a first fit.
     """
 
     def __init__(self, codegen: Any):
         super().__init__(codegen, "fastmlp")
 
     def _optimize_final_module(self) -> None:
-        """Leave that to the entry point too, which does it again with whatever it links."""
+        """Do nothing: the entry point optimizes everything that it links."""
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
 
     def get_pointer_to_function(self, name: str) -> int:
-        """Return null: Python has nothing to call."""
+        """Return null: Python never calls it."""
         self._ensure_finalized()
         return 0
 
     @property
     def codegen(self) -> Any:
-        """What Numba tells the environment of the errors that are raised here: there are none."""
+        """Where Numba registers the environment for exceptions; kernels raise none."""
         return self
 
     def set_env(self, name: str, env: Any) -> None:
-        """Leave it."""
+        """Do nothing."""
 
 
 class _CalleeCompiler(Compiler):
-    """Numba's compiler, with `_Linked` for what it makes."""
+    """Numba's compiler, with `_Linked` as the code library."""
 
     def __init__(self, typingctx: Any, targetctx: Any, library: Any, *rest: Any):
         super().__init__(typingctx, targetctx, library or _Linked(targetctx.codegen()), *rest)
 
 
-#: The options that Numba compiles with: kernels that Python calls, and those that kernels call.
+#: Numba's options for kernels that Python calls, and for those that kernels call.
 ENTRY: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
@@ -265,28 +264,28 @@ ENTRY: dict[str, Any] = {
     "no_cfunc_wrapper": True,
 }
 CALLEE = ENTRY | {"no_cpython_wrapper": True, "pipeline_class": _CalleeCompiler}
-# A call that stays a call keeps its loop from becoming vectors.
+# A call inside a loop would prevent its vectorization.
 JOINED = CALLEE | {"forceinline": True}
 
 
 def joined(function: Callable) -> Any:
-    """Compile `function` as a kernel that LLVM writes into its caller, however long it is."""
+    """Compile `function` as a kernel that LLVM always inlines."""
     return njit(**JOINED)(function)
 
 
 def kernel(function: Callable | None = None, *, entry: bool = False, inline: bool = False) -> Any:
-    """Compile `function` with Numba at its first call, without the GIL.
+    """Compile `function` with Numba at its first call; it releases the GIL.
 
     Parameters
     ----------
     function : callable
         The Python source of the kernel.
     entry : bool
-        True for a kernel that Python calls. Only these are kept on disk: what they call is
-        compiled into them. Set ``NUMBA_CACHE_DIR`` to choose the folder.
+        True for a kernel that Python calls. Only these are cached on disk, with all that they
+        call. Set ``NUMBA_CACHE_DIR`` to choose the folder.
     inline : bool
-        True for a kernel that only joins others: written into its caller before LLVM sees it,
-        which halves the time to compile. Where loops do the work it would lengthen it.
+        True for a kernel that only calls others: Numba inlines it, which halves the time to
+        compile. For kernels with loops of their own it would increase it.
 
     Returns
     -------
@@ -294,9 +293,13 @@ def kernel(function: Callable | None = None, *, entry: bool = False, inline: boo
 
     Notes
     -----
-    Division by zero gives infinity as in NumPy. Sums keep their order: no ``fastmath``. References
-    to arrays are not counted, an atomic addition for every slice: the caller holds the arrays. So
-    a kernel that would allocate one does not compile.
+    Division by zero gives infinity as in NumPy. There is no ``fastmath``, so sums keep their order.
+    References to arrays are not counted, which saves an atomic addition per slice: the caller keeps
+    the arrays alive. A kernel that would allocate an array does not compile.
+
+    Numba removes the branch of ``if x is None`` where `x` is an argument whose type is None's, so
+    optional features cost nothing to compile or to run when they are not used. If `x` is not None,
+    both branches are compiled.
     """
     if function is None:
         return lambda function: kernel(function, entry=entry, inline=inline)

@@ -1,6 +1,6 @@
-"""What this processor offers: vector lanes, registers, fused multiply-add, threads.
+"""What this machine offers: vector lanes, registers, fused multiply-add, threads.
 
-Everything that differs between platforms is decided here, once, with a fallback.
+Everything that differs between platforms is decided here, with a fallback.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ CACHE_LINE = 64  # bytes
 
 
 def _features() -> frozenset[str]:
-    """Return the processor features that Numba compiles for, as LLVM names them."""
+    """Return the LLVM names of the processor features that Numba compiles for."""
     listed = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()
     return frozenset(name[1:] for name in listed.split(",") if name.startswith("+"))
 
 
 def _lanes(widest: int) -> int:
-    """Return the float32 lanes of a vector: the widest here, or what ``FASTMLP_LANES`` asks for."""
+    """Return the float32 lanes of a vector: `widest`, or the value of ``FASTMLP_LANES``."""
     forced = os.environ.get(LANES_VARIABLE, "").strip()
     if not forced:
         return widest
@@ -44,7 +44,7 @@ def _lanes(widest: int) -> int:
 
 
 def _control_groups() -> Iterator[Path]:
-    """Yield the folders of this process's control groups and of all above them (Linux)."""
+    """Yield the folders of this process's control groups and of their ancestors (Linux)."""
     root = Path("/sys/fs/cgroup")
     yield from (root, root / "cpu")
     try:
@@ -62,9 +62,9 @@ def _control_groups() -> Iterator[Path]:
 
 @functools.cache
 def _quota() -> float:
-    """Return how many processors the control groups grant, infinity where none is set.
+    """Return the number of processors that the control groups grant, infinity without a limit.
 
-    Asked once in a process: the files take as long to read as a small fit.
+    Read once per process: reading the files takes as long as a small fit.
     """
     granted = float("inf")
     for folder in _control_groups():
@@ -86,7 +86,7 @@ def _quota() -> float:
 
 
 def _openmp_threads() -> float:
-    """Return what ``OMP_NUM_THREADS`` says of the outermost of nested regions ("4", "4,2")."""
+    """Return the first number of ``OMP_NUM_THREADS`` ("4", "4,2"), infinity if there is none."""
     try:
         threads = int(os.environ.get("OMP_NUM_THREADS", "").split(",")[0])
     except ValueError:
@@ -98,22 +98,22 @@ def _numba_threads() -> float:
     """Return the limit set by ``numba.set_num_threads``, without starting Numba's threads."""
     try:
         numba.threading_layer()
-    except ValueError:  # they have not been started, as set_num_threads does
+    except ValueError:  # not started; set_num_threads would have started them
         return float("inf")
     return numba.get_num_threads()
 
 
 @functools.cache
 def _libraries(controller: Callable[[], Any]) -> tuple[Any, ...]:
-    """Return the thread pools of BLAS and OpenMP that are loaded; looking takes milliseconds."""
+    """Return the loaded thread pools of BLAS and OpenMP; the search takes milliseconds."""
     return tuple(controller().lib_controllers)
 
 
 def _library_threads() -> float:
-    """Return the limit that ``threadpool_limits`` has set for all libraries, infinity for none.
+    """Return the limit that ``threadpool_limits`` has set for all libraries, or infinity.
 
-    A limit from a library's own environment variable, such as ``OPENBLAS_NUM_THREADS``, is not
-    meant for others, and is ignored.
+    A limit from a library's own environment variable, such as ``OPENBLAS_NUM_THREADS``, does not
+    apply to others and is ignored.
     """
     controller = getattr(sys.modules.get("threadpoolctl"), "ThreadpoolController", None)
     if controller is None:
@@ -128,9 +128,9 @@ def _library_threads() -> float:
 
 
 def usable_threads() -> int:
-    """Return how many threads this process may really run at once.
+    """Return how many threads this process may run concurrently.
 
-    The smallest of the processors it is bound to, its control group's quota,
+    The minimum of the number of processors it is bound to, its control group's quota,
     ``NUMBA_NUM_THREADS``, ``OMP_NUM_THREADS``, and the limits set by ``numba.set_num_threads`` and
     ``threadpoolctl.threadpool_limits``; at least 1.
     """
@@ -140,12 +140,12 @@ def usable_threads() -> int:
         processors = len(os.sched_getaffinity(0))
     else:
         processors = os.cpu_count() or 1
-    told = (config.NUMBA_NUM_THREADS, _openmp_threads(), _numba_threads(), _library_threads())
-    return max(1, int(min(processors, _quota(), *told)))
+    limits = (config.NUMBA_NUM_THREADS, _openmp_threads(), _numba_threads(), _library_threads())
+    return max(1, int(min(processors, _quota(), *limits)))
 
 
 def _current() -> Callable[[], int] | None:
-    """Return the C library's ``sched_getcpu``, None where there is no such call."""
+    """Return the C library's ``sched_getcpu``, or None if it has none."""
     try:
         return ctypes.CDLL(None).sched_getcpu
     except (AttributeError, OSError, TypeError):
@@ -153,27 +153,27 @@ def _current() -> Callable[[], int] | None:
 
 
 def here() -> int:
-    """Return the number of the processor that the calling thread runs on, -1 where unknown."""
+    """Return the number of the processor that the calling thread runs on, -1 if unknown."""
     return CURRENT() if CURRENT is not None else -1
 
 
 def allowed() -> set[int]:
-    """Return the processors that the calling thread may run on; empty where it cannot be bound."""
+    """Return the processors that the calling thread may run on; empty if it cannot be bound."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
 
 
 def bind(allowed: set[int], home: int, worker: int) -> None:
-    """Bind the calling thread to the allowed processor so many places on from `home`.
+    """Bind the calling thread to the allowed processor that is `worker` places after `home`.
 
-    After the highest comes the lowest, so processes with different homes do not all put their
-    second worker on the lowest. Some systems start, wake or move a thread to where another one
-    runs, and take long to find that a processor is idle. Does nothing where a thread cannot be
-    bound, or `home` is unknown.
+    The lowest follows the highest, so that processes with different homes do not all put their
+    second worker on the lowest. Some systems start, wake or move a thread to a processor that is
+    busy, and take long to notice that another is idle. Does nothing if a thread cannot be bound or
+    `home` is unknown.
     """
     if home in allowed:
         places = sorted(allowed)
         place = (places.index(home) + worker) % len(places)
-        with contextlib.suppress(OSError):  # not permitted: it stays where it is
+        with contextlib.suppress(OSError):  # not permitted: do not bind
             os.sched_setaffinity(0, {places[place]})
 
 
@@ -185,10 +185,10 @@ def unbind(allowed: set[int]) -> None:
 
 
 def memory_file(size: int) -> tuple[IO[bytes], mmap.mmap] | None:
-    """Return a new file of so many zeros and the memory that it shares, None where there is none.
+    """Return a new file of `size` zeros and a memory map of it, or None if that fails.
 
-    The file lies in memory where the system can do that. Writing to it does not block, as
-    `signal.set_wakeup_fd` demands.
+    The file is in memory if the system supports that. Writing to it does not block, as
+    `signal.set_wakeup_fd` requires.
     """
     with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
         if hasattr(os, "memfd_create"):
@@ -197,7 +197,7 @@ def memory_file(size: int) -> tuple[IO[bytes], mmap.mmap] | None:
             file = tempfile.TemporaryFile(buffering=0)
         stack.enter_context(file)
         file.truncate(size)
-        if sys.platform != "win32":  # there it is asked of sockets alone
+        if sys.platform != "win32":  # where only sockets need it
             os.set_blocking(file.fileno(), False)
         memory = mmap.mmap(file.fileno(), size)
         stack.pop_all()
@@ -213,9 +213,9 @@ FUSED = "fma" in FEATURES if X86 else ARM64
 REGISTERS = 32 if ARM64 or "avx512f" in FEATURES else 16
 LANES = _lanes(16 if "avx512f" in FEATURES else 8 if "avx2" in FEATURES else 4)
 
-# What packs the chosen lanes of a vector; ".v16i32" and its like complete the name.
+# Packs the selected lanes of a vector; a suffix such as ".v16i32" completes the name.
 COMPRESS = "llvm.x86.avx512.mask.compress" if X86 and "avx512vl" in FEATURES else None
 
-# The hint that a loop spins, and the call that hands the processor to another thread.
+# The hint that a loop spins, and the call that yields the processor to another thread.
 PAUSE = "llvm.x86.sse2.pause" if X86 else None
 YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"

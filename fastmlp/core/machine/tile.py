@@ -1,7 +1,7 @@
-"""The register tile: ``rows x (vectors * lanes)`` numbers of a result, held in registers.
+"""The register tile: ``rows x (vectors * lanes)`` elements of a result, held in registers.
 
-A tile is an ordinary value in compiled code. Each operation below is written out by LLVM's
-builder for the tile's shape; the loops over tiles are plain Python in the floors above.
+A tile is an ordinary value in compiled code. Each operation below generates LLVM code for the
+tile's shape; the loops over tiles are plain Python, compiled by Numba (`equations.product`).
 Arrays are one-dimensional and contiguous, positions and strides count elements, and nothing
 is bounds-checked: the storage pads every buffer to whole tiles.
 """
@@ -18,14 +18,14 @@ from fastmlp.core.machine import processor
 
 
 class Shape:
-    """How many rows and vectors a tile has; the lanes follow from the element type."""
+    """The rows and the vectors per row of a tile; the lanes depend on the element type."""
 
     def __init__(self, rows: int, vectors: int):
         self.rows, self.vectors = rows, vectors
 
 
 class ShapeType(types.Opaque):
-    """The Numba type of a `Shape`: all of it is known when a kernel is compiled."""
+    """The Numba type of a `Shape`, which is a compile-time constant."""
 
     def __init__(self, rows: int, vectors: int):
         self.rows, self.vectors = rows, vectors
@@ -42,7 +42,7 @@ class TileType(types.Type):
 
     @property
     def element(self) -> ir.Type:
-        """The LLVM type of one number."""
+        """The LLVM type of an element."""
         return ir.FloatType() if self.dtype == types.float32 else ir.DoubleType()
 
     @property
@@ -75,18 +75,18 @@ class _TileModel(models.PrimitiveModel):
         super().__init__(manager, tile, tile.registers)
 
 
-# How an operation is written ------------------------------------------------------------------
+# Generating code ------------------------------------------------------------------------------
 
 
 class Writer:
-    """LLVM's builder with the words that operations on vectors need."""
+    """LLVM's builder, with helpers for vectors."""
 
     def __init__(self, context, builder, signature, values):
         self.context, self.builder = context, builder
         self.signature, self.values = signature, values
 
     def constant(self, value: int):
-        """Return an int64 that is known when a kernel is compiled."""
+        """Return an int64 constant."""
         return ir.Constant(ir.IntType(64), value)
 
     def pointer(self, argument: int, position, vector=None):
@@ -102,22 +102,22 @@ class Writer:
         return self.builder.add(row_start, self.constant(column))
 
     def load(self, tile, argument: int, position):
-        """Return a vector of the array passed as `argument`, from element `position` on."""
+        """Load a vector from element `position` on of the array passed as `argument`."""
         address = self.pointer(argument, position, tile.vector)
         return self.builder.load(address, align=tile.dtype.bitwidth // 8)
 
     def load_row(self, tile, argument: int, position):
-        """Return the vectors of one row of a tile."""
+        """Load the vectors of one row of a tile."""
         starts = [self.constant(c * tile.lanes) for c in range(tile.vectors)]
         return [self.load(tile, argument, self.builder.add(position, c)) for c in starts]
 
     def store(self, tile, value, argument: int, position):
-        """Overwrite as much as `load` would return with the vector `value`."""
+        """Store the vector `value` where `load` would load one."""
         address = self.pointer(argument, position, tile.vector)
         self.builder.store(value, address, align=tile.dtype.bitwidth // 8)
 
     def spread(self, number, lanes: int):
-        """Return a vector with `number` in every lane."""
+        """Broadcast `number` to every lane of a vector."""
         empty = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
         first = self.builder.insert_element(empty, number, ir.Constant(ir.IntType(32), 0))
         return self.builder.shuffle_vector(first, empty, self.mask([0] * lanes))
@@ -128,8 +128,8 @@ class Writer:
         return ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
 
     def multiply_add(self, tile, x, y, z):
-        """Return ``x * y + z``, rounded once where the processor can."""
-        if not processor.FUSED:  # LLVM would call the C library for each lane
+        """Return ``x * y + z``, with a single rounding if the processor has FMA."""
+        if not processor.FUSED:  # LLVM would call the C library for every lane
             return self.builder.fadd(self.builder.fmul(x, y), z)
         name = f"llvm.fma.v{tile.lanes}f{tile.dtype.bitwidth}"
         signature = ir.FunctionType(tile.vector, [tile.vector] * 3)
@@ -145,13 +145,13 @@ class Writer:
         ]
 
     def places(self, tile, value, position, stride):
-        """Yield each register of a tile, with its place in an array whose rows are so far apart."""
+        """Yield each register of a tile with its position in an array with this row stride."""
         for r, row in enumerate(self.rows(tile, value)):
             for c, vector in enumerate(row):
                 yield vector, self.at(position, r, stride, c * tile.lanes)
 
     def tile(self, tile, rows):
-        """Return the tile made of `rows` of vectors."""
+        """Return the tile with these rows of vectors."""
         value = ir.Constant(tile.registers, ir.Undefined)
         for r, row in enumerate(rows):
             for c, vector in enumerate(row):
@@ -178,7 +178,7 @@ def rows(typing_context, shape):
 
 @intrinsic
 def lanes_of(typing_context, array):
-    """``lanes_of(array)``: how many of the array's elements fill a vector."""
+    """``lanes_of(array)``: the number of the array's elements in a vector."""
     lanes = processor.LANES * 32 // array.dtype.bitwidth
 
     def write(context, builder, signature, values):
@@ -382,7 +382,7 @@ def add_scaled(typing_context, tile, factor, array, position, stride):
 
 @intrinsic
 def prefetch(typing_context, array, position):
-    """``prefetch(array, position)``: start to bring one cache line near; no effect on values."""
+    """``prefetch(array, position)``: start loading one cache line into the L2 cache."""
 
     def write(context, builder, signature, values):
         w = Writer(context, builder, signature, values)

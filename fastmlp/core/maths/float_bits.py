@@ -1,6 +1,6 @@
-"""Numbers by their bits: powers of two, exponents, signs, float16; and polynomials.
+"""The bits of floats: powers of two, exponents, signs, float16; and polynomials.
 
-All of it is branch-free and becomes vectors wherever a loop does.
+All functions are branch-free, so that loops over them are vectorized.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from fastmlp.core.machine.kernel import CALLEE, kernel
 
 
 def _layout(x):
-    """Return the LLVM types of a float and of its bits, the mantissa's length, the bias."""
+    """Return the LLVM types of a float and of its bits, the mantissa bits, the exponent bias."""
     if x == types.float32:
         return ir.FloatType(), ir.IntType(32), 23, 127
     return ir.DoubleType(), ir.IntType(64), 52, 1023
 
 
 def _shift(builder, x):
-    """Return 1.5 * 2**(mantissa bits) and its bits: added, it has an integer in the low bits.
+    """Return 1.5 * 2**(mantissa bits) and its bits.
 
-    So integers become floats and floats integers without a conversion, which NaN would break and
-    for which not every processor has vectors.
+    Its sum with an integer has that integer in the low bits. This converts between floats and
+    integers without a conversion instruction, which is undefined for NaN and which not every
+    processor has for vectors.
     """
     number, integer, mantissa, _ = _layout(x)
     shift = ir.Constant(number, 1.5 * 2.0**mantissa)
@@ -33,7 +34,7 @@ def _shift(builder, x):
 
 @intrinsic
 def times_power_of_two(typing_context, x, n):
-    """``x * 2**n`` for an integral float n, by two exact factors, so that the ends are gradual.
+    """``x * 2**n`` for an integral float n, by two exact factors, for gradual underflow.
 
     n is from -252 to 254 in float32, from -2044 to 2046 in float64; NaN in x stays NaN.
     """
@@ -55,15 +56,15 @@ def times_power_of_two(typing_context, x, n):
 
 @intrinsic
 def split(typing_context, x):
-    """``(m, n)`` with x = m * 2**n and m from sqrt(1/2) to sqrt(2), of a normal positive x."""
+    """``(m, n)`` with x = m * 2**n and m from sqrt(1/2) to sqrt(2), for a normal positive x."""
 
     def write(context, builder, signature, values):
         number, integer, mantissa, bias = _layout(x)
         shift, shift_bits = _shift(builder, x)
         root = builder.bitcast(ir.Constant(number, 0.5**0.5), integer)
         one = ir.Constant(integer, bias << mantissa)
-        # More by the distance of the bits of 1 from those of the root, the bits of x have the
-        # exponent n, biased, over how far those of m are from the root's.
+        # The bits of x plus (the bits of 1 minus those of sqrt(1/2)): the high bits are n, biased,
+        # the low bits are the bits of m minus those of sqrt(1/2).
         bits = builder.add(builder.bitcast(values[0], integer), builder.sub(one, root))
         above = builder.and_(bits, ir.Constant(integer, (1 << mantissa) - 1))
         m = builder.bitcast(builder.add(above, root), number)
@@ -77,7 +78,7 @@ def split(typing_context, x):
 
 @intrinsic
 def with_sign(typing_context, x, y):
-    """``|x|`` with the sign of y, also where y is -0."""
+    """``|x|`` with the sign of y, which may be -0."""
 
     def write(context, builder, signature, values):
         number = values[0].type
@@ -105,7 +106,7 @@ def polynomial(typing_context, x, coefficients):
 
 @intrinsic
 def _single_of_bits(typing_context, bits):
-    """Return the float32 that has these bits, of a uint32."""
+    """Return the float32 that has the bits of a uint32."""
 
     def write(context, builder, signature, values):
         return builder.bitcast(values[0], ir.FloatType())
@@ -116,18 +117,18 @@ def _single_of_bits(typing_context, bits):
 @kernel
 def _single_of_half(bits):
     magnitude = np.uint32(bits & 0x7FFF) << np.uint32(13)
-    # A half's infinity and NaN have all bits of the exponent set, and so must a single's.
+    # Infinity and NaN have all bits of the exponent set, in half and in single precision.
     magnitude = magnitude | (np.uint32(0x70000000) if bits & 0x7C00 == 0x7C00 else np.uint32(0))
     sign = np.uint32(bits & 0x8000) << np.uint32(16)
     return _single_of_bits(np.uint32(magnitude | sign)) * np.float32(2.0**112)
 
 
 def number(x, like):
-    """``x`` as a number of the type of `like`, for use in kernels; a uint16 is a float16's bits.
+    """Return x as the type of `like`, for use in kernels; a uint16 is the bits of a float16.
 
-    A half's exponent has 5 bits and a bias of 15, a single's 8 and 127, so the bits of one shifted
-    into the other's place are 2**-112 of the number, also where it is subnormal (IEEE 754-2008,
-    section 3.6). Exact wherever the type of `like` holds all numbers of x's.
+    The exponent of half precision has 5 bits and a bias of 15, that of single precision 8 bits and
+    a bias of 127, so the bits of one shifted into place are 2**-112 times the number, subnormal
+    or not (IEEE 754-2008, section 3.6). Exact if the type of `like` can represent x.
     """
     raise NotImplementedError("number is compiled into kernels; use astype in Python")
 
@@ -137,4 +138,4 @@ def _number(x, like):
     convert = np.float32 if like == types.float32 else np.float64
     if x == types.uint16:
         return lambda x, like: convert(_single_of_half(x))
-    return lambda x, like: convert(x)  # of a number of its own type: nothing
+    return lambda x, like: convert(x)

@@ -1,4 +1,4 @@
-"""Elementary functions in branch-free code that LLVM turns into vectors."""
+"""Elementary functions in branch-free code that LLVM vectorizes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from fastmlp.core.machine.kernel import JOINED, joined
 from fastmlp.core.maths.float_bits import polynomial, split, times_power_of_two, with_sign
 
 _LOG2_E = 1.4426950408889634
-# ln 2 in two parts: n times the first is exact for every n that occurs.
+# ln 2 in two parts; the product of n and the first is exact for every n that occurs.
 _LN2_HIGH_32, _LN2_LOW_32 = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _LN2_HIGH_64, _LN2_LOW_64 = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-# Adding 1.5 * 2**(mantissa bits) leaves a number rounded to an integer in the low bits.
+# Adding 1.5 * 2**(mantissa bits) rounds a number to an integer, which is in the low bits.
 _ROUND_32, _ROUND_64 = np.float32(1.5 * 2**23), 1.5 * 2.0**52
 
 
 def for_kernels(single: Callable, double: Callable, instead: str) -> Callable[[Callable], Callable]:
-    """Return a decorator of a function that kernels may call, which itself is a docstring only.
+    """Return a decorator that makes a function, of which only the docstring is used, a kernel.
 
     Parameters
     ----------
     single, double : kernel
-        What computes it for a float32 and a float64.
+        The implementations for float32 and float64.
     instead : str
-        What Python code calls, for the error that it gets.
+        The function to call in Python instead, named in the error message.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -89,11 +89,11 @@ def exp(x):
     """``e**x`` of a float32 or float64, for use in kernels.
 
     With n the integer nearest to x / ln 2 and r = x - n ln 2, e**x = 2**n e**r, and e**r is
-    its Taylor polynomial to the term whose size is below the rounding error for |r| <= ln 2 / 2
+    its Taylor polynomial up to the first term below the rounding error for |r| <= ln 2 / 2
     (Cody and Waite, Software Manual for the Elementary Functions, 1980, chapter 6).
-    NaN stays NaN; results too small or too large for the type round to 0 and infinity.
+    NaN stays NaN; results that underflow or overflow round to 0 and infinity.
     Largest error measured: 1.05 units in the last place over every float32, 0.98 over ten
-    million float64, subnormal results included.
+    million float64, including subnormal results.
     """
 
 
@@ -104,7 +104,7 @@ def _logarithms(real, n_terms, ln2_high, ln2_low):
     ----------
     real : type
     n_terms : int
-        Of the series of log((1 + f) / (1 - f)), from f**3 on.
+        Terms of the series of log((1 + f) / (1 - f)), from f**3 on.
     ln2_high, ln2_low : real
     """
     series = tuple(real(2 / (2 * k + 3)) for k in range(n_terms))
@@ -118,13 +118,13 @@ def _logarithms(real, n_terms, ln2_high, ln2_low):
         square = f * f
         rest = square * polynomial(square, series)
         halved = half * g * g
-        # 2 f + f rest, as g, which is exact, less a small f g - f rest: 2 f = g - f g, and
-        # f g = halved - f halved.
+        # 2 f + f rest is computed as g, which is exact, minus the small f g - f rest, because
+        # 2 f = g - f g, and f g = halved - f halved.
         return n * ln2_high - ((halved - (f * (halved + rest) + n * ln2_low)) - g)
 
     @joined
     def log(x):
-        m, n = split(x if x >= tiny else x * up)  # subnormal numbers scaled
+        m, n = split(x if x >= tiny else x * up)  # scale subnormal numbers
         result = log_of_sum(m - one, n if x >= tiny else n - down)
         result = result if x < infinity else x  # infinity and NaN
         result = result if x != 0 else -infinity
@@ -153,7 +153,8 @@ def log(x):
 
     With x = 2**n (1 + g), 1 + g from sqrt(1/2) to sqrt(2), and f = g / (2 + g), it is
     n ln 2 + 2 (f + f**3 / 3 + f**5 / 5 + ...), as log((1 + f) / (1 - f)) (Abramowitz and Stegun,
-    Handbook of Mathematical Functions, 1964, 4.1.27), the series ending below the rounding error.
+    Handbook of Mathematical Functions, 1964, 4.1.27), where the series ends below the rounding
+    error.
     NaN stays NaN, x < 0 gives NaN, 0 gives -infinity; x may be subnormal.
     Largest error measured: 0.86 units in the last place over every float32, 0.85 over ten million
     float64.
@@ -162,10 +163,10 @@ def log(x):
 
 @for_kernels(_log1p32, _log1p64, "numpy.log1p")
 def log1p(x):
-    """``log(1 + x)`` of a float32 or float64, exact also for small x, for use in kernels.
+    """``log(1 + x)`` of a float32 or float64, accurate for small x too, for use in kernels.
 
     As `log` with 1 + x = 2**n (1 + g), where g = x / 2**n + (1 / 2**n - 1) is x itself while
-    1 + x is between sqrt(1/2) and sqrt(2): the rounding of 1 + x is not seen in it.
+    1 + x is between sqrt(1/2) and sqrt(2), so the rounding of 1 + x does not affect it.
     NaN stays NaN, x < -1 gives NaN, -1 gives -infinity.
     Largest error measured: 1.42 units in the last place over every float32, 1.41 over ten million
     float64.
@@ -173,16 +174,17 @@ def log1p(x):
 
 
 def _exponentials(real, n_terms, rounder, ln2_high, ln2_low, least, most, minus_one_below):
-    """Return the kernels of the functions of e**x for the type `real`.
+    """Return the kernels of the functions based on e**x for the type `real`.
 
     Parameters
     ----------
     real : type
     n_terms : int
-        Of the Taylor series of e**r, from r**2 / 2 on.
+        Terms of the Taylor series of e**r, from r**2 / 2 on.
     rounder, ln2_high, ln2_low : real
     least, most, minus_one_below : float
-        Where e**x is 0 and infinity, and e**x - 1 is -1, rounded.
+        Below `least` e**x rounds to 0, above `most` to infinity, and below `minus_one_below`
+        e**x - 1 rounds to -1.
     """
     series = tuple(real(1 / math.factorial(k + 2)) for k in range(n_terms))
     log2_e, zero, half, one, two = real(_LOG2_E), real(0), real(0.5), real(1), real(2)
@@ -190,11 +192,11 @@ def _exponentials(real, n_terms, rounder, ln2_high, ln2_low, least, most, minus_
 
     @joined
     def parts(x, more):
-        """``(n, r, q)`` with e**(x + more) = 2**n (1 + r + q), q small beside r."""
+        """``(n, r, q)`` with e**(x + more) = 2**n (1 + r + q), where q is small relative to r."""
         n = ((x + more) * log2_e + rounder) - rounder
         high, low = x - n * ln2_high, n * ln2_low - more
         r = high - low
-        return n, r, r * r * polynomial(r, series) + ((high - r) - low)  # with r's rounding
+        return n, r, r * r * polynomial(r, series) + ((high - r) - low)  # with r's rounding error
 
     @joined
     def expm1_exp(x):
@@ -246,22 +248,22 @@ exp_parts64, _expm1_exp64, _tanh_rest64, _sigmoids64 = _exponentials(
 
 
 def first_of(function: Callable) -> Callable:
-    """Return a kernel for the first result of `function` alone."""
+    """Return a kernel for the first result of `function`."""
     return joined(lambda x: function(x)[0])
 
 
 @for_kernels(_expm1_exp32, _expm1_exp64, "numpy.expm1 and numpy.exp")
 def expm1_exp(x):
-    """``(expm1(x), exp(x))``, both exact to the last places, for the price of one."""
+    """``(expm1(x), exp(x))``, both accurate to the last places, at the cost of one."""
 
 
 @for_kernels(first_of(_expm1_exp32), first_of(_expm1_exp64), "numpy.expm1")
 def expm1(x):
-    """``e**x - 1`` of a float32 or float64, exact also for small x, for use in kernels.
+    """``e**x - 1`` of a float32 or float64, accurate for small x too, for use in kernels.
 
-    With n and r as in `exp`, it is 2**n (r + (1 - 1 / 2**n) + (e**r - 1 - r)), the last part from
-    the Taylor series.
-    NaN stays NaN; results too large for the type round to infinity.
+    With n and r as in `exp`, it is 2**n (r + (1 - 1 / 2**n) + (e**r - 1 - r)), where the last part
+    is from the Taylor series.
+    NaN stays NaN; results that overflow round to infinity.
     Largest error measured: 1.32 units in the last place over every float32, 1.33 over ten million
     float64.
     """
@@ -269,15 +271,15 @@ def expm1(x):
 
 @for_kernels(_tanh_rest32, _tanh_rest64, "numpy.tanh")
 def tanh_rest(x):
-    """``(tanh(x), 1 - |tanh(x)|)``, both exact to the last places, for the price of one."""
+    """``(tanh(x), 1 - |tanh(x)|)``, both accurate to the last places, at the cost of one."""
 
 
 @for_kernels(first_of(_tanh_rest32), first_of(_tanh_rest64), "numpy.tanh")
 def tanh(x):
     """Hyperbolic tangent of a float32 or float64, for use in kernels.
 
-    With E = e**(2 |x|) - 1 as in `expm1`, |tanh(x)| = t = E / (E + 2). Where t is near 0 or 1, it
-    is what is taken from E / 2 or 1 that is computed: E / 2 - E t / 2 and 1 - 2 / (E + 2).
+    With E = e**(2 |x|) - 1 as in `expm1`, |tanh(x)| = t = E / (E + 2). Where t is near 0 or 1, its
+    difference from E / 2 or 1 is computed: E / 2 - E t / 2 and 1 - 2 / (E + 2).
     NaN stays NaN, -0 stays -0.
     Largest error measured: 1.82 units in the last place over every float32, 1.81 over ten million
     float64.
@@ -286,7 +288,7 @@ def tanh(x):
 
 @for_kernels(_sigmoids32, _sigmoids64, "scipy.special.expit")
 def sigmoids(x):
-    """``(sigmoid(x), sigmoid(-x), e**-|x|)``, all exact to the last places, for the price of one.
+    """``(sigmoid(x), sigmoid(-x), e**-|x|)``, all accurate to the last places, at the cost of one.
 
     The logistic loss and softplus are ``max(x, 0) + log1p(e**-|x|)``.
     """
@@ -296,9 +298,9 @@ def sigmoids(x):
 def sigmoid(x):
     """``1 / (1 + e**-x)`` of a float32 or float64, for use in kernels.
 
-    With e = e**-|x|, which does not overflow, it is s = e / (1 + e) = e - e s for x <= 0, the
-    latter with less rounding, and 1 - s for x > 0.
+    With e = e**-|x|, which does not overflow, it is s = e / (1 + e) = e - e s for x <= 0, where the
+    latter has less rounding error, and 1 - s for x > 0.
     NaN stays NaN.
     Largest error measured: 1.81 units in the last place over every float32, 1.80 over ten million
-    float64, subnormal results included.
+    float64, including subnormal results.
     """

@@ -1,4 +1,4 @@
-"""The Gaussian distribution function and erf, in code that LLVM turns into vectors."""
+"""The cumulative distribution function of the normal distribution and erf, vectorized by LLVM."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from fastmlp.core.maths.float_bits import polynomial, times_power_of_two, with_s
 from fastmlp.core.maths.functions import exp_parts32, exp_parts64, first_of, for_kernels
 
 # (1 + 1.25 y) e**(y**2 / 2) Phi(-y) = 1/2 + s (c[0] + c[1] t + c[2] t**2 + ...) for y >= 0, with
-# s = y / (y + k) and t = 2 s - 1 from -1 to 1. The polynomials of the smallest largest relative
-# error, 2**-28.7 for k = 4 and 2**-57.9 for k = 5.5, by Remez's exchange in 60 digits.
+# s = y / (y + k) and t = 2 s - 1 from -1 to 1. Minimax polynomials for the relative error, which is
+# 2**-28.7 for k = 4 and 2**-57.9 for k = 5.5, by the Remez algorithm in 60 digits.
 _TAIL_32 = (
     0.1329277, -0.28948748, 0.26229683, -0.15494344, 0.05901813, -0.009919111, -0.0028456878,
     0.0017576559, 6.213861e-05, -1.7962989e-04,
@@ -29,7 +29,7 @@ _TAIL_64 = (
 
 
 def _gaussians(real, exp_parts, scale, tail, far, grid, n_terms):
-    """Return the kernels of the distribution function and of erf for the type `real`.
+    """Return the kernels of the distribution function, with the density, and of erf for `real`.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ def _gaussians(real, exp_parts, scale, tail, far, grid, n_terms):
     exp_parts : kernel
         `functions.exp_parts32` or `exp_parts64`.
     scale, tail : float, tuple of float
-        k and c.
+        k and c above.
     far : float
-        Where the tail is 0, rounded.
+        Beyond it the tail rounds to 0.
     grid : float
-        Adding it rounds a y so far that its square is exact.
+        Adding and subtracting it rounds y to so few digits that its square is exact.
     n_terms : int
-        Of the Taylor series of erf for |x| < 0.6.
+        Terms of the Taylor series of erf for |x| < 0.6.
     """
     tail = tuple(real(c) for c in tail)
     far, grid, scale, slope = real(far), real(grid), real(scale), real(1.25)
@@ -60,7 +60,7 @@ def _gaussians(real, exp_parts, scale, tail, far, grid, n_terms):
         y = far if y > far else y
         high = (y + grid) - grid
         low = y - high
-        # y**2 = high**2 + low (y + high): rounded, a large square would cost e many places.
+        # y**2 = high**2 + low (y + high): e magnifies the rounding error of a large y**2.
         n, r, q = exp_parts(-half * high * high, -half * low * (y + high))
         e = times_power_of_two((r + q) + one, n)
         s = y / (y + scale)
@@ -88,12 +88,12 @@ _cdf_pdf64, _erf64 = _gaussians(np.float64, exp_parts64, 5.5, _TAIL_64, 39, 1.5 
 
 @for_kernels(_cdf_pdf32, _cdf_pdf64, "scipy.stats.norm")
 def normal_cdf_pdf(x):
-    """``(Phi(x), phi(x))``, the Gaussian distribution and density, for the price of one."""
+    """``(Phi(x), phi(x))``, the normal distribution and density, at the cost of one."""
 
 
 @for_kernels(first_of(_cdf_pdf32), first_of(_cdf_pdf64), "scipy.special.ndtr")
 def normal_cdf(x):
-    """``Phi(x)``, the probability that a standard Gaussian variable is at most x, in kernels.
+    """``Phi(x)``, the probability that a standard normal variable is at most x, in kernels.
 
     For y >= 0, (1 + 1.25 y) e**(y**2 / 2) Phi(-y) is nearly constant, and a polynomial in
     t = (y - k) / (y + k) (after Shepherd and Laframboise, Chebyshev approximation of
@@ -101,7 +101,7 @@ def normal_cdf(x):
     Phi(y) = 1 - Phi(-y).
     NaN stays NaN.
     Largest error measured: 3.89 units in the last place over every float32, 3.58 over a million
-    float64, subnormal results included.
+    float64, including subnormal results.
     """
 
 
@@ -109,7 +109,7 @@ def normal_cdf(x):
 def erf(x):
     """Error function of a float32 or float64, for use in kernels.
 
-    Its Taylor series for |x| < 0.6, beyond it 1 - 2 Phi(-sqrt(2) x) as in `normal_cdf`.
+    Its Taylor series for |x| < 0.6, otherwise 1 - 2 Phi(-sqrt(2) x) as in `normal_cdf`.
     NaN stays NaN, -0 stays -0.
     Largest error measured: 2.77 units in the last place over every float32, 2.62 over a million
     float64.

@@ -1,7 +1,7 @@
-"""Counter-based random numbers: dropout and input noise, whoever computes them.
+"""Counter-based random numbers for dropout and input noise.
 
-A generator with a state would have to be stepped in one order. These have none: a number is a
-function of its key and its counter alone, so it depends neither on threads nor on vector lanes.
+A generator with a state would have to be advanced in one order. Here a number is a function of a
+key and a counter, so it does not depend on the number of threads or vector lanes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _QUARTER_TURN = np.uint32(2**30)
 
 @kernel
 def _round(x, y, turn):
-    # Numba adds and shifts uint32 in 64 bits: cast back, and LLVM narrows it again.
+    # Numba adds and shifts uint32 as 64 bits; with the casts LLVM uses 32 bits again.
     x = np.uint32(x + y)
     y = np.uint32((y << turn) | (y >> np.uint32(32 - turn)))
     return x, np.uint32(y ^ x)
@@ -47,7 +47,7 @@ def _add_key(x, y, key, next_key, count):
 
 @kernel
 def threefry(counter_low, counter_high, key_low, key_high):
-    """Return two random words: Threefry-2x32 of 20 rounds.
+    """Return two random words: Threefry-2x32 with 20 rounds.
 
     A bijection of the counter for each key. One round is ``x += y; y = rotate(y) ^ x``, and the
     key is added after every four (Salmon, Moraes, Dror and Shaw, Parallel random numbers: as easy
@@ -77,7 +77,7 @@ def threefry(counter_low, counter_high, key_low, key_high):
 
 @kernel(inline=True)
 def _counter_and_key(row, key_high):
-    """Return the half of the counter and the half of the key that the row's number decides."""
+    """Return the high word of the counter and that of the key, which depend on the row's number."""
     return np.uint32(row), np.uint32(key_high ^ (row >> 32))
 
 
@@ -90,25 +90,25 @@ def _factors(words, threshold, kept):
 
 @kernel
 def drop(key_low, key_high, row, probability, activations, derivatives):
-    """Dropout: ``a[j] *= m[j]; f'(z)[j] *= m[j]``, m 0 with a probability p, else 1 / (1 - p).
+    """Dropout: ``a[j] *= m[j]; f'(z)[j] *= m[j]`` with m 0 with probability p, else 1 / (1 - p).
 
-    So the mean of what reaches the next layer stays (inverted dropout; Srivastava et al., Dropout:
-    a simple way to prevent neural networks from overfitting, JMLR 15, 2014, section 10). With n
-    units and h = floor(n / 2), the counter (j, row) has the first of its two words decide about
-    unit j and the second about unit h + j; of an odd n the last unit has the counter (h, row).
+    This keeps the mean of what the next layer receives (inverted dropout; Srivastava et al.,
+    Dropout: a simple way to prevent neural networks from overfitting, JMLR 15, 2014, section 10).
+    With n units and h = floor(n / 2), the two words of the counter (j, row) decide about the units
+    j and h + j; if n is odd, the first word of the counter (h, row) decides about the last unit.
 
     Parameters
     ----------
     key_low, key_high : uint32
-        Of the seed and the layer: random words themselves, as of `threefry`, and another key for
-        all else that is drawn.
+        Random words from the seed and the layer, see `key_of`; no two purposes share a key.
     row : int64
-        The running number of the sample: no other draws by it. Its upper half goes into the key.
+        The running number of the sample, which no other sample has. Its high word goes into the
+        key.
     probability : float
-        p, from 0 to less than 1; a unit is dropped where its word is below p * 2**32, rounded.
-    activations, derivatives : arrays of one length
-        Of the layer's units without padding, of which the masks depend; overwritten. NaN and
-        infinity become NaN where they are dropped.
+        p, with 0 <= p < 1; a unit is dropped if its word is below p * 2**32, rounded.
+    activations, derivatives : arrays of the same length
+        Of the layer's units without padding, because the masks depend on their number;
+        overwritten. NaN and infinity become NaN where they are dropped.
     """
     low, high = _counter_and_key(row, key_high)
     threshold = np.uint32(min(probability * 2.0**32 + 0.5, 2.0**32 - 1))
@@ -133,9 +133,9 @@ def drop(key_low, key_high, row, probability, activations, derivatives):
 def _cosine(word, like):
     """``cos(2 pi t)`` for the angle t = word / 2**32, in turns.
 
-    A word's sign bit makes t one of -1/2 to 1/2, and cos(2 pi t) = sin(2 pi (1/4 - |t|)), the
-    Taylor polynomial of degree 13. Largest error measured: 6.7e-10 in float64, of the polynomial;
-    1.5e-7 in float32, of rounding.
+    As a signed integer the word gives t from -1/2 to 1/2, and cos(2 pi t) = sin(2 pi (1/4 - |t|))
+    is computed by the Taylor polynomial of degree 13. Largest error measured: 6.7e-10 in float64,
+    that of the polynomial; 1.5e-7 in float32, from rounding.
     """
     t = number(np.int32(word), like) * number(2.0**-32, like)
     x = (number(0.25, like) - abs(t)) * number(2 * np.pi, like)
@@ -149,7 +149,7 @@ def _cosine(word, like):
     return p * square * x + x
 
 
-@kernel(inline=True)  # or its two calls would keep LLVM from making vectors of it
+@kernel(inline=True)  # otherwise the two calls to it would prevent vectorization
 def _normals(words, deviation):
     first, second = words
     u = number(np.int32(first >> 1), deviation) + number(1.0, deviation)  # never 0
@@ -161,21 +161,20 @@ def _normals(words, deviation):
 
 @kernel
 def add_noise(key_low, key_high, row, deviation, x):
-    """``x[k] += deviation * normal``, standard normals by two from the two words of a counter.
+    """``x[k] += deviation * normal``, with two standard normals from the two words of a counter.
 
-    With u from 0 to 1 and t of a random angle, sqrt(-2 ln u) times cos(2 pi t) and times
-    sin(2 pi t) are two independent normals (Box and Muller, A note on the generation of random
-    normal deviates, Annals of Mathematical Statistics 29, 1958). With n inputs and
-    h = floor(n / 2), the counter (k, row) has them for inputs k and h + k; of an odd n the last
-    input has the counter (h, row).
+    With u and t uniform from 0 to 1, sqrt(-2 ln u) cos(2 pi t) and sqrt(-2 ln u) sin(2 pi t) are
+    two independent normals (Box and Muller, A note on the generation of random normal deviates,
+    Annals of Mathematical Statistics 29, 1958). With n inputs and h = floor(n / 2), the counter
+    (k, row) gives those of the inputs k and h + k; if n is odd, (h, row) gives that of the last.
 
-    u is a multiple of 2**-31 and not 0, so no normal is beyond 6.56 (one in 2e10 would be), and t
-    of 2**-32; float32 rounds both to 24 bits.
+    u is a nonzero multiple of 2**-31, so no normal exceeds 6.56 in size (one in 2e10 would), and t
+    is a multiple of 2**-32; float32 rounds both to 24 bits.
 
     Parameters
     ----------
     key_low, key_high, row
-        As in `drop`, with a key of their own.
+        As in `drop`, with a different key.
     deviation : float
     x : array
         All inputs of the sample without padding; overwritten.
@@ -197,5 +196,5 @@ def add_noise(key_low, key_high, row, deviation, x):
 
 @kernel(inline=True)
 def key_of(seed, purpose):
-    """Return the key of one purpose, such as a layer's dropout, from a seed of 64 bits."""
+    """Return the key for a purpose, such as a layer's dropout, from a seed of 64 bits."""
     return threefry(np.uint32(purpose), np.uint32(0), np.uint32(seed), np.uint32(seed >> 32))
