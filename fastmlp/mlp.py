@@ -364,9 +364,9 @@ class MLP:
 
         `warm_start` is ignored. Parameters, return value, warnings and errors are those of `fit`.
         """
-        data = FitData(self._state, batch_size, shuffle, goes_on=True)
+        data = FitData(self._state, batch_size, shuffle, continues=True)
         data.take(X, y, sample_weight, class_weight, is_checked=True)
-        Fit(self._state, data, Plan(1, goes_on=True)).run()
+        Fit(self._state, data, Plan(1, continues=True)).run()
         return self
 
     # Prediction -------------------------------------------------------------------------------

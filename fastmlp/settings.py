@@ -99,7 +99,7 @@ class Settings:
 
     @property
     def scaling(self) -> np.ndarray | None:
-        """The shifts and then the scales of all inputs, (2 n_in,); None if inputs are not scaled."""
+        """The shifts, then the scales of all inputs, (2 n_in,); None if inputs are not scaled."""
         if not isinstance(self.input_shift, np.ndarray):
             return None
         return np.concatenate([self.input_shift, self.input_scale])
