@@ -37,7 +37,7 @@ class Callback:
         self.model = model
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Called when training begins, before `restore` and before any step.
+        """Handle the start of training, before `restore` and before any step.
 
         `logs` has the keys "epochs", "samples" (None for batches, as their number is unknown) and
         "greater_is_better", a dict whose keys are the names that each epoch will record. An error
@@ -45,16 +45,16 @@ class Callback:
         """
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Called when training ends without an exception; `logs` is that of the last epoch."""
+        """Handle the end of training without an exception; `logs` is that of the last epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called when an epoch begins; epochs are counted from 0."""
+        """Handle the start of an epoch, counted from 0."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called when an epoch ends; `logs` has its loss and scores."""
+        """Handle the end of an epoch; `logs` has its loss and scores."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called after every run of minibatches, about ten times a second.
+        """Handle the end of a run of minibatches, about ten times a second.
 
         `batch` counts the runs of the epoch from 0; `logs` has "samples", the number of samples
         trained on in this epoch so far, and "loss", their mean loss.
