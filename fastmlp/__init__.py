@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fastmlp.training.epoch import DivergenceWarning
 
 __version__ = "0.1.0"
-#: What is imported when it is first asked for, and from which module; modules themselves from none.
+#: What is imported when first accessed, and from which module; None for modules.
 _LAZY = {
     "DivergenceWarning": "training.epoch",
     "MLP": "mlp",
@@ -46,7 +46,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is first asked for: Numba takes a third of a second."""
+    """Import attributes when they are first accessed: importing Numba takes 0.3 s."""
     if name in _LAZY:
         module = importlib.import_module(f"fastmlp.{_LAZY[name] or name}")
         return getattr(module, name) if _LAZY[name] else module

@@ -1,15 +1,15 @@
-"""`load`: the network in a file, whichever class it is of (floor 4)."""
+"""`load`: read a network of any class from a file (floor 4)."""
 
 from __future__ import annotations
 
+from fastmlp.argument_types import File
 from fastmlp.mlp import MLP
 from fastmlp.neural_net import NeuralNet
 from fastmlp.training import state_dict
-from fastmlp.typing import File
 
 
 def load(path: File) -> MLP | NeuralNet:
-    """Return the network in a file that `MLP.save`, `NeuralNet.save` or a checkpoint wrote.
+    """Return the network in a file written by `MLP.save`, `NeuralNet.save` or a checkpoint.
 
     Parameters
     ----------
@@ -18,13 +18,13 @@ def load(path: File) -> MLP | NeuralNet:
     Returns
     -------
     MLP or NeuralNet
-        Of the class that was saved. `MLP.load` and `NeuralNet.load` accept their own class only.
+        The class that was saved. `MLP.load` and `NeuralNet.load` load only their own class.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        For a file of another kind, or of a later format.
+        For other files, and for later formats.
 
     Examples
     --------

@@ -1,21 +1,26 @@
-r"""What a network is trained to make small (floor 4).
+r"""Loss functions (floor 4).
 
-The loss of a minibatch is :math:`\sum_i w_i L_i / \sum_i w_i`, the :math:`w_i` being the weights
-of the samples (1 where none are given). :math:`L_i` is said below for one sample: z are the last
-layer's activations, t the targets, and sums and means run over the outputs j = 1 to n_out.
-Where a derivative does not exist, it is taken as 0.
+The loss of a minibatch is :math:`\sum_i w_i L_i / \sum_i w_i`, where :math:`w_i` is the weight of
+sample i (1 by default) and :math:`L_i` its loss. The classes below define :math:`L_i` for one
+sample: z are the activations of the last layer, t the targets, and sums and means run over the
+outputs j = 1 to n_out. Where a derivative does not exist, 0 is used.
 
-`task` says what the targets are: "classes", an int label (n,) or probabilities (n, n_out);
-"labels", 0 or 1 for each output (n, n_out), or a probability; "values", real numbers (n, n_out).
-Metrics see a label in place of probabilities: the most probable class, or whether the probability
-is at least a half.
+The attribute `task` is the kind of targets:
 
-`class_weight` gives each class j a weight :math:`w_j`. Of a sample of the class y it is a factor of
-its :math:`w_i`. Of probabilities t it is a factor of every term: :math:`w_i` is multiplied by
-:math:`s = \sum_j w_j t_j`, and t becomes :math:`w_j t_j / s`, so that a sample does what one sample
-of each class does together, with the weights :math:`w_i t_j`. (PyTorch's ``CrossEntropyLoss`` has
-the same terms, but divides by the number of samples where targets are probabilities.) The logistic
-loss of one output has the classes 0 and 1, with the probabilities 1 - t and t.
+- "classes": multiclass, one int label per sample (n,) or probabilities (n, n_out);
+- "labels": binary or multilabel, 0, 1 or a probability for each output (n, n_out);
+- "values": regression, real numbers (n, n_out).
+
+Metrics see labels instead of probabilities: the most probable class, or 1 where a probability is
+at least 0.5.
+
+`class_weight` gives each class j a weight :math:`w_j`. For a sample with the label y, its weight
+:math:`w_i` is multiplied by :math:`w_y`. For a sample with probabilities t, :math:`w_i` is
+multiplied by :math:`s = \sum_j w_j t_j`, and t is replaced by :math:`w_j t_j / s`: the sample then
+contributes as much as one sample of each class j with the weight :math:`w_i t_j`. (PyTorch's
+``CrossEntropyLoss`` has the same terms, but divides by the number of samples if the targets are
+probabilities.) The logistic loss with one output has the classes 0 and 1, with the probabilities
+1 - t and t.
 """
 
 from __future__ import annotations
@@ -24,8 +29,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from fastmlp.argument_types import Task
 from fastmlp.options import check_fields
-from fastmlp.typing import Task
 from fastmlp.validation.checks import above_zero, between_zero_and_one, from_zero_below_one
 
 
@@ -48,24 +53,23 @@ class Loss(ABC):
 @final
 @dataclass(frozen=True)
 class Softmax(Loss):
-    r"""Cross-entropy of one of several classes, :math:`-\sum_j t_j \log p_j`.
+    r"""Cross-entropy for multiclass classification, :math:`-\sum_j t_j \log p_j`.
 
-    :math:`p = \mathrm{softmax}(z)` are the probabilities. With the label y and the smoothing e,
-    :math:`t_j = (1 - e) [j = y] + e / n_{out}`; of targets that are probabilities, theirs take the
-    place of :math:`[j = y]`. The derivative by z is :math:`p - t`
-    (Bishop, Pattern Recognition and Machine Learning, 2006, section 4.3.4; the smoothing is of
-    Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016, section 7).
+    The predicted probabilities are :math:`p = \mathrm{softmax}(z)`. With the label y and the
+    smoothing e, :math:`t_j = (1 - e) [j = y] + e / n_{out}`; if the targets are probabilities,
+    they replace :math:`[j = y]`. The derivative with respect to z is :math:`p - t` (Bishop, Pattern
+    Recognition and Machine Learning, 2006, section 4.3.4; label smoothing: Szegedy et al.,
+    Rethinking the Inception Architecture for Computer Vision, 2016, section 7).
 
     Parameters
     ----------
     label_smoothing : float, default 0.0
-        The e above, of at least 0 and below 1.
+        The e above, at least 0 and below 1.
 
     Raises
     ------
     ValueError, TypeError
-        In one sentence that names the argument, what it must be and what it is. So do all
-        losses with parameters.
+        If a parameter is invalid, as for all losses.
 
     Examples
     --------
@@ -87,11 +91,19 @@ class Softmax(Loss):
 @final
 @dataclass(frozen=True)
 class Logistic(Loss):
-    r"""Cross-entropy of yes or no at each output, :math:`\mathrm{mean}(\log(1 + e^z) - t z)`.
+    r"""Binary cross-entropy of each output, :math:`\mathrm{mean}(\log(1 + e^z) - t z)`.
 
-    The probabilities are :math:`p = 1 / (1 + e^{-z})`, the derivative by z is
-    :math:`(p - t) / n_{out}` (Bishop, 2006, section 4.3.2). One output tells two classes apart;
-    several are labels, of which any number may hold.
+    The predicted probabilities are :math:`p = 1 / (1 + e^{-z})`, and the derivative with respect
+    to z is :math:`(p - t) / n_{out}` (Bishop, Pattern Recognition and Machine Learning, 2006,
+    section 4.3.2). Use one output for binary classification, several for multilabel.
+
+    Examples
+    --------
+    >>> from fastmlp import MLP
+    >>> mlp = MLP([2, 8, 1], loss="logistic", learning_rate=0.1, random_state=0)
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 1]
+    >>> mlp.fit(X, y, epochs=100).predict(X).tolist()
+    [0, 1, 1, 1]
     """
 
     task: ClassVar[Task] = "labels"
@@ -100,7 +112,18 @@ class Logistic(Loss):
 @final
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """The mean of (z - t)**2, without a half, whose best constant is the mean of the targets."""
+    """The mean of (z - t)**2, without the factor 1/2.
+
+    The derivative with respect to z is 2 (z - t) / n_out. The constant with the smallest loss is
+    the mean of the targets.
+
+    Examples
+    --------
+    >>> from fastmlp import MLP
+    >>> mlp = MLP([1, 1], loss="squared_error", optimizer="sgd", learning_rate=0.1, random_state=0)
+    >>> float(mlp.fit([[0], [1]], [1, 3], epochs=200).predict([[2]])[0].round(2))
+    5.0
+    """
 
     task: ClassVar[Task] = "values"
 
@@ -108,7 +131,17 @@ class SquaredError(Loss):
 @final
 @dataclass(frozen=True)
 class AbsoluteError(Loss):
-    """The mean of abs(z - t), whose best constant is the median of the targets."""
+    """The mean of abs(z - t), more robust to outliers than the squared error.
+
+    The derivative with respect to z is sign(z - t) / n_out. The constant with the smallest loss is
+    the median of the targets.
+
+    Examples
+    --------
+    >>> from fastmlp.losses import AbsoluteError
+    >>> AbsoluteError().task
+    'values'
+    """
 
     task: ClassVar[Task] = "values"
 
@@ -116,16 +149,22 @@ class AbsoluteError(Loss):
 @final
 @dataclass(frozen=True)
 class Huber(Loss):
-    r"""Squared near the target, linear far away: outliers pull no harder than `delta`.
+    r"""Quadratic near the target, linear far from it: the gradient is at most `delta`.
 
-    The mean of :math:`r^2 / 2` where :math:`|r| \le \delta` and of
-    :math:`\delta (|r| - \delta / 2)` elsewhere, r being z - t (Huber, Robust Estimation of a
-    Location Parameter, 1964).
+    With r = z - t, the mean of :math:`r^2 / 2` where :math:`|r| \le \delta` and of
+    :math:`\delta (|r| - \delta / 2)` elsewhere (Huber, Robust Estimation of a Location Parameter,
+    1964). The derivative with respect to z is r, clipped to :math:`[-\delta, \delta]`, over n_out.
 
     Parameters
     ----------
     delta : float, default 1.0
         Above 0, in units of the target.
+
+    Examples
+    --------
+    >>> from fastmlp.losses import Huber
+    >>> Huber(delta=2)
+    Huber(delta=2.0)
     """
 
     delta: float = 1.0
@@ -138,10 +177,17 @@ class Huber(Loss):
 @final
 @dataclass(frozen=True)
 class Poisson(Loss):
-    """The mean of exp(z) - t z, for counts t >= 0 that are predicted as exp(z).
+    """The mean of exp(z) - t z, for counts t >= 0; predictions are exp(z).
 
-    The negative log-likelihood of the Poisson distribution of mean exp(z), without log t!, which
-    z does not change (McCullagh and Nelder, Generalized Linear Models, 1989, chapter 6).
+    The negative log-likelihood of a Poisson distribution with the mean exp(z), without the constant
+    log t! (McCullagh and Nelder, Generalized Linear Models, 1989, chapter 6). The derivative with
+    respect to z is (exp(z) - t) / n_out.
+
+    Examples
+    --------
+    >>> from fastmlp.losses import Poisson
+    >>> Poisson().task
+    'values'
     """
 
     task: ClassVar[Task] = "values"
@@ -150,14 +196,22 @@ class Poisson(Loss):
 @final
 @dataclass(frozen=True)
 class Pinball(Loss):
-    """The mean of max(q (t - z), (q - 1) (t - z)), whose best constant is the q-th quantile.
+    """The mean of max(q (t - z), (q - 1) (t - z)), for quantile regression.
 
-    (Koenker and Bassett, Regression Quantiles, 1978, section 3.)
+    The constant with the smallest loss is the q-th quantile of the targets (Koenker and Bassett,
+    Regression Quantiles, 1978, section 3). The derivative with respect to z is -q / n_out where
+    z < t and (1 - q) / n_out where z > t.
 
     Parameters
     ----------
     quantile : float, default 0.5
-        The q above, between 0 and 1; at 0.5 the loss is half the absolute error.
+        The q above, above 0 and below 1; for 0.5 the loss is half the absolute error.
+
+    Examples
+    --------
+    >>> from fastmlp.losses import Pinball
+    >>> Pinball(quantile=0.9)
+    Pinball(quantile=0.9)
     """
 
     quantile: float = 0.5

@@ -13,7 +13,7 @@ LONGEST = 80  # characters
 
 
 class _Repr(reprlib.Repr):
-    """`repr` of a few items and levels, whose instances may fail to have one."""
+    """`repr` of a few items and levels, for which the `repr` of instances may fail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class _Repr(reprlib.Repr):
         return repr(x) if abs(x) < 10**20 else f"an int of {_digits(x)} digits"
 
     def repr_dict(self, x: dict[Any, Any], level: int) -> str:
-        # That of reprlib sorts the keys.
+        # The method of reprlib sorts the keys.
         if level <= 0:
             return "{...}"
         items = list(x.items())
@@ -38,7 +38,7 @@ class _Repr(reprlib.Repr):
     def repr_instance(self, x: Any, level: int) -> str:
         try:
             return repr(x)
-        except Exception:  # of a class of the user's, or an int too long inside an array
+        except Exception:  # of a user's class, or an int too long inside an array
             return f"an instance of {type(x).__name__}"
 
 
@@ -46,7 +46,7 @@ _REPR = _Repr()
 
 
 def must(name: str, requirement: str, got: str, advice: str = "") -> str:
-    """Return the message for a refused value: what it must be or have, and what it is.
+    """Return the message for an invalid value: what it must be or have, and what it is.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def shown(value: Any) -> str:
 
 
 def short(text: str, longest: int = LONGEST) -> str:
-    """Return the text on one line of so many characters at most.
+    """Return the text on one line of at most `longest` characters.
 
     Examples
     --------
@@ -97,13 +97,13 @@ def raised(error: Exception) -> str:
     """Return an error's type and its text, shortened."""
     try:
         text = str(error)
-    except Exception:  # of a class of the user's
+    except Exception:  # of a user's class
         text = ""
     return short(f"{type(error).__name__}: {text}" if text else type(error).__name__, 80)
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Issue a warning that points at the line outside of this package from which it was called."""
+    """Issue a warning for the line outside of this package that called it."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         level, frame = level + 1, frame.f_back
@@ -111,6 +111,6 @@ def warn(message: str, category: type[Warning]) -> None:
 
 
 def _digits(x: int) -> int:
-    """Return how many decimal digits an int has."""
+    """Return the number of decimal digits of an int."""
     digits = int((x.bit_length() - 1) * 0.30102999566398119) + 1  # log10(2), from below
     return digits + (abs(x) >= 10**digits)

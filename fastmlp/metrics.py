@@ -1,7 +1,7 @@
-"""How good predictions are (floor 4).
+"""Metrics of predictions (floor 4).
 
 Every metric is called as ``metric(targets, outputs, sample_weight=None)`` and returns a float.
-By the task of the loss (see `fastmlp.losses`), targets and outputs are
+Depending on the task of the loss (see `fastmlp.losses`), targets and outputs are
 
 =======  =======================  ========================
 classes  int labels (n,)          probabilities (n, n_out)
@@ -9,13 +9,13 @@ labels   0 or 1 (n, n_out)        probabilities (n, n_out)
 values   real numbers (n, n_out)  predictions (n, n_out)
 =======  =======================  ========================
 
-Where a network is trained on probabilities, the targets are the labels that would be predicted
-with them. A class is predicted if it is the most probable one (the first of equal ones), a label
-if its probability is at least a half. Means over samples are weighted ones where weights are
-given; sums are in float64. Where scikit-learn has the metric, the numbers are its numbers.
+If a network is trained on probabilities, the targets are the labels that these would predict. The
+predicted class is the most probable one (the first in case of a tie); a label is predicted if its
+probability is at least 0.5. Means over samples are weighted if weights are given; sums are in
+float64. Metrics that scikit-learn has give the same results.
 
-A fit calls users' own metrics once before its first epoch, on all that will be scored: one that
-fails then changes nothing.
+`MLP.fit` calls custom metrics once before the first epoch, on all samples that will be scored, so
+that a metric that fails changes nothing.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ TASKS = ("classes", "labels", "values")
 
 @dataclass(frozen=True)
 class Metric:
-    """A function of targets and outputs, with what a training run has to know of it.
+    """A function of targets and outputs, with its name and properties.
 
     Parameters
     ----------
     name : str
-        In messages and, behind "validation_", in `history_`.
+        In messages and, after "validation_", in `history_`.
     function : callable
-        From (targets, outputs) to a number, or from (targets, outputs, sample_weight).
+        A function of (targets, outputs) or (targets, outputs, sample_weight) that returns a number.
     tasks : tuple of str, default all
-        The tasks whose targets it takes: "classes", "labels", "values".
+        The tasks that it supports: "classes", "labels", "values".
     greater_is_better : bool, default True
-        Early stopping waits for a greater number, or else for a smaller one.
+        Whether a greater value is an improvement, for early stopping.
     takes_weight : bool, default False
-        Whether the function has the third parameter, which may be None. Without it, every sample
-        counts alike.
+        Whether the function has the third parameter, which may be None. If not, all samples have
+        the same weight.
 
     Examples
     --------
@@ -78,9 +78,9 @@ class Metric:
         )
 
     def __call__(self, targets: Any, outputs: Any, sample_weight: Any = None) -> float:
-        """Return the metric; TypeError if the function returns something other than a number.
+        """Return the value of the metric; TypeError if the function does not return a number.
 
-        An error that the function raises has a note that names the metric.
+        Errors raised by the function get a note with the name of the metric.
         """
         weight = (sample_weight,) if self.takes_weight else ()
         try:
@@ -118,7 +118,7 @@ def _tasks(name: str, value: Any) -> tuple[str, ...]:
 
 
 def accuracy(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
-    """Return the share of samples that are predicted right, with all of their labels."""
+    """Return the fraction of samples that are predicted correctly, with all of their labels."""
     targets, outputs = np.asarray(targets), np.asarray(outputs)
     if targets.ndim == 1:
         right = outputs.argmax(axis=1) == targets
@@ -128,11 +128,10 @@ def accuracy(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
 
 
 def balanced_accuracy(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
-    """Return the mean over classes of the share of each class that is predicted right.
+    """Return the mean of the recall of each class.
 
-    Classes without a sample are left out. A label has two classes, "holds" and "does not", and
-    the result is the mean over labels. (Brodersen et al., The Balanced Accuracy and Its Posterior
-    Distribution, 2010.)
+    Classes without samples are ignored. For labels, the mean over labels of the mean recall of 0
+    and 1 (Brodersen et al., The Balanced Accuracy and Its Posterior Distribution, 2010).
     """
     right, true, _ = _counts(targets, outputs, sample_weight)
     recall = np.divide(right, true, out=np.zeros_like(true), where=true > 0)
@@ -142,9 +141,9 @@ def balanced_accuracy(targets: Any, outputs: Any, sample_weight: Any = None) -> 
 def f1(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
     """Return 2 P R / (P + R) of precision P and recall R, 2 * right / (true + predicted) in counts.
 
-    Of two classes it is that of class 1; of more, the mean over those that occur in targets or
-    predictions; of labels, the mean over all, with 0 for one that is neither true nor predicted
-    anywhere. (van Rijsbergen, Information Retrieval, 1979, chapter 7.)
+    For two classes, the score of class 1; for more, the mean over the classes that occur in the
+    targets or predictions; for labels, the mean over all of them, with 0 for a label that is
+    neither true nor predicted (van Rijsbergen, Information Retrieval, 1979, chapter 7).
     """
     right, true, predicted = _counts(targets, outputs, sample_weight)
     either = true + predicted
@@ -155,14 +154,14 @@ def f1(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
 
 
 def top_k_accuracy(targets: Any, outputs: Any, sample_weight: Any = None, *, k: int = 5) -> float:
-    """Return the share of samples whose class is among the k most probable ones.
+    """Return the fraction of samples whose class is among the k most probable ones.
 
-    Of equal probabilities the first come first, so that k = 1 is `accuracy`.
+    Ties are broken in favour of the first class, so that k = 1 is `accuracy`.
     """
     targets, outputs = np.asarray(targets)[:, None], np.asarray(outputs)
-    own = np.take_along_axis(outputs, targets, axis=1)
-    tied_before = (outputs == own) & (np.arange(outputs.shape[1]) < targets)
-    before = ~(outputs <= own) | tied_before  # of NaN, which nothing equals, all are before
+    true = np.take_along_axis(outputs, targets, axis=1)
+    tied_before = (outputs == true) & (np.arange(outputs.shape[1]) < targets)
+    before = ~(outputs <= true) | tied_before  # NaN equals nothing: all others are before it
     return _mean(before.sum(axis=1) < k, sample_weight)
 
 
@@ -181,10 +180,10 @@ def top_k(k: int) -> Metric:
 
 
 def log_loss(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
-    """Return the mean of -log p of what is true, over samples and over labels.
+    """Return the mean of -log p of the true class or label.
 
-    Probabilities are moved to at least the machine's epsilon of their type from 0 and 1, so the
-    result is finite: up to 16 in float32, 36 in float64.
+    Probabilities are clipped to [epsilon, 1 - epsilon], with the machine epsilon of their type, so
+    that the result is finite: at most 16 in float32, 36 in float64.
     """
     targets, p = np.asarray(targets), np.asarray(outputs)
     epsilon = np.finfo(p.dtype).eps
@@ -199,12 +198,12 @@ def log_loss(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
 # Values ---------------------------------------------------------------------------------------
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a training that diverges has numbers of any size
+@np.errstate(over="ignore", invalid="ignore")  # if training diverges, outputs may overflow
 def r2(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
-    """Return 1 - sum (t - z)**2 / sum (t - mean t)**2 of each output, and the mean of those.
+    """Return the coefficient of determination, 1 - sum (t - z)**2 / sum (t - mean t)**2.
 
-    1 is perfect, 0 no better than the mean. An output whose targets are all equal has 1 if they
-    are met, otherwise 0.
+    The mean over outputs. 1 is perfect, 0 no better than the mean of the targets. An output with
+    constant targets has 1 if they are predicted exactly, otherwise 0.
     """
     targets, outputs = _values(targets), _values(outputs)
     mean = np.average(targets, axis=0, weights=sample_weight)
@@ -221,7 +220,7 @@ def mae(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
 
 @np.errstate(over="ignore", invalid="ignore")
 def rmse(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
-    """Return the root of the mean of (t - z)**2 of each output, and the mean of those."""
+    """Return the root of the mean of (t - z)**2 over samples, averaged over outputs."""
     squares = (_values(targets) - _values(outputs)) ** 2
     return float(np.sqrt(np.average(squares, axis=0, weights=sample_weight)).mean())
 
@@ -247,21 +246,21 @@ METRICS: dict[str, Metric] = {
 
 
 def chosen_metrics(metrics: Any, task: str) -> list[Metric]:
-    """Return the metrics that `metrics` stands for.
+    """Return the metrics for the argument `metrics` of `MLP.fit`.
 
     Parameters
     ----------
     metrics : None, or one or several of str, Metric and callable
-        None is accuracy where the task has it, and nothing otherwise. A callable is a function of
-        (targets, outputs), known by its ``__name__``; greater is better unless it has an
-        attribute ``greater_is_better`` that says otherwise.
+        None is accuracy for classification, and no metric for regression. A callable is a function
+        of (targets, outputs), whose name is its ``__name__``; greater is better unless it has an
+        attribute ``greater_is_better`` that is false.
     task : {"classes", "labels", "values"}
-        Of the loss.
+        The task of the loss.
 
     Raises
     ------
     ValueError
-        For a name that is unknown or given twice, or a metric of another task.
+        For unknown or duplicate names, and for metrics of another task.
     TypeError
         For anything else.
 
@@ -280,7 +279,7 @@ def chosen_metrics(metrics: Any, task: str) -> list[Metric]:
     found = [_metric(metric, task) for metric in metrics]
     names = [metric.name for metric in found]
     for name in names:
-        if name == "loss" or names.count(name) > 1:  # each has a place of its own in the history
+        if name == "loss" or names.count(name) > 1:  # each needs a key of its own in the history
             requirement = "have names that differ from one another and from 'loss'"
             got = f"{shown(name)}{' twice' * (name != 'loss')}"
             raise ValueError(must("metrics", requirement, got))
@@ -320,9 +319,9 @@ def _values(array: Any) -> np.ndarray:
 
 
 def _counts(targets: Any, outputs: Any, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the weights of the samples of each class: rightly predicted, true, predicted.
+    """Return the total weights of samples of each class: correctly predicted, true, predicted.
 
-    Shaped (1, n_out) for classes and (n_out, 2) for labels, whose two classes are 0 and 1.
+    Of shape (1, n_out) for classes and (n_out, 2) for labels, whose classes are 0 and 1.
     """
     targets, outputs = np.asarray(targets), np.asarray(outputs)
     n_samples, n_out = outputs.shape

@@ -7,6 +7,18 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from fastmlp.argument_types import (
+    ActivationName,
+    ArrayLike,
+    Dtype,
+    File,
+    InitializerName,
+    LossName,
+    MetricName,
+    OptimizerName,
+    Path,
+    RandomState,
+)
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.core.run import NotFinite
@@ -21,96 +33,86 @@ from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.reading import Reader
 from fastmlp.training.state import State
-from fastmlp.typing import (
-    ActivationName,
-    ArrayLike,
-    Dtype,
-    File,
-    InitializerName,
-    LossName,
-    MetricName,
-    OptimizerName,
-    Path,
-    RandomState,
-)
 from fastmlp.validation import checks, sample_weights, targets
 
 _Metric = MetricName | Metric | Callable[..., float]
 
 
 class MLP:
-    r"""A multilayer perceptron for classes, labels and numbers, with all that training needs.
+    r"""A multilayer perceptron for classification, multilabel classification and regression.
 
-    Forward, for layers l = 1 to L: :math:`z_l = W_l a_{l-1} + b_l`, :math:`a_l = f_l(z_l)`. The
-    loss of a minibatch is :math:`\sum_i w_i L(a_L^i, y^i) / \sum_i w_i` over its samples.
+    For the layers l = 1 to L, :math:`z_l = W_l a_{l-1} + b_l` and :math:`a_l = f_l(z_l)`. The loss
+    of a minibatch is :math:`\sum_i w_i L(a_L^i, y^i) / \sum_i w_i` over its samples.
 
     Parameters
     ----------
     layers : list of int
-        Units of the input, of each hidden layer and of the output: ``[784, 64, 10]``.
+        Sizes of the input, the hidden layers and the output: ``[784, 64, 10]``.
     activation : str or list of str, default "relu"
-        Of all hidden layers, or of each: relu, leaky_relu, elu, sigmoid, tanh, softplus, gelu,
-        silu, identity; see `core.equations.activations`.
+        The activation of all hidden layers, or a list with one for each: relu, leaky_relu, elu,
+        sigmoid, tanh, softplus, gelu, silu, identity; see `core.equations.activations`.
     output_activation : str, default "identity"
-        One of these; what the loss says of z is said of it.
+        Applied to the last layer before the loss; the z of `fastmlp.losses` is its result.
     loss : str or instance of a class in `fastmlp.losses`, default "softmax"
         softmax, logistic, squared_error, absolute_error, huber, poisson, pinball.
     optimizer : str or instance of a class in `fastmlp.optimizers`, default "adam"
         sgd, momentum, nesterov, rmsprop, adagrad, adam, adamw.
     learning_rate : float, callable or None, default None
-        None is the optimizer's default. A callable returns the rate of each step, numbered from 0
-        for the first of this network: see `fastmlp.schedules`.
+        None is the optimizer's default. A callable returns the rate of each step; steps of this
+        network are counted from 0. See `fastmlp.schedules`.
     init : str or list of arrays (n_out, n_in), default "xavier_normal"
-        How weights are drawn (see `fastmlp.initializers`), or what they are at first; biases are
-        zero.
+        The distribution of the initial weights (see `fastmlp.initializers`), or the initial weights
+        themselves; initial biases are zero.
     l2, l1 : float or list of float, default 0.0
-        Of all layers or of each: ``l2 * w + l1 * sign(w)`` is added to the gradients of weights;
-        AdamW multiplies them by ``1 - rate * l2`` instead. Not part of the loss in `history_`.
+        Penalties for all layers, or a list with one for each: ``l2 * w + l1 * sign(w)`` is added to
+        the gradients of the weights; AdamW multiplies weights by ``1 - rate * l2`` instead. Not
+        included in the losses in `history_`.
     max_norm : float, list or None, default None
-        The largest Euclidean norm of the weights that lead to a unit; after each step longer ones
-        are scaled down to it.
+        The largest Euclidean norm of the incoming weights of a unit; larger ones are scaled down
+        after each step.
     dropout : float or list of float, default 0.0
-        The share of units, of all hidden layers or of each, that every sample of a step does
-        without; the others' activations are divided by what is left.
+        The probability of dropping a unit, for all hidden layers or a list with one for each,
+        drawn for every sample of a step; other activations are divided by ``1 - dropout``.
     input_noise : float, default 0.0
-        The standard deviation of normal noise that is added to each input (as scaled) in training.
+        The standard deviation of normal noise added to each scaled input in training.
     clip_norm : float or None, default None
-        Where all gradients together have a larger Euclidean norm, they are scaled down to it.
+        The largest Euclidean norm of all gradients together; larger ones are scaled down.
     dtype : {float32, float64}, default float32
+        The type of parameters, activations and predictions.
     input_shift, input_scale : float or array (n_in,), default 0.0 and 1.0
-        Every x is read as ``(x - input_shift) * input_scale``, in training and prediction alike.
+        Inputs are read as ``(x - input_shift) * input_scale``, in training and prediction.
     warm_start : bool, default True
-        Whether another call of `fit` goes on from where the last one ended. If not, it begins
-        with new weights, and nothing of the optimizer's state.
+        Whether `fit` continues from the present parameters and optimizer state. If not, every
+        further call draws new initial weights.
     random_state : None, int, RandomState or Generator, default None
-        Where weights, shuffling, dropout and noise come from. None is NumPy's global state.
+        The source of initial weights, shuffling, dropout and noise. None is NumPy's global state.
     n_threads : int or None, default None
-        Threads that train and predict, but never more than this process may run at once, by its
-        processors, their quota, `OMP_NUM_THREADS`, `NUMBA_NUM_THREADS`, `numba.set_num_threads`
-        and `threadpoolctl.threadpool_limits`. None is as many as the size of the work repays; 1
-        starts no thread. The result has the same bits for any number.
+        The largest number of threads for training and prediction. It is limited by the available
+        processors, their quota, `OMP_NUM_THREADS`, `NUMBA_NUM_THREADS`, `numba.set_num_threads` and
+        `threadpoolctl.threadpool_limits`. None chooses a number for the size of the work; 1 starts
+        no thread. The results have the same bits for any number.
 
     Attributes
     ----------
     learning_rate, init, l2, l1, max_norm, dropout, input_noise, clip_norm, warm_start, n_threads
-        May be assigned, by a callback as well: checked at once, and used from the next step on.
-        Of the other parameters a new network is needed.
+        May be assigned, also by callbacks: checked immediately, and used from the next step. Other
+        parameters cannot be changed.
     rate_factor : float
-        What every learning rate is multiplied by: 1.0 until it is assigned.
+        A factor of all learning rates, 1.0 until it is assigned.
     weights, biases : sequences of arrays
-        For each layer a live view of shape (n_out, n_in) and (n_out, 1). Assign to an element or
-        to the whole; write into a view.
+        For each layer a view of shape (n_out, n_in) and (n_out, 1). Assign to an element, to the
+        whole attribute, or write to a view.
     feature_names_in_ : array of str
-        The columns of the data frame that the network was fitted on, if it was one.
+        The columns of the data frame that the network was fitted on, if X was one.
     history_ : dict of lists
-        Of the last `fit`, a number for each epoch: "loss", and the scores of `fit`.
+        Values of each epoch of the last `fit`: "loss", and the scores that `fit` describes.
     stop_training : bool
-        A callback sets it to end training after the epoch.
+        Callbacks set it to end training after the epoch.
 
     Raises
     ------
     ValueError, TypeError
-        In one sentence that names the argument, what it must be and what it is.
+        If a parameter is invalid.
 
     Examples
     --------
@@ -177,19 +179,19 @@ class MLP:
 
     @Fixed
     def random_state(self) -> np.random.RandomState | np.random.Generator | None:
-        """The RandomState or Generator that is drawn from; None for NumPy's global state."""
+        """The RandomState or Generator of this network; None for NumPy's global state."""
         return self._state.random
 
     @Fixed
     def num_layers(self) -> int:
-        """How many layers there are, the input included."""
+        """The number of layers, including the input."""
         return len(self._state.settings.layers)
 
     @Fixed
     def feature_names_in_(self) -> np.ndarray:
-        """The columns of the frame that the network was fitted on; AttributeError if it was none.
+        """The columns of the data frame that the network was fitted on; otherwise AttributeError.
 
-        A frame must have the same columns in the same order from then on.
+        Later data frames must have the same columns in the same order.
         """
         if self._state.feature_names is None:
             raise AttributeError("the network was not fitted on a frame whose columns have names")
@@ -197,7 +199,7 @@ class MLP:
 
     @property
     def rate_factor(self) -> float:
-        """What every learning rate is multiplied by: 1.0 until a callback lowers it."""
+        """A factor of all learning rates, 1.0 until it is assigned."""
         return self._state.optimizer.rate_factor
 
     @rate_factor.setter
@@ -224,7 +226,7 @@ class MLP:
 
     @property
     def weights(self) -> ParameterViews:
-        """Each layer's weights, live views of shape (n_out, n_in)."""
+        """The weights of each layer, as views of shape (n_out, n_in)."""
         return ParameterViews("weights", self._state.network.weights)
 
     @weights.setter
@@ -233,7 +235,7 @@ class MLP:
 
     @property
     def biases(self) -> ParameterViews:
-        """Each layer's biases, live views of shape (n_out, 1)."""
+        """The biases of each layer, as views of shape (n_out, 1)."""
         return ParameterViews("biases", self._state.network.biases)
 
     @biases.setter
@@ -241,7 +243,7 @@ class MLP:
         self.biases.assign(values)
 
     def __repr__(self) -> str:
-        """Return the call that makes a network like this one: what is not the default."""
+        """Return the call that creates this network, without default arguments."""
         return call_text(type(self), MLP, self._state.arguments)
 
     # Training ---------------------------------------------------------------------------------
@@ -263,55 +265,55 @@ class MLP:
         resume: bool | Path | None = None,
         verbose: bool = False,
     ) -> Self:
-        """Train on arrays or on batches, minibatch by minibatch, from the present weights on.
+        """Train on arrays or on an iterable of batches, by minibatches.
 
         Parameters
         ----------
         X : array-like (n_samples, n_in), or iterable of (X, y) or (X, y, sample_weight)
-            Finite real numbers of any type and memory order; read without a copy where they are
-            C-contiguous and of the network's dtype, uint8, bool or float16, in memory or in a
-            file (`numpy.memmap`). Text, missing and masked values are refused. The names of a data
-            frame's columns are kept: later frames must have the same ones in the same order. Or a
-            matrix of scipy.sparse, which is never made dense. Or, with y None, batches of any
-            sizes: a list, an object that can be iterated over once for each epoch, or a function
-            that returns an iterator.
+            Finite real numbers of any type and memory order. They are not copied if they are
+            C-contiguous and of the network's dtype, uint8, bool or float16, in memory or in a file
+            (`numpy.memmap`). Text, missing and masked values are errors. Later data frames must
+            have the same columns in the same order. Matrices of scipy.sparse stay sparse. If y is
+            None, X has batches of any size: a list, an object that can be iterated over once for
+            each epoch, or a function that returns an iterator.
         y : array-like (n_samples,) or (n_samples, n_out)
-            softmax: labels 0 to n_out - 1, in a column or not, one-hot rows, or rows of
-            probabilities, which sum to 1 within 1e-4 and are divided by their sum. Other losses:
-            numbers, for logistic from 0 to 1, for poisson of at least 0; (n_samples,) where n_out
-            is 1. Rows may be a matrix of scipy.sparse.
+            For softmax, labels from 0 to n_out - 1, one-hot rows, or rows of probabilities, whose
+            sum is 1 within 1e-4 and which are divided by it. For other losses real numbers, from 0
+            to 1 for logistic and at least 0 for poisson; (n_samples,) is allowed if n_out is 1.
+            Rows may be a matrix of scipy.sparse.
         epochs : int, default 10
-            How often every sample is trained on.
+            The number of passes over all samples.
         batch_size : int, default 32
-            Samples of a step; the last of an epoch has those that are left over.
+            The number of samples of a step; the last step of an epoch has the remaining ones.
         shuffle : bool or "blocks", default True
-            A new order for every epoch, from `random_state`. "blocks", which True means for a
-            `numpy.memmap`, reads pieces of rows that lie together and shuffles 64 MB of them at a
-            time; a smaller X is shuffled as a whole. Batches are shuffled in blocks, too, in the
-            order in which they come.
+            Whether to shuffle the samples in every epoch, using `random_state`. "blocks", the
+            default for a `numpy.memmap`, reads contiguous pieces of rows and shuffles 64 MB of
+            them at a time; a smaller X is shuffled as a whole. Batches are also shuffled in blocks,
+            in the order in which they arrive.
         sample_weight : array-like (n_samples,), optional
-            What each sample counts in the loss.
+            The weight of each sample in the loss.
         class_weight : dict, array-like (n_classes,) or "balanced", optional
-            Likewise of each class, times that of the sample: for softmax, and for logistic with
-            one output, whose classes are 0 and 1. "balanced" is n_samples over the number of
-            classes and the class's number of samples. See `fastmlp.losses` for probabilities.
+            The weight of each class, multiplied by that of the sample: for softmax, and for
+            logistic with one output, whose classes are 0 and 1. "balanced" is n_samples divided by
+            the number of classes and by the number of samples of the class. See `fastmlp.losses`
+            for probabilities.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Scored after every epoch, never trained on.
         validation_fraction : float, default 0.0
-            Or this share of the samples, which `random_state` draws. Weights of classes are not
-            applied to it.
+            The fraction of the samples to hold out as validation data, drawn by `random_state`.
+            Class weights are not applied to them.
         metrics : str, callable or a list of them, optional
-            What else to score, see `fastmlp.metrics`: the validation data if there are any, in
-            `history_` as "validation_accuracy", else the training data, as "accuracy". None is
-            accuracy of validation data, where the loss is of classes or labels. Functions of your
-            own are called once more before the first epoch, to see that they work.
+            Additional scores, see `fastmlp.metrics`: of the validation data if given, recorded as
+            "validation_accuracy" in `history_`, otherwise of the training data, as "accuracy". None
+            is the accuracy of the validation data for classification. Custom functions are called
+            once before the first epoch, to find errors early.
         callbacks : list of callbacks.Callback, optional
         resume : True or path, optional
-            Go on from what `callbacks.ModelCheckpoint` has written: True is the file of the one
-            among the callbacks, if there is one yet. With the same arguments, data and callbacks
-            training ends with the bits of one that was never interrupted.
+            Resume from a file written by `callbacks.ModelCheckpoint`: True is the file of the one
+            in `callbacks`, if it exists already. With the same arguments, data and callbacks,
+            training ends with the same bits as without an interruption.
         verbose : bool, default False
-            Show a progress bar with the loss and samples per second.
+            Show a progress bar with the loss and the samples per second.
 
         Returns
         -------
@@ -321,22 +323,22 @@ class MLP:
         Warns
         -----
         DivergenceWarning
-            Where a loss, a weight or a moment of the optimizer is NaN or infinity: training stops,
-            and the last finite state is kept.
+            If a loss, a weight or a moment of the optimizer is NaN or infinite: training stops, and
+            the last finite state is kept.
         RuntimeWarning
-            Where after the first epoch all units of a hidden relu layer are 0, and X has numbers
-            above 10: unscaled pixels, probably.
+            If all units of a hidden relu layer are 0 after the first epoch and X has values above
+            10, which are probably unscaled pixels.
 
         Raises
         ------
         ValueError, TypeError
-            For data that cannot be trained on. Nothing is changed.
+            For invalid arguments or data. Nothing is changed.
         RuntimeError
-            If this network is being trained already, for example by a fit inside a callback.
+            If this network is already being trained, for example by a fit inside a callback.
         KeyboardInterrupt
-            Within half a second of Ctrl-C in the main thread, except during the first compilation
-            and within a single call of NumPy on tens of millions of rows. Steps that are finished
-            count; one that takes more than 0.3 s is stopped and undone.
+            Within half a second of Ctrl-C in the main thread, except during compilation and within
+            a single call of NumPy on tens of millions of rows. Finished steps are kept; a step that
+            takes more than 0.3 s is interrupted and undone.
         """
         state = self._state
         chosen = chosen_metrics(metrics, state.settings.loss.task)
@@ -358,19 +360,19 @@ class MLP:
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | ArrayLike | Literal["balanced"] | None = None,
     ) -> Self:
-        """Train on every sample once more, and add to `history_`; `warm_start` or not.
+        """Train for one epoch from the present state, and append to `history_`.
 
-        Parameters, return value, warnings and errors are those of `fit`.
+        `warm_start` is ignored. Parameters, return value, warnings and errors are those of `fit`.
         """
-        data = FitData(self._state, batch_size, shuffle, goes_on=True)
+        data = FitData(self._state, batch_size, shuffle, continues=True)
         data.take(X, y, sample_weight, class_weight, is_checked=True)
-        Fit(self._state, data, Plan(1, goes_on=True)).run()
+        Fit(self._state, data, Plan(1, continues=True)).run()
         return self
 
     # Prediction -------------------------------------------------------------------------------
 
     def _outputs(self, X: Any) -> np.ndarray:
-        """Return the mean that is predicted for each row of X, (n_samples, n_out)."""
+        """Return the predicted mean for each row of X, (n_samples, n_out)."""
         rows = self._reader.rows("X", X)
         try:
             return self._state.outputs(rows)[0]
@@ -382,7 +384,7 @@ class MLP:
         return Reader(self._state, self._state.feature_names)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of every class, or of every label, for each row of X.
+        """Return the probability of each class or label for each row of X.
 
         Parameters
         ----------
@@ -399,23 +401,26 @@ class MLP:
         ValueError, TypeError
             As in `fit`.
         AttributeError
-            For losses of numbers.
+            For regression losses.
         """
         if self._state.settings.loss.task == "values":
-            raise AttributeError(f"{self.loss} predicts numbers, which have no probabilities")
+            raise AttributeError(
+                f"{self.loss} is a regression loss, which predicts no probabilities"
+            )
         return self._outputs(X)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return what is predicted for each row of X.
+        """Return the prediction for each row of X.
 
         Parameters and errors are those of `predict_proba`.
 
         Returns
         -------
         array
-            softmax: the most probable class, int64 (n_samples,), the first of several equal ones.
-            logistic: 1 where the probability is at least 1/2, else 0, int64. Others: numbers, for
-            poisson exp(a_L). Of shape (n_samples,) where n_out is 1, else (n_samples, n_out).
+            For softmax the most probable class, int64 (n_samples,), the first one in case of a tie.
+            For logistic 1 where the probability is at least 0.5, otherwise 0, int64. For other
+            losses a_L, or exp(a_L) for poisson, of the network's dtype. Their shape is (n_samples,)
+            if n_out is 1, otherwise (n_samples, n_out).
         """
         outputs = self._outputs(X)
         if self._state.settings.loss.task == "classes":
@@ -425,11 +430,11 @@ class MLP:
         return outputs.reshape(-1) if outputs.shape[1] == 1 else outputs
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
-        """Return the accuracy (0 to 1) of classes or labels, R2 (up to 1) of numbers.
+        """Return the accuracy (0 to 1) for classification, R2 (up to 1) for regression.
 
-        Of several labels all must be right; R2 is the mean over outputs. Where y has probabilities,
-        right is the class or label that would be predicted with them. Parameters and errors are
-        those of `fit`.
+        With several labels all must be correct; R2 is the mean over outputs. If y has
+        probabilities, they are replaced by the classes or labels that they predict. Parameters and
+        errors are those of `fit`.
         """
         outputs = self._outputs(X)
         found = self._reader.targets("y", y, len(outputs))
@@ -440,14 +445,24 @@ class MLP:
     # On disk ----------------------------------------------------------------------------------
 
     def save(self, path: File) -> None:
-        """Write the network to `path` as one ``.npz``, whole or not at all.
+        """Save the network to one ``.npz`` file, atomically.
 
-        `path` may also be a binary file that is open for writing, such as `io.BytesIO`.
+        `load` restores the parameters, `history_`, the states of the optimizer and of
+        `random_state`, except NumPy's global one, bit by bit. For a learning rate that is a custom
+        function, the rate of the next step is saved. If a callback calls this at the end of an
+        epoch, `fit` can resume from the file.
 
-        Parameters, `history_`, the optimizer's state and that of `random_state` come back from
-        `load` bit by bit, except a random state that is NumPy's global one. Of a learning rate
-        that is a function of the user's own, the rate of the next step is kept. Called by a
-        callback at the end of an epoch, it writes what `fit` can go on from, see `resume`.
+        Parameters
+        ----------
+        path : str, os.PathLike or a binary file open for writing
+            For example `io.BytesIO`.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        ValueError, TypeError
+            For values that cannot be saved. Nothing is written.
         """
         fit = self._state.fit
         resumable = {} if fit is None or not fit.at_epoch_end else {"fit": fit.checkpoint()}
@@ -455,15 +470,17 @@ class MLP:
 
     @classmethod
     def load(cls, path: File) -> Self:
-        """Return the network that `save` or a checkpoint wrote to `path`; no pickle is involved.
+        """Return a network that `save` or `callbacks.ModelCheckpoint` wrote, without using pickle.
 
-        `path` may also be a binary file that is open for reading.
+        Parameters
+        ----------
+        path : str, os.PathLike or a binary file open for reading
 
         Raises
         ------
         FileNotFoundError
         ValueError
-            For a file of another kind, or of a later format.
+            For other files, networks of other classes, and later formats.
         """
         return cls._of(state_dict.loaded(path, ("MLP",)))
 

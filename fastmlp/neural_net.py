@@ -1,4 +1,4 @@
-"""`NeuralNet`: the drop-in for the NumPy version, an `MLP` of fixed choices (floor 4)."""
+"""`NeuralNet`: the drop-in replacement for the NumPy version, based on `MLP` (floor 4)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
+from fastmlp.argument_types import ActivationName, ArrayLike, Dtype, File, RandomState
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.losses import Loss
@@ -24,7 +25,6 @@ from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.samples import Data
 from fastmlp.training.state import State
-from fastmlp.typing import ActivationName, ArrayLike, Dtype, File, RandomState
 from fastmlp.validation import checks, targets
 
 N = TypeVar("N", bound="NeuralNet")
@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 
 class _Shared(Generic[R]):
-    """An attribute of the `MLP` that a `NeuralNet` holds."""
+    """An attribute of the `MLP` in a `NeuralNet`."""
 
     def __init__(self, name: str):
         self._name = name
@@ -54,7 +54,7 @@ class _Shared(Generic[R]):
 def _documented(
     method: Callable[Concatenate[MLP, P], R],
 ) -> Callable[[Callable[..., R]], Callable[Concatenate[NeuralNet, P], R]]:
-    """Return a decorator that takes the documentation and the signature of a method of `MLP`."""
+    """Return a decorator that copies the docstring and signature of a method of `MLP`."""
     return functools.wraps(method, assigned=("__doc__",))
 
 
@@ -77,9 +77,9 @@ def _training(
 class NeuralNet:
     r"""A multilayer perceptron with softmax output, trained by stochastic gradient descent.
 
-    Forward, for layers l = 1 to L: :math:`z_l = W_l a_{l-1} + b_l`, :math:`a_l = f_l(z_l)`, and
-    :math:`p = \mathrm{softmax}(a_L)`. The loss of a minibatch is the mean of
-    :math:`-\log p_y` over its samples; each update is
+    For the layers l = 1 to L, :math:`z_l = W_l a_{l-1} + b_l` and :math:`a_l = f_l(z_l)`; the
+    predicted probabilities are :math:`p = \mathrm{softmax}(a_L)`. The loss of a minibatch is the
+    mean of :math:`-\log p_y` over its samples. The update of each step is
 
     .. math:: W \leftarrow W - \eta (\partial loss / \partial W + \lambda W), \quad
               b \leftarrow b - \eta \, \partial loss / \partial b .
@@ -87,51 +87,51 @@ class NeuralNet:
     Parameters
     ----------
     layers : list of int
-        Units of the input, of each hidden layer and of the output: ``[784, 64, 10]``.
+        Sizes of the input, the hidden layers and the output: ``[784, 64, 10]``.
     learning_rate : float, default 0.05
         The :math:`\eta` above.
     reg_lambda : float, default 0.0
         The :math:`\lambda` above: an L2 penalty on the weights, not on the biases.
     output_activation : str, default "relu"
-        The :math:`f_L` before the softmax: relu as in the NumPy version, "identity", today's
-        standard, or another of `MLP`. Hidden layers are relu.
+        The :math:`f_L` before the softmax: "relu" as in the NumPy version, "identity", which is
+        usual today, or another activation of `MLP`. Hidden layers have relu.
     dtype : {float64, float32}, default float64
         float32 is about twice as fast.
     input_shift, input_scale : float or array (n_in,), default 0.0 and 1.0
-        Every x is read as ``(x - input_shift) * input_scale``, in training and prediction alike:
-        1 / 255 for the bytes of images, or means and inverse deviations.
+        Inputs are read as ``(x - input_shift) * input_scale``, in training and prediction: for
+        example 1 / 255 for images, or means and inverse standard deviations.
     random_state : None, int, RandomState or Generator, default None
-        Where the weights and the shuffling of `fit` come from. None is NumPy's global state,
-        so that after ``np.random.seed(s)`` the weights are those of the NumPy version; an int
-        seeds a RandomState of this network's own, with the same weights.
+        The source of initial weights and shuffling in `fit`. None is NumPy's global state, so that
+        after ``np.random.seed(s)`` the weights are those of the NumPy version; an int seeds a new
+        RandomState, which gives the same weights.
     n_threads : int or None, default None
-        Threads that train and predict, but never more than this process may run at once. None
-        is as many as the size of the work repays. The result has the same bits for any number.
+        The largest number of threads for training and prediction, see `MLP`. None chooses a number
+        for the size of the work. The results have the same bits for any number.
 
     Attributes
     ----------
     layers, num_layers, learning_rate, reg_lambda
-        As given; the number of layers counts the input. learning_rate, reg_lambda and n_threads
-        may be assigned, by a callback as well: the next step uses them.
+        As given; the number of layers includes the input. learning_rate, reg_lambda and n_threads
+        may be assigned, also by callbacks, and are used from the next step.
     weights, biases : sequences of arrays
-        For each layer a live view of shape (n_out, n_in) and (n_out, 1). Assign to an element or
-        to the whole; write into a view.
+        For each layer a view of shape (n_out, n_in) and (n_out, 1). Assign to an element, to the
+        whole attribute, or write to a view.
     history_ : dict of lists
-        After `fit` and `train`, for each epoch: "loss", the mean cross-entropy of the samples
-        by the weights of their step; given validation data, "validation_loss" and
-        "validation_accuracy" (0 to 1) after the epoch.
+        Values of each epoch of the last `fit` or `train`: "loss", the mean cross-entropy of the
+        samples, each with the weights before its step; with validation data also "validation_loss"
+        and "validation_accuracy" (0 to 1) after the epoch.
 
     Raises
     ------
     ValueError, TypeError
-        In one sentence that names the argument, what it must be and what it is.
+        If a parameter is invalid.
 
     Notes
     -----
-    Weights are drawn as ``randn(n_out, n_in) * sqrt(2 / (n_in + n_out))``, biases are zero
-    (Glorot and Bengio, Understanding the difficulty of training deep feedforward neural
-    networks, 2010, section 4.2.1). Every sum runs in one fixed order, so a seed gives the same
-    bits on any number of threads and on processors of any vector width that fuse multiply-adds.
+    Initial weights are ``randn(n_out, n_in) * sqrt(2 / (n_in + n_out))``, initial biases zeros
+    (Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks,
+    2010, section 4.2.1). All sums have a fixed order: a seed gives the same bits with any number of
+    threads and on processors of any vector width with fused multiply-add.
 
     Examples
     --------
@@ -217,7 +217,7 @@ class NeuralNet:
     stop_training = _Shared[bool]("stop_training")
 
     def __repr__(self) -> str:
-        """Return the call that makes a network like this one: what is not the default."""
+        """Return the call that creates this network, without default arguments."""
         return call_text(type(self), NeuralNet, self._state.arguments)
 
     # What an `MLP` does -------------------------------------------------------------------------
@@ -253,7 +253,7 @@ class NeuralNet:
 
     @classmethod
     def load(cls, path: File) -> Self:
-        """Return the network that `save` or a checkpoint wrote to `path`; see `MLP.load`."""
+        """Return a network that `save` or a checkpoint wrote; see `MLP.load`."""
         return cls._of(state_dict.loaded(path, ("NeuralNet",)))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -271,22 +271,22 @@ class NeuralNet:
         validation_data: Sequence[tuple[Any, Any]] | None = None,
         epochs: int = 10,
     ) -> None:
-        """Train as the NumPy version does: an update after every sample.
+        """Train as the NumPy version does, with an update after every sample.
 
         Parameters
         ----------
         training_data : list of (x, one_hot) pairs
-            x of n_in numbers, one_hot of n_out, or probabilities, or a label; the list is left as
-            it is. Each epoch goes through it in an order that ``random.shuffle`` makes of the last
-            epoch's.
+            x has n_in elements; one_hot has n_out elements or probabilities, or is a label. The
+            list is not changed. Each epoch shuffles the order of the last one by
+            ``random.shuffle``.
         validation_data : list of pairs, optional
-            Scored after every epoch, with one line printed; never trained on.
+            Scored after every epoch, which prints one line; never trained on.
         epochs : int, default 10
 
         Raises
         ------
         ValueError, TypeError
-            For data that cannot be trained on. Nothing is changed.
+            For invalid data. Nothing is changed.
         """
         state = self._state
         data = FitData(state, 1, shuffle=False)
@@ -311,9 +311,9 @@ class NeuralNet:
         return Data(X, self._mlp._reader.targets(name, y, len(X)))
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
-        """Return the percentage (0 to 100) of (x, one_hot) pairs whose class is predicted.
+        """Return the percentage (0 to 100) of (x, one_hot) pairs that are classified correctly.
 
-        Of probabilities instead of a one-hot, that is the most probable class.
+        For probabilities instead of a one-hot, the class is the most probable one.
         """
         data = self._pairs("test_data", test_data)
         expected, outputs, _ = targets.as_scored(
@@ -322,13 +322,13 @@ class NeuralNet:
         return 100 * np.count_nonzero(outputs.argmax(axis=1) == expected) / len(data.X)
 
     def dump(self, file: File) -> None:
-        """Pickle the network to a path (whole or not at all) or into an open binary file."""
+        """Pickle the network to a path, atomically, or to an open binary file."""
         with files.written(file, "file") as opened:
             pickle.dump(self, opened)
 
 
 class _Lines(Callback):
-    """Print a line for each epoch that was scored."""
+    """Print a line for each epoch with validation data."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs and "validation_accuracy" in logs:
@@ -336,17 +336,17 @@ class _Lines(Callback):
 
 
 def warmup(dtype: Dtype | None = None, everything: bool = False) -> None:
-    """Compile all that training and prediction need, or load it from the cache on disk.
+    """Compile the code for training and prediction, or load it from the cache on disk.
 
     Parameters
     ----------
     dtype : {float32, float64} or None, default None
-        None is both. One compilation serves every architecture, for X of this type or of one that
-        is converted to it; X of uint8 or bool, of float16 and sparse have one each, which is made
-        at their first use.
+        None is both. The compiled code is used for every architecture, and for X of this type or
+        of a type that is converted to it. X of uint8 or bool, of float16, and sparse X are compiled
+        when they are first used.
     everything : bool, default False
-        Also what `NeuralNet` does not need, except for targets that are probabilities: all options
-        of `MLP`, in one more compilation.
+        Whether to compile all options of `MLP` as well, which `NeuralNet` needs only for targets
+        that are probabilities.
 
     Examples
     --------

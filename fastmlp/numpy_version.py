@@ -1,10 +1,10 @@
-"""A multilayer perceptron in NumPy alone, trained one sample at a time.
+"""The reference implementation: a multilayer perceptron in NumPy, one sample at a time.
 
-Read this page first. It is the network the rest of the package makes fast: the tests compare
-against its numbers, and the benchmarks against its time. It imports nothing of ``fastmlp``.
+Start reading here. The rest of the package computes the same, faster: tests compare its results to
+those of this module, and benchmarks its time. This module imports nothing else of ``fastmlp``.
 
-Layer ``l`` computes ``z = W a + b`` from the activations ``a`` of the layer before it, and passes
-on ``relu(z) = max(z, 0)``. Every vector is a column of shape ``(n, 1)``; all numbers are float64.
+Layer ``l`` computes ``z = W a + b`` from the activations ``a`` of the previous layer, and returns
+``relu(z) = max(z, 0)``. Every vector is a column of shape ``(n, 1)``; all arrays are float64.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 
 
 def softmax(a: np.ndarray) -> np.ndarray:
-    """Probabilities ``exp(a) / sum(exp(a))`` of a column ``a``, ``(k, 1)`` -> ``(k, 1)``."""
-    exps = np.exp(a - a.max())  # the shift cancels in the quotient, and exp cannot overflow
+    """Return the probabilities ``exp(a) / sum(exp(a))`` of a column ``a``, both ``(k, 1)``."""
+    exps = np.exp(a - a.max())  # the shift cancels out, and exp cannot overflow
     probabilities: np.ndarray = exps / exps.sum()
     return probabilities
 
@@ -88,7 +88,7 @@ class NeuralNet:
         self.learning_rate = learning_rate
         self.reg_lambda = reg_lambda
         self.output_activation = output_activation
-        # Xavier's scale keeps the size of activations and deltas alike from layer to layer.
+        # Xavier initialization: activations and deltas have similar scales in all layers.
         self.weights = [
             np.random.randn(n_out, n_in) * np.sqrt(2 / (n_in + n_out))
             for n_in, n_out in zip(layers[:-1], layers[1:], strict=True)
@@ -162,7 +162,7 @@ class NeuralNet:
                 print(f"epoch {epoch}: {self.test(validation_data):.2f} % correct")
 
     def test(self, test_data: list[tuple[np.ndarray, np.ndarray]]) -> float:
-        """Percentage, 0 to 100, of pairs ``(x, y)`` whose likeliest class is the labelled one.
+        """Return the percentage (0 to 100) of pairs ``(x, y)`` that are classified correctly.
 
         Raises ``ZeroDivisionError`` if `test_data` is empty.
         """
@@ -170,7 +170,7 @@ class NeuralNet:
         return 100.0 * sum(map(bool, correct)) / len(correct)
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
-        """Probability of each class, ``(k, 1)``, for one column ``x`` of shape ``(n, 1)``."""
+        """Return the class probabilities, ``(k, 1)``, for one column ``x`` of shape ``(n, 1)``."""
         return softmax(self.forward(x)[1][-1])
 
     def dump(self, file: str | os.PathLike[str] | BinaryIO) -> None:

@@ -1,11 +1,9 @@
-r"""How a gradient becomes a new weight (floor 4).
+r"""Optimizers: update rules for the parameters (floor 4).
 
-Below, w is any weight or bias, g the gradient of the minibatch's loss by it (penalties included),
-:math:`\eta` the learning rate, and t the number of the update, from 1 on; other letters are the
-optimizer's state, one number for each w, 0 at first. All operations are elementwise. The
-formulas are those of the optimizers of PyTorch that have these names.
-
-`default_rate` is the learning rate where none is given.
+Below, w is any weight or bias, g the gradient of the minibatch's loss with respect to it (including
+penalties), :math:`\eta` the learning rate, and t = 1, 2, ... the number of the update. Other
+letters are the state of the optimizer, one number for each w, initially 0. All operations are
+elementwise. The formulas are those of PyTorch's optimizers with the same names.
 """
 
 from __future__ import annotations
@@ -39,7 +37,13 @@ class Optimizer(ABC):
 class SGD(Optimizer):
     r"""Stochastic gradient descent, :math:`w \leftarrow w - \eta g`.
 
-    (Robbins and Monro, A Stochastic Approximation Method, 1951.)
+    (Robbins and Monro, A Stochastic Approximation Method, 1951.) It has no state.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import SGD
+    >>> SGD().default_rate
+    0.05
     """
 
     default_rate: ClassVar[float] = 0.05
@@ -48,21 +52,20 @@ class SGD(Optimizer):
 @final
 @dataclass(frozen=True)
 class Momentum(Optimizer):
-    r"""Heavy ball: :math:`v \leftarrow \mu v + g`, :math:`w \leftarrow w - \eta v`.
+    r"""Momentum (heavy ball): :math:`v \leftarrow \mu v + g`, :math:`w \leftarrow w - \eta v`.
 
     (Polyak, Some methods of speeding up the convergence of iteration methods, 1964, section 2.)
 
     Parameters
     ----------
     momentum : float, default 0.9
-        The :math:`\mu` above, of at least 0 and below 1; a steady gradient is followed at
-        :math:`\eta / (1 - \mu)`.
+        The :math:`\mu` above, at least 0 and below 1. For a constant gradient the effective
+        learning rate approaches :math:`\eta / (1 - \mu)`.
 
     Raises
     ------
     ValueError, TypeError
-        In one sentence that names the argument, what it must be and what it is. So do all
-        optimizers with parameters.
+        If a parameter is invalid, as for all optimizers.
 
     Examples
     --------
@@ -84,17 +87,23 @@ class Momentum(Optimizer):
 @final
 @dataclass(frozen=True)
 class Nesterov(Optimizer):
-    r"""Momentum that takes its gradient where it is about to be.
+    r"""Nesterov momentum, with the gradient evaluated at the look-ahead point.
 
     .. math:: v \leftarrow \mu v + g, \quad w \leftarrow w - \eta (g + \mu v)
 
     Nesterov's accelerated gradient in the form of Sutskever et al. (On the importance of
-    initialization and momentum in deep learning, 2013, section 2), w being the point ahead.
+    initialization and momentum in deep learning, 2013, section 2), where w is the look-ahead point.
 
     Parameters
     ----------
     momentum : float, default 0.9
-        The :math:`\mu` above, of at least 0 and below 1.
+        The :math:`\mu` above, at least 0 and below 1.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import Nesterov
+    >>> Nesterov()
+    Nesterov(momentum=0.9)
     """
 
     momentum: float = 0.9
@@ -107,7 +116,7 @@ class Nesterov(Optimizer):
 @final
 @dataclass(frozen=True)
 class RMSprop(Optimizer):
-    r"""Steps in units of the gradient's recent root mean square.
+    r"""Steps divided by a moving root mean square of the gradient.
 
     .. math:: s \leftarrow \rho s + (1 - \rho) g^2, \quad
               w \leftarrow w - \eta \, g / (\sqrt s + \epsilon)
@@ -117,9 +126,15 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     decay : float, default 0.99
-        The :math:`\rho` above, of at least 0 and below 1.
+        The :math:`\rho` above, at least 0 and below 1.
     epsilon : float, default 1e-8
-        Above 0; it is added to the root, not under it.
+        Above 0; added to the square root, not under it.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import RMSprop
+    >>> RMSprop(decay=0.9)
+    RMSprop(decay=0.9, epsilon=1e-08)
     """
 
     decay: float = 0.99
@@ -133,7 +148,9 @@ class RMSprop(Optimizer):
 @final
 @dataclass(frozen=True)
 class Adagrad(Optimizer):
-    r"""Steps that shrink with all the gradients so far: rare features keep larger ones.
+    r"""Steps divided by the root of the sum of all squared gradients so far.
+
+    Parameters with rare gradients, such as the weights of sparse inputs, keep larger steps.
 
     .. math:: s \leftarrow s + g^2, \quad w \leftarrow w - \eta \, g / (\sqrt s + \epsilon)
 
@@ -144,6 +161,12 @@ class Adagrad(Optimizer):
     ----------
     epsilon : float, default 1e-10
         Above 0.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import Adagrad
+    >>> Adagrad()
+    Adagrad(epsilon=1e-10)
     """
 
     epsilon: float = 1e-10
@@ -156,22 +179,28 @@ class Adagrad(Optimizer):
 @final
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    r"""Momentum in units of the gradient's recent root mean square.
+    r"""Moving means of the gradient, divided by its moving root mean square.
 
     .. math:: m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
               v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \\
               w \leftarrow w - \eta \, \frac{m}{1 - \beta_1^t} \Big/
               \left( \sqrt{\frac{v}{1 - \beta_2^t}} + \epsilon \right)
 
-    The quotients by :math:`1 - \beta^t` make up for the zeros that m and v began with (Kingma and
+    Dividing by :math:`1 - \beta^t` corrects the bias of the initial zeros of m and v (Kingma and
     Ba, Adam: A Method for Stochastic Optimization, 2015, algorithm 1).
 
     Parameters
     ----------
     beta1, beta2 : float, default 0.9 and 0.999
-        Of at least 0 and below 1.
+        At least 0 and below 1.
     epsilon : float, default 1e-8
         Above 0.
+
+    Examples
+    --------
+    >>> from fastmlp.optimizers import Adam
+    >>> Adam(beta1=0.8)
+    Adam(beta1=0.8, beta2=0.999, epsilon=1e-08)
     """
 
     beta1: float = 0.9
@@ -186,11 +215,17 @@ class Adam(Optimizer):
 @final
 @dataclass(frozen=True)
 class AdamW(Optimizer):
-    r"""Adam with a decay of the weights that is apart from the gradient.
+    r"""Adam with decoupled weight decay.
 
-    First :math:`w \leftarrow (1 - \eta \lambda) w`, then as `Adam`, whose parameters these are.
-    :math:`\lambda` is the network's `l2`, which is not added to g here; biases do not decay
-    (Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019, algorithm 2).
+    First :math:`w \leftarrow (1 - \eta \lambda) w`, then the update of `Adam`, with the same
+    parameters. :math:`\lambda` is the network's `l2`, which is not added to g here; biases do not
+    decay (Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019, algorithm 2).
+
+    Examples
+    --------
+    >>> from fastmlp import MLP
+    >>> MLP([2, 2], optimizer="adamw", l2=0.01, random_state=0).optimizer
+    AdamW(beta1=0.9, beta2=0.999, epsilon=1e-08)
     """
 
     beta1: float = 0.9

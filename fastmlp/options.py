@@ -1,7 +1,7 @@
-"""A name or a frozen dataclass: how losses, optimizers and schedules are told (floor 4).
+"""Losses, optimizers and schedules as arguments: by name or as an instance (floor 4).
 
-``"huber"`` is ``Huber()``, and ``Huber(delta=2.0)`` says more. Each family of them is a dict from
-names to classes, here called `kinds`: `LOSSES`, `OPTIMIZERS`, `SCHEDULES`.
+``"huber"`` is short for ``Huber()``. Each family has a table from names to classes, called `kinds`
+here: `LOSSES`, `OPTIMIZERS`, `SCHEDULES`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from fastmlp.validation import checks
 
 
 def chosen(name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
-    """Return the instance that `value` stands for: itself, or the default one of its name.
+    """Return an instance: `value` itself, or the default instance of this name.
 
     Parameters
     ----------
     name : str
-        The argument, for the error message.
+        The argument, for error messages.
     value : str or an instance of one of the kinds
-        A subclass's instance is refused: no name on disk would bring it back.
+        Not of a subclass, which could not be loaded by its name.
     kinds : dict of str to classes
-        Each can be made without arguments.
+        All parameters of the classes must have defaults.
 
     Raises
     ------
     ValueError
-        For a string that is no name of `kinds`.
+        For a string that is not a key of `kinds`.
     TypeError
         For anything else.
 
@@ -50,12 +50,12 @@ def chosen(name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
 
 
 def to_dict(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an instance as a dict for JSON: its name and its fields, nested instances too.
+    """Return the name and the fields of an instance, also of nested ones, as a dict for JSON.
 
     Raises
     ------
     TypeError
-        For what is not of `kinds`, a user's own function among them.
+        For values that are not of `kinds`, such as custom functions.
 
     Examples
     --------
@@ -78,12 +78,12 @@ def to_dict(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_dict(plain: Mapping[str, Any], kinds: Mapping[str, Any]) -> Any:
-    """Return the instance of `to_dict`, its fields checked once more.
+    """Return the instance for a dict of `to_dict`; its fields are checked again.
 
     Raises
     ------
     KeyError, TypeError, ValueError
-        For anything that `to_dict` does not write.
+        For any other dict.
 
     Examples
     --------
@@ -102,9 +102,9 @@ def from_dict(plain: Mapping[str, Any], kinds: Mapping[str, Any]) -> Any:
 
 
 def check_fields(instance: Any, **checkers: checks.Checker) -> None:
-    """Check the named fields of a frozen dataclass and keep what the checkers return.
+    """Set fields of a frozen dataclass to the values that their checkers return.
 
-    For its ``__post_init__``, so that no instance has a wrong field and all numbers are Python's.
+    Called by ``__post_init__``, so that all instances are valid and all numbers are Python's.
     """
     for name, checker in checkers.items():
         object.__setattr__(instance, name, checker(name, getattr(instance, name)))

@@ -1,4 +1,4 @@
-"""What `weights` and `biases` of a network are to its user (floor 4)."""
+"""The sequences `weights` and `biases` of a network (floor 4)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastmlp.validation import checks
 
 
 class ParameterViews(Sequence[np.ndarray]):
-    """Each layer's weights (or biases): live views, so that writing to one changes the network.
+    """The weights (or biases) of each layer, as views: writing to one changes the network.
 
     ``views[l]`` is an array; ``views[l] = values`` copies values of the same shape into it.
     """
@@ -36,14 +36,14 @@ class ParameterViews(Sequence[np.ndarray]):
         return repr(self._views)
 
     def assign(self, values: Any) -> None:
-        """Copy an array of the right shape into each view, after a look at all of them."""
+        """Copy an array into each view, after checking all of them."""
         self._assign(range(len(self)), values)
 
     def _assign(self, layers: Sequence[int], values: Any) -> None:
         arrays = checks.listed(self._name, values, "a list of arrays")
         if len(arrays) != len(layers):
             raise ValueError(must(self._name, f"have {len(layers)} arrays", f"{len(arrays)}"))
-        # Copies, all of them before the first is written: they may be views of one another.
+        # All copies are made before the first is written: values may be views of the parameters.
         copies = [
             checks.parameter_values(f"{self._name}[{l}]", array, self._views[l])
             for l, array in zip(layers, arrays, strict=True)

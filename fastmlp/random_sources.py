@@ -1,4 +1,4 @@
-"""Where random numbers come from: sources, their positions, and both in files (floor 4).
+"""Random states: sources of random numbers, their positions, and saving them (floor 4).
 
 NumPy does not check the state that it is given: a position outside an array of the state makes it
 read foreign memory. So every number of a state that comes from a file is checked here first.
@@ -37,7 +37,7 @@ BIT_GENERATORS: dict[str, Any] = {
 
 
 def random_source(random_state: Any) -> Any:
-    """Return what random numbers come from: NumPy's global state, a RandomState or a Generator."""
+    """Return the module numpy.random for None, a new RandomState for an int, or the argument."""
     if random_state is None:
         return np.random
     if isinstance(random_state, (np.random.RandomState, np.random.Generator)):
@@ -53,7 +53,7 @@ def random_source(random_state: Any) -> Any:
 
 
 def random_kind(source: Any) -> str:
-    """Return the names of a source's class and bit generator: positions of others are not its."""
+    """Return the class and bit generator of a source, for which positions are valid."""
     return f"{_class_of(source)} of {random_position(source)['bit_generator']}"
 
 
@@ -63,14 +63,14 @@ def random_key(source: Any) -> int:
 
 
 def random_position(source: Any) -> Any:
-    """Return where a source of `random_source` stands in its sequence."""
+    """Return the position of a source in its sequence."""
     if isinstance(source, np.random.Generator):
         return source.bit_generator.state
     return source.get_state(legacy=False)
 
 
 def return_to_position(source: Any, position: Any) -> None:
-    """Set a source back to where `random_position` found it."""
+    """Restore a position of `random_position`."""
     if isinstance(source, np.random.Generator):
         source.bit_generator.state = position
     else:
@@ -85,7 +85,7 @@ def _class_of(source: Any) -> str:
 
 
 def to_dict(source: Any) -> dict[str, Any] | None:
-    """Return a RandomState or Generator as lists, strings and numbers; None as itself."""
+    """Convert a RandomState or Generator to plain values; None stays None."""
     if source is None:
         return None
     kind, state = _class_of(source), random_position(source)
@@ -104,7 +104,7 @@ def _plain(value: Any) -> Any:
 
 
 def from_dict(state: Mapping[str, Any] | None) -> Any:
-    """Return the RandomState or Generator of `to_dict`, after `checked_source`."""
+    """Return the RandomState or Generator for a dict of `to_dict`, after `checked_source`."""
     if state is None:
         return None
     bit_generator = BIT_GENERATORS[state["state"]["bit_generator"]](0)
@@ -120,7 +120,7 @@ def from_dict(state: Mapping[str, Any] | None) -> Any:
 
 
 def _words(n: int, bits: int) -> checks.Checker:
-    """Return a checker of `n` unsigned integers, in an array or in the dict that `_plain` makes."""
+    """Return a checker of `n` unsigned integers, as an array or as a dict of `_plain`."""
     dtype = np.dtype(f"uint{bits}")
     listed = record({
         "array": list_of(whole(0, 2**bits - 1), n),
@@ -137,7 +137,7 @@ def _words(n: int, bits: int) -> checks.Checker:
 
 
 def _twister_key(name: str, value: Any) -> np.ndarray:
-    """Return 624 words, not all 0: of those, RandomState would draw normal numbers forever."""
+    """Return 624 words that are not all 0, for which drawing normal numbers would not end."""
     words = _words(624, 32)(name, value)
     if not words[1:].any():
         raise ValueError(must(name, "have a word that is not 0", "only zeros"))
@@ -152,7 +152,7 @@ def _odd(name: str, value: Any) -> int:
 
 
 _BIT, _WORD = whole(0, 1), whole(0, 2**32 - 1)
-#: The half of 64 bits that is left over.
+#: The unused half of 64 bits.
 _HALF: dict[str, checks.Checker] = {"has_uint32": _BIT, "uinteger": _WORD}
 _PCG = {"state": record({"state": whole(0, 2**128 - 1), "inc": _odd})} | _HALF
 _PHILOX = {
@@ -161,7 +161,7 @@ _PHILOX = {
     "buffer_pos": whole(0, 4),
 }
 
-#: What the state of each bit generator has besides its name.
+#: The fields of the state of each bit generator, besides its name.
 STATES: dict[str, dict[str, checks.Checker]] = {
     "MT19937": {"state": record({"key": _twister_key, "pos": whole(0, 624)})},
     "PCG64": _PCG,
@@ -169,13 +169,13 @@ STATES: dict[str, dict[str, checks.Checker]] = {
     "Philox": _PHILOX | _HALF,
     "SFC64": {"state": record({"state": _words(4, 64)})} | _HALF,
 }
-#: And for a RandomState: the second of a pair of normal numbers, at most sqrt(208 log 2) or 12.01.
+#: For a RandomState also the second of a pair of normal numbers, at most sqrt(208 log 2) = 12.01.
 _LEGACY = {"has_gauss": _BIT, "gauss": between(-13, 13)}
 _KINDS = ("Generator", "RandomState")
 
 
 def checked_source(name: str, value: Any) -> dict[str, Any] | None:
-    """Return what `to_dict` made, with arrays in place of lists; TypeError or ValueError if not."""
+    """Validate a dict of `to_dict`, and convert its lists to arrays."""
     if value is None:
         return None
     found = record({"kind": one_of(_KINDS), "state": anything})(name, value)
@@ -183,7 +183,7 @@ def checked_source(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def checked_position(name: str, value: Any, kind: str) -> dict[str, Any]:
-    """Return a position of `random_position`; TypeError or ValueError if it is none.
+    """Validate a position of `random_position`; TypeError or ValueError if it is invalid.
 
     `kind` is the class whose position it is: "Generator" or "RandomState".
     """

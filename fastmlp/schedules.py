@@ -1,8 +1,8 @@
-"""Learning rates that change while training: step -> rate (floor 4).
+"""Learning rate schedules: functions from the step to the rate (floor 4).
 
-Steps count a network's updates from 0 on, one for each minibatch. Any function of the step may
-stand for one of these, which are kept on disk with the network, too. They use `math` alone: a rate
-has the same bits whatever the width of the processor's vectors.
+Steps count the updates of a network, one for each minibatch, starting at 0. Any function of the
+step can be used as a schedule; only those of this module are saved with a network. They use the
+`math` module only, so that rates have the same bits on every processor.
 """
 
 from __future__ import annotations
@@ -42,13 +42,18 @@ class Constant(Schedule):
     Parameters
     ----------
     rate : float
-        Of at least 0, as the rates of all schedules are.
+        At least 0, as the rates of all schedules.
 
     Raises
     ------
     ValueError, TypeError
-        In one sentence that names the argument, what it must be and what it is. So do all
-        schedules.
+        If a parameter is invalid, as for all schedules.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import Constant
+    >>> Constant(0.1)(step=1000)
+    0.1
     """
 
     rate: float
@@ -64,13 +69,13 @@ class Constant(Schedule):
 @final
 @dataclass(frozen=True)
 class Step(Schedule):
-    """The rate is multiplied by `factor` after every so many steps.
+    """The rate is multiplied by `factor` after every `every` steps.
 
     Parameters
     ----------
     rate : float
     every : int
-        Of at least 1: ``10 * math.ceil(n_samples / batch_size)`` is ten epochs.
+        At least 1: ``10 * math.ceil(n_samples / batch_size)`` is ten epochs.
     factor : float, default 0.5
         Above 0.
 
@@ -103,7 +108,14 @@ class Exponential(Schedule):
     ----------
     rate : float
     factor : float
-        Above 0; above 1 the rate grows, as in a search for the largest one that still trains.
+        Above 0. Above 1 the rate grows, as in a learning rate range test.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import Exponential
+    >>> schedule = Exponential(1.0, factor=0.5)
+    >>> schedule(0), schedule(1), schedule(3)
+    (1.0, 0.5, 0.125)
     """
 
     rate: float
@@ -120,16 +132,23 @@ class Exponential(Schedule):
 @final
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
-    """The rate falls as a power of the step.
+    """The rate decays as a power of the step.
 
-    Any `power` above 0.5 and up to 1 meets the condition under which stochastic approximation
-    converges (Robbins and Monro, A Stochastic Approximation Method, 1951).
+    For a `power` above 0.5 and at most 1, stochastic approximation converges (Robbins and Monro, A
+    Stochastic Approximation Method, 1951).
 
     Parameters
     ----------
     rate : float
     power : float, default 0.5
-        Of at least 0.
+        At least 0.
+
+    Examples
+    --------
+    >>> from fastmlp.schedules import InverseScaling
+    >>> schedule = InverseScaling(1.0)
+    >>> schedule(0), schedule(3), schedule(99)
+    (1.0, 0.5, 0.1)
     """
 
     rate: float
@@ -146,16 +165,16 @@ class InverseScaling(Schedule):
 @final
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a wave of the cosine from `rate` down to `final`, where the rate stays.
+    """Cosine annealing from `rate` to `final`, where the rate stays.
 
-    (Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017, equation
-    5, without restarts.)
+    (Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017, equation 5,
+    without restarts.)
 
     Parameters
     ----------
     rate : float
     steps : int
-        Of at least 1, after which `final` is reached.
+        At least 1; `final` is reached after as many steps.
     final : float, default 0.0
 
     Examples
@@ -181,17 +200,17 @@ class Cosine(Schedule):
 @final
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """In a straight line up to the first rate of another schedule, which begins afterwards.
+    """Linear warm-up to the first rate of another schedule, which follows.
 
-    The other schedule's own steps count from the end of the warming up, so ``WarmUp(Cosine(0.1,
-    1000), 50)`` is at 0.1 from step 49 to step 50 and at 0 from step 1050 on.
+    The other schedule counts its steps from the end of the warm-up: ``WarmUp(Cosine(0.1, 1000),
+    50)`` is 0.1 at the steps 49 and 50, and 0 from step 1050 on.
 
     Parameters
     ----------
     schedule : callable
-        From step to rate; kept on disk if it is one of this module.
+        From step to rate; saved if it is one of this module.
     steps : int
-        Of at least 1: how many steps warm up.
+        At least 1: the steps of the warm-up.
 
     Examples
     --------
@@ -220,23 +239,23 @@ class WarmUp(Schedule):
 @final
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up to `peak` and far down again, both along a cosine.
+    """The 1cycle policy: up to `peak` and far down again, both along a cosine.
 
     (Smith, A disciplined approach to neural network hyper-parameters: Part 1, 2018, section 4.2,
-    with the cosines and the defaults of PyTorch's OneCycleLR.)
+    with cosines and the defaults of PyTorch's OneCycleLR.)
 
     Parameters
     ----------
     peak : float
     steps : int
-        Of at least 1: all steps of the training; the rate of the last one stays.
+        At least 1: all steps of the training; the rate of the last one stays.
     warm_up : float, default 0.3
-        The share of the steps that go up, of at least 0 and below 1; step
-        ``warm_up * steps - 1`` is at the peak.
+        The fraction of the steps with a rising rate, at least 0 and below 1; step
+        ``warm_up * steps - 1`` has the peak.
     initial_factor : float, default 1 / 25
-        The first rate is ``peak * initial_factor``.
+        At least 0; the first rate is ``peak * initial_factor``.
     final_factor : float, default 1e-4
-        The last rate is ``peak * initial_factor * final_factor``.
+        At least 0; the last rate is ``peak * initial_factor * final_factor``.
 
     Examples
     --------
@@ -268,7 +287,7 @@ class OneCycle(Schedule):
         top, last = self.warm_up * self.steps - 1, self.steps - 1
         if step < top:
             return _along_cosine(initial, self.peak, step / top)
-        # A top before step 0 is passed already: the way down is under way at step 0.
+        # A peak before step 0 has passed: the rate is already falling at step 0.
         return _along_cosine(self.peak, initial * self.final_factor, (step - top) / (last - top))
 
 
@@ -285,7 +304,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 def _along_cosine(first: float, last: float, share: float) -> float:
-    """Return what is between two rates after a share of the way, exact at both ends."""
+    """Return a rate between two others, after a fraction of the way; exact at both ends."""
     to_go = (1 + math.cos(math.pi * min(share, 1.0))) / 2
     return first * to_go + last * (1 - to_go)
 
@@ -299,7 +318,7 @@ def _power(base: float, exponent: float) -> float:
 
 
 def function_of_step(name: str, value: Any) -> Any:
-    """Return `value` if it is a schedule or another function; TypeError for a class of them."""
+    """Return `value` if it is a schedule or another function; TypeError for classes."""
     if not callable(value) or isinstance(value, type):
         raise TypeError(must(name, "be a schedule or a function of the step", shown(value)))
     return value

@@ -1,4 +1,4 @@
-"""The arguments of a network: checked together, kept as data, and read as attributes (floor 4)."""
+"""The arguments of a network: checked together, and read as attributes (floor 4)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fastmlp.validation.checks import Checker
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Settings:
-    """The arguments of `MLP` apart from random_state; its documentation says what they may be.
+    """The arguments of `MLP` except random_state, which its docstring describes.
 
     Raises
     ------
@@ -92,21 +92,21 @@ class Settings:
         return _CheckedArrays(arrays)
 
     def of_layers(self, name: str) -> list[Any]:
-        """Return a setting that is one for all layers or one for each as the latter."""
+        """Return a setting of layers as a list with one value for each layer."""
         value = getattr(self, name)
         n = len(self.layers) - (2 if name == "dropout" else 1)
         return value if isinstance(value, list) else [value] * n
 
     @property
     def scaling(self) -> np.ndarray | None:
-        """All shifts, then all scales, (2 n_in,); None if inputs are not scaled."""
+        """The shifts, then the scales of all inputs, (2 n_in,); None if inputs are not scaled."""
         if not isinstance(self.input_shift, np.ndarray):
             return None
         return np.concatenate([self.input_shift, self.input_scale])
 
 
 class _CheckedArrays(list[Any]):
-    """Arrays of `init`, which are not checked again when another setting changes."""
+    """Arrays of `init` that have been checked, so that later changes do not check them again."""
 
 
 def _activation(name: str, value: Any) -> str:
@@ -137,23 +137,23 @@ def _one_or_each(n: int, check: Checker) -> Checker:
 
 
 class Arguments(NamedTuple):
-    """The arguments of a public class, apart from random_state."""
+    """The arguments of a public class, except random_state."""
 
     names: dict[str, str]  # from each argument to its setting
     fixed: dict[str, Any]  # settings that the class fixes to other values than the defaults
     checks: dict[str, Checker]  # of arguments that are more restricted than their settings
 
     def of(self, settings: Settings) -> dict[str, Any]:
-        """Return the arguments that make a network of these settings."""
+        """Return the arguments that create a network with these settings."""
         return {name: getattr(settings, setting) for name, setting in self.names.items()}
 
     def settings(self, arguments: dict[str, Any]) -> Settings:
-        """Return the settings for these arguments, all of them checked."""
+        """Return the settings for these arguments, after checking all of them."""
         given = {self.names[n]: self.checked(n, value) for n, value in arguments.items()}
         return Settings(**self.fixed, **given)
 
     def checked(self, name: str, value: Any) -> Any:
-        """Return the value of an argument, of which `Settings` accepts more."""
+        """Return the value of an argument, after the check of this class."""
         return self.checks[name](name, value) if name in self.checks else value
 
 
@@ -179,9 +179,9 @@ ARGUMENTS = {
 
 
 def call_text(cls: type, kind: type, arguments: dict[str, Any]) -> str:
-    """Return the call of `cls` that makes a network with these arguments, defaults left out.
+    """Return the call of `cls` that creates a network, without default arguments.
 
-    The defaults are those of `kind`, the public class that `cls` may be a subclass of.
+    The defaults are those of `kind`, the public class that `cls` is or inherits from.
     """
     defaults = inspect.signature(kind).parameters
     shown = [

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "fastmlp"
 #: Modules, or packages for all that is in them, from the lowest floor up. A module may import from
 #: its own floor and from those below.
 FLOORS = [
-    ("messages", "typing", "core.machine"),
+    ("argument_types", "messages", "core.machine"),
     ("core.maths",),
     ("core.inputs",),
     ("core.equations",),

@@ -192,7 +192,7 @@ def test_threads_that_are_assigned_train_from_the_next_run_on(data, monkeypatch)
 
     class Assigns(callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            workers.append(len(self.model._state.fit.trainer._room.work.status))
+            workers.append(len(self.model._state.fit.trainer._sized.work.status))
             self.model.n_threads = batch + 2
 
     mlp = MLP(SIZES, n_threads=1, random_state=0)
@@ -303,7 +303,7 @@ def test_an_assigned_rate_makes_no_new_workspace(data, monkeypatch):
 
     class Assigns(callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            rooms.add(id(self.model._state.fit.trainer._room.work))
+            rooms.add(id(self.model._state.fit.trainer._sized.work))
             self.model.learning_rate = 0.01 / (batch + 1)
 
     MLP(SIZES, random_state=0).fit(*data, epochs=2, callbacks=[Assigns()])

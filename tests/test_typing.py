@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from fastmlp import MLP, NeuralNet, typing
+from fastmlp import MLP, NeuralNet, argument_types
 from fastmlp.core.equations.activations import ACTIVATIONS
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES, Loss
@@ -23,11 +23,11 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_are_those_at_run_time(name):
-    assert set(get_args(getattr(typing, name))) == set(NAMES[name])
+    assert set(get_args(getattr(argument_types, name))) == set(NAMES[name])
 
 
 def test_every_alias_of_names_is_compared():
-    assert {name for name in typing.__all__ if name.endswith("Name")} <= set(NAMES)
+    assert {name for name in argument_types.__all__ if name.endswith("Name")} <= set(NAMES)
 
 
 @pytest.mark.parametrize(

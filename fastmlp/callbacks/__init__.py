@@ -1,7 +1,8 @@
-"""What may watch a training, and change its course (floor 4).
+"""Callbacks: hooks that `MLP.fit` calls during training (floor 4).
 
-The hooks and most of the classes have Keras's names. `MLP.fit` calls them in the order in which
-they are given, those of `ModelCheckpoint` last, for it writes what the others have become.
+The hooks and most of the classes have the names of Keras. Callbacks are called in the order in
+which they are given, except that `ModelCheckpoint` comes last, because it saves the state of the
+others.
 """
 
 from fastmlp.callbacks.base import Callback, Progress, TerminateOnNaN

@@ -1,4 +1,4 @@
-"""The hooks of a training, and who needs nothing else (floor 4)."""
+"""The base class of callbacks, and those that need nothing else (floor 4)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fastmlp.messages import must, shown
 
 
 class Callback:
-    """One who is told of a training; every hook does nothing until a subclass says what.
+    """Base class of callbacks. Subclasses override the hooks that they need.
 
     Attributes
     ----------
-    model : MLP
-        Whose training it is; set ``model.stop_training = True`` to end it after the epoch.
+    model : MLP or NeuralNet
+        The network that is trained; ``model.stop_training = True`` ends training after the epoch.
 
     Examples
     --------
@@ -33,67 +33,67 @@ class Callback:
     model: Any = None
 
     def set_model(self, model: Any) -> None:
-        """Take note of whose training it is."""
+        """Set the network that is trained, before all other hooks."""
         self.model = model
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Heed the beginning, before a checkpoint's `restore` and before any step.
+        """Handle the start of training, before `restore` and before any step.
 
-        `logs` has "epochs", "samples" (None for batches, whose number is unknown), and
-        "greater_is_better", whose keys are what each epoch will record. An error raised here, as
-        anywhere before the first step, leaves the model as it was.
+        `logs` has the keys "epochs", "samples" (None for batches, as their number is unknown) and
+        "greater_is_better", a dict whose keys are the names that each epoch will record. An error
+        raised before the first step, here or elsewhere, leaves the model unchanged.
         """
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Heed the end, unless it came by an exception; `logs` is of the last epoch."""
+        """Handle the end of training without an exception; `logs` is that of the last epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Heed the beginning of an epoch, from 0 on."""
+        """Handle the start of an epoch, counted from 0."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Heed the end of an epoch, with its loss and scores."""
+        """Handle the end of an epoch; `logs` has its loss and scores."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Heed the end of a run of minibatches, about ten times a second.
+        """Handle the end of a run of minibatches, about ten times a second.
 
-        `batch` numbers the runs of the epoch, from 0 on; `logs` has "samples", how many of the
-        epoch are done, and their mean "loss".
+        `batch` counts the runs of the epoch from 0; `logs` has "samples", the number of samples
+        trained on in this epoch so far, and "loss", their mean loss.
         """
 
     def close(self) -> None:
-        """Let go of what is held open: called last, whether training ended or failed."""
+        """Release resources: called last, also if training has failed."""
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint must keep: numbers, strings, arrays, lists and dicts.
+        """Return the state that a checkpoint saves.
 
-        Keys are strings.
+        Numbers, strings, arrays, and lists and dicts of them; keys are strings.
         """
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Become again what `state` returned."""
+        """Restore the state that `state` returned."""
 
 
 class TerminateOnNaN(Callback):
-    """Stop when a loss is NaN or infinity; training itself does so too, with a warning."""
+    """Stop when a loss is NaN or infinite; training itself stops as well, with a warning."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the loss of the epoch so far."""
+        """Check the loss of the epoch so far."""
         if not math.isfinite((logs or {}).get("loss", 0.0)):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the loss of the epoch."""
+        """Check the loss of the epoch."""
         self.on_train_batch_end(0, logs)
 
 
 class Progress(Callback):
-    """A progress bar of samples, with the loss of the epoch so far; ``verbose=True`` is this.
+    """A progress bar with the loss of the epoch so far; ``verbose=True`` adds one.
 
     Parameters
     ----------
     stream : file object opened for text, optional
-        None is `sys.stderr`, as it is when training begins.
+        None is `sys.stderr`, looked up when training begins.
     """
 
     def __init__(self, stream: Any = None):
@@ -105,7 +105,7 @@ class Progress(Callback):
         self._before = 0  # samples of the epochs before this one
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Open the bar: of all epochs, or without an end where the samples' number is unknown."""
+        """Open the bar, without a total if the number of samples is unknown."""
         self.close()
         logs = logs or {}
         self._samples, self._before = logs.get("samples"), 0
@@ -113,19 +113,19 @@ class Progress(Callback):
         self._bar = bar_class()(total=total, unit=" samples", unit_scale=True, file=self.stream)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Begin where the epoch does, which after a resume is not at 0."""
+        """Move to the start of the epoch, which is not 0 after a resume."""
         self._before = self._bar.n
         if self._samples is not None and self._before != epoch * self._samples:
             self._before = self._bar.n = self._bar.initial = epoch * self._samples
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move the bar."""
+        """Update the bar."""
         logs = logs or {}
         self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
         self._bar.update(self._before + logs["samples"] - self._bar.n)
 
     def close(self) -> None:
-        """Leave the bar as it is; what is printed next begins on a line of its own."""
+        """Close the bar, so that the next output starts on a new line."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -133,10 +133,11 @@ class Progress(Callback):
 
 @functools.cache
 def bar_class() -> Any:
-    """Return a tqdm class without a monitor thread, whose lock is not shared with forked processes.
+    """Return a tqdm class without a monitor thread and with a lock of its own.
 
-    If one of those is killed while drawing, the others would wait forever for tqdm's own lock.
+    tqdm's lock is shared with forked processes: if one of them were killed while drawing, the
+    others would wait for it forever.
     """
-    from tqdm import tqdm  # here, because most imports of fastmlp never show a bar
+    from tqdm import tqdm  # imported here, as most programs never show a bar
 
     return type("Bar", (tqdm,), {"_lock": threading.RLock(), "monitor_interval": 0})

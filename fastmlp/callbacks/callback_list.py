@@ -1,4 +1,4 @@
-"""The callbacks of a call of fit, told together (floor 4)."""
+"""The callbacks of a call of fit as one object (floor 4)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from fastmlp.validation import checks
 
 
 class CallbackList(Sequence[Callback]):
-    """Callbacks, and the network that they watch.
+    """Callbacks, and the network that they are called for.
 
     Parameters
     ----------
     callbacks : list of Callback or CallbackList
-        The order is kept, except that checkpoints come last, and of them those last that are
-        written always: they hold what the other callbacks have become, and a fit resumes from
-        the newest.
+        The order is kept, except that checkpoints come last, since they save the state of the
+        others: first those with a monitor, then those that are always written, as a fit resumes
+        from the newest file.
     model : MLP or NeuralNet
-        What the callbacks are given, unless `callbacks` is a `CallbackList`, which has one.
+        Passed to the callbacks, unless `callbacks` is a `CallbackList` with a model of its own.
     verbose : bool, default False
         Whether to add a `Progress`, if there is none.
     """
@@ -46,7 +46,7 @@ class CallbackList(Sequence[Callback]):
         return self._callbacks[i]
 
     def begin(self, logs: dict[str, Any]) -> None:
-        """Give each callback the network, and tell all that training begins."""
+        """Set the model of each callback, then call `on_train_begin`."""
         self.tell("set_model", self._model)
         self.tell("on_train_begin", logs)
 
@@ -56,7 +56,7 @@ class CallbackList(Sequence[Callback]):
             getattr(callback, hook)(*arguments)
 
     def close(self) -> None:
-        """Close all callbacks, also after one that fails."""
+        """Close all callbacks, even if one of them fails."""
         with contextlib.ExitStack() as stack:
             for callback in reversed(self._callbacks):
                 stack.callback(callback.close)
@@ -65,20 +65,20 @@ class CallbackList(Sequence[Callback]):
 
     @property
     def _kept(self) -> Iterator[Callback]:
-        """Those that a checkpoint holds: whether a progress bar is shown makes no difference."""
+        """The callbacks whose state a checkpoint saves: all but progress bars."""
         return (callback for callback in self._callbacks if not isinstance(callback, Progress))
 
     @property
     def kept_names(self) -> list[str]:
-        """The classes of the callbacks that a checkpoint holds."""
+        """The class names of the callbacks whose state a checkpoint saves."""
         return [type(callback).__name__ for callback in self._kept]
 
     def states(self) -> list[dict[str, Any]]:
-        """Return the state of each callback that a checkpoint holds."""
+        """Return the states of the callbacks for a checkpoint."""
         return [callback.state() for callback in self._kept]
 
     def restore(self, states: list[dict[str, Any]]) -> None:
-        """Restore what `states` returned."""
+        """Restore the states that `states` returned."""
         for callback, state in zip(self._kept, states, strict=True):
             callback.restore(state)
 

@@ -1,4 +1,4 @@
-"""Who looks at a number of each epoch, and waits for it to become better (floor 4)."""
+"""Callbacks that monitor a loss or metric (floor 4)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastmlp.validation import checks, forms
 
 
 class Monitor(Callback):
-    """One who looks at a number of each epoch, and knows which way is better."""
+    """A callback that monitors one of the values that each epoch records."""
 
     def __init__(self, monitor: str, mode: str):
         if not isinstance(monitor, str):
@@ -23,7 +23,7 @@ class Monitor(Callback):
         self.monitor, self.mode = monitor, checks.choice("mode", mode, ("auto", "max", "min"))
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Learn which way is better, and that the monitor is recorded at all."""
+        """Determine whether greater is better, and check that the monitor is recorded."""
         self._sign = 1.0 if self._greater_is_better(logs or {}) else -1.0
 
     def _greater_is_better(self, logs: dict[str, Any]) -> bool:
@@ -38,7 +38,7 @@ class Monitor(Callback):
         return name != "loss" and METRICS[name].greater_is_better
 
     def _of(self, recorded: dict[str, Any] | None) -> Any:
-        """Return what is recorded of the monitor; ValueError if nothing is."""
+        """Return the recorded value of the monitor; ValueError if there is none."""
         if not recorded or self.monitor not in recorded:
             names = short(", ".join(map(repr, recorded or ())), 150) or "nothing"
             requirement = f"be one of what this fit records ({names})"
@@ -46,12 +46,12 @@ class Monitor(Callback):
         return recorded[self.monitor]
 
     def _gain(self, value: float, best: float) -> float:
-        """Return by how much a value is better."""
+        """Return by how much a value is better than `best`."""
         return self._sign * (value - best)
 
 
 class Patience(Monitor):
-    """One who waits for that number to become better, for so many epochs."""
+    """A monitor that counts the epochs without an improvement."""
 
     def __init__(self, monitor: str, mode: str, patience: int, min_delta: float):
         super().__init__(monitor, mode)
@@ -64,12 +64,12 @@ class Patience(Monitor):
         self._wait = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Begin to wait anew."""
+        """Reset the best value and the count."""
         super().on_train_begin(logs)
         self._forget()
 
     def _improved(self, logs: dict[str, Any] | None) -> bool:
-        """Whether the epoch is the best so far, by more than min_delta; NaN never is."""
+        """Whether the epoch is the best so far by more than min_delta; never for NaN."""
         value = float(self._of(logs))
         first = self.best is None and not math.isnan(value)
         if first or self.best is not None and self._gain(value, self.best) > self.min_delta:
@@ -79,44 +79,43 @@ class Patience(Monitor):
         return False
 
     def state(self) -> dict[str, Any]:
-        """Return the best number, and for how long there has been no better one."""
+        """Return the best value, and the number of epochs since then."""
         return {"best": self.best, "wait": self._wait}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Become again what `state` returned."""
+        """Restore the state that `state` returned."""
         best = forms.optional(forms.between(-np.inf, np.inf))
         found = _restored(self, state, {"best": best, "wait": schema.COUNT})
         self.best, self._wait = found["best"], found["wait"]
 
 
 class EarlyStopping(Patience):
-    """Stop when nothing has become better for a while, and go back to the best epoch's parameters.
+    """Stop training when the monitored value stops improving.
 
     Parameters
     ----------
     monitor : str, default "validation_loss"
         A name in `MLP.history_`.
     patience : int, default 10
-        Of at least 1: training stops after so many epochs in a row that are not better.
+        At least 1: training stops after this many epochs in a row without an improvement.
     min_delta : float, default 0.0
-        Of at least 0; better is better than the best so far by more than this.
+        At least 0; an improvement must be larger than this.
     restore_best_weights : bool, default True
-        Whether weights and biases are, at the end of training, those after the best epoch: also
-        when all epochs were trained, but not after an interrupt.
+        Whether to restore the parameters of the best epoch when training ends, also after the last
+        epoch, but not after an interrupt.
     mode : {"auto", "max", "min"}, default "auto"
-        Whether better is greater or smaller; "auto" knows of losses and of the fit's metrics.
+        Whether greater or smaller is better; "auto" knows the losses and the metrics of the fit.
 
     Attributes
     ----------
     best, best_epoch : float and int, or None
-        The best so far, and the epoch, from 0 on, that had it.
+        The best value so far, and its epoch, counted from 0.
 
     Raises
     ------
     ValueError, TypeError
-        In one sentence that names the argument, what it must be and what it is. So do all
-        callbacks. With mode "auto", a monitor that the fit will not record is refused before it
-        begins; otherwise after the first epoch.
+        If a parameter is invalid, as for all callbacks. A monitor that the fit does not record is
+        an error before training begins with mode "auto", otherwise after the first epoch.
 
     Examples
     --------
@@ -148,7 +147,7 @@ class EarlyStopping(Patience):
         self._biases: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Keep the parameters if this was the best epoch; otherwise lose patience."""
+        """Copy the parameters of the best epoch; stop after `patience` others."""
         if not self._improved(logs):
             self.model.stop_training |= self._wait >= self.patience
             return
@@ -158,17 +157,17 @@ class EarlyStopping(Patience):
             self._biases = [view.copy() for view in self.model.biases]
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Put the best parameters back."""
+        """Restore the best parameters."""
         if self._weights:
             self.model.weights, self.model.biases = self._weights, self._biases
 
     def state(self) -> dict[str, Any]:
-        """Return the best so far, with its parameters."""
+        """Return the best value, its epoch and its parameters."""
         kept = {"best_epoch": self.best_epoch, "weights": self._weights, "biases": self._biases}
         return super().state() | kept
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Become again what `state` returned."""
+        """Restore the state that `state` returned."""
         super().restore(state)
         kept = {"best_epoch": forms.optional(schema.COUNT)}
         if state.get("weights") != []:  # until an epoch is the best
@@ -180,10 +179,10 @@ class EarlyStopping(Patience):
 
 
 class ReduceLROnPlateau(Patience):
-    """Multiply the learning rate by a factor when nothing has become better for a while.
+    """Multiply the learning rate by a factor when the monitored value stops improving.
 
-    What is multiplied is `MLP.rate_factor`, and so the rate of any schedule too. It stays for
-    the fits that follow, and in files.
+    This multiplies `MLP.rate_factor`, which applies to all schedules, is kept by later calls of
+    `fit`, and is saved with the network.
 
     Parameters
     ----------
@@ -192,13 +191,13 @@ class ReduceLROnPlateau(Patience):
     factor : float, default 0.1
         Above 0 and below 1.
     patience : int, default 5
-        Of at least 1: so many epochs in a row that are not better lower the rate.
+        At least 1: the rate is lowered after this many epochs in a row without an improvement.
     min_delta : float, default 1e-4
-        Of at least 0; better is better than the best so far by more than this.
+        At least 0; an improvement must be larger than this.
     cooldown : int, default 0
-        Of at least 0: for so many epochs after that, none counts against patience.
+        At least 0: the number of epochs after a reduction that do not count towards `patience`.
     min_rate : float, default 0.0
-        Of at least 0; the rate of the next step is never lowered below this.
+        At least 0; the rate of the next step is never lowered below this.
 
     Examples
     --------
@@ -231,7 +230,7 @@ class ReduceLROnPlateau(Patience):
         self._cooling = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Lower the rate if this epoch was one too many."""
+        """Lower the rate after `patience` epochs without an improvement."""
         self._improved(logs)
         if self._cooling > 0:
             self._cooling, self._wait = self._cooling - 1, 0
@@ -242,22 +241,22 @@ class ReduceLROnPlateau(Patience):
     def _reduce(self) -> None:
         model, rate = self.model, self.model._state.optimizer.next_rate
         lower = model.rate_factor * self.factor
-        if rate > 0:  # at a schedule's 0 no factor makes it min_rate
+        if rate > 0:  # if a schedule is at 0, no factor can make it min_rate
             lower = max(lower, self.min_rate / rate * model.rate_factor)
         model.rate_factor = min(lower, model.rate_factor)
 
     def state(self) -> dict[str, Any]:
-        """Return the best so far, and how long ago it was."""
+        """Return the best value, the epochs since then and those of the cooldown that are left."""
         return super().state() | {"cooling": self._cooling}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Become again what `state` returned."""
+        """Restore the state that `state` returned."""
         super().restore(state)
         self._cooling = _restored(self, state, {"cooling": schema.COUNT})["cooling"]
 
 
 def _restored(callback: Callback, state: Any, checkers: dict[str, checks.Checker]) -> Any:
-    """Return some fields of what a checkpoint has of a callback; ValueError if they are not its."""
+    """Return some fields of a callback's state in a checkpoint; ValueError if they are invalid."""
     try:
         return forms.fields(checkers)(f"{type(callback).__name__}.state", state)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Names of files that have the epoch and its numbers in them (floor 4)."""
+"""File names with fields for the epoch and its losses and scores (floor 4)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from fastmlp.messages import must, short, shown
 
 
 class NamePattern:
-    """A path whose last part may have fields such as ``{epoch:02d}`` and ``{loss:.3f}``.
+    """A path whose file name may have fields such as ``{epoch:02d}`` and ``{loss:.3f}``.
 
     Parameters
     ----------
     path : str
-        Formatted as by `str.format`; fields are names of numbers.
+        A format string as for `str.format`, whose fields are names.
 
     Attributes
     ----------
     fields : list of str
-        The names in it.
+        The names of its fields.
 
     Raises
     ------
@@ -39,16 +39,16 @@ class NamePattern:
             valid = all(name.isidentifier() for name in self.fields) and not any(
                 conversion or "{" in (spec or "") for _, _, spec, conversion in parts
             )
-            # Fields have no part in the folder, nor what stands for them.
+            # Neither fields nor their values may be part of the folder.
             folder = os.path.dirname(path).format()
             valid = valid and os.path.dirname(self.example()) == folder
-        except LookupError:  # a field of the folder alone, or without a name
+        except LookupError:  # a field in the folder, or one without a name
             valid = False
         except ValueError as error:
             raise self._refused(str(error)) from None
         if not valid:
             raise self._refused("only the name of the file may have fields")
-        #: For `glob`: what stands for a field is not known.
+        #: A pattern for `glob`, with * in place of fields.
         self._glob = "".join(
             glob.escape(text) + ("" if name is None else "*") for text, name, _, _ in parts
         )
@@ -71,20 +71,20 @@ class NamePattern:
                 raise ValueError(must("path", requirement, got))
 
     def of(self, epoch: int, logs: Mapping[str, Any]) -> str:
-        """Return the path for an epoch, from 0 on, which names count from 1."""
+        """Return the path for an epoch counted from 0; names count from 1."""
         return self.path.format(**{**logs, "epoch": epoch + 1})
 
     def example(self) -> str:
-        """Return the path for some epoch."""
+        """Return the path for an example epoch."""
         return self.of(0, dict.fromkeys(self.fields, 0.5))
 
     def is_of(self, path: str, epoch: int, logs: Mapping[str, Any]) -> bool:
-        """Whether `path`, one of `existing`, is what `of` returns."""
+        """Whether `path`, one of `existing`, is the one that `of` returns."""
         known = set(self.fields) <= {"epoch", *logs}
         return known and os.path.basename(path) == os.path.basename(self.of(epoch, logs))
 
     def existing(self) -> list[tuple[int, str]]:
-        """Return the files that may be of this pattern, newest first: time in ns, and path."""
+        """Return (time in ns, path) of the files that match the pattern, newest first."""
         found = []
         for path in glob.glob(self._glob):
             with contextlib.suppress(OSError):  # removed meanwhile

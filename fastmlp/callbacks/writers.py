@@ -1,4 +1,4 @@
-"""Who writes files, whole or not at all, as a training goes on (floor 4)."""
+"""Callbacks that write files during training, atomically (floor 4)."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ from fastmlp.validation import checks
 
 
 def _can_be_written(path: str) -> None:
-    """Raise for a path that a training would find impossible to write to only after an epoch."""
+    """Raise an error now for a path that cannot be written to after an epoch."""
     if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.realpath(path))):
         raise ValueError(must("path", "be a file in an existing folder", short(repr(path), 200)))
     files.check_writable(path)
 
 
 class ModelCheckpoint(Monitor):
-    """Write the model to a file while it trains: for `MLP.load`, and for ``fit(resume=...)``.
+    """Save the model during training, for `MLP.load` and for ``fit(resume=...)``.
 
-    Files are written whole or not at all. Beside the network a checkpoint has all that the rest
-    of the training depends on, so that one that is killed at any moment and gone on with
-    (``resume=True``) ends with the bits of one that never was.
+    Files are written atomically. A checkpoint contains the network and everything else that the
+    rest of the training depends on: a training that is killed at any moment and resumed
+    (``resume=True``) ends with the same bits as one without an interruption.
 
     Parameters
     ----------
     path : str or os.PathLike
-        Overwritten each time. The file's name may have fields in braces, as in Keras:
-        ``"net-{epoch:02d}-{validation_loss:.3f}.npz"`` keeps a file of each epoch, numbered from
-        1, and the keys of `MLP.history_` are what the epoch recorded. A brace itself is written
-        twice. ``resume=True`` then resumes from the newest of these files.
+        Overwritten each time. The file name may have fields in braces, as in Keras:
+        ``"net-{epoch:02d}-{validation_loss:.3f}.npz"`` writes a file for each epoch. Fields are
+        "epoch", counted from 1, and the keys of `MLP.history_`; braces are escaped by doubling
+        them. ``resume=True`` then resumes from the newest of these files.
     every : int, default 1
-        Of at least 1: after how many epochs each.
+        At least 1: save after every `every` epochs.
     monitor : str, optional
-        A name in `MLP.history_`: write only where it is better than after all epochs at which
-        `every` looked before. Of several checkpoints, ``resume=True`` is the last without one.
+        A name in `MLP.history_`: save only if it has improved on all epochs at which the model
+        could have been saved before. With several checkpoints, ``resume=True`` uses the last one
+        without a monitor.
     mode : {"auto", "max", "min"}, default "auto"
         As in `EarlyStopping`.
 
@@ -73,21 +74,21 @@ class ModelCheckpoint(Monitor):
         self._name = NamePattern(self.path)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Refuse what could not be written."""
+        """Check that the file can be written."""
         super().on_train_begin(logs)
         if logs is not None and "greater_is_better" in logs:
             self._name.check_fields(logs["greater_is_better"])
         _can_be_written(self._name.example())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the model, if it is time."""
+        """Save the model, depending on `every` and `monitor`."""
         if (epoch + 1) % self.every == 0 and (not self.only_better or self._is_best()):
             self.model.save(self._name.of(epoch, logs or {}))
 
     def latest(self) -> str | None:
-        """Return the path of the newest file that this has written; None if there is none.
+        """Return the path of the newest file written by this callback; None if there is none.
 
-        If the name has fields, files that no training can go on from are passed over.
+        If the name has fields, files that are not checkpoints of this pattern are ignored.
         """
         if not self._name.fields:
             path = self._name.example()
@@ -107,10 +108,10 @@ class ModelCheckpoint(Monitor):
         return max(found)[-1] if found else None
 
     def _is_best(self) -> bool:
-        """Whether the last of the epochs at which `every` looks is the best.
+        """Whether the last of every `every` epochs is the best.
 
-        Found in the history, which a checkpoint has anyway: a best value kept here would be an
-        epoch old in the file of another checkpoint that is written first.
+        This uses the history, which checkpoints contain anyway: a best value stored here would be
+        one epoch old in the file of another checkpoint that is written first.
         """
         *before, last = self._of(self.model.history_)[self.every - 1 :: self.every]
         return not math.isnan(last) and all(
@@ -119,15 +120,15 @@ class ModelCheckpoint(Monitor):
 
 
 class CSVLogger(Callback):
-    """Write the history to a file of comma-separated values, a line for each epoch.
+    """Write the history to a CSV file, with one line for each epoch.
 
-    The file is written anew, and whole, after every epoch, and so is right after ``resume`` too.
+    The whole file is rewritten after every epoch, so that it is complete after ``resume``, too.
 
     Parameters
     ----------
     path : str or os.PathLike
-        Overwritten. The first line names the columns: "epoch", from 0 on, and the keys of
-        `MLP.history_`. Numbers are read back to the same bits.
+        Overwritten. The first line has the names of the columns: "epoch", counted from 0, and the
+        keys of `MLP.history_`. Numbers have all their digits.
 
     Examples
     --------
@@ -146,11 +147,11 @@ class CSVLogger(Callback):
         self.path = files.file_name(path)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Refuse what could not be written."""
+        """Check that the file can be written."""
         _can_be_written(self.path)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the epochs so far."""
+        """Write the history of all epochs so far."""
         history, text = self.model.history_, io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["epoch", *history])

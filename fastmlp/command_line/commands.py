@@ -1,4 +1,4 @@
-"""What the commands of the command line do (floor 5)."""
+"""The commands of the command line (floor 5)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fastmlp.serialization import files
 
 
 def train(args: argparse.Namespace) -> None:
-    """Train on four fifths of the samples, measure on the rest, and save.
+    """Train on four fifths of the samples, evaluate on the rest, and save the model.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def train(args: argparse.Namespace) -> None:
 
 
 def _samples(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images, one a row, and their labels."""
+    """Return the images, one per row, and their labels."""
     if args.labels is None and args.images == "digits":
         return digits()
     if args.labels is None:
@@ -92,13 +92,13 @@ def _samples(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _compile(type_of_X: np.dtype, dtype: np.dtype) -> None:
-    """Compile training on such an X, or load it from the cache: it is not to be timed."""
+    """Compile the code for this type of X, or load it from the cache, so that it is not timed."""
     net = fastmlp.NeuralNet([1, 2], output_activation="identity", dtype=dtype, random_state=0)
     net.fit(np.zeros((1, 1), type_of_X), [0], epochs=1)
 
 
 def _compare_with_a_guess(accuracy: float, train: np.ndarray, held_out: np.ndarray) -> None:
-    """Warn where the network is no better than the most frequent label: it has learned nothing.
+    """Warn if the network is no better than predicting the most frequent label.
 
     Causes are images that say nothing about their labels, dead hidden units, and held-out samples
     that differ from those that were trained on.
@@ -114,7 +114,7 @@ def _compare_with_a_guess(accuracy: float, train: np.ndarray, held_out: np.ndarr
 
 
 def predict(args: argparse.Namespace) -> None:
-    """Print what the model predicts for each row, one line each."""
+    """Print the prediction for each row, one line each."""
     net = fastmlp.load(args.model)
     X = digits()[0] if args.data == "digits" else read_images(args.data)
     if X.shape[1] != net.layers[0]:
@@ -126,7 +126,7 @@ def predict(args: argparse.Namespace) -> None:
 
 
 def compare(args: argparse.Namespace) -> None:
-    """Time ``train`` of the NumPy version and of fastmlp, and compare the weights they reach.
+    """Time ``train`` of the NumPy version and of fastmlp, and compare the final weights.
 
     Both start from the same seeds, so they draw the same weights and visit the samples in the
     same order; what is left is rounding.

@@ -18,7 +18,7 @@ def read_array(path: str) -> np.ndarray:
             return read_idx(path)
         file.seek(0)
         try:
-            # Reads .npy alone: np.load would also take archives and pickles.
+            # Reads .npy only: np.load would also read archives and pickles.
             return np.lib.format.read_array(file, allow_pickle=False)
         except ValueError as error:
             got = f"a damaged or different file ({short(str(error), 120)})"
@@ -49,11 +49,11 @@ def read_labels(path: str, n_samples: int) -> np.ndarray:
 
 
 def find_scale(path: str, X: np.ndarray) -> float:
-    """Find the smallest power of two that is no less than any ``|x|``; 1 for zeros alone.
+    """Return the smallest power of two that is at least every ``|x|``; 1 if all are 0.
 
     Dividing by a power of two only changes the exponent of a number, so nothing is rounded.
     """
-    # Python's numbers, because the absolute value of int8's -128 is no int8.
+    # Python's ints, because -128 as int8 has no absolute value in int8.
     largest = max(abs(X.min().item()), abs(X.max().item()))
     if not math.isfinite(largest):
         row = int(np.argmin(np.isfinite(X).all(axis=1)))

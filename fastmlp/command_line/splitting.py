@@ -1,4 +1,4 @@
-"""Which samples are held out, to measure accuracy on what was not trained on (floor 5)."""
+"""Train and test splits for the command line (floor 5)."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def drawn_split(labels: np.ndarray, source: np.random.RandomState) -> tuple[Any,
 
 
 def last_split(labels: np.ndarray) -> tuple[Any, Any]:
-    """Hold out the last fifth, as for a time series; return slices: to train on, held out."""
+    """Hold out the last fifth, for time series; return the slices (train, held_out)."""
     n_train = len(labels) - len(labels) // 5
     return slice(0, n_train), slice(n_train, len(labels))
 
 
 def gaps(train: np.ndarray, held_out: np.ndarray) -> list[str]:
-    """Say which classes only one of two arrays of labels has: one sentence for each, or none."""
+    """Return sentences about classes that only one of two arrays of labels has."""
     unknown, unmeasured = np.setdiff1d(held_out, train), np.setdiff1d(train, held_out)
     sentences = []
     if len(unknown) > 0:
@@ -64,7 +64,7 @@ def gaps(train: np.ndarray, held_out: np.ndarray) -> list[str]:
 
 
 def _listed(classes: np.ndarray) -> str:
-    """Name some classes, and count the others."""
+    """List some classes, and the number of others."""
     named = ", ".join(map(str, classes[:MOST_NAMED].tolist()))
     others = len(classes) - MOST_NAMED
     return f"{named} and {others} more" if others > 0 else named

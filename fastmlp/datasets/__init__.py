@@ -1,4 +1,4 @@
-"""Data to try a network on: the digits that come with the package, and IDX files such as MNIST."""
+"""Datasets: handwritten digits, and files in the IDX format such as MNIST."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     """
     with resources.files(__name__).joinpath("digits.npz").open("rb") as file:
         with np.load(file, allow_pickle=False) as arrays:
-            # The labels lie in the file as bytes; int64 is what NumPy indexes with.
+            # The labels are bytes in the file; NumPy indexes with int64.
             return arrays["X"], arrays["y"].astype(np.int64)

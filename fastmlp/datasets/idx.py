@@ -1,4 +1,4 @@
-"""The IDX file format, in which MNIST and its relatives are published."""
+"""The IDX file format of MNIST and similar datasets."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         requirement = f"have a header of {start} bytes for {n_dims} dimensions"
         raise ValueError(must(name, requirement, f"a truncated file of {len(content)} bytes"))
     shape = tuple(int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4))
-    n_bytes = start + math.prod(shape) * dtype.itemsize  # Python's integers do not overflow
+    n_bytes = start + math.prod(shape) * dtype.itemsize  # Python's ints do not overflow
     if len(content) != n_bytes:
         requirement = f"have {n_bytes} bytes for {dtype.newbyteorder('=').name} of shape {shape}"
         fault = "truncated" if len(content) < n_bytes else "too long"

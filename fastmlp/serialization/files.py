@@ -1,4 +1,4 @@
-"""Files by path or already open: written whole or not at all (floor 4)."""
+"""Open files by path or file object, and write them atomically (floor 4)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ABANDONED_AFTER = 86400.0
 
 
 def file_name(path: Any, argument: str = "path") -> str:
-    """Return `path` as a str; TypeError or ValueError if it cannot be the name of a file."""
+    """Return `path` as a str; TypeError or ValueError if it is not a valid file name."""
     name = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(name, str):
         raise TypeError(must(argument, "be a str or os.PathLike", shown(path)))
@@ -40,14 +40,14 @@ def file_name(path: Any, argument: str = "path") -> str:
 
 @contextlib.contextmanager
 def opened(path: Any) -> Iterator[IO[bytes]]:
-    """Open the file at `path`, or take an open binary file; it can be read at any position."""
+    """Open `path`, or use an open binary file; the result is seekable."""
     if isinstance(path, (str, os.PathLike)):
         with open(file_name(path), "rb") as file, opened(file) as whole:
             yield whole
         return
     try:
         readable = isinstance(path.read(0), bytes)
-    except Exception:  # no file, closed, or open for writing only
+    except Exception:  # not a file, closed, or not open for reading
         readable = False
     if not readable:
         raise _no_file(path, "reading")
@@ -67,15 +67,15 @@ def written(path: Any, name: str = "path") -> Iterator[Any]:
         return
     try:
         path.write(b"")
-    except Exception:  # no file, closed, open for text or for reading only
+    except Exception:  # not a file, closed, or not open for writing bytes
         raise _no_file(path, "writing", name) from None
     yield _Stream(path)
 
 
 class _Stream(io.RawIOBase):
-    """A file that is written to from its first byte to its last, whether it can seek or not.
+    """A file that is written sequentially, without seeking.
 
-    Some say that they can and cannot: a device, a file of `gzip`.
+    Some files claim to be seekable and are not: devices, files of `gzip`.
     """
 
     def __init__(self, file: Any):
@@ -88,7 +88,7 @@ class _Stream(io.RawIOBase):
         left = memoryview(data).cast("B")
         size = len(left)
         while left:
-            n = self._file.write(left)  # perhaps not all, if it has no buffer
+            n = self._file.write(left)  # perhaps not all, if it is unbuffered
             if n == 0:
                 raise OSError("the file takes no more")
             left = left[len(left) if n is None else n :]
@@ -105,7 +105,7 @@ def _no_file(path: Any, use: str, name: str = "path") -> TypeError:
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[Any]:
-    """Open a temporary file that becomes `path` when the block ends, and vanishes if it fails.
+    """Open a temporary file that replaces `path` at the end, and is removed after an error.
 
     What is no regular file (a pipe, a device) cannot be replaced and is written to directly.
 
@@ -158,25 +158,25 @@ def _target(name: str) -> tuple[Path | None, os.stat_result | None]:
         return target, None
     if stat.S_ISDIR(old.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
-    # One that is being replaced by another process has no name for a moment either.
+    # A file that another process replaces has no name for a moment, too.
     nameless = old.st_nlink == 0 and not os.path.lexists(target)
     return (target if stat.S_ISREG(old.st_mode) and not nameless else None), old
 
 
 def _temporary(target: Path, old: os.stat_result | None) -> tuple[int, Path]:
-    """Return a new file beside `target`, open, locked and with its access, and the file's path.
+    """Create a file beside `target`, locked and with its permissions; return descriptor and path.
 
-    Files that killed processes left behind for the same target are removed.
+    Temporary files of killed processes for the same target are removed.
     """
     if old is not None:
-        os.close(os.open(target, os.O_WRONLY))  # PermissionError for what may not be written to
+        os.close(os.open(target, os.O_WRONLY))  # PermissionError if it is not writable
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     start = f".{hashlib.blake2b(os.fsencode(target.name), digest_size=8).hexdigest()}-"
     while True:
         path = target.with_name(f"{start}{uuid.uuid4().hex[:12]}")
         try:
             descriptor = os.open(path, flags, 0o666 if old is None else 0o600)
-        except OSError as error:  # whose name would be that of the temporary file
+        except OSError as error:  # its filename is that of the temporary file
             raise type(error)(error.errno, error.strerror, str(target)) from None
         try:
             # Another process may have found it before it was locked, and removed it.
@@ -193,13 +193,13 @@ def _temporary(target: Path, old: os.stat_result | None) -> tuple[int, Path]:
 
 
 def _grant(descriptor: int, path: Path, old: os.stat_result) -> None:
-    """Give a file the owner, group and mode of another one."""
+    """Set the owner, group and mode of a file to those of another one."""
     mode = stat.S_IMODE(old.st_mode)
     if sys.platform == "win32":
         os.chmod(path, mode)
         return
     for owner in ((-1, old.st_gid), (old.st_uid, -1)):
-        with contextlib.suppress(OSError):  # which only root may do, or a member of the group
+        with contextlib.suppress(OSError):  # allowed for root or members of the group only
             os.fchown(descriptor, *owner)
     if os.fstat(descriptor).st_gid != old.st_gid:
         mode &= ~stat.S_IRWXG  # which was meant for another group
@@ -207,7 +207,7 @@ def _grant(descriptor: int, path: Path, old: os.stat_result) -> None:
 
 
 def _locked(descriptor: int) -> bool | None:
-    """Lock a file until it is closed; return whether nobody else had, None if unknown."""
+    """Lock a file until it is closed; return whether it was free, None if unknown."""
     if sys.platform == "win32":
         return None
     try:
@@ -220,7 +220,7 @@ def _locked(descriptor: int) -> bool | None:
 
 
 def _remove_abandoned(folder: Path, start: str, own: Path) -> None:
-    """Remove the temporary files of a target that no process writes to any more."""
+    """Remove temporary files of a target that no process is writing."""
     with contextlib.suppress(OSError):
         names = [name for name in os.listdir(folder) if name.startswith(start) and name != own.name]
         for name in names:
@@ -228,7 +228,7 @@ def _remove_abandoned(folder: Path, start: str, own: Path) -> None:
 
 
 def _remove_if_abandoned(path: Path) -> None:
-    with contextlib.suppress(OSError):  # of another user, or gone
+    with contextlib.suppress(OSError):  # of another user, or already removed
         descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
         try:
             free = _locked(descriptor)

@@ -1,4 +1,4 @@
-"""Model files: a network as plain values and arrays, in every format so far (floor 4)."""
+"""Model files, in all versions of the format (floor 4)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from fastmlp.messages import must, short
 from fastmlp.serialization import files, npz_format, schema
 
 FORMAT = "fastmlp network"
-FORMAT_VERSION = 3  # 2 brought input_shift and input_scale, 3 `MLP` and checkpoints
+FORMAT_VERSION = 3  # 2 added input_shift and input_scale, 3 `MLP` and checkpoints
 
 
 def save(state: dict[str, Any], path: Any) -> None:
-    """Write a network as a dict, perhaps with a checkpoint, to a path or an open file.
+    """Write the dict of a network, perhaps with a checkpoint, to a path or an open file.
 
     Raises
     ------
     ValueError, TypeError
-        For what `read` would refuse. Nothing is written.
+        For values that `read` would not accept. Nothing is written.
     """
     state = state | {"random_state": random_sources.to_dict(state["random_state"])}
     schema.checked(state)
@@ -37,7 +37,7 @@ def read(path: Any) -> dict[str, Any]:
             raise ValueError(must("path", requirement, got, advice)) from None
         except MemoryError:
             raise
-        except Exception as error:  # a damaged file raises errors of every kind
+        except Exception as error:  # damaged files raise errors of many kinds
             raise not_a_network(path, error) from None
 
 
@@ -46,7 +46,7 @@ class NewerFormat(Exception):
 
 
 def _of_this_version(state: Any) -> dict[str, Any]:
-    """Return the JSON of a file in this release's format, without what says the format."""
+    """Return the JSON of a file, converted to the format of this release."""
     known, version = state.pop("format") == FORMAT, state.pop("format_version")
     if not known or type(version) is not int or version < 1:
         raise ValueError("it has an unknown format")
@@ -56,10 +56,10 @@ def _of_this_version(state: Any) -> dict[str, Any]:
 
 
 def _of_version_2(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of a file from when there was `NeuralNet` alone."""
+    """Convert a file of version 1 or 2, which have `NeuralNet` only."""
     n_layers = len(state["layers"]) - 1
     names = ("layers", "learning_rate", "reg_lambda", "output_activation", "dtype", "n_threads")
-    optional = {"input_shift": 0.0, "input_scale": 1.0}  # which version 1 has not
+    optional = {"input_shift": 0.0, "input_scale": 1.0}  # missing in version 1
     parameters = {
         kind: [{npz_format.ARRAY: f"{kind}_{l}"} for l in range(n_layers)]
         for kind in ("weights", "biases")
@@ -81,7 +81,7 @@ def _of_version_2(state: dict[str, Any]) -> dict[str, Any]:
 def not_a_network(
     path: Any, reason: Exception | None = None, wanted: str = "a network saved by fastmlp"
 ) -> ValueError:
-    """Return the error for a file that holds something else."""
+    """Return the error for a file with other contents."""
     text = str(reason or "").rstrip(".")
     why = f" ({short(text, 120)})" if text else ""
     return ValueError(must("path", f"be {wanted}", f"{short(str(path), 150)}{why}"))

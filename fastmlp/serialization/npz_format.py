@@ -1,4 +1,4 @@
-"""Plain values and arrays as one ``.npz``: JSON, and arrays beside it (floor 4).
+"""Plain values and arrays as an ``.npz`` file: JSON, and arrays beside it (floor 4).
 
 Nothing of a file that is read is trusted. No pickle is involved, and no memory is asked for that
 the file does not hold itself: members are stored uncompressed, and an array is as large as its
@@ -19,13 +19,13 @@ import numpy as np
 
 from fastmlp.messages import must, short
 
-ARRAY = "array in this file"  # a name, where an array has been
-NETWORK = "network"  # the member that is JSON
-MOST_LEVELS = 100  # of dicts and lists in one another
-LARGEST_INT = 10**40  # above the 128 bits that random states have
-_PLAIN = {float, str, bool, type(None)}  # of which a history may have millions
+ARRAY = "array in this file"  # the key of a reference to an array
+NETWORK = "network"  # the member with the JSON
+MOST_LEVELS = 100  # of nested dicts and lists
+LARGEST_INT = 10**40  # random states have 128 bits
+_PLAIN = {float, str, bool, type(None)}  # a history may have millions of these
 
-#: What `numpy.save` writes before the numbers of an array that is not structured.
+#: The header of `numpy.save` for arrays that are not structured.
 HEADER = re.compile(
     rb"\{'descr': '([<>|=]?[biufcSU]\d{1,9})', 'fortran_order': (True|False), "
     rb"'shape': \(((?:\d{1,18}, ?)*(?:\d{1,18})?)\), *\} *\n"
@@ -36,7 +36,7 @@ HEADER = re.compile(
 
 
 def write(file: IO[bytes], state: dict[str, Any]) -> None:
-    """Write plain values; TypeError or ValueError, before anything is written, for others."""
+    """Write plain values; TypeError or ValueError for others, before anything is written."""
     arrays: dict[str, Any] = {}
     text = json.dumps(_without(arrays, state, "", 0))
     members: dict[str, Any] = {NETWORK: np.array(text)} | arrays
@@ -44,7 +44,7 @@ def write(file: IO[bytes], state: dict[str, Any]) -> None:
 
 
 def _without(arrays: dict[str, Any], value: Any, name: str, level: int) -> Any:
-    """Return `value` with the names of arrays in their places, and the arrays in `arrays`."""
+    """Replace the arrays in `value` by references, and add them to `arrays`."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):
@@ -75,12 +75,12 @@ def _without(arrays: dict[str, Any], value: Any, name: str, level: int) -> Any:
 
 
 def _put(arrays: dict[str, Any], array: np.ndarray, name: str) -> str:
-    """Add an array to `arrays`, and return its name there."""
+    """Add an array to `arrays`; return its name."""
     if array.dtype.kind not in "biufcSU":
         requirement = "be an array of numbers, bools or text"
         raise TypeError(must(name[:60], requirement, f"one of {short(str(array.dtype))}"))
     key = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:200]
-    while key in arrays:  # "a_b" in one dict, and "b" in "a" of it
+    while key in arrays:  # "a_b" in a dict, and "b" in its "a"
         key += "_"
     arrays[key] = np.asarray(array)
     return key
@@ -90,7 +90,7 @@ def _put(arrays: dict[str, Any], array: np.ndarray, name: str) -> str:
 
 
 def read(file: IO[bytes], translated: Callable[[Any], Any]) -> Any:
-    """Return what `write` wrote.
+    """Return the values that `write` wrote.
 
     `translated` is given the JSON, with the names of arrays in their places, and returns what is to
     be read: every array of the file, once.
@@ -111,7 +111,7 @@ def read(file: IO[bytes], translated: Callable[[Any], Any]) -> Any:
 
 
 def _members(file: IO[bytes], archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """Return the members by name: not compressed, and together no larger than the file."""
+    """Return the members by name; ValueError if they are compressed or overlap."""
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     stored = all(
         info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
@@ -126,7 +126,7 @@ def _members(file: IO[bytes], archive: zipfile.ZipFile) -> dict[str, zipfile.Zip
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """Return the array in a member, which has neither more nor fewer bytes."""
+    """Return the array in a member, whose size must match exactly."""
     content = archive.read(info)
     version, size_bytes = content[6:7], 2 if content[6:7] == b"\1" else 4
     at = 8 + size_bytes
@@ -143,7 +143,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
 
 
 def _with(archive: zipfile.ZipFile, members: dict[str, Any], value: Any, level: int) -> Any:
-    """Return what `_without` was given, and take its arrays out of `members`."""
+    """Undo `_without`, removing the arrays from `members`."""
     if level > MOST_LEVELS:
         raise ValueError("it is nested too deeply")
     if isinstance(value, dict):
@@ -159,7 +159,7 @@ def _with(archive: zipfile.ZipFile, members: dict[str, Any], value: Any, level: 
 
 
 def _whole(digits: str) -> int:
-    """Return an int of a size that `write` writes; a longer one takes time to read."""
+    """Return an int; ValueError if it has more digits than `write` allows."""
     if len(digits) > 41:
         raise ValueError("it has an int of more than 40 digits")
     return int(digits)

@@ -1,6 +1,6 @@
-"""What a model file may hold: one schema, for what is written and for what is read (floor 4).
+"""The schema of model files, for reading and writing (floor 4).
 
-A field that is new must be added here.
+New fields must be added here.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ KEY = whole(-(2**63), 2**63 - 1)
 
 
 def checked(state: Any) -> dict[str, Any]:
-    """Return all that a file holds of a network; TypeError or ValueError if it is anything else.
+    """Validate the contents of a model file; TypeError or ValueError if they are invalid.
 
-    What the arguments may be beyond their types, the network's constructor checks.
+    The values of arguments are checked when the network is created.
     """
     start = fields(
         {"class": one_of(ARGUMENTS), "arguments": fields({"layers": _layers, "dtype": DTYPE})}
@@ -118,7 +118,7 @@ def _shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _moments(optimizer: Any, shapes: list[tuple[int, int]], dtype: np.dtype) -> checks.Checker:
-    """Return a checker of the moments that the update rule has, laid out as the parameters."""
+    """Return a checker of the moments of an update rule, with the shapes of the parameters."""
     named = fields({"name": one_of(RULES)})("optimizer", optimizer)
     kind, layouts = RULES[named["name"]], {}
     for name, kinds, least in (("first", FIRST_MOMENT, -np.inf), ("second", SECOND_MOMENT, 0.0)):
@@ -146,7 +146,7 @@ _FIT: dict[str, checks.Checker] = {
 
 
 def _fit(name: str, value: Any) -> dict[str, Any]:
-    """Return what `Fit.checkpoint` returned."""
+    """Validate the result of `Fit.checkpoint`."""
     found = record(_FIT, may_lack=("began_with",))(name, value)
     list_of(anything, len(found["callbacks"]))(f"{name}.callback_states", found["callback_states"])
     kind = found["random_state"].split(" of ")[0]

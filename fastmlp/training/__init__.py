@@ -1,1 +1,1 @@
-"""A call of fit, from its data to the compiled steps: state, sources, epochs, checkpoints."""
+"""Training: state, data sources, the loop of epochs, checkpoints and resuming."""

@@ -1,4 +1,4 @@
-"""Resuming a fit from the checkpoint of an equal one (floor 4)."""
+"""Resume a fit from a checkpoint (floor 4)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fastmlp.settings import ARGUMENTS
 from fastmlp.training.state import State
 from fastmlp.training.state_dict import KINDS, argument, plain_arguments
 
-#: Arguments on which steps depend and that may be assigned while a fit runs.
+#: Arguments that affect steps and may be assigned during a fit.
 ASSIGNABLE = {
     "learning_rate", "l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "reg_lambda"
 }  # fmt: skip
-#: Arguments that must be equal for a fit to be resumed; others may be changed on purpose.
+#: Arguments that must be equal to resume a fit; others may be changed deliberately.
 RELEVANT = {"layers", "activation", "output_activation", "loss", "optimizer", "dtype"}
 
 
 def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
-    """Return what a fit resumes from: the network under "model", and what `Fit` has kept.
+    """Return the checkpoint: the network as "model", and the state of `Fit`.
 
     Parameters
     ----------
@@ -27,13 +27,13 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
     state : State
         Read.
     same : dict
-        What must be equal besides the arguments of `RELEVANT`.
+        What must be equal in addition to the arguments of `RELEVANT`.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        For a file of another kind, or written by a fit with other data or arguments.
+        For other files, and for checkpoints of fits with other data or arguments.
     """
     model = model_files.read(path)
     if "fit" not in model:
@@ -51,9 +51,9 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
 
 
 def assignable(state: State) -> dict[str, Any]:
-    """Return the arguments of `ASSIGNABLE`, as a file holds them.
+    """Return the arguments of `ASSIGNABLE` as in a file.
 
-    Not a learning rate that is a function of the user's own: files have its next value alone.
+    Without a learning rate that is a custom function: files contain only its next value.
     """
     rate = state.settings.learning_rate
     has_value = not callable(rate) or type(rate) in KINDS["learning_rate"].values()
@@ -62,7 +62,7 @@ def assignable(state: State) -> dict[str, Any]:
 
 
 def assign(state: State, began_with: dict[str, Any], arguments: dict[str, Any]) -> None:
-    """Assign what callbacks had assigned when a checkpoint was written.
+    """Assign the settings that callbacks had assigned when the checkpoint was written.
 
     Settings that this fit began with on purpose, other than those that the fit of the checkpoint
     `began_with`, are left. ValueError for what a file has in place of a setting.

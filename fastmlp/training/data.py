@@ -1,4 +1,4 @@
-"""The data of one call of fit: what is trained on, and what is scored (floor 4)."""
+"""The training and validation data of a call of fit (floor 4)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOR_BATCHES = "if `X` is an iterable of batches"
 
 
 class FitData:
-    """Samples, or batches of them, and the share of them that is held out.
+    """Samples or batches to train on, and the validation data.
 
     Parameters
     ----------
@@ -27,20 +27,20 @@ class FitData:
         Read.
     batch_size, shuffle
         As in `MLP.fit`.
-    goes_on : bool, default False
-        Whether training never begins anew, see `partial_fit`.
+    continues : bool, default False
+        Whether training continues from the present weights, see `partial_fit`.
 
     Attributes
     ----------
-    starts_anew : bool
-        Whether the initial weights are drawn again.
+    restarts : bool
+        Whether new initial weights are drawn.
     reader : Reader
     samples : Data or None
-        All of them, without the weights of classes; None for batches.
+        All samples, without class weights; None for batches.
     validation : Data or None
-        What is held out or given for validation.
+        The validation data, held out or given.
     fraction : float
-        The share of the samples that `split` holds out.
+        The fraction of the samples that `split` holds out.
     ends : bool
         Whether batches can be iterated over only once.
     order : callable or None
@@ -54,26 +54,26 @@ class FitData:
     order: Callable[[], np.ndarray] | None = None
     _batches: Callable[[], Any] | None = None
     _class_weight: Any = None
-    _weighted: Data | None = None  # the samples with the weights of classes
-    _rows: np.ndarray | None = None  # those that are trained on; None for all
+    _weighted: Data | None = None  # the samples with class weights
+    _rows: np.ndarray | None = None  # rows to train on; None for all
 
-    def __init__(self, state: State, batch_size: Any, shuffle: bool | str, goes_on: bool = False):
+    def __init__(self, state: State, batch_size: Any, shuffle: bool | str, continues: bool = False):
         self.batch_size = checks.whole_number("batch_size", batch_size, 1)
         self.shuffle = checks.flag("shuffle", shuffle, "blocks")
-        self.starts_anew = state.is_fitted and not (goes_on or state.settings.warm_start)
-        # The columns of an earlier frame must match, unless the weights are drawn again.
-        self.reader = Reader(state, None if self.starts_anew else state.feature_names)
+        self.restarts = state.is_fitted and not (continues or state.settings.warm_start)
+        # The columns of an earlier data frame must match, unless weights are drawn again.
+        self.reader = Reader(state, None if self.restarts else state.feature_names)
 
     def take(
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any, is_checked: bool = False
     ) -> None:
-        """Check what is to be trained on; whether X is finite only if it `is_checked`."""
+        """Check the training data; if `is_checked`, also whether X is finite."""
         self._class_weight = class_weight
         if y is not None:
             if isinstance(X, np.memmap) and self.shuffle is True:
                 self.shuffle = "blocks"
             self.samples = self.reader.samples("X", X, "y", y, sample_weight, to_train_on=True)
-            if class_weight is not None:  # refused before anything is drawn
+            if class_weight is not None:  # errors come before any random number is drawn
                 self._weighted_by_class(self.samples)
             if is_checked:
                 self.reader.look_at("X", self.samples.X)
@@ -99,7 +99,7 @@ class FitData:
     def _weighted_by_class(
         self, data: Data, rows: np.ndarray | None = None, require_positive: bool = True
     ) -> Data:
-        """Return the data with each weight times that of its class, "balanced" over `rows`."""
+        """Return the data with class weights applied; "balanced" counts `rows`."""
         if self._class_weight is None and rows is None:
             return data
         loss, n_out = self.reader.state.loss, self.reader.state.network.sizes[-1]
@@ -109,7 +109,7 @@ class FitData:
         return Data(data.X, found)
 
     def validate_on(self, pair: Any, fraction: float) -> None:
-        """Check what is to be scored."""
+        """Check the validation data."""
         self.fraction = checks.from_zero_below_one("validation_fraction", fraction)
         if pair is not None and self.fraction > 0:
             requirement = "be 0 if `validation_data` is given"
@@ -128,18 +128,18 @@ class FitData:
 
     @property
     def validates(self) -> bool:
-        """Whether samples are held out or given for validation."""
+        """Whether there is validation data."""
         return self.validation is not None or self.fraction > 0
 
     @property
     def n_trained_on(self) -> int | None:
-        """How many samples an epoch has; None for batches."""
+        """The number of samples of an epoch; None for batches."""
         if self.samples is None:
             return None
         return len(self.samples.X if self._rows is None else self._rows)
 
     def split(self, source: Any) -> None:
-        """Draw what is held out from `source`; weights of classes count the rest alone."""
+        """Draw the held-out samples; class weights count only the others."""
         if self.samples is None:
             return
         if self.fraction > 0:
@@ -152,7 +152,7 @@ class FitData:
         self._weighted = self._weighted_by_class(self.samples, self._rows)
 
     def epoch(self, source: Any) -> Epoch:
-        """Return the samples of an epoch, in an order that `source` draws."""
+        """Return the samples of an epoch, in an order drawn from `source`."""
         if self._weighted is not None and self.order is not None:
             return iter([(self._weighted, self.order())])
         if self._weighted is not None:

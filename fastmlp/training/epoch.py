@@ -1,4 +1,4 @@
-"""Epochs of training: what they go through, what is measured, and who is told (floor 4)."""
+"""Epochs of training, and the evaluation after each (floor 4)."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from fastmlp.validation.targets import as_scored
 
 
 class DivergenceWarning(RuntimeWarning):
-    """Training stopped because a loss, a parameter or a moment was NaN or infinity."""
+    """Training stopped because a loss, a parameter or a moment was NaN or infinite."""
 
 
-class Room(NamedTuple):
-    """A workspace, and the minibatches that it has room for."""
+class SizedWorkspace(NamedTuple):
+    """A workspace, and the sizes of the minibatches that fit in it."""
 
     work: Workspace
-    inputs: int  # how the first layer reads them: a code of `nonzeros`
+    inputs: int  # how the first layer reads X: a code of `nonzeros`
     batch_size: int
-    most_listed: int  # in a row, where they are sparse
-    version: int  # of the `State` that it was made for
-    n_samples: int  # of the last block that was not sparse
+    most_listed: int  # nonzeros in a row of sparse X
+    version: int  # of the `State`
+    n_samples: int  # of the last dense block
 
 
 class Trainer:
@@ -51,13 +51,13 @@ class Trainer:
     Attributes
     ----------
     snapshot : Snapshot
-        The state at the last `begin` or the beginning of the epoch, or before a long step.
+        The state at the last `begin`, at the start of the epoch, or before a long step.
     refuses : bool
-        Whether a row of X that is not finite must leave the state as it was at `begin`, however
-        many steps there were before it. Until the snapshot is another, it can be restored.
+        Whether a row of X that is not finite must restore the state of `begin`, however
+        many steps came before it. Possible until another snapshot is taken.
     is_dead : bool
-        Whether the first epoch of the network has ended with inputs that are not scaled and hidden
-        units that are all 0.
+        Whether the first epoch of the network ended with unscaled inputs and all units of a hidden
+        layer at 0.
     """
 
     def __init__(
@@ -67,26 +67,26 @@ class Trainer:
         report: Callable[[int, float], None] | None = None,
     ):
         self.state, self.batch_size, self.report = state, batch_size, report
-        state.network.clear_padding()  # every epoch keeps it so
+        state.network.clear_padding()  # and every epoch keeps it zero
         self.snapshot = Snapshot(state)
         self.refuses = self.is_dead = False
-        self._is_fresh = False  # whether the snapshot is of the state as it is
+        self._is_fresh = False  # whether the snapshot equals the state
         self._run_length: RunLength | None = None
-        self._room: Room | None = None
+        self._sized: SizedWorkspace | None = None
 
     def begin(self, refuses: bool) -> None:
-        """Take a snapshot, and let no row be trained on before."""
+        """Take a snapshot before any row is trained on."""
         self.snapshot.take()
         self.refuses, self._is_fresh = refuses, True
 
     def renew(self) -> None:
-        """Begin from a state that is not that of `begin`, of which the snapshot is left alone."""
+        """Begin from another state, keeping the snapshot of `begin` unchanged."""
         self.snapshot, self._is_fresh = Snapshot(self.state), False
 
     def epoch(self, blocks: Epoch) -> float:
         """Train on all blocks of samples once; return the mean loss.
 
-        After any error parameters and moments are finite.
+        After any error, parameters and moments are finite.
 
         Parameters
         ----------
@@ -95,9 +95,9 @@ class Trainer:
         Raises
         ------
         NotFinite
-            Where a row of X is not finite.
+            If a row of X is not finite.
         Diverged
-            Where a loss, a parameter or a moment is not finite.
+            If a loss, a parameter or a moment is not finite.
         """
         if not self._is_fresh:
             self.snapshot.take()
@@ -130,20 +130,20 @@ class Trainer:
         return True
 
     def _train(self, data: Data, order: np.ndarray, done: int, loss: float) -> float:
-        """Train on one block; return `loss` plus its losses."""
+        """Train on one block; return `loss` plus the losses of its samples."""
         rows, seen = np.asarray(order, np.int64), self.state.rows_seen
         batch_size, step = min(self.batch_size, len(rows)), 0
-        room = self._room_for(data)
-        samples = self._samples(data, rows, batch_size, seen, room.inputs)
+        sized = self._sized_for(data)
+        samples = self._samples(data, rows, batch_size, seen, sized.inputs)
         while True:
             step, loss = self._run(data, samples, step, loss)
             if self.report is not None:
                 self.report(done + min(step * batch_size, len(rows)), loss)
             if step * batch_size >= len(rows):
                 return loss
-            if room.version != self.state.version:  # a callback has assigned something
-                room = self._room_for(data)
-                samples = self._samples(data, rows, batch_size, seen, room.inputs)
+            if sized.version != self.state.version:  # a callback has assigned something
+                sized = self._sized_for(data)
+                samples = self._samples(data, rows, batch_size, seen, sized.inputs)
 
     def _samples(
         self, data: Data, rows: np.ndarray, batch_size: int, seen: int, inputs: int
@@ -161,17 +161,17 @@ class Trainer:
         )
 
     def _run(self, data: Data, samples: Samples, step: int, loss: float) -> tuple[int, float]:
-        """Train for a moment; after an interrupt only finished steps have changed the state."""
+        """Train for one run; after an interrupt, only finished steps have changed the state."""
         state = self.state
         if self._run_length is None:
             self._run_length = RunLength(state.network, samples.batch_size)
         run_length = self._run_length
-        assert self._room is not None
+        assert self._sized is not None
         arguments = (
             state.network,
             state.optimizer,
             samples,
-            self._room.work,
+            self._sized.work,
             run_length,
             step,
             loss,
@@ -185,10 +185,10 @@ class Trainer:
             self.snapshot.restore()
             if not isinstance(error, Halted):
                 raise
-        return train_run(*arguments)  # the handler of the signal lets training go on
+        return train_run(*arguments)  # the signal handler did not raise: continue training
 
     def _prepare_to_stop_within(self, data: Data) -> None:
-        """Make the snapshot that of the state before the step, once no row can be refused."""
+        """Take the snapshot before the step, after checking that all rows are finite."""
         if self.refuses:
             row = first_not_finite(self.state.network, data.X)
             if row is not None:
@@ -197,16 +197,16 @@ class Trainer:
         if self.state.is_finite:
             self.snapshot.take()
 
-    def _room_for(self, data: Data) -> Room:
-        """Return room for minibatches of `data`, that of the last block where it suffices."""
-        state, X, old = self.state, data.X, self._room
+    def _sized_for(self, data: Data) -> SizedWorkspace:
+        """Return a workspace for minibatches of `data`, reusing the last one if possible."""
+        state, X, old = self.state, data.X, self._sized
         sparse, most_listed = isinstance(X, SparseRows), 0
         if isinstance(X, SparseRows):
             most_listed = X.most_listed
         elif old is not None and (len(X), state.version) == (old.n_samples, old.version):
             return old  # as in calls of `partial_fit`
         batch_size = min(self.batch_size, len(X))
-        noisy = state.settings.input_noise > 0  # noise fills X
+        noisy = state.settings.input_noise > 0  # noise makes X dense
         if sparse and noisy:
             raise sparse_with_noise("X")
         n_workers = workers_for(state.settings.n_threads, state.network, batch_size, len(X))
@@ -220,9 +220,11 @@ class Trainer:
         ):
             inputs = DENSE if noisy else inputs_of(state.network, X, batch_size)
             work = state.network.workspace(batch_size, n_workers, inputs, most_listed)
-            self._room = old = Room(work, inputs, batch_size, most_listed, state.version, 0)
+            self._sized = old = SizedWorkspace(
+                work, inputs, batch_size, most_listed, state.version, 0
+            )
         if not sparse:
-            self._room = old = old._replace(n_samples=len(X))
+            self._sized = old = old._replace(n_samples=len(X))
         return old
 
 
@@ -231,5 +233,5 @@ def evaluate(state: State, data: Data, metrics: Sequence[Metric]) -> tuple[float
     outputs, losses = state.outputs(data.X, data.targets)
     scored = as_scored(data.targets, outputs, state.loss)
     scores = {metric.name: metric(*scored) for metric in metrics}
-    with np.errstate(over="ignore", invalid="ignore"):  # an infinite loss ends the training
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite loss ends training
         return float(np.average(losses, weights=scored[-1])), scores

@@ -1,4 +1,4 @@
-"""A call of fit: its epochs, what they record, and what is undone after an error (floor 4)."""
+"""The loop of epochs, its history, and restoring the state after errors (floor 4)."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ DEAD = (
 
 
 class Plan(NamedTuple):
-    """What a call of fit does with its data."""
+    """The options of a call of fit apart from its data."""
 
-    epochs: int  # in all, those before a checkpoint included
+    epochs: int  # in total, including those before a checkpoint
     callbacks: Any = ()  # a CallbackList, or none
     metrics: Sequence[Metric] = ()
-    scores_training: bool = False  # where no samples are held out
-    goes_on: bool = False  # with the history and the weights that there are, see `partial_fit`
+    scores_training: bool = False  # if there is no validation data
+    continues: bool = False  # with the present history and weights, see `partial_fit`
 
 
 class Fit:
@@ -61,12 +61,12 @@ class Fit:
         self.state, self.data, self.plan = state, data, plan
 
     def run(self, resume: Any = None) -> None:
-        """Train. After an error before the first step the state is what it was.
+        """Train. An error before the first step leaves the state unchanged.
 
         Raises
         ------
         RuntimeError
-            If another fit of this network runs.
+            If another fit of this network is running.
         """
         state, callbacks = self.state, self.plan.callbacks
         if self.data.ends and self.plan.epochs > 1:
@@ -75,7 +75,7 @@ class Fit:
             raise ValueError(must("X", requirement, got))
         found = self._found(resume)
         try:
-            if vars(state).setdefault("fit", self) is not self:  # one operation, among threads
+            if vars(state).setdefault("fit", self) is not self:  # atomic, for several threads
                 raise RuntimeError(
                     f"this {state.class_name} is already being trained: fit cannot be called by "
                     "its callbacks or by two threads at a time"
@@ -93,30 +93,30 @@ class Fit:
                     del state.fit
 
     def _trainer(self) -> Trainer:
-        """Return what trains; `partial_fit` takes that of the call before."""
-        state, known, goes_on = self.state, self.state.trainer, self.plan.goes_on
-        if goes_on and known is not None and known.batch_size == self.data.batch_size:
+        """Return a trainer; `partial_fit` reuses that of the previous call."""
+        state, known, continues = self.state, self.state.trainer, self.plan.continues
+        if continues and known is not None and known.batch_size == self.data.batch_size:
             return known
-        state.trainer = None  # before there is another, for each has a snapshot
+        state.trainer = None  # free its snapshot before the next one is allocated
         report = self._report if self.plan.callbacks else None
         trainer = Trainer(state, self.data.batch_size, report)
-        state.trainer = trainer if goes_on else None
+        state.trainer = trainer if continues else None
         return trainer
 
     def _run_or_undo(self, found: dict[str, Any] | None) -> None:
-        """Undo everything after an error before the first step, and for X that is not finite.
+        """Train; undo everything after an early error, and for X that is not finite.
 
         The kernels check each row as they read it, which costs nothing, where a check before the
         first step would read all of X once more.
         """
         state, trainer, source = self.state, self.trainer, self.state.source
-        trainer.begin(refuses=self.data.samples is not None and not self.plan.goes_on)
+        trainer.begin(refuses=self.data.samples is not None and not self.plan.continues)
         before = trainer.snapshot
         position = random_sources.random_position(source) if self._may_fail_after_draws else None
         try:
             self._run(found)
         except Exception as error:
-            # Of batches, those before a row that is not finite were good.
+            # Batches before a row that is not finite are kept.
             refused = isinstance(error, NotFinite) and trainer.refuses
             if refused or not self._has_begun:
                 before.restore_all()
@@ -133,7 +133,7 @@ class Fit:
         In `partial_fit` of arrays only the user's own learning rate can raise one, and copying a
         random state takes longer than a step.
         """
-        checked = self.plan.goes_on and self.data.samples is not None
+        checked = self.plan.continues and self.data.samples is not None
         return not checked or callable(self.state.settings.learning_rate)
 
     @property
@@ -147,16 +147,16 @@ class Fit:
         state, data, (epochs, callbacks, *_), source = (
             self.state, self.data, self.plan, self.state.source,
         )  # fmt: skip
-        if data.starts_anew:
+        if data.restarts:
             state.draw_parameters()
-        state.draw_key()  # for dropout that was assigned since
+        state.draw_key()  # dropout may have been assigned since
         if found is not None:
             random_sources.return_to_position(source, found["began_at"])
-        if callbacks:  # only they write checkpoints, and this takes as long as some steps
+        if callbacks:  # only they write checkpoints, and this takes as long as several steps
             self.began_at = random_sources.random_position(source)
             self.began_with = checkpoint.assignable(state)
         data.split(source)
-        if not self.plan.goes_on:
+        if not self.plan.continues:
             state.history = {name: [] for name in self._recorded}
         state.stop_training, state.is_fitted = False, True
         state.feature_names = data.reader.feature_names
@@ -165,7 +165,7 @@ class Fit:
             callbacks.begin({"epochs": epochs, "samples": samples, "greater_is_better": recorded})
         if found is not None:
             self._resume(found)
-        if data.starts_anew or found is not None:
+        if data.restarts or found is not None:
             self.trainer.renew()
         if self.epochs_done < epochs and self.plan.metrics:
             self._try_metrics()
@@ -191,7 +191,7 @@ class Fit:
             )
             return
         finally:
-            state.feature_names = self.data.reader.feature_names  # of the first batch, perhaps
+            state.feature_names = self.data.reader.feature_names  # perhaps those of the first batch
         if self.trainer.is_dead:
             warn(DEAD, RuntimeWarning)
         for name, value in recorded.items():
@@ -210,7 +210,7 @@ class Fit:
 
     @property
     def _recorded(self) -> dict[str, bool]:
-        """What each epoch records, and whether greater is better."""
+        """The names that each epoch records, and whether greater is better."""
         scores = {metric.name: metric.greater_is_better for metric in self.plan.metrics}
         if self.data.validates:
             found = {f"validation_{name}": greater for name, greater in scores.items()}
@@ -219,13 +219,13 @@ class Fit:
 
     @property
     def _scored(self) -> Data | None:
-        """What is scored after each epoch: the held-out samples, or those that are trained on."""
+        """The data scored after each epoch: the validation data, or the training data."""
         if self.data.validation is not None:
             return self.data.validation
         return self.data.samples if self.plan.scores_training else None
 
     def _try_metrics(self) -> None:
-        """Call the user's own metrics on what will be scored: one that fails costs no epoch."""
+        """Call custom metrics once before training, so that errors are found early."""
         if self._scored is not None:
             own = [metric for metric in self.plan.metrics if metric not in METRICS.values()]
             if own:
@@ -247,7 +247,7 @@ class Fit:
     # Checkpoints --------------------------------------------------------------------------------
 
     def _same(self) -> dict[str, Any]:
-        """Return what must be equal, besides arguments of the network, for a fit to be resumed."""
+        """Return what must be equal to resume a fit, in addition to the network's arguments."""
         return {
             "batch_size": self.data.batch_size,
             "n_samples": None if self.data.samples is None else len(self.data.samples.X),
@@ -258,7 +258,7 @@ class Fit:
         }
 
     def checkpoint(self) -> dict[str, Any]:
-        """Return all that the rest of this fit depends on, besides arguments and the state."""
+        """Return what the rest of this fit depends on, except arguments and the state."""
         return self._same() | {
             "epochs_done": self.epochs_done,
             "stopped": self.state.stop_training,
@@ -287,7 +287,7 @@ class Fit:
         return found
 
     def _resume(self, found: dict[str, Any]) -> None:
-        """Return to where the checkpoint was written."""
+        """Restore the state of the checkpoint."""
         state = self.state
         restore(state, found["model"])
         state.stop_training = found["stopped"]

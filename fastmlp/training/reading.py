@@ -1,4 +1,4 @@
-"""What a network is trained on and predicts for, checked and converted (floor 4)."""
+"""Check and convert X, y and sample weights for a network (floor 4)."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from fastmlp.validation import checks, sample_weights, targets
 
 
 class Reader:
-    """Checks X, y and weights against a network, and returns them as the kernels take them.
+    """Checks X, y and weights for a network, and converts them for the kernels.
 
     Parameters
     ----------
     state : State
         Read: the network's sizes, type and scaling, and the loss.
     feature_names : list of str or None
-        The columns of the frame that the network was fitted on, if it was one.
+        The columns of the data frame that the network was fitted on, if X was one.
     """
 
     def __init__(self, state: State, feature_names: list[str] | None = None):
         self.state, self.feature_names = state, feature_names
 
     def rows(self, name: str, X: Any) -> np.ndarray | SparseRows:
-        """Return X, of which a frame must have the columns of the one before."""
+        """Return X; the columns of a data frame must be those of the previous one."""
         network = self.state.network
         if self.feature_names is not None:
             self.check_names(name, names_of(X))
@@ -39,7 +39,7 @@ class Reader:
         return rows
 
     def check_names(self, name: str, names: list[str] | None) -> None:
-        """Raise ValueError if a frame with these columns is none that the network can read."""
+        """Raise ValueError if these are not the columns that the network was fitted on."""
         known = self.feature_names
         if names is None or known is None or names == known or len(names) != len(known):
             return
@@ -68,7 +68,7 @@ class Reader:
     ) -> Data:
         """Return X, y and the weights of the samples.
 
-        The first frame decides which columns later ones must have.
+        The columns of the first data frame are required of later ones.
         """
         rows = self.rows(X_name, X)
         if to_train_on and isinstance(rows, SparseRows) and self.state.settings.input_noise > 0:
@@ -82,7 +82,7 @@ class Reader:
         return Data(rows, weighted)
 
     def batch(self, name: str, batch: Any, to_train_on: bool = False) -> Data:
-        """Return the samples of a tuple (X, y) or (X, y, sample_weight), all of them finite."""
+        """Return the samples of a tuple (X, y) or (X, y, sample_weight), checked to be finite."""
         wanted = "a tuple (X, y) or (X, y, sample_weight)"
         try:
             X, y, *weight = checks.listed(name, batch, wanted)
@@ -110,7 +110,7 @@ def sparse_with_noise(name: str) -> ValueError:
 
 
 def names_of(X: Any) -> list[str] | None:
-    """Return the names of the columns of a frame; None where X has none, or not only strings."""
+    """Return the column names of a data frame; None if X has none, or other than strings."""
     columns = getattr(X, "columns", None)
     if columns is None:
         return None

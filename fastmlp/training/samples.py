@@ -1,4 +1,4 @@
-"""Samples as the kernels take them: joined, in part, and whether they are finite (floor 4)."""
+"""Samples for the kernels: joining, selecting, and checking that they are finite (floor 4)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fastmlp.core.storage import Network
 from fastmlp.messages import must
 from fastmlp.validation.targets import of_one_form
 
-MOST_IN_ONE_THREAD = 10_000  # numbers, whose dot product starts no threads in OpenBLAS
-CHECKED_TOGETHER = 2**20  # numbers of X: what is computed of them stays small
+MOST_IN_ONE_THREAD = 10_000  # elements up to which OpenBLAS starts no threads for a dot product
+CHECKED_TOGETHER = 2**20  # elements of X, which limits the size of temporary arrays
 
 
 class Data(NamedTuple):
@@ -24,9 +24,9 @@ class Data(NamedTuple):
     targets: Targets
 
     def weight_of(self, rows: np.ndarray, before: float) -> float:
-        """Return `before` plus these samples' weights, each 1 where none are given, one by one.
+        """Return `before` plus the weights of these samples, added one by one; 1 each if not given.
 
-        So the sum does not depend on where an epoch is cut.
+        Thus the sum does not depend on how an epoch is split.
         """
         weights = self.targets.weights
         if len(weights) == 0:
@@ -46,7 +46,7 @@ def copied(data: Data) -> Data:
 
 
 def joined(parts: list[Data]) -> Data:
-    """Return the samples of all parts, one after the other; of a single one itself."""
+    """Concatenate the samples of all parts; a single part is returned as it is."""
     if len(parts) == 1:
         return parts[0]
     Xs: list[Any] = [data.X for data in parts]
@@ -68,7 +68,7 @@ def joined(parts: list[Data]) -> Data:
 
 
 def _joined_weights(parts: list[Data]) -> np.ndarray:
-    """Return everyone's weights, 1 for the samples of parts that have none beside parts that do."""
+    """Return all weights, with 1 for parts without weights if others have them."""
     weights = [data.targets.weights for data in parts]
     if not any(map(len, weights)):
         return weights[0]
@@ -100,7 +100,7 @@ def part(data: Data, rows: Any) -> Data:
 
 
 def dense_rows(X: np.ndarray | SparseRows, network: Network, n: int) -> np.ndarray:
-    """Return up to n rows of X, evenly apart, as the network reads them."""
+    """Return up to n evenly spaced rows of X, scaled as the network reads them."""
     rows, n_in = slice(None, None, -(-len(X) // n)), network.sizes[0]
     if isinstance(X, SparseRows):
         some = _part_of_rows(X, rows)
@@ -122,7 +122,7 @@ def _part_of_rows(X: SparseRows, rows: Any) -> SparseRows:
 
 
 def first_not_finite(network: Network, X: np.ndarray | SparseRows) -> int | None:
-    """Return the first row of X with a number that is not finite as the kernels read it."""
+    """Return the first row of X that is not finite, as the kernels read it."""
     n_in, scaling = network.sizes[0], network.scaling
     if len(scaling) == 0 and isinstance(X, np.ndarray):
         if X.dtype.kind in "bu" or X.dtype == network.dtype and all_finite(X):
@@ -145,7 +145,7 @@ def first_not_finite(network: Network, X: np.ndarray | SparseRows) -> int | None
 
 
 def all_finite(array: np.ndarray) -> bool:
-    """Return whether no number is NaN or infinity: if one is, so is a sum, which is quicker."""
+    """Return whether all elements are finite, first by their sum, which is faster."""
     if array.size <= MOST_IN_ONE_THREAD:
         total = np.vdot(array, array)  # without warnings, in a third of the time of a sum
     else:

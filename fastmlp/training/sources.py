@@ -1,4 +1,4 @@
-"""Where an epoch's samples come from: arrays, or batches that are read one by one (floor 4)."""
+"""Data sources: arrays, and iterables of batches (floor 4)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.messages import must
 from fastmlp.training.samples import Data, copied, joined, part
 
-BLOCK_BYTES = 2**26  # of rows that are shuffled together, where not all of X is
-PIECES = 64  # of a block: each lies together in X
+BLOCK_BYTES = 2**26  # of rows that are shuffled together if X is larger
+PIECES = 64  # of a block, each contiguous in X
 
-#: One epoch: samples, and the order in which their rows are trained on, one or several times.
+#: One epoch: blocks of samples, each with the order in which its rows are trained on.
 Epoch = Iterator[tuple[Data, np.ndarray]]
 
 
 def block_rows(batch_size: int, n_bytes: int) -> int:
-    """Return how many rows of so many bytes make a block: whole minibatches."""
+    """Return the number of rows of a block, for rows of `n_bytes`: whole minibatches."""
     return max(1, BLOCK_BYTES // (n_bytes * batch_size)) * batch_size
 
 
 def epoch_of_arrays(
     data: Data, rows: np.ndarray | None, shuffle: bool | str, source: Any, batch_size: int
 ) -> Epoch:
-    """Yield the samples in a new order, or in their own where `shuffle` is false.
+    """Yield the samples, shuffled unless `shuffle` is false.
 
     Only those of `rows`, unless it is None.
 
@@ -46,7 +46,7 @@ def epoch_of_arrays(
 
 
 def row_bytes(X: np.ndarray | SparseRows) -> int:
-    """Return what a row of X takes in memory, at least 1."""
+    """Return the bytes of a row of X, at least 1."""
     n_bytes = X.nbytes if isinstance(X, np.ndarray) else X.numbers.nbytes + X.inputs.nbytes
     return max(1, n_bytes // len(X))
 
@@ -71,7 +71,7 @@ def _orders_by_blocks(n: int, size: int, source: Any) -> Iterator[np.ndarray]:
 def epoch_of_batches(
     batches: Iterable[Any], checked: Callable[[Any], Data], size: int, shuffle: bool, source: Any
 ) -> Epoch:
-    """Yield the samples of all batches, joined to blocks of `size` rows.
+    """Yield the samples of all batches, joined into blocks of `size` rows.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def epoch_of_batches(
     checked : callable
         From a batch to `Data`; it raises for what cannot be trained on.
     size : int
-        Rows of a block; the last one has those that are left.
+        Rows of a block; the last one has the remaining rows.
     shuffle : bool
         Whether the rows of a block are shuffled.
     source : module, RandomState or Generator
@@ -88,7 +88,7 @@ def epoch_of_batches(
     Raises
     ------
     ValueError
-        Where there are no batches.
+        If there are no batches.
     """
     waiting: list[Data] = []
     n_waiting = 0
@@ -101,7 +101,7 @@ def epoch_of_batches(
             for start in range(0, n_waiting - left, size):
                 yield _in_order(part(together, slice(start, start + size)), shuffle, source)
             waiting, n_waiting = [part(together, slice(n_waiting - left, None))], left
-        waiting[-1] = copied(waiting[-1])  # its memory may be that of the next batch
+        waiting[-1] = copied(waiting[-1])  # the next batch may reuse its memory
     if n_waiting > 0:
         yield _in_order(joined(waiting), shuffle, source)
     elif not waiting:

@@ -24,20 +24,20 @@ from fastmlp.parameter_views import ParameterViews
 from fastmlp.settings import ARGUMENTS, Settings
 from fastmlp.training.samples import all_finite, dense_rows
 
-CHECKED_ROWS = 64  # of X, to see whether all units of a hidden layer are 0
-#: Settings that may be assigned, and that a workspace or the kernels' arguments depend on.
+CHECKED_ROWS = 64  # rows of X with which dead units are detected
+#: Assignable settings that change a workspace or the arguments of kernels.
 IN_EVERY_STEP = ("l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "n_threads")
-LARGE = 10  # inputs above this are bytes, or others that were not scaled
+LARGE = 10  # larger inputs are probably unscaled
 
 
 class State:
-    """A network: what `MLP` and `NeuralNet` show, and what training changes.
+    """The state of a network: its settings, parameters and everything that training changes.
 
     Parameters
     ----------
     settings : Settings
     random : RandomState, Generator or None
-        Where random numbers come from; None is NumPy's global state.
+        The source of random numbers; None is NumPy's global state.
     class_name : str, default "MLP"
         A key of `settings.ARGUMENTS`.
 
@@ -49,16 +49,16 @@ class State:
         The optimizer, its moments and the counts of steps and rows.
     loss : core.equations.losses.Loss
     key : int
-        What dropout and input noise depend on; 0 until `draw_key`.
+        The key of the random numbers for dropout and input noise; 0 until `draw_key`.
     version : int
         How often a setting of `IN_EVERY_STEP` has changed.
     history : dict of lists
         A value for each epoch, by name.
     is_fitted, stop_training : bool
     feature_names : list of str or None
-        The columns of the frame that the network was fitted on, if it was one.
+        The columns of the data frame that the network was fitted on, if X was one.
     fit : Fit or None
-        The call of fit that runs.
+        The call of fit that is running.
     trainer : Trainer or None
         Of the last `partial_fit`, with its workspace.
     """
@@ -98,11 +98,11 @@ class State:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments, apart from random_state, that make a network like this one."""
+        """The arguments, except random_state, that create this network."""
         return ARGUMENTS[self.class_name].of(self.settings)
 
     def change(self, **changes: Any) -> None:
-        """Take other settings, all of them or, if one is refused, none.
+        """Change settings: all of them, or none if one is invalid.
 
         The next step uses them, in a fit that runs as well.
         """
@@ -140,11 +140,11 @@ class State:
 
     @property
     def source(self) -> Any:
-        """Where random numbers come from: NumPy's module, a RandomState or a Generator."""
+        """The source of random numbers: the module numpy.random, a RandomState or a Generator."""
         return np.random if self.random is None else self.random
 
     def draw_parameters(self) -> None:
-        """Draw initial weights by `init`, set biases to zero, and forget all training."""
+        """Draw initial weights by `init`, set biases to zero, and reset the training state."""
         source, network, init = self.source, self.network, self.settings.init
         if isinstance(init, str):
             for weights in network.weights:
@@ -159,7 +159,7 @@ class State:
         self.history, self.is_fitted, self.feature_names = {}, False, None
 
     def draw_key(self) -> None:
-        """Draw what dropout and noise depend on, unless it is there or nothing depends on it."""
+        """Draw the key of dropout and noise, if they are used and there is none yet."""
         if self.key == 0 and (self.settings.input_noise > 0 or self.network.drops):
             self.key = random_sources.random_key(self.source)
 
@@ -167,7 +167,7 @@ class State:
 
     @property
     def rows_seen(self) -> int:
-        """How many rows were trained on."""
+        """The number of rows trained on so far."""
         return self.optimizer.rows_seen
 
     @rows_seen.setter
@@ -186,24 +186,24 @@ class State:
     # Predictions --------------------------------------------------------------------------------
 
     def can_predict_basic(self, targets: Targets | None) -> bool:
-        """Whether the basic kernels do: for labels, if any, and nothing but identity and relu."""
+        """Whether basic kernels suffice: only identity and relu, and targets are labels."""
         return self._has_basic_prediction and (targets is None or len(targets.labels) > 0)
 
     def can_train_basic(self, targets: Targets) -> bool:
-        """Whether the basic kernels do for training: by SGD, and with l2 at most."""
+        """Whether basic kernels suffice for training: SGD without options except l2."""
         return self._has_basic_training and len(targets.labels) > 0
 
     def outputs(
         self, X: np.ndarray | SparseRows, targets: Targets | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the means that are predicted for the rows of X, and their losses."""
+        """Return the predicted means for the rows of X, and their losses."""
         loss = None if self.can_predict_basic(targets) else self.loss
         return predict(self.network, X, loss, self.settings.n_threads, targets)
 
     def is_dead(self, X: np.ndarray | SparseRows) -> bool:
-        """Whether X has numbers above `LARGE`, and all units of a hidden layer of relu are 0.
+        """Whether X has values above `LARGE` and all units of a hidden relu layer are 0.
 
-        By NumPy alone: a prediction would have its kernels compiled, too.
+        Computed by NumPy: a prediction would compile its kernels.
         """
         network = self.network
         a = dense_rows(X, network, CHECKED_ROWS)
@@ -242,7 +242,7 @@ def _optimizer_state(network: Network, optimizer: Any) -> OptimizerState:
 
 
 class Snapshot:
-    """A copy of all that a fit changes in a state.
+    """A copy of everything that a fit changes in a state.
 
     Parameters
     ----------
@@ -265,14 +265,14 @@ class Snapshot:
         self._lengths = {name: len(values) for name, values in state.history.items()}
 
     def restore(self) -> None:
-        """Set the parameters, the moments and the counts to what was copied last."""
+        """Restore the parameters, the moments and the counts."""
         state = self._state
         for copy, array in self._copies:
             array[...] = copy
         state.optimizer.position, state.key = self._position, self._key
 
     def restore_all(self) -> None:
-        """Restore the history as well, and whatever else a fit changes."""
+        """Restore everything, including the history."""
         self.restore()
         state, history = self._state, self._history
         state.is_fitted, state.feature_names, state.stop_training = self._rest

@@ -1,4 +1,4 @@
-"""A `State` as plain values and arrays, for files and pickles, and back (floor 4)."""
+"""Convert a `State` to plain values and arrays, for files and pickles, and back (floor 4)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from fastmlp.serialization import model_files
 from fastmlp.settings import ARGUMENTS
 from fastmlp.training.state import State
 
-#: Arguments that are instances of one of some classes.
+#: Arguments that are instances of classes with names.
 KINDS: dict[str, Any] = {"loss": LOSSES, "optimizer": OPTIMIZERS, "learning_rate": SCHEDULES}
 
 
 def to_dict(state: State) -> dict[str, Any]:
-    """Return all that makes the network, in forms that do not depend on the processor."""
+    """Return the whole network, independent of the processor."""
     network = state.network
     return {
         "class": state.class_name,
@@ -44,15 +44,17 @@ def to_dict(state: State) -> dict[str, Any]:
 
 
 def plain_arguments(state: State) -> dict[str, Any]:
-    """Return the arguments, apart from random_state, as a file holds them."""
+    """Return the arguments, except random_state, as in a file."""
     return {name: _plain(name, value, state) for name, value in state.arguments.items()}
 
 
 def _plain(name: str, value: Any, state: State) -> Any:
     if type(value) in KINDS.get(name, {}).values():
-        with contextlib.suppress(TypeError):  # a schedule of a function, which no file has
+        with contextlib.suppress(
+            TypeError
+        ):  # a schedule of a custom function, which cannot be saved
             return options.to_dict(value, KINDS[name])
-    if callable(value):  # a learning rate of the user's own: what it would be next
+    if callable(value):  # a custom learning rate: its next value
         return float(value(state.optimizer.taken))
     if isinstance(value, np.ndarray):
         return value.copy()
@@ -60,12 +62,12 @@ def _plain(name: str, value: Any, state: State) -> Any:
 
 
 def argument(name: str, plain: Any) -> Any:
-    """Return the value of one of `plain_arguments`."""
+    """Return the argument for a value of `plain_arguments`."""
     return options.from_dict(plain, KINDS[name]) if isinstance(plain, dict) else plain
 
 
 def from_dict(found: dict[str, Any]) -> State:
-    """Return the state of `to_dict`; its arguments are checked once more, and nothing is drawn."""
+    """Return the state for a dict of `to_dict`; arguments are checked again, nothing is drawn."""
     arguments = {name: argument(name, value) for name, value in found["arguments"].items()}
     settings = ARGUMENTS[found["class"]].settings(arguments)
     state = State(settings, found["random_state"], found["class"])
@@ -74,7 +76,7 @@ def from_dict(found: dict[str, Any]) -> State:
 
 
 def restore(state: State, found: dict[str, Any]) -> None:
-    """Set the parameters, and all else that training changes, to what `to_dict` returned."""
+    """Restore everything that training changes from a dict of `to_dict`."""
     network, optimizer = state.network, state.optimizer
     _fill([*network.weights, *network.biases], [*found["weights"], *found["biases"]])
     for name, flat in optimizer.moments.items():
@@ -86,18 +88,18 @@ def restore(state: State, found: dict[str, Any]) -> None:
 
 def _fill(views: list[np.ndarray], arrays: list[np.ndarray]) -> None:
     for view, array in zip(views, arrays, strict=True):
-        for j in range(0, len(view), 64):  # the view is transposed: few rows stay in the cache
+        for j in range(0, len(view), 64):  # the view is transposed: a few rows stay in the cache
             view[j : j + 64] = array[j : j + 64]
 
 
 # Pickles ----------------------------------------------------------------------------------------
 
-#: Attributes of a network that are not the user's.
+#: Attributes of a network that the user did not set.
 PRIVATE = {"_state", "_mlp"}
 
 
 def pickled(state: State, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return what `unpickled` takes; a learning rate that is a function is kept as well."""
+    """Return the argument of `unpickled`, including a learning rate that is a function."""
     others = {name: value for name, value in attributes.items() if name not in PRIVATE}
     return {
         "network": to_dict(state),
@@ -107,7 +109,7 @@ def pickled(state: State, attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpickled(found: dict[str, Any]) -> State:
-    """Return the state in what `pickled` returned, and leave the user's attributes in "others"."""
+    """Return the state from `pickled`; attributes set by the user stay in "others"."""
     state = from_dict(found["network"])
     state.change(learning_rate=found["learning_rate"])
     state.stop_training = found["others"].pop("stop_training", False)
@@ -118,13 +120,13 @@ def unpickled(found: dict[str, Any]) -> State:
 
 
 def loaded(path: Any, class_names: Collection[str]) -> State:
-    """Return the state in a file, of a network of one of the classes.
+    """Return the state of a network of one of the classes from a file.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        For a file of another kind, and one that holds another class.
+        For other files, and for networks of other classes.
     """
     found = model_files.read(path)
     if found["class"] not in class_names:

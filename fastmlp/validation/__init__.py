@@ -1,1 +1,1 @@
-"""What users pass: checked, and converted to the arrays that the kernels read."""
+"""Validation of arguments, and their conversion for the kernels."""

@@ -1,4 +1,4 @@
-"""What users pass, checked and brought into the form that the kernels take (floor 4).
+"""Validation of single arguments and arrays, and their conversion for the kernels (floor 4).
 
 Every error message is one sentence made by `messages.must`, and is raised before anything is
 changed.
@@ -20,13 +20,17 @@ from fastmlp.core.inputs.gather import KEPT, SparseRows
 from fastmlp.messages import must, raised, short, shown
 from fastmlp.validation import real_numbers
 
-MOST_THREADS = 1024  # each is a thread of the system
+MOST_THREADS = 1024  # of the operating system
 LARGEST_LAYER = 2**31 - 1  # units
 LARGEST_INT = 2**63 - 1
 MOST_WEIGHTS = 2**44  # of 8 bytes: the 128 TiB that a process can address
-NOT_ONE = (bool, np.bool_, real_numbers.NOT_REAL)  # number, where a single one is asked for
+NOT_ONE = (
+    bool,
+    np.bool_,
+    real_numbers.NOT_REAL,
+)  # not a number, although NumPy and Python convert them
 
-#: From an argument's name and value to the value in form, or TypeError or ValueError.
+#: A function from the name and value of an argument to the converted value.
 Checker = Callable[[str, Any], Any]
 
 
@@ -91,7 +95,7 @@ between_zero_and_one = _number_that(lambda x: 0 < x < 1, "above 0 and below 1")
 
 
 def is_list(value: Any) -> bool:
-    """Whether `value` has items in an order: not text, a set, a dict or an array without axes."""
+    """Whether `value` is an ordered collection: not text, a set, a dict or a 0-d array."""
     return isinstance(value, Iterable) and not (
         isinstance(value, (str, bytes, bytearray, Set, Mapping))
         or (isinstance(value, np.ndarray) and value.ndim == 0)
@@ -99,7 +103,7 @@ def is_list(value: Any) -> bool:
 
 
 def listed(name: str, value: Any, wanted: str) -> list[Any]:
-    """Return the items of `value`; TypeError where it has none in an order."""
+    """Return the items of an ordered collection as a list; TypeError for other values."""
     if is_list(value):
         try:
             return list(value)
@@ -110,8 +114,8 @@ def listed(name: str, value: Any, wanted: str) -> list[Any]:
 
 
 def for_each(name: str, value: Any, n: int, check: Checker) -> list[Any]:
-    """Return `value`, one for all or a list of n, as a list of what `check` returns of each."""
-    if not is_list(value) or isinstance(value, Iterator):  # which would be used up
+    """Return one value for all, or a list of n, as a list of n checked values."""
+    if not is_list(value) or isinstance(value, Iterator):  # iterators would be consumed
         return [check(name, value)] * n
     values = listed(name, value, f"one value or a list of {n}")
     if len(values) != n:
@@ -120,9 +124,9 @@ def for_each(name: str, value: Any, n: int, check: Checker) -> list[Any]:
 
 
 def scaling(shift: Any, scale: Any, n_in: int, dtype: np.dtype) -> np.ndarray | None:
-    """Return ``input_shift`` and ``input_scale``, each a number or one for every input, in a row.
+    """Return ``input_shift`` and ``input_scale`` for every input, in one array (2 n_in,).
 
-    None where they change nothing.
+    None if they change nothing.
     """
     both = np.empty((2, n_in), dtype)
     for row, name, value in zip(both, ("input_shift", "input_scale"), (shift, scale), strict=True):
@@ -176,7 +180,7 @@ def float_type(dtype: Any) -> np.dtype:
 
 
 def array_of(name: str, values: Any, is_of_classes: bool = False) -> np.ndarray:
-    """Return `values` as an array of real numbers, the data of a masked array with no mask set.
+    """Return `values` as an array of real numbers.
 
     Parameters
     ----------
@@ -211,7 +215,7 @@ def array_of(name: str, values: Any, is_of_classes: bool = False) -> np.ndarray:
         got = f"{type(values).__name__}, which NumPy cannot convert ({raised(error)})"
         raise TypeError(must(name, real_numbers.ARRAY, got)) from error
     if array.dtype.kind == "O" and real_numbers.are_real(array):
-        with contextlib.suppress(Exception):  # an int too long for float64, a signalling NaN
+        with contextlib.suppress(Exception):  # an int too large for float64, a signalling NaN
             array = array.astype(np.float64)
     if array.dtype.kind not in real_numbers.KINDS:
         raise real_numbers.refusal(name, values, array, is_of_classes)
@@ -241,7 +245,7 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
 
 
 def sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
-    """Return a matrix of scipy.sparse's CSR format for the kernels, its numbers as `dtype`."""
+    """Convert a CSR matrix of scipy.sparse for the kernels, with values of `dtype`."""
     if matrix.dtype.kind not in "biuf":
         raise TypeError(must(name, "be a sparse matrix of real numbers", f"one of {matrix.dtype}"))
     starts, inputs = np.asarray(matrix.indptr), np.asarray(matrix.indices)
@@ -266,16 +270,16 @@ def sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
 
 
 def readable(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return `array` as a C-contiguous, aligned and writable one of `dtype`, if need be a copy."""
+    """Return `array` as C-contiguous, aligned, writable and of `dtype`, copying if necessary."""
     flags = array.flags
     if array.dtype == dtype and flags.carray:
         return array
     if array.dtype != dtype or not flags.c_contiguous:
-        with np.errstate(all="ignore"):  # what is too large for the type is reported as infinity
+        with np.errstate(all="ignore"):  # overflow is reported as infinity later
             array = np.ascontiguousarray(array, dtype)
-    if not array.flags.aligned:  # which compiled code takes for granted
+    if not array.flags.aligned:  # compiled code requires alignment
         array = array.copy()
-    if not array.flags.writeable:  # for which Numba would compile anew
+    if not array.flags.writeable:  # Numba would compile another version
         array = _writable_alias(array)
     return array
 
@@ -288,11 +292,11 @@ def _writable_alias(array: np.ndarray) -> np.ndarray:
 
 
 def finite_rows(name: str, X: np.ndarray | SparseRows) -> None:
-    """Raise ValueError for the first row of `X` that holds NaN or infinity."""
+    """Raise ValueError for the first row of `X` with NaN or infinity."""
     if isinstance(X, SparseRows):
-        spoilt = np.flatnonzero(~np.isfinite(X.numbers))
-        if len(spoilt) > 0:
-            row = int(np.searchsorted(X.starts, spoilt[0], "right")) - 1
+        wrong = np.flatnonzero(~np.isfinite(X.numbers))
+        if len(wrong) > 0:
+            row = int(np.searchsorted(X.starts, wrong[0], "right")) - 1
             raise not_finite(name, row, X.dtype)
         return
     finite = np.isfinite(X).all(axis=1)
@@ -301,16 +305,16 @@ def finite_rows(name: str, X: np.ndarray | SparseRows) -> None:
 
 
 def not_finite(name: str, row: int, dtype: np.dtype) -> ValueError:
-    """Return the error for a row that holds NaN or infinity."""
+    """Return the error for a row with NaN or infinity."""
     return ValueError(must(name, "be finite", f"NaN or infinity in row {row} (as {dtype})"))
 
 
 def parameter_values(name: str, values: Any, view: np.ndarray) -> np.ndarray:
-    """Return a copy of `values` to write into a layer's weights or biases."""
+    """Return a checked copy of `values` for the weights or biases of a layer."""
     array = array_of(name, values)
     if array.shape != view.shape:
         raise ValueError(must(name, f"have shape {view.shape}", f"{array.shape}"))
-    with np.errstate(all="ignore"):  # as wherever NumPy writes into a narrower type
+    with np.errstate(all="ignore"):  # overflow is reported below
         copy = array.astype(view.dtype)
     if not np.isfinite(copy).all():
         raise ValueError(must(name, "be finite", f"NaN or infinity (as {copy.dtype})"))

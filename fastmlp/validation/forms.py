@@ -1,4 +1,4 @@
-"""Checkers of plain values, from which the schema of a file is made (floor 4).
+"""Checkers of plain values, the parts of a schema (floor 4).
 
 Each is a `checks.Checker`: a function (name, value) that returns the value in form, or raises
 TypeError or ValueError.
@@ -16,7 +16,7 @@ import numpy as np
 from fastmlp.messages import must, short, shown
 from fastmlp.validation.checks import Checker, choice
 
-FILE = "file"  # the name of the whole in messages
+FILE = "file"  # the name of the whole file in messages
 
 
 def anything(name: str, value: Any) -> Any:
@@ -90,7 +90,7 @@ def list_of(check: Checker, n: int | None = None) -> Checker:
             raise ValueError(must(name, f"have length {n}", f"{len(value)}"))
         try:
             return [check(name, element) for element in value]
-        except (TypeError, ValueError):  # names of all elements would take longer than the checks
+        except (TypeError, ValueError):  # building all names would take longer than the checks
             for i, element in enumerate(value):
                 check(f"{name}[{i}]", element)
             raise
@@ -135,7 +135,7 @@ def _inside(name: str, key: str) -> str:
 
 
 def fields(checkers: Mapping[str, Checker]) -> Checker:
-    """Return a checker of some fields of a dict; it may have others, which are left out."""
+    """Return a checker of some fields of a dict, which ignores others."""
 
     def checker(name: str, value: Any) -> dict[str, Any]:
         missing = set(checkers) - set(dict_of(anything)(name, value))
@@ -147,7 +147,7 @@ def fields(checkers: Mapping[str, Checker]) -> Checker:
 
 
 def record(checkers: Mapping[str, Checker], may_lack: Collection[str] = ()) -> Checker:
-    """Return a checker of dicts that have these fields and no others."""
+    """Return a checker of dicts with exactly these fields."""
 
     def checker(name: str, value: Any) -> dict[str, Any]:
         others = set(dict_of(anything)(name, value)) - set(checkers)
@@ -161,7 +161,7 @@ def record(checkers: Mapping[str, Checker], may_lack: Collection[str] = ()) -> C
 
 
 def array(shape: tuple[int, ...], dtype: np.dtype, least: float = -math.inf) -> Checker:
-    """Return a checker of arrays of a shape and dtype, of finite numbers not below `least`."""
+    """Return a checker of finite arrays of a shape and dtype, with values of at least `least`."""
 
     def checker(name: str, value: Any) -> np.ndarray:
         if not isinstance(value, np.ndarray):

@@ -17,7 +17,7 @@ import numpy as np
 from fastmlp.messages import must, shown
 
 REAL = (numbers.Real, np.bool_)
-NOT_REAL = np.timedelta64  # which NumPy counts among its ints
+NOT_REAL = np.timedelta64  # a subclass of NumPy's signed integers
 KINDS = "biuf"  # of NumPy's dtypes
 ARRAY = "be an array or a list of real numbers"
 ENCODE = "encode class names as integers with classes, y = numpy.unique(y, return_inverse=True)"
@@ -25,7 +25,7 @@ ENCODE = "encode class names as integers with classes, y = numpy.unique(y, retur
 
 def is_real(kind: type) -> bool:
     """Whether instances of a class are real numbers."""
-    decimal = sys.modules.get("decimal")  # without which nothing is a Decimal
+    decimal = sys.modules.get("decimal")  # if it was not imported, nothing is a Decimal
     is_decimal = decimal is not None and issubclass(kind, decimal.Decimal)
     return is_decimal or issubclass(kind, REAL) and not issubclass(kind, NOT_REAL)
 
@@ -85,7 +85,7 @@ def _fault(value: Any) -> tuple[str, str] | None:
         except Exception:  # a signalling NaN of Decimal, a user's class
             return "value", ""
         return None
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas is not imported
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # without importing pandas
         return "missing value", "fill missing values or drop their rows"
     if isinstance(value, (str, bytes)):
         return "text", "encode text as numbers, for example one-hot"
@@ -103,7 +103,7 @@ def _place(index: list[int], columns: list[Any] | None) -> str:
 
 
 def _columns(values: Any, items: np.ndarray) -> list[Any] | None:
-    """Return the names of a table's columns, None where there are none."""
+    """Return the column names of a table, None if it has none."""
     if items.ndim != 2 or not (hasattr(values, "columns") and hasattr(values, "dtypes")):
         return None
     columns = list(values.columns)

@@ -18,7 +18,7 @@ def weighted(
     require_positive: bool = True,
     name: str = "sample_weight",
 ) -> Targets:
-    """Return the targets with the weight of each sample; without one where all are 1.
+    """Return the targets with sample weights; unchanged if `sample_weight` is None.
 
     Parameters
     ----------
@@ -126,13 +126,13 @@ def _weights(name: str, values: Any, n: int) -> np.ndarray:
 
 
 def check_positive(name: str, weights: np.ndarray, which: str) -> None:
-    """Raise ValueError where all of the weights are 0."""
+    """Raise ValueError if all weights are 0."""
     if len(weights) > 0 and not weights.any():
         raise ValueError(must(name, f"be above 0 for at least one sample{which}", "only zeros"))
 
 
 def _check_sum(name: str, weights: np.ndarray, require_positive: bool, which: str = "") -> None:
-    """Raise ValueError where a mean by these weights would be NaN."""
+    """Raise ValueError if a weighted mean would be NaN."""
     if require_positive:
         check_positive(name, weights, which)
     with np.errstate(over="ignore"):
@@ -142,7 +142,7 @@ def _check_sum(name: str, weights: np.ndarray, require_positive: bool, which: st
 
 
 def _of_classes(class_weight: Any, counts: np.ndarray) -> np.ndarray:
-    """Return the weight of each class, of which there are so many samples."""
+    """Return the weight of each class; `counts` has the number of samples of each."""
     n_classes = len(counts)
     if isinstance(class_weight, str):
         if class_weight != "balanced":

@@ -1,4 +1,4 @@
-"""Targets, checked and converted for the kernels (floor 4)."""
+"""Validation of targets, and their conversion for the kernels (floor 4)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from fastmlp.core.run import no_targets
 from fastmlp.messages import must, shown
 from fastmlp.validation import checks
 
-#: The least and the greatest target, where not every number is one.
+#: The smallest and largest targets of losses that restrict them.
 LIMITS = {LOGISTIC: (0, 1), POISSON: (0, np.inf)}
 
-#: How far the sum of a row of probabilities may be from 1. Rows of float16, which is coarser,
-#: may be off by that type's epsilon.
+#: Tolerance of the sum of a row of probabilities. For float16, which is less precise, it is
+#: the epsilon of that type.
 SUM_TOLERANCE = 1e-4
 
 
 def targets(name: str, y: Any, n_samples: int, loss: Loss, n_out: int, dtype: Any) -> Targets:
-    """Return `y` as the kernels take it: classes or probabilities for softmax, else numbers.
+    """Convert `y` for the kernels: labels or probabilities for softmax, otherwise values.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def targets(name: str, y: Any, n_samples: int, loss: Loss, n_out: int, dtype: An
 
 
 def _given(name: str, y: Any, of_classes: bool) -> Any:
-    """Return `y` as an array of numbers, or as the sparse matrix that it is."""
+    """Return `y` as an array of numbers, or unchanged if it is sparse."""
     if hasattr(y, "tocsr"):
         return y.reshape(-1, 1) if len(y.shape) == 1 else y
     return checks.array_of(name, y, of_classes)
@@ -61,7 +61,7 @@ def _one_each(name: str, array: Any, n_samples: int) -> None:
 def _numbers(
     name: str, y: Any, n_samples: int, n_out: int, dtype: Any, of_classes: bool
 ) -> np.ndarray:
-    """Return `y` as finite numbers of `dtype` that kernels read, of shape (n_samples, n_out)."""
+    """Return `y` as finite values of `dtype`, (n_samples, n_out), for the kernels."""
     array = _given(name, y, of_classes)
     if array.ndim == 1 and n_out == 1:
         array = array.reshape(-1, 1)
@@ -82,7 +82,7 @@ def _numbers(
 def _classes(
     name: str, y: Any, n_samples: int, n_out: int, none: Targets
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the int64 labels (n_samples,) and no probabilities, or no labels and those, flat."""
+    """Return int64 labels and no probabilities, or no labels and flat probabilities."""
     array = _given(name, y, True)
     if array.ndim not in (1, 2):
         forms = "labels (n_samples,), or one-hot rows or probabilities"
@@ -110,7 +110,7 @@ def _classes(
 
 
 def _labels(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
-    """Return whole numbers from 0 to n_out - 1 as int64."""
+    """Return labels from 0 to n_out - 1 as int64."""
     if array.dtype.kind == "f":
         with np.errstate(invalid="ignore"):
             labels = array.astype(np.int64)
@@ -119,9 +119,7 @@ def _labels(name: str, array: np.ndarray, n_out: int) -> np.ndarray:
     if array.dtype.kind == "f" and not np.array_equal(labels, array):
         wrong = array[labels != array][0]
         kind, advice = "integer labels", "use MLP(loss='squared_error') for regression"
-    elif (
-        np.maximum.reduce(labels.view(np.uint64)) >= n_out
-    ):  # where negative labels are the largest
+    elif np.maximum.reduce(labels.view(np.uint64)) >= n_out:  # negative labels become the largest
         wrong = array[(array < 0) | (array >= n_out)][0]
         kind, advice = "labels", ""
     else:
@@ -158,7 +156,7 @@ def _probabilities(name: str, array: np.ndarray, dtype: Any) -> np.ndarray:
 
 
 def _entries(name: str, matrix: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the row, the column and the number of every entry that is not 0, row by row."""
+    """Return the row, column and value of every nonzero entry, row by row."""
     rows = checks.sparse_rows(name, matrix.tocsr(), np.dtype(np.float64))
     n = int(rows.starts[-1])
     row_of_each = np.repeat(np.arange(len(rows)), np.diff(rows.starts))
@@ -177,9 +175,9 @@ def _dense(shape: tuple[int, int], entries: tuple[np.ndarray, ...]) -> np.ndarra
 
 
 def of_one_form(parts: list[Targets], sizes: list[int]) -> list[Targets]:
-    """Return targets of so many samples, as probabilities where some of them are and some labels.
+    """Convert labels to probabilities if some of the parts have labels and some probabilities.
 
-    They can be joined then: the label of one sample is the probability 1 of its class.
+    The parts, of these sizes, can be concatenated then.
     """
     widths = [len(t.values) // n for t, n in zip(parts, sizes, strict=True) if len(t.values) > 0]
     if not widths or not any(len(t.labels) > 0 for t in parts):
@@ -197,7 +195,7 @@ def of_one_form(parts: list[Targets], sizes: list[int]) -> list[Targets]:
 
 
 def as_scored(targets: Targets, outputs: np.ndarray, loss: Loss) -> tuple[Any, np.ndarray, Any]:
-    """Return what a metric takes: the targets in their form, the outputs, the weights or None.
+    """Return the arguments of a metric: targets, outputs, and sample weights or None.
 
     Of probabilities the targets are what would be predicted with them: the most probable class,
     or 1 for each label whose probability is at least a half.
@@ -213,7 +211,7 @@ def as_scored(targets: Targets, outputs: np.ndarray, loss: Loss) -> tuple[Any, n
 
 
 def _size(name: str, values: Any) -> int:
-    """Return how many numbers `values` holds."""
+    """Return the number of elements of `values`."""
     try:
         return int(np.size(values))
     except ValueError:
@@ -245,7 +243,7 @@ def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> 
 
 
 def _rows_of_pairs(name: str, ys: list[Any], n_out: int) -> Any:
-    """Return the labels where all are, or rows, with one-hots in the place of labels."""
+    """Return labels if all targets are labels, otherwise rows, with one-hots for labels."""
     single = [i for i, y in enumerate(ys) if np.ndim(y) == 0]
     if len(single) == len(ys):
         return ys

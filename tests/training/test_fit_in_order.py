@@ -362,10 +362,10 @@ def test_partial_fit_copies_no_history_and_makes_no_new_workspace(data):
 
     mlp = MLP(SIZES, random_state=0)
     mlp.partial_fit(X, y)
-    workspace = mlp._state.trainer._room.work
+    workspace = mlp._state.trainer._sized.work
     seconds(mlp)
     short = seconds(mlp)
-    assert mlp._state.trainer._room.work is workspace
+    assert mlp._state.trainer._sized.work is workspace
     mlp.history_["loss"] = [0.5] * 10**6
     assert seconds(mlp) < 2 * short + 1e-4
     assert len(mlp.history_["loss"]) == 10**6 + 60

@@ -61,15 +61,16 @@ class Matrix(NamedTuple):
 class Product(NamedTuple):
     """``s[r, c] = start[c] + sum over t < n_terms of x[r, t] * y[t, c]``, and what is done with it.
 
-    Every product has every field, so `multiply` is compiled once for all; see `absent`.
+    Every product has every field, so `multiply` is compiled once for all; see `absent`. Each array
+    takes 7 arguments of a call, so they are as few as can be.
     """
 
     n_terms: int
     n_columns: int  # whole vectors
     x: Matrix  # (rows, n_terms)
     y: Matrix  # (n_terms, n_columns)
-    panel: Matrix  # overwritten with some columns of y, where these are far apart
-    start: Matrix  # (1, n_columns)
+    panel: np.ndarray  # overwritten with some columns of y, where these are far apart
+    start: int  # the offset of start[0] in the array of y; -1 for zeros
     target: Matrix  # (rows, n_columns)
     gate: Matrix  # (rows, n_columns)
     finish: int  # a code of the above
@@ -143,19 +144,19 @@ def multiply(product, j, team, first, last):
 @kernel
 def _multiply(shape, j, product, team, first, last):
     """Compute the columns from j on in tiles of `shape`; return the first column that is left."""
-    x, start = product.x, product.start
+    x = product.x
     width = columns(shape, x.array)
     while j + width <= product.n_columns:
         y, y_at, y_step = product.y.array, product.y.offset + j, product.y.row_step
         if product.y.col_step != 1:
-            _transpose(product.y, j, product.panel.array, width, product.n_terms)
-            y, y_at, y_step = product.panel.array, 0, width
+            _transpose(product.y, j, product.panel, width, product.n_terms)
+            y, y_at, y_step = product.panel, 0, width
         for r in range(first, last, rows(shape)):
             if stopped(team):
                 break
             tile = zeros(shape, x.array)
-            if start.offset >= 0:
-                tile = repeat_row(shape, start.array, start.offset + j)
+            if product.start >= 0:
+                tile = repeat_row(shape, product.y.array, product.start + j)
             x_at = x.offset + r * x.row_step
             for t in range(product.n_terms):
                 tile = add_outer(

@@ -6,7 +6,7 @@ The names are those that the tables `ACTIVATIONS`, `LOSSES`, `OPTIMIZERS`, `INIT
 Examples
 --------
 >>> from typing import get_args
->>> from fastmlp.typing import OptimizerName
+>>> from fastmlp.argument_types import OptimizerName
 >>> "adam" in get_args(OptimizerName)
 True
 """
