@@ -1,4 +1,4 @@
-"""What a fit remembers of its steps: the rule, its moments, its rates."""
+"""The state of an optimizer: the update rule, its moments, its rates."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from fastmlp.core.equations.update_rules import (
 from fastmlp.core.storage import Network
 from fastmlp.messages import must, shown
 
-NONE = np.inf  # a norm that is never reached
-STEPS_AHEAD = 64  # are known at least: computing one takes as long as many
+NONE = np.inf  # a norm that is never exceeded
+STEPS_AHEAD = 64  # computed together: one would take as long
 
 
 def moments_of(kind: int) -> list[str]:
@@ -32,12 +32,12 @@ def moments_of(kind: int) -> list[str]:
 
 
 class OptimizerState:
-    """How the parameters of a network go down: an update rule, and where it stands.
+    """An update rule for the parameters of a network, and its state.
 
     Parameters
     ----------
     network : Network
-        With as many `moments` as `moments_of` says.
+        With the `moments` that `moments_of` names.
     kind : int
         A code of `update_rules`.
     momentum, decay, epsilon : float
@@ -46,13 +46,13 @@ class OptimizerState:
     Attributes
     ----------
     rate : float or callable
-        Of every step, or what returns it for one: 0 for the first of this object.
+        The learning rate, or a function that returns it for a step: 0 for the first step.
     rate_factor : float
-        What every rate is multiplied by.
+        Every rate is multiplied by it.
     first, second : arrays
-        The moments, laid out as the network's parameters; empty where the rule has none.
+        The moments, with the layout of the network's parameters; empty if the rule has none.
     moments : dict of arrays
-        Those that the rule has, by name.
+        The moments that the rule has, by name.
     counts : int64 array
         The steps taken and the rows trained on, see `update_rules.Optimizer`. Kernels advance them.
     """
@@ -82,7 +82,7 @@ class OptimizerState:
         self._gradients, self._squares = none, np.zeros(0)
 
     def clip(self, norm: float) -> None:
-        """Set the largest norm of the gradients, infinity for none."""
+        """Set the maximum norm of the gradients, infinity for none."""
         clips, none = norm < NONE, np.empty(0, self.network.dtype)
         if clips != (self.clip_norm < NONE):
             self._gradients = self.network.like_parameters(1)[0] if clips else none
@@ -91,24 +91,24 @@ class OptimizerState:
 
     @property
     def taken(self) -> int:
-        """How many steps there have been."""
+        """The number of steps so far."""
         return self.counts.item(STEPS)
 
     @property
     def rows_seen(self) -> int:
-        """How many rows were trained on."""
+        """The number of rows trained on so far."""
         return self.counts.item(ROWS)
 
     @property
     def is_basic(self) -> bool:
-        """Whether this is SGD, with l2 at most."""
+        """Whether this is SGD with no option but l2."""
         return self.kind == SGD and self.clip_norm == NONE and self.network.is_basic
 
     def steps(self, n: int, basic: bool) -> Optimizer:
-        """Return what kernels need for the next n steps, until the next call."""
+        """Return what kernels need for the next n steps; valid until the next call."""
         since = self.taken - self._known_at
         if since + n > len(self._table):
-            self._know(max(n, STEPS_AHEAD))
+            self._look_ahead(max(n, STEPS_AHEAD))
             since = 0
         table = self._table[since : since + n]
         table[:, 0] = self._rates(n)
@@ -121,12 +121,11 @@ class OptimizerState:
             )  # fmt: skip
         return Optimizer(table.reshape(-1), self.counts, self._gradients, options)
 
-    def _know(self, n: int) -> None:
+    def _look_ahead(self, n: int) -> None:
         """Compute what the next n steps need besides their rates.
 
-        The powers of both betas take one multiplication a step. So they do not depend on how many
-        steps are computed together, as NumPy's power would, which also differs in the last bit
-        from processor to processor.
+        The powers of both betas take one multiplication per step. So they do not depend on how many
+        steps are computed together, nor, as NumPy's power does in the last bit, on the processor.
         """
         self._powers_known, self._known_at = self._powers, self.taken
         self._table = np.ones((n, PER_STEP))
@@ -152,7 +151,7 @@ class OptimizerState:
 
     @property
     def _powers(self) -> list[float]:
-        """``[beta1**taken, beta2**taken]``; of rules without these, whatever was set."""
+        """``[beta1**taken, beta2**taken]``; whatever was set for rules without betas."""
         since = self.taken - self._known_at
         if since == 0 or not self._corrects:
             return self._powers_known
@@ -160,7 +159,7 @@ class OptimizerState:
 
     @property
     def state(self) -> dict[str, Any]:
-        """All that the next steps depend on besides the moments, in numbers."""
+        """Everything that the next steps depend on besides the moments, as plain values."""
         return {
             "taken": self.taken, "powers": list(self._powers), "rate_factor": self.rate_factor
         }  # fmt: skip
@@ -173,7 +172,7 @@ class OptimizerState:
 
     @property
     def position(self) -> tuple[Any, ...]:
-        """What the next steps depend on besides moments and counts, to return to; not for files."""
+        """What the next steps depend on besides moments and counts; for snapshots, not files."""
         return self._known_at, self._powers_known, self._table, self._ahead, self.rate_factor
 
     @position.setter
@@ -187,10 +186,10 @@ class OptimizerState:
 
 
 def returned_rate(name: str, rate: Any, step: int) -> float:
-    """Return what a function of the step has returned, as a float; ValueError for no rate."""
+    """Return the rate that a function returned for a step as a float; ValueError if invalid."""
     try:
         number = float(rate) if isinstance(rate, numbers.Real) else np.nan
-    except Exception:  # an int that is too large, a number of the user's own
+    except Exception:  # an int that is too large, or a user-defined number
         number = np.nan
     if not 0 <= number < np.inf:
         requirement = "return a finite number of at least 0"

@@ -1,4 +1,4 @@
-"""From Python into the kernels and back: threads, and runs short enough to interrupt."""
+"""Run the kernels from Python, in calls that are short enough to interrupt."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from fastmlp.core.optimizer_state import OptimizerState
 from fastmlp.core.step import RandomDraws, Samples, predict_rows, train_steps
 from fastmlp.core.storage import ForwardSpace, Network, Workspace
 
-RUN_SECONDS = 0.1  # how long Ctrl-C, the progress bar and callbacks wait at the most
-STEP_SECONDS = 0.3  # a longer step is stopped by Ctrl-C, and so copies what it changes before
-# The guess for the first run, of a slow core in float32: what a multiply-add takes; what a row adds
-# for each layer, for each unit, and for activations other than relu; what a step adds, and for each
-# parameter. The first run is short, in case the guess is too low.
+RUN_SECONDS = 0.1  # the longest that Ctrl-C, the progress bar and callbacks wait
+STEP_SECONDS = 0.3  # Ctrl-C stops a longer step, before which what it changes must be copied
+# The estimate for the first run, for a slow core and float32: the time of a multiply-add; what a
+# row adds per layer, per unit, and per unit with activations other than relu; what a step adds, and
+# per parameter. The first run is short, in case the estimate is too low.
 MULTIPLY_ADD, PER_ROW, PER_UNIT, PER_ACTIVATION = 1e-10, 2e-7, 1e-9, 2e-8  # seconds
 PER_STEP, PER_PARAMETER = 2e-6, 1e-9
 FIRST_RUN_SECONDS = 0.01
-# A second worker gains from where its share of a step takes a few microseconds, for two meetings
-# take one, and its share of the whole call half a millisecond, for a thread's start takes a tenth.
+# A second worker pays off if its share of a step takes a few microseconds, because two barriers
+# take one, and its share of the call half a millisecond, because starting a thread takes a tenth.
 STEP_SHARE = 1e5  # multiply-adds
 CALL_SHARE = 2e7
-# Passing over zeros gains where less of X than this is not zero, half of it in minibatches of less
-# than so many rows, and where minibatches and the first layer fill a tile: the benchmark
-# `fit.EpochSkippingZeros` measures it. The share is estimated from so many rows.
+# Skipping zeros pays off if a smaller share of X is nonzero than this, or half of it for
+# minibatches of fewer than `FEW_ROWS`, provided that minibatches and the first layer fill a tile:
+# see the benchmark `fit.EpochSkippingZeros`. The share is estimated from `LOOKED_AT` rows.
 DENSE_ENOUGH, FEW_ROWS, LOOKED_AT = 0.45, 32, 64
-MOST_STEPS = 2**16  # of a run: each has its rate in memory
+MOST_STEPS = 2**16  # per run, because the rate of each is stored
 NOTHING_DRAWN = RandomDraws(0, 0, 0.0)
-ALONE = new_team()  # of one who predicts, whom nobody stops
-PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the nearest cache
+ALONE = new_team()  # for predictions, which are not stopped
+PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the L1 cache
 
 
 class NotFinite(Exception):
-    """A row of X holds NaN or infinity; `row` tells which, and `name` of what."""
+    """Row `row` of the array `name` has NaN or infinity."""
 
     def __init__(self, row: int, name: str = "X"):
         super().__init__(row)
@@ -53,37 +53,38 @@ class NotFinite(Exception):
 
 
 class Diverged(Exception):
-    """Something is not finite, and training ends; the message names it."""
+    """Training has diverged: what the message names is not finite."""
 
 
 @functools.cache
 def no_targets(dtype: np.dtype) -> Targets:
-    """Return the targets of predictions that nobody scores."""
+    """Return the targets for predictions that are not scored."""
     return Targets(np.empty(0, np.int64), np.empty(0, dtype), np.empty(0))
 
 
 def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:
-    """Return how many workers train: n_threads, or as many as gain where it is None.
+    """Return the number of workers: n_threads or, if it is None, as many as pay off.
 
-    Never more than this process may run at once, for they wait for one another at every step.
+    Never more than this process may run concurrently, because they wait for each other in every
+    step.
     """
-    if batch_size == 1:  # one row, and its few weights, are one worker's share
+    if batch_size == 1:  # one row cannot be divided, and its update is short
         return 1
     if n_threads is not None:
         return min(n_threads, processor.usable_threads()) if n_threads > 1 else 1
     work = network.multiply_adds
-    gaining = min(
-        batch_size // MOST_ROWS,  # each has rows of its own
+    useful = min(
+        batch_size // MOST_ROWS,  # each needs rows
         work * batch_size // STEP_SHARE,
         work * n_samples // CALL_SHARE,
     )
-    return int(min(gaining, processor.usable_threads())) if gaining > 1 else 1
+    return int(min(useful, processor.usable_threads())) if useful > 1 else 1
 
 
 def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> int:
-    """Return how the first layer reads X, a code of `nonzeros`: as its zeros make it quickest.
+    """Return how the first layer reads X fastest, given its zeros: a code of `nonzeros`.
 
-    Whatever the answer, the results are the same, to the last bit.
+    The results have the same bits in any case.
     """
     if isinstance(X, SparseRows):
         return SPARSE
@@ -92,13 +93,13 @@ def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> 
         return DENSE
     looked_at = X[:: max(1, -(-len(X) // LOOKED_AT))]
     shift = network.scaling[: network.sizes[0]]
-    n_others = np.count_nonzero(looked_at - shift if shift.any() else looked_at)
+    n_nonzero = np.count_nonzero(looked_at - shift if shift.any() else looked_at)
     enough = DENSE_ENOUGH if batch_size >= FEW_ROWS else DENSE_ENOUGH / 2
-    return ZERO_RICH if n_others < enough * looked_at.size else DENSE
+    return ZERO_RICH if n_nonzero < enough * looked_at.size else DENSE
 
 
 class RunLength:
-    """How long a step takes, by guess and then by measurement.
+    """How many steps make a run, by an estimate at first and then by measurement.
 
     Parameters
     ----------
@@ -115,23 +116,23 @@ class RunLength:
         n_parameters = sum((a + 1) * b for a, b in itertools.pairwise(network.sizes))
         of_a_step = PER_STEP + n_parameters * PER_PARAMETER
         self.step_seconds = batch_size * of_a_row + of_a_step
-        self.is_guess = True
+        self.is_estimate = True
 
     @property
     def steps(self) -> int:
-        """How many steps make a run of `RUN_SECONDS`, a short one at first; at least 1."""
-        seconds = min(RUN_SECONDS, FIRST_RUN_SECONDS) if self.is_guess else RUN_SECONDS
+        """The number of steps in a run of `RUN_SECONDS`, or less at first; at least 1."""
+        seconds = min(RUN_SECONDS, FIRST_RUN_SECONDS) if self.is_estimate else RUN_SECONDS
         return max(1, min(int(seconds / self.step_seconds), MOST_STEPS))
 
     @property
     def is_long(self) -> bool:
-        """Whether a single step takes so long that a signal must stop it, or may do so."""
-        return self.step_seconds > (RUN_SECONDS / 2 if self.is_guess else STEP_SECONDS)
+        """Whether a single step takes, or might take, so long that signals must stop it."""
+        return self.step_seconds > (RUN_SECONDS / 2 if self.is_estimate else STEP_SECONDS)
 
     def measured(self, steps: int, seconds: float) -> None:
-        """Take over what a run took; one that was fast by chance makes the next not much longer."""
+        """Use the time of a run; one that happens to be fast lengthens the next only eightfold."""
         self.step_seconds = max(seconds / steps, self.step_seconds / 8)
-        self.is_guess = False
+        self.is_estimate = False
 
 
 def train_run(
@@ -151,37 +152,38 @@ def train_run(
     network : Network
         Its parameters are changed.
     optimizer_state : OptimizerState
-        Its moments are changed, and its counts advance with every finished step.
+        Its moments are changed, and its counts advance with every completed step.
     samples : Samples
     work : Workspace
-        Overwritten. It has room for one minibatch and as many workers as train.
+        Overwritten. It has room for one minibatch, and for as many workers as are to train.
     run_length : RunLength
-        Changed by what is measured.
+        Updated by the measured time.
     first : int, default 0
         Below the number of minibatches.
     loss : float, default 0.0
-        The sum of the losses of samples before these.
+        The sum of the losses of earlier samples.
     stops_within : bool, default False
-        Whether a signal stops the run within a step.
+        Whether a signal can stop the run within a step.
 
     Returns
     -------
     last : int
         The number of the minibatch where the next run begins.
     loss : float
-        `loss` plus the samples' losses, times their weights, each by the parameters of its step.
+        `loss` plus the losses of the samples, times their weights, each with the parameters of
+        its step.
 
     Raises
     ------
     NotFinite
-        Where a row of X holds NaN or infinity; the steps before it have changed the parameters.
+        If a row of X has NaN or infinity; the steps before it have changed the parameters.
     Diverged
-        Where a loss is not finite; likewise.
+        If a loss is not finite; likewise.
     KeyboardInterrupt
-        After the run in which it came, whose steps are finished; or within a step, if it stops
-        there. Then the caller must restore parameters, moments and counts.
+        After the run in which it came, whose steps are completed; or within a step if
+        `stops_within`, in which case the caller must restore parameters, moments and counts.
     Halted
-        If it stops within a step, by a signal whose handler raised nothing. Likewise.
+        If a signal whose handler raised nothing stopped it within a step. Likewise.
     """
     n_workers = len(work.status)
     last = min(first + run_length.steps, -(-len(samples.order) // samples.batch_size))
@@ -191,8 +193,8 @@ def train_run(
     def task(worker: int, n_workers: int, team: np.ndarray) -> float:
         return train_steps(worker, n_workers, team, *given, last, loss)
 
-    work.status[...] = 0  # of a run before
-    if run_length.is_guess:  # compile now, before threads wait for one another
+    work.status[...] = 0
+    if run_length.is_estimate:  # compile now, before threads wait for each other
         train_steps(0, 1, new_team(), *given, first, loss)
     began = time.perf_counter()
     if stops_within:
@@ -214,15 +216,15 @@ def predict(
     n_threads: int | None,
     targets: Targets | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean that the network predicts for every row of X, and the rows' losses.
+    """Return the mean that the network predicts for each row of X, and the losses of the rows.
 
-    The first is an array (n_samples, n_out), see `losses.predict_mean`; the second is empty
-    without targets.
+    The means are an array (n_samples, n_out), see `losses.predict_mean`; the losses are empty if
+    there are no targets.
 
     Raises
     ------
     NotFinite
-        Where a row of X holds NaN or infinity.
+        If a row of X has NaN or infinity.
     """
     n = len(X)
     predictions = np.empty((n, network.sizes[-1]), network.dtype)
@@ -261,9 +263,9 @@ def predict(
 def _predict_in_runs(
     network: Network, n: int, n_workers: int, rows: Callable[[int, int, int, np.ndarray], float]
 ) -> float:
-    """Call ``rows(first, last, worker, team)`` for shares of n rows, until one refuses a row.
+    """Call ``rows(first, last, worker, team)`` for shares of n rows, until one returns nonzero.
 
-    Returns what it returned: 1 + the first such row, or 0.
+    Returns that: 1 + the first row with NaN or infinity, or 0.
     """
     run_length, start = RunLength(network, PREDICTED_TOGETHER), 0
     while start < n:
@@ -277,7 +279,7 @@ def _predict_in_runs(
         call = partial(shared_out, n_workers, share)
         try:
             refused = stopped_by_signals(call) if run_length.is_long else call(ALONE)
-        except Halted:  # the handler raised nothing: run again, to the end
+        except Halted:  # the handler raised nothing: run again, to completion
             refused = call(ALONE)
         if any(refused):
             return next(row for row in refused if row > 0)

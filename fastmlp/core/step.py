@@ -1,4 +1,4 @@
-"""The two-phase step over a run of minibatches, and prediction over a run of rows."""
+"""The two-phase step for a run of minibatches, and prediction for a range of rows."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.rows_phase import forward_rows, rows_phase
 from fastmlp.core.weights_phase import weights_phase
 
-ROWS_TOGETHER = 256  # of a worker's share: they stay in the cache from layer to layer
+ROWS_TOGETHER = 256  # of a worker's share: their activations stay in the cache between layers
 
 
 class RandomDraws(NamedTuple):
-    """What random numbers depend on, besides the layer and the unit."""
+    """What the random numbers of training depend on, besides layer, sample and unit."""
 
     key: int  # 64 random bits
-    row: int  # how many rows were trained on before this epoch
-    input_noise: float  # the standard deviation of what is added to X; 0 for none
+    row: int  # the number of rows trained on before this epoch
+    input_noise: float  # the standard deviation of the noise added to X; 0 for none
 
 
 class Samples(NamedTuple):
     """What is trained on, and in which order."""
 
-    X: np.ndarray | None  # (n_samples * n_in,), or None where rows are sparse; see `gather.rows_of`
-    sparse: Sparse | None
-    scaling: np.ndarray  # what is done to X as it is read, see `gather.gather`
+    X: np.ndarray | None  # (n_samples * n_in,), or None if sparse; see `gather.rows_of`
+    sparse: Sparse | None  # None if X is not
+    scaling: np.ndarray  # (2 * n_in,) or empty: how X is scaled, see `gather.gather`
     targets: Targets
-    loss: Loss | None  # None for softmax, where all else is basic, too: see `update_rules.is_basic`
-    draws: RandomDraws | None  # likewise
-    order: np.ndarray  # int64: rows of X, minibatch after minibatch
+    loss: Loss | None  # None for softmax, where everything else is basic; see `losses`
+    draws: RandomDraws | None  # None if nothing is drawn and everything else is basic
+    order: np.ndarray  # (n,), int64: rows of X, minibatch after minibatch
     batch_size: int
     inputs: int  # how the first layer reads X: a code of `nonzeros`
 
@@ -52,30 +52,29 @@ class Minibatch(NamedTuple):
 def train_steps(
     worker, n_workers, team, parameters, optimizer, samples, work, first_step, last_step, loss
 ):
-    """Train on minibatches first_step to last_step, as one of n_workers that all do so.
+    """Train on the minibatches first_step to last_step, as one of n_workers that do so together.
 
-    Every step has two phases. **Rows**: of the minibatch's rows each worker takes a share, and
-    computes their activations, loss and deltas through all layers, from the old weights.
-    **Weights**: of every layer's weights each worker takes a share, and changes it by the sum of
-    the gradient over all rows. No two workers write one place and every sum has one order, so
-    the result has the same bits for any n_workers.
+    Every step has two phases. **Rows**: each worker takes a share of the minibatch's rows, and
+    computes their activations, losses and deltas through all layers, from the old weights.
+    **Weights**: each worker takes a share of every layer's weights, and changes it by the gradient
+    summed over all rows. No element is written by two workers and every sum has one order, so the
+    result has the same bits for any n_workers.
 
     Parameters
     ----------
     worker, n_workers : int
     team : int64 array
-        Where the workers meet, of `barrier.new_team`; changed.
+        The barrier of the workers, of `barrier.new_team`; changed.
     parameters : flat array
         Every layer's weights and biases; changed.
     optimizer : update_rules.Optimizer
-        What the steps' gradients do; its moments are changed, and its counts advance with every
-        step.
+        Its moments are changed, and its counts advance with every step.
     samples : Samples
         Read.
     work : Workspace
-        Overwritten. ``work.status`` tells of rows of X or of losses that are not finite: then the
-        step that found one, and those after it, change no parameter. Where the team was told to
-        stop, ``work.status`` has `HALTED`, and the parameters are of no use.
+        Overwritten. ``work.status``, 0 at first, becomes 1 + a row of X with NaN or infinity, or
+        `DIVERGED` if a loss is not finite: then this step and later ones change no parameter. If
+        the team was told to stop it becomes `HALTED`, and the parameters are undefined.
     first_step, last_step : int
     loss : float
         The sum of the losses before the first step.
@@ -83,8 +82,8 @@ def train_steps(
     Returns
     -------
     float
-        To worker 0 `loss` plus the losses of the samples, times their weights, each by the
-        parameters of its step; to the others `loss`.
+        For worker 0, `loss` plus the losses of the samples, times their weights, each with the
+        parameters of its step; for the others, `loss`.
     """
     me = Worker(worker, n_workers, team)
     if not begin(me):
@@ -110,7 +109,7 @@ def train_steps(
         meetings = weights_phase(
             me, parameters, optimizer, samples, work, n_rows, step - first_step, meetings
         )
-        if worker == 0:  # here and not in Python, where an interrupt could come in between
+        if worker == 0:  # not in Python, where an interrupt could come in between
             optimizer.counts[STEPS] += 1
             optimizer.counts[ROWS] += n_rows
         meetings += 1
@@ -120,7 +119,7 @@ def train_steps(
 
 @kernel(inline=True)
 def _scale(samples, start, n_rows):
-    """Return 1 / n_rows, or where samples have weights 1 over their sum; 0 where that is 0."""
+    """Return 1 / n_rows or, if samples have weights, 1 / their sum, or 0 if that is 0."""
     total = 1.0 * n_rows
     if len(samples.targets.weights) > 0:
         total = 0.0
@@ -131,31 +130,31 @@ def _scale(samples, start, n_rows):
 
 @kernel(entry=True)
 def predict_rows(team, parameters, samples, space, predictions, losses, first, last):
-    """``predictions[i]`` = the mean that the last activation predicts, for the rows first to last.
+    """Store the mean that the last activation predicts, for the rows first to last.
 
     Parameters
     ----------
     team : int64 array
-        Of `barrier.new_team`; nobody is met.
+        Of `barrier.new_team`; only read, to see if it is told to stop.
     parameters : flat array
         Read.
     samples : Samples
-        Read; the order is 0, 1, 2, ..., and the targets may be none.
+        Read; the order is 0, 1, 2, ..., and there may be no targets.
     space : ForwardSpace
-        Overwritten; it has room for ``samples.batch_size`` rows.
+        Overwritten; for minibatches of ``samples.batch_size`` rows.
     predictions : array (n_samples, n_out)
-        Rows first to last are overwritten: see `losses.predict_mean`.
+        Rows first to last are overwritten; see `losses.predict_mean`.
     losses : float64 array
-        Likewise, with the loss of each row, if there are targets; else empty.
+        Likewise, with the loss of each row; empty if there are no targets.
     first, last : int
 
     Returns
     -------
     int
-        1 + a row of X that holds NaN or infinity, 0 where all is finite.
+        1 + a row of X with NaN or infinity, 0 if there is none.
     """
     output = space.layers[len(space.layers) - 1]
-    row = np.int64(0)  # as a literal it would have all that is below compiled anew
+    row = np.int64(0)  # with a literal, all that is called would be compiled again
     for start in range(first, last, samples.batch_size):
         n_rows = min(samples.batch_size, last - start)
         minibatch = Minibatch(start, n_rows, 0.0)

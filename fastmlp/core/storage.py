@@ -1,8 +1,25 @@
-"""Where everything lies: flat, aligned arrays, the table of offsets, and views for users.
+"""Where everything is stored: flat, aligned arrays, the table of layers, and views for users.
 
-NumPy alone. A layer's weights lie as ``(n_in, n_out)``, both padded to whole vectors, row after
-row, then its biases; layer follows layer in one array. Padding is zero and stays zero: it
-multiplies zeros and receives gradients of zero.
+This module needs only NumPy. The parameters of all layers are one flat array. For each layer in
+turn it has the weights, by input, and then the biases::
+
+    weights_at: padded_in rows of stride_out elements
+        w(0,0)      w(0,1)  ...  w(0,n_out-1)       0 ... 0
+        w(1,0)      w(1,1)  ...  w(1,n_out-1)       0 ... 0
+        ...
+        w(n_in-1,0)         ...  w(n_in-1,n_out-1)  0 ... 0
+        0 ... 0                                             up to padded_in rows
+    biases_at: one row of stride_out elements
+        b(0)        b(1)    ...  b(n_out-1)         0 ... 0
+
+``w(k,j)`` is the weight from input k to output j; users see the transpose, of shape (n_out, n_in).
+padded_out is n_out rounded up to whole vectors, and stride_out may be a cache line more. Padding is
+zero and stays zero, because it multiplies zeros and receives gradients of zero. Gradients and the
+moments of the optimizer have the same layout.
+
+The activations are one flat array too: for each layer, from the input of the first to the output of
+the last, as many rows as a minibatch has at most, of stride_in or stride_out elements. So the
+outputs of a layer are the inputs of the next. The deltas have the layout of all outputs.
 """
 
 from __future__ import annotations
@@ -25,38 +42,38 @@ from fastmlp.core.inputs.nonzeros import (
 )
 from fastmlp.core.machine.processor import CACHE_LINE, LANES
 
-#: What kernels know of a layer: sizes, strides and positions, in elements.
+#: What kernels know of a layer. Sizes, strides and positions are counted in elements.
 LAYER = np.dtype(
     [
-        ("number", np.int64),  # from 1 on; 0 is the input
-        ("n_in", np.int64),
-        ("n_out", np.int64),
-        ("padded_in", np.int64),  # to whole vectors and whole tiles
-        ("padded_out", np.int64),
-        ("stride_in", np.int64),  # from a row of the layer's inputs to the next
-        ("stride_out", np.int64),  # likewise of its outputs, deltas and stored weights
-        ("weights_at", np.int64),  # in the parameters
-        ("biases_at", np.int64),
-        ("input_at", np.int64),  # in the activations
-        ("output_at", np.int64),
-        ("delta_at", np.int64),  # in the deltas
-        ("listed_at", np.int64),  # in the lists of inputs that are not zero
-        ("stride_listed", np.int64),  # from a row's lists to the next's
-        ("n_blocks", np.int64),  # of inputs, each with a list
-        ("block_inputs", np.int64),  # how many a list names at the most
-        ("stride_marks", np.int64),  # from a vector of inputs to the next, in their marks
-        ("activation", np.int64),
-        ("stores_derivative", np.bool_),  # forward stores f'(z) in the deltas
-        ("squares_at", np.int64),  # in `Optimizer.squares`
-        ("l2", np.float64),
-        ("l1", np.float64),
-        ("max_norm", np.float64),  # of a unit's weights; infinity for none
-        ("dropout", np.float64),  # the share of its outputs that training drops
+        ("number", np.int64),  # 1 for the first layer; 0 would be the input
+        ("n_in", np.int64),  # units of the layer before
+        ("n_out", np.int64),  # units of this layer
+        ("padded_in", np.int64),  # n_in rounded up to whole vectors and to `MOST_ROWS`
+        ("padded_out", np.int64),  # n_out, likewise
+        ("stride_in", np.int64),  # from a row of the inputs to the next
+        ("stride_out", np.int64),  # from a row of the outputs, deltas or weights to the next
+        ("weights_at", np.int64),  # position of the first weight in the parameters
+        ("biases_at", np.int64),  # position of the first bias in the parameters
+        ("input_at", np.int64),  # position of row 0 of the inputs in the activations
+        ("output_at", np.int64),  # position of row 0 of the outputs in the activations
+        ("delta_at", np.int64),  # position of row 0 of the deltas in `Workspace.deltas`
+        ("listed_at", np.int64),  # position of row 0's lists in `ForwardSpace.listed`
+        ("stride_listed", np.int64),  # from a row's lists to the next row's
+        ("n_blocks", np.int64),  # number of blocks of inputs; each row has a list for each
+        ("block_inputs", np.int64),  # the largest number of inputs in the list of a block
+        ("stride_marks", np.int64),  # from the marks of a vector of inputs to those of the next
+        ("activation", np.int64),  # a code of `activations.ACTIVATIONS`
+        ("stores_derivative", np.bool_),  # whether forward stores f'(z) where the deltas go
+        ("squares_at", np.int64),  # position of the first sum in `OptimizerOptions.squares`
+        ("l2", np.float64),  # penalty: the gradient of a weight w grows by l2 * w
+        ("l1", np.float64),  # penalty: the gradient of a weight w grows by l1 * sign(w)
+        ("max_norm", np.float64),  # of the weights into a unit; infinity for no limit
+        ("dropout", np.float64),  # the probability that training drops an output
     ]
 )
 
 
-GRADIENTS_TOGETHER = 2**14  # weights
+GRADIENTS_TOGETHER = 2**14  # weights whose gradients a worker stores before it changes them
 
 
 def _padded(n: int, multiple: int) -> int:
@@ -64,12 +81,12 @@ def _padded(n: int, multiple: int) -> int:
 
 
 def _stride(padded: int, dtype: np.dtype) -> int:
-    """Return the elements from row to row: rows a kibibyte multiple apart share cache sets."""
+    """Return the stride of rows; at multiples of 1 KiB they would compete for cache sets."""
     return padded + (CACHE_LINE // dtype.itemsize if padded * dtype.itemsize % 1024 == 0 else 0)
 
 
 def zeros(n: int, dtype: np.dtype) -> np.ndarray:
-    """Return `n` zeros that begin on a cache line."""
+    """Return `n` zeros, aligned to a cache line."""
     n_bytes = n * dtype.itemsize
     raw = np.zeros(n_bytes + CACHE_LINE, np.uint8)
     start = -raw.ctypes.data % CACHE_LINE
@@ -77,36 +94,36 @@ def zeros(n: int, dtype: np.dtype) -> np.ndarray:
 
 
 class Columns(NamedTuple):
-    """For sparse rows: what is listed of a minibatch, input by input, see `sparse`."""
+    """For sparse rows: the elements of a minibatch sorted by input, see `sparse`."""
 
-    values: np.ndarray  # the numbers, of the network's dtype
-    rows: np.ndarray  # uint32: the row that each is of
-    ends: np.ndarray  # uint32, for each input: where its numbers end; 0 between two updates
-    touched: np.ndarray  # uint32: each worker's inputs that are listed at all
+    values: np.ndarray  # (n_listed,), of the network's dtype
+    rows: np.ndarray  # (n_listed,), uint32: the row of each
+    ends: np.ndarray  # (n_in,), uint32: where the elements of each input end; 0 between updates
+    touched: np.ndarray  # (n_in,), uint32: for each worker, the inputs that have elements
 
 
 class ForwardSpace(NamedTuple):
-    """What bringing rows forward overwrites, and the table that says where."""
+    """What the forward pass overwrites, and the table of layers."""
 
-    layers: np.ndarray  # LAYER: the table for this capacity
-    activations: np.ndarray  # each layer's rows after those of the layer before
-    listed: np.ndarray  # uint32: each row's list of inputs that are not zero, see `nonzeros`
-    values: np.ndarray  # the values of those inputs, each at its input's place
-    marks: np.ndarray  # uint16: of the minibatch's inputs that are not zero, see `nonzeros`
+    layers: np.ndarray  # (n_layers,), LAYER: for minibatches of at most `capacity` rows
+    activations: np.ndarray  # for each layer (capacity, stride), beginning with the input
+    listed: np.ndarray  # uint32: the lists of nonzero inputs of each row, see `nonzeros`
+    values: np.ndarray  # the values of these inputs, at the same positions
+    marks: np.ndarray  # uint16: the nonzero inputs of the minibatch as bits, see `nonzeros`
 
 
 class Workspace(NamedTuple):
-    """All that a step overwrites besides the parameters; allocated before the first step."""
+    """Everything that a step overwrites besides parameters; allocated before the first step."""
 
     forward: ForwardSpace
-    deltas: np.ndarray  # likewise, without the inputs
-    panels: np.ndarray  # each worker's few columns of transposed weights
+    deltas: np.ndarray  # for each layer (capacity, stride_out): dloss/dz
+    panels: np.ndarray  # for each worker: some columns of transposed weights
     columns: Columns
-    words: np.ndarray  # int64: each worker's bits of the rows in which some inputs are marked
-    losses: np.ndarray  # float64: the loss of each row
-    gradients: np.ndarray  # each worker's, of some of its weights
-    sums: np.ndarray  # float64: each worker's sums of squares
-    status: np.ndarray  # int64, for each worker: 0, or why it ends: see `train_steps`
+    words: np.ndarray  # int64; for each worker: the rows in which some inputs are marked, as bits
+    losses: np.ndarray  # (capacity,), float64: the loss of each row
+    gradients: np.ndarray  # for each worker: the gradients of some of its weights
+    sums: np.ndarray  # float64; for each worker: sums of squares
+    status: np.ndarray  # (n_workers,), int64: 0, or why the worker stops; see `step.train_steps`
 
 
 class Network:
@@ -121,33 +138,33 @@ class Network:
     dtype : dtype
         float32 or float64.
     scaling : array of `dtype`, optional
-        What is done to X as it is read: n_in shifts, then n_in scales; see `gather.gather`.
+        (2 * n_in,): how X is scaled as it is read, shifts and then scales; see `gather.gather`.
     hidden_activations : list of int, optional
-        A code for each hidden layer; relu for all by default.
+        The code of each hidden layer; relu by default.
     n_moments : int, default 0
-        Of the optimizer: how many numbers it keeps for each parameter.
+        How many moments the optimizer keeps per parameter.
 
     Attributes
     ----------
     trained : array (1 + n_moments, n)
-        All that training changes, in one piece: quick to copy, and to check for infinities.
+        All that training changes, in one array, which is fast to copy and to check.
     parameters : flat array (n,)
     moments : array (n_moments, n)
-        Of the optimizer, laid out as the parameters.
+        The moments of the optimizer, with the layout of the parameters.
     weights, biases : lists of arrays
-        Each layer's, as writable views of shape (n_out, n_in) and (n_out, 1).
+        Writable views for each layer, of shape (n_out, n_in) and (n_out, 1).
     activations : list of int
         The code of each layer.
     is_simple : bool
         Whether all activations are identity or relu.
     is_basic : bool
-        Whether there is nothing but identity and relu, and l2.
+        Whether it has only identity and relu, and no option but l2.
     drops : bool
-        Whether outputs of some layer are dropped.
+        Whether a layer has dropout.
     is_constrained : bool
-        Whether units of some layer have a largest norm.
+        Whether the units of a layer have a maximum norm.
     multiply_adds : int
-        Those of a sample's training: forward, weight gradients, deltas of hidden layers.
+        To train on one sample: forward, gradients of weights, deltas of hidden layers.
     """
 
     def __init__(
@@ -178,9 +195,9 @@ class Network:
     def regularise(
         self, l2: Any = 0.0, l1: Any = 0.0, max_norm: Any = np.inf, dropout: Any = 0.0
     ) -> None:
-        """Set the penalties of each layer; each argument is a number or one for every layer.
+        """Set the penalties of each layer; each argument is a number or has one per layer.
 
-        A layer's dropout is that of its outputs. Holds for workspaces made from then on.
+        A layer's dropout applies to its outputs. Affects workspaces that are created afterwards.
         """
         self._table["l2"], self._table["l1"] = l2, l1
         self._table["max_norm"], self._table["dropout"] = max_norm, dropout
@@ -193,7 +210,7 @@ class Network:
         )
 
     def like_parameters(self, n: int) -> np.ndarray:
-        """Return n rows of zeros, each laid out as the parameters and beginning on a cache line."""
+        """Return n rows of zeros with the layout of the parameters, aligned to cache lines."""
         last = self._table[-1]
         size = _padded(
             int(last["biases_at"] + last["stride_out"]), CACHE_LINE // self.dtype.itemsize
@@ -202,19 +219,19 @@ class Network:
 
     @property
     def n_squares(self) -> int:
-        """How many sums of squares `clip.square_gradients` makes."""
+        """The number of sums of squares of `clip.square_gradients`."""
         return int(self._table["squares_at"][-1] + self._table["padded_in"][-1] // MOST_ROWS + 1)
 
     def views(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return each layer's weights and biases in an array that is laid out as the parameters."""
+        """Return views of the weights and biases in an array with the layout of the parameters."""
         weights, biases = [], []
-        for stored, own_biases, n_in, n_out in self._stored(flat):
+        for stored, stored_biases, n_in, n_out in self._stored(flat):
             weights.append(stored[:n_in, :n_out].T)
-            biases.append(own_biases[:n_out].reshape(n_out, 1))
+            biases.append(stored_biases[:n_out].reshape(n_out, 1))
         return weights, biases
 
     def _stored(self, flat: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, int, int]]:
-        """Yield each layer's weights and biases as they lie, with n_in and n_out."""
+        """Yield each layer's weights and biases as stored, with padding, and n_in and n_out."""
         for layer in self._table:
             n_in, n_out, rows, stride = (
                 int(layer[name]) for name in ("n_in", "n_out", "padded_in", "stride_out")
@@ -224,7 +241,7 @@ class Network:
             yield stored, flat[biases_at : biases_at + stride], n_in, n_out
 
     def clear_padding(self) -> None:
-        """Make the padding zero again, which weights that ran to infinity may have spoilt."""
+        """Set the padding to zero; infinite weights may have made it NaN."""
         for part in self._padding:
             part.fill(0)
 
@@ -233,7 +250,7 @@ class Network:
             yield from (stored[n_in:], stored[:n_in, n_out:], biases[n_out:])
 
     def _layers_of_one_row(self) -> np.ndarray:
-        """Return the table of `LAYER` for activations and deltas of a single row."""
+        """Return the table of `LAYER` for minibatches of one row."""
         multiple = max(LANES * 4 // self.dtype.itemsize, MOST_ROWS)
         table = np.zeros(len(self.sizes) - 1, LAYER)
         parameters_at = input_at = listed_at = squares_at = 0
@@ -262,18 +279,18 @@ class Network:
     def workspace(
         self, n_rows: int, n_workers: int, inputs: int = DENSE, most_listed: int = 0
     ) -> Workspace:
-        """Return a workspace for minibatches of up to `n_rows` and as many workers.
+        """Return a workspace for minibatches of up to `n_rows` rows and for `n_workers` workers.
 
-        `inputs` is how the first layer reads: a code of `nonzeros`. Each row's list has room for
-        `most_listed` inputs where they are sparse, for all where they are rich in zeros; else only
-        row 0, which may be a whole minibatch, has one.
+        `inputs` is how the first layer reads X: a code of `nonzeros`. A row's list has room for
+        `most_listed` inputs if X is sparse, and for all if it has many zeros. Otherwise only row 0
+        has a list, for minibatches of one row.
         """
         capacity = _padded(n_rows, MOST_ROWS)
         table = self._table.copy()
         first = table[0]
         if inputs == SPARSE:
             first["block_inputs"] = most_listed
-            for name in ("output_at", "input_at"):  # no dense inputs
+            for name in ("output_at", "input_at"):  # there are no dense inputs
                 table[name] -= first["stride_in"]
             first["input_at"] = 0
         elif inputs == ZERO_RICH:
@@ -320,10 +337,10 @@ class Network:
         )
 
     def _gradients_together(self, inputs: int, n_workers: int) -> int:
-        """Return of how many weights a worker keeps gradients until it changes them.
+        """Return for how many weights a worker stores gradients before it changes them.
 
-        Rows that stay in the second cache; of sparse inputs all, which are sorted but once. Memory
-        that no rule uses is never touched.
+        Few enough for the L2 cache; for sparse inputs all of them, because these are sorted only
+        once. Memory that no rule uses is never touched.
         """
         strides = self._table["stride_out"]
         rows = -(-int(self._table[0]["padded_in"]) // (n_workers * MOST_ROWS)) * MOST_ROWS
@@ -331,10 +348,10 @@ class Network:
         return max(GRADIENTS_TOGETHER, MOST_ROWS * int(strides.max()), all_of_first)
 
     def borrow(self, n_rows: int, inputs: int) -> ForwardSpace:
-        """Return space for one worker to bring rows forward: a spare one if there is any.
+        """Return space for the forward pass of one worker, which is reused if possible.
 
-        No other thread has it until it is given back. `n_rows` is the same in every call, and
-        `inputs` `nonzeros.DENSE` or `nonzeros.ZERO_RICH`; there are no marks (for updates only).
+        No other thread gets it until `give_back`. `n_rows` must be the same in every call, and
+        `inputs` `nonzeros.DENSE` or `nonzeros.ZERO_RICH`; it has no marks, which only updates need.
         """
         try:
             return self._spare[inputs].pop()
@@ -343,5 +360,5 @@ class Network:
             return space._replace(marks=np.zeros(0, np.uint16))
 
     def give_back(self, spaces: list[ForwardSpace], inputs: int) -> None:
-        """Keep borrowed spaces for the next who needs one."""
+        """Keep borrowed spaces for the next call of `borrow`."""
         self._spare[inputs].extend(spaces)

@@ -1,4 +1,4 @@
-"""Activation functions: name -> code, and each with its derivative beside it."""
+"""Activation functions and their derivatives."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ ACTIVATIONS = {
     "silu": SILU,
 }
 
-#: Linear on both sides of 0; tending to a bound, as e**z does; the others are smooth relus.
+#: Linear on either side of 0; with a bound on at least one side; the others are smooth relus.
 PIECEWISE_LINEAR, BOUNDED = (IDENTITY, RELU, LEAKY_RELU), (ELU, SIGMOID, TANH)
-LEAK = 0.01  # leaky_relu's slope below 0
-STRIP = 512  # numbers: short enough for the stack
+LEAK = 0.01  # the slope of leaky_relu below 0
+STRIP = 512  # elements: few enough for the stack
 
 
 @intrinsic
 def _spare(typing_context, z):
-    """Return an array on the stack, of `STRIP` numbers of z's type, for what nobody reads."""
+    """Return an array on the stack of `STRIP` elements of z's type, for results without a use."""
     kind = types.Array(z.dtype, 1, "C")
 
     def write(context, builder, signature, values):
@@ -50,7 +50,7 @@ def _spare(typing_context, z):
 
 @kernel
 def activate(activation, z, derivatives):
-    """Do ``a = f(z)`` in place of z, and ``f'(z)`` into derivatives.
+    """Compute ``f(z)`` in place of z, and ``f'(z)`` in `derivatives`.
 
     ========== ============================ ==========================
     name       f(z)                         f'(z)
@@ -66,9 +66,9 @@ def activate(activation, z, derivatives):
     silu       z s(z)                       s(z) (1 + z s(-z))
     ========== ============================ ==========================
 
-    Phi and phi are the Gaussian distribution function and density (Hendrycks and Gimpel, Gaussian
-    Error Linear Units, arXiv:1606.08415, 2016). A finite z gives no NaN and no overflow, and NaN
-    gives NaN in z.
+    Phi and phi are the distribution function and density of the standard normal distribution
+    (Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415, 2016). A finite z gives no
+    NaN and does not overflow; NaN gives NaN in z.
 
     Parameters
     ----------
@@ -77,16 +77,16 @@ def activate(activation, z, derivatives):
     z : array
         A row of pre-activations; overwritten with the activations.
     derivatives : array of z's type
-        As many as z, overwritten; or empty, and they are not kept.
+        As long as z, overwritten; or empty, if they are not wanted.
     """
-    # Loops that might or might not keep a derivative would compile, and on some processors run,
-    # for longer than it takes to compute it.
+    # Derivatives are always computed: loops with and without them would take longer to compile, and
+    # on some processors longer to run.
     spare = _spare(z)
     for start in range(0, len(z), STRIP):
         a = z[start : start + STRIP]
         slopes = derivatives[start : start + STRIP] if len(derivatives) > 0 else spare[: len(a)]
         if activation in PIECEWISE_LINEAR:
-            _activate_straight(activation, a, slopes)
+            _activate_piecewise_linear(activation, a, slopes)
         elif activation in BOUNDED:
             _activate_bounded(activation, a, slopes)
         else:
@@ -94,8 +94,8 @@ def activate(activation, z, derivatives):
 
 
 @kernel
-def _activate_straight(activation, z, derivatives):
-    """Activate by what is straight on both sides of 0: identity, relu and leaky_relu."""
+def _activate_piecewise_linear(activation, z, derivatives):
+    """Apply a piecewise linear activation: identity, relu or leaky_relu."""
     zero, one, leak = z.dtype.type(0), z.dtype.type(1), z.dtype.type(LEAK)
     if activation == IDENTITY:
         for j in range(len(z)):
@@ -103,7 +103,7 @@ def _activate_straight(activation, z, derivatives):
     elif activation == RELU:
         for j in range(len(z)):
             x = z[j]
-            # NaN stays. A sum is always stored, x in its own place only where it is not.
+            # NaN stays NaN. A sum is stored unconditionally, x itself would be stored by a mask.
             z[j] = (zero if x < zero else x) + zero
             derivatives[j] = one if x > zero else zero
     else:
@@ -116,7 +116,7 @@ def _activate_straight(activation, z, derivatives):
 
 @kernel
 def _activate_bounded(activation, z, derivatives):
-    """Activate by what e**z brings to a bound: elu, sigmoid and tanh."""
+    """Apply an activation with a bound: elu, sigmoid or tanh."""
     zero, one = z.dtype.type(0), z.dtype.type(1)
     if activation == ELU:
         for j in range(len(z)):
@@ -138,7 +138,7 @@ def _activate_bounded(activation, z, derivatives):
 
 @kernel
 def _activate_smooth(activation, z, derivatives):
-    """Activate by what is like relu, but smooth: softplus, gelu and silu."""
+    """Apply a smooth relu: softplus, gelu or silu."""
     zero = z.dtype.type(0)
     if activation == SOFTPLUS:
         for j in range(len(z)):

@@ -1,4 +1,4 @@
-"""Clipping: gradients of all layers, collected and scaled down to a largest norm."""
+"""Clipping: scale the gradients of all layers down to a maximum norm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastmlp.core.equations.product import MOST_ROWS, share
 from fastmlp.core.equations.update_rules import change_row, rule_of
 from fastmlp.core.machine.kernel import kernel
 
-SLACK = 1e-6  # beside the norm, as PyTorch has it, so that a norm of zero divides
+SLACK = 1e-6  # added to the norm, as in PyTorch, to allow division by it if it is zero
 
 
 @kernel
@@ -20,17 +20,17 @@ def square_gradients(layers, optimizer, sums, worker):
     ----------
     layers : records of `storage.LAYER`
     optimizer : update_rules.Optimizer
-        With options. Its `gradients` are read; its `squares` overwritten: for each layer a sum for
-        every `MOST_ROWS` inputs and one for the biases, whatever the number of workers.
+        With options. Its `gradients` are read and its `squares` overwritten: for each layer, a sum
+        for every `MOST_ROWS` inputs and one for the biases, whatever the number of workers.
     sums : float64 array of at least `norms.RUNNING_SUMS`
-        The worker's own; overwritten.
+        The worker's; overwritten.
     worker : barrier.Worker
     """
     squares = optimizer.options.squares
     for l in range(len(layers)):
         layer = layers[l]
         first, last = share(layer.n_in, worker)
-        n = (layer.n_out + MOST_ROWS - 1) // MOST_ROWS * MOST_ROWS  # the same for any vector width
+        n = (layer.n_out + MOST_ROWS - 1) // MOST_ROWS * MOST_ROWS  # for any vector width
         for block in range(first // MOST_ROWS, (last + MOST_ROWS - 1) // MOST_ROWS):
             begin = layer.weights_at + block * MOST_ROWS * layer.stride_out
             squares[layer.squares_at + block] = sum_of_squares(
@@ -56,7 +56,7 @@ def change_by_collected(layers, parameters, optimizer, step, worker):
     parameters : flat array
         Changed.
     optimizer : update_rules.Optimizer
-        With options. Its moments are changed, its `gradients` overwritten, its `squares` read.
+        With options. Its moments are changed, `gradients` overwritten, `squares` read.
     step : int
         Of this run.
     worker : barrier.Worker

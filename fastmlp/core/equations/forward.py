@@ -1,4 +1,4 @@
-"""Forward: the activations of every layer from those of the layer before it."""
+"""Forward: the activations of a layer from those of the layer before it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def forward(layer, parameters, activations, team, first, last):
     ----------
     layer : record of `storage.LAYER`
     parameters : flat array
-        Every layer's weights and biases; read.
+        Read.
     activations : flat array
         The layer's inputs are read, its outputs overwritten, to whole tiles of rows.
     team : int64 array
-        Where it is told to stop, so does this, between two tiles.
+        When it is told to stop, this stops between two tiles.
     first, last : int
     """
     sums = Product(
@@ -58,9 +58,9 @@ def forward(layer, parameters, activations, team, first, last):
 def activate_rows(layer, activations, derivatives, draws, start, first, last):
     """``a_out[i] = f(z[i])`` in place, with dropout, and ``f'(z[i])``, for the rows first to last.
 
-    For activations other than identity and relu, and where outputs are dropped: what is kept is
-    divided by the share that is kept, and so is its derivative (Srivastava et al., Dropout, 2014,
-    section 10).
+    For activations other than identity and relu, and for layers with dropout. Activations that are
+    kept, and their derivatives, are divided by the probability of keeping them (Srivastava et al.,
+    Dropout, 2014, section 10).
 
     Parameters
     ----------
@@ -68,17 +68,18 @@ def activate_rows(layer, activations, derivatives, draws, start, first, last):
     activations : flat array
         The layer's outputs are overwritten.
     derivatives : flat array
-        The layer's deltas are overwritten. In prediction, which drops nothing, empty.
+        The layer's deltas are overwritten. Empty for prediction, which drops nothing.
     draws : step.RandomDraws
     start : int
-        How many rows of the epoch come before the minibatch.
+        The number of rows of the epoch before the minibatch.
     first, last : int
     """
     n, n_out = layer.padded_out, layer.n_out
     key_low, key_high = key_of(draws.key, layer.number)
     for i in range(first, last):
         at, delta_at = layer.output_at + i * layer.stride_out, layer.delta_at + i * layer.stride_out
-        a, derivative = activations[at : at + n], derivatives[delta_at : delta_at + n]
+        a = activations[at : at + n]  # (padded_out,)
+        derivative = derivatives[delta_at : delta_at + n]  # (padded_out,) or (0,)
         activate(layer.activation, a, derivative)
         if layer.dropout > 0 and len(derivative) > 0:
             row = draws.row + start + i
@@ -91,7 +92,7 @@ def activate_rows(layer, activations, derivatives, draws, start, first, last):
 
 @kernel(inline=True)
 def forward_listed(layer, parameters, activations, listed, values, team, first, last):
-    """`forward` that passes over inputs that are zero: the same sums.
+    """Do `forward`, skipping inputs that are zero, which gives the same sums.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def forward_listed(layer, parameters, activations, listed, values, team, first, 
         As in `forward`.
     listed : uint32 array
     values : flat array
-        The rows' lists, of `nonzeros.list_inputs`; read.
+        Read: the rows' lists, of `nonzeros.list_inputs`.
     """
     j = _forward_listed(ROW, 0, layer, parameters, activations, listed, values, team, first, last)
     _forward_listed(

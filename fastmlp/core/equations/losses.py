@@ -1,4 +1,4 @@
-"""The losses and their derivatives by the last activation."""
+"""The losses, and their derivatives with respect to the last activation."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ LIKELIHOODS = (SOFTMAX, LOGISTIC, POISSON)
 
 
 class Loss(NamedTuple):
-    """Which loss, and its one number."""
+    """Which loss, and its parameter."""
 
     kind: int
     parameter: float  # softmax: label smoothing; Huber: delta; pinball: the quantile
 
 
 class Targets(NamedTuple):
-    """What the network ought to give for every sample."""
+    """The targets of all samples, and the samples' weights."""
 
-    labels: np.ndarray  # int64: the class of each, for softmax; or empty
-    values: np.ndarray  # of the network's dtype, flat: a number for each output; or empty
-    weights: np.ndarray  # float64: what each sample counts; empty where all count 1
+    labels: np.ndarray  # (n_samples,), int64: classes, for softmax; or empty
+    values: np.ndarray  # (n_samples * n_out,), of the network's dtype; or empty
+    weights: np.ndarray  # (n_samples,), float64; empty if all are 1
 
 
 @kernel
 def softmax(z, n_out):
-    """Do ``z[j] = exp(z[j]) / sum over k of exp(z[k])``, without overflow for any finite z.
+    """Compute ``exp(z[j]) / sum over k of exp(z[k])`` in place, without overflow for finite z.
 
-    The largest z is subtracted first, which changes nothing in the quotient.
+    The largest z is subtracted first, which does not change the quotient.
 
     Parameters
     ----------
     z : array of at least `n_out`
-        Overwritten, past `n_out` with values of no meaning. One array for both: of two that
-        might be the same, LLVM computes number by number.
+        Overwritten; elements from `n_out` on have no meaning. In place, because with two arrays,
+        which could overlap, LLVM would not vectorize.
     n_out : int
 
     Returns
     -------
     float
-        log(sum over k of exp(z[k])), of which z[j] is subtracted for ``-log p[j]``.
+        log(sum over k of exp(z[k])); subtract z[j] for ``-log p[j]``.
     """
     top = z[0]
     for j in range(1, n_out):
         top = max(top, z[j])
-    for j in range(len(z)):  # to the end of the padding: whole vectors
+    for j in range(len(z)):  # including the padding: whole vectors
         z[j] = exp(z[j] - top)
     total = z[0]
     for j in range(1, n_out):
@@ -82,8 +82,8 @@ def predict_mean(loss, z, n_out):
 
     The mean is A'(z): softmax(z), of ``A = log(sum over j of exp(z[j]))``; ``1 / (1 + exp(-z))``,
     of ``A = sum over j of log(1 + exp(z[j]))``; exp(z), of ``A = sum over j of exp(z[j])``
-    (McCullagh and Nelder, Generalized linear models, 1989, section 2.2). For losses of z - t it
-    is z itself, and 0 is returned. `loss` None is softmax.
+    (McCullagh and Nelder, Generalized linear models, 1989, section 2.2). For losses of the residual
+    z - t the mean is z, and 0 is returned. `loss` None is softmax.
     """
     if loss is None:
         return softmax(z, n_out)
@@ -92,7 +92,7 @@ def predict_mean(loss, z, n_out):
         partition = softmax(z, n_out)
     elif loss.kind == LOGISTIC:
         for j in range(n_out):
-            mean, _, small = sigmoids(z[j])  # small is exp(-|z|): nothing overflows
+            mean, _, small = sigmoids(z[j])  # small is exp(-|z|), which does not overflow
             partition += log1p(small) + max(z[j], z.dtype.type(0))
             z[j] = mean
     elif loss.kind == POISSON:
@@ -126,12 +126,12 @@ def _sign(r):
 
 @kernel
 def _of_residual(loss, r):
-    """Return a loss of ``r = z - t`` and its derivative; where that has a jump, 0.
+    """Return the loss of the residual ``r = z - t`` and its derivative, 0 where that has a jump.
 
-    Squared error ``r**2``; absolute error ``|r|``; Huber's, ``r**2 / 2`` up to delta and beyond
-    ``delta * (|r| - delta / 2)`` (Huber, Robust estimation of a location parameter, 1964);
-    pinball of the quantile q, ``q * -r`` below the target and ``(1 - q) * r`` above it (Koenker
-    and Bassett, Regression quantiles, 1978).
+    Squared error: ``r**2``. Absolute error: ``|r|``. Huber: ``r**2 / 2`` if ``|r| <= delta``, else
+    ``delta * (|r| - delta / 2)`` (Huber, Robust estimation of a location parameter, 1964). Pinball
+    for the quantile q: ``q * -r`` if ``r <= 0``, else ``(1 - q) * r`` (Koenker and Bassett,
+    Regression quantiles, 1978).
     """
     if loss.kind == SQUARED:
         return r * r, 2 * r
@@ -148,7 +148,7 @@ def _of_residual(loss, r):
 
 @kernel(inline=True)
 def _derive(loss, means, n_out, targets, row):
-    """Do ``means -= t``, the derivative of ``A(z) - t z``, or put a residual's loss's in place."""
+    """Replace means by the derivative: ``means - t`` of ``A(z) - t z``, or that of a residual."""
     if loss.kind not in LIKELIHOODS:
         for j in range(n_out):
             r = np.float64(means[j]) - np.float64(targets.values[row * n_out + j])
@@ -168,9 +168,9 @@ def _derive(loss, means, n_out, targets, row):
 
 @kernel
 def mean_and_loss(loss, z, n_out, targets, row):
-    """Do `predict_mean`; return the loss of this row of X.
+    """Call `predict_mean`, and return the loss of this row of X.
 
-    It is ``A(z) - t z``, which for softmax is ``-sum over j of t[j] log p[j]``, or a loss of the
+    It is ``A(z) - t z``, which for softmax is ``-sum over j of t[j] log p[j]``, or the loss of the
     residual ``z - t``; except for softmax, it is the mean over the outputs. `loss` None is softmax
     without label smoothing, with a label for each row.
     """
@@ -228,7 +228,7 @@ def output_delta(layer, samples, work, minibatch, first, last):
     Returns
     -------
     bool
-        Whether some loss is not finite.
+        Whether a loss is not finite.
     """
     activations, deltas, losses = work.forward.activations, work.deltas, work.losses
     targets, n, n_out = samples.targets, layer.padded_out, layer.n_out
@@ -236,7 +236,8 @@ def output_delta(layer, samples, work, minibatch, first, last):
     for i in range(first, last):
         a_at = layer.output_at + i * layer.stride_out
         delta_at = layer.delta_at + i * layer.stride_out
-        a, delta = activations[a_at : a_at + n], deltas[delta_at : delta_at + n]
+        a = activations[a_at : a_at + n]  # (padded_out,)
+        delta = deltas[delta_at : delta_at + n]  # (padded_out,)
         row, share = samples.order[minibatch.start + i], minibatch.scale
         if layer.activation == RELU:
             for j in range(n_out):
@@ -246,7 +247,7 @@ def output_delta(layer, samples, work, minibatch, first, last):
             weight = targets.weights[row]
             share *= weight
             losses[i] *= weight
-            if weight == 0:  # as if it were not there, whatever its loss is
+            if weight == 0:  # ignored, even if its loss is not finite
                 losses[i] = 0
                 for j in range(n_out):
                     a[j] = 0

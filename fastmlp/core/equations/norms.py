@@ -1,4 +1,4 @@
-"""Norms: of all gradients together, and of each unit's incoming weights."""
+"""Norms: of all gradients together, and of the incoming weights of each unit."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ RUNNING_SUMS = 128  # a power of two; 64 and 256 measured slower
 def sum_of_squares(array, begin, n_rows, stride, n, sums):
     """``sum over r < n_rows and j < n of array[begin + r * stride + j]**2``, in float64.
 
-    In a single running sum each addition waits for the one before. Here there are `RUNNING_SUMS`,
-    and they take turns, as if the rows had no gaps between them: element j of row r goes into
-    number ``(r * n + j) % RUNNING_SUMS``. Then the upper half of them is added to the lower until
-    one is left. So the order depends on n alone, and not on the stride, which differs between
-    vector widths.
+    With a single running sum, each addition would wait for the one before. Here element j of row r
+    is added to the running sum ``(r * n + j) % RUNNING_SUMS``; at the end the upper half of the
+    running sums is added to the lower half until one is left. So the order depends only on n, and
+    not on the stride, which differs between vector widths.
 
     Parameters
     ----------
@@ -29,11 +28,11 @@ def sum_of_squares(array, begin, n_rows, stride, n, sums):
     Returns
     -------
     float
-        NaN or infinity where one is among the elements.
+        NaN or infinity if an element is.
     """
     for s in range(RUNNING_SUMS):
         sums[s] = 0
-    if stride == n:  # the same elements as one long row, which takes fewer calls
+    if stride == n:  # one long row has the same elements, and takes fewer calls
         n_rows, n = 1, n_rows * n
     for r in range(n_rows):
         at, turn = begin + r * stride, r * n % RUNNING_SUMS
@@ -64,7 +63,7 @@ def constrain_norms(weights_at, stride, n_in, max_norm, parameters, first, last,
 
     w_j are the n_in weights into unit j, without its bias, and |w_j| is their Euclidean norm
     (Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, JMLR 15,
-    2014, section 5.1). Where it is NaN or not above max_norm, no bit changes.
+    2014, section 5.1). If the norm is NaN or at most max_norm, the weights keep their bits.
 
     Parameters
     ----------
@@ -73,11 +72,11 @@ def constrain_norms(weights_at, stride, n_in, max_norm, parameters, first, last,
     n_in : int
     max_norm : float
     parameters : flat array
-        Changed: the weights of these units.
+        The weights of these units are changed.
     first, last : int
     squares : float64 array of at least `last`
-        Its elements first to last are overwritten. A unit's squares are summed in order of k; an
-        array of float32 would do too, for weights whose squares it holds.
+        Elements first to last are overwritten. The squares of a unit are summed in the order of k;
+        float32 would suffice for weights whose squares do not overflow.
     """
     s = squares[first:last]
     n = len(s)

@@ -1,6 +1,6 @@
-"""The one inner product of the library and the tile shapes it runs in.
+"""The one matrix product of the library, and the tile shapes that it is computed in.
 
-Forward, propagate and update are the same sum of outer products, read from different arrays.
+Forward, propagate and update are the same sum of outer products, of different matrices.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from fastmlp.core.machine.tile import (
     zeros,
 )
 
-# The widest shape keeps the multiply-add units busy from as few loads as the registers allow;
-# the narrower ones finish the columns that are left over.
+# The widest shape keeps the multiply-add units busy with as few loads as the registers allow; the
+# narrower ones compute the remaining columns.
 WIDE, PAIR, SINGLE = (
     (Shape(4, 4), Shape(8, 2), Shape(8, 1))
     if processor.REGISTERS == 32
     else (Shape(4, 2), Shape(4, 2), Shape(8, 1))
 )
-MOST_ROWS = 8  # of the shapes above: a worker's share is whole blocks of so many rows
+MOST_ROWS = 8  # of any shape above; a worker's share consists of blocks of so many rows
 ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 
 
-# What becomes of a sum: the target becomes it, or relu of it; or it where the gate is positive and
-# 0 elsewhere; or is multiplied by it; or ``target -= rate * (sum + decay * target)``.
+# What is done with a sum s: ``target = s``; ``target = relu(s)``; ``target = s`` where the gate is
+# positive and 0 elsewhere; ``target *= s``; ``target -= rate * (s + decay * target)``.
 STORE, STORE_RELU, GATE, MULTIPLY, DESCEND = 0, 1, 2, 3, 4
 
 
@@ -59,7 +59,7 @@ class Matrix(NamedTuple):
 
 
 class Product(NamedTuple):
-    """``sum[r, c] = start[c] + sum over t < n_terms of x[r, t] * y[t, c]``, and what becomes of it.
+    """``s[r, c] = start[c] + sum over t < n_terms of x[r, t] * y[t, c]``, and what is done with it.
 
     Every product has every field, so `multiply` is compiled once for all; see `absent`. Each array
     takes 7 arguments of a call, so they are as few as can be.
@@ -116,7 +116,7 @@ def weights_of(layer, parameters):
 
 @kernel(inline=True)
 def share(n, worker):
-    """Return where the worker's share of n rows begins and ends: whole blocks of `MOST_ROWS`."""
+    """Return the first row of the worker's share of n rows, and the one after its last."""
     blocks = (n + MOST_ROWS - 1) // MOST_ROWS
     first = worker.number * blocks // worker.n_workers * MOST_ROWS
     last = (worker.number + 1) * blocks // worker.n_workers * MOST_ROWS
@@ -143,7 +143,7 @@ def multiply(product, j, team, first, last):
 
 @kernel
 def _multiply(shape, j, product, team, first, last):
-    """Compute the columns from j on in tiles of `shape`; return where less than one is left."""
+    """Compute the columns from j on in tiles of `shape`; return the first column that is left."""
     x = product.x
     width = columns(shape, x.array)
     while j + width <= product.n_columns:
@@ -169,7 +169,7 @@ def _multiply(shape, j, product, team, first, last):
 
 @kernel(inline=True)
 def _finish(tile, product, r, j):
-    """Do with the tile whose first element is (r, j) what `product.finish` says."""
+    """Apply `product.finish` to a tile, whose first element is (r, j)."""
     target, gate = product.target, product.gate
     array, step, at = target.array, target.row_step, target.offset + r * target.row_step + j
     if product.finish == DESCEND:
@@ -187,7 +187,7 @@ def _finish(tile, product, r, j):
 
 @kernel
 def _transpose(y, j, panel, width, n_terms):
-    """``panel[t, c] = y[t, j + c]`` for c < width, so that the sum over t reads whole vectors."""
+    """``panel[t, c] = y[t, j + c]`` for c < width, so that sums over t load whole vectors."""
     lanes = lanes_of(y.array)
     for c in range(0, width, lanes):
         for t in range(0, n_terms, lanes):
@@ -197,7 +197,7 @@ def _transpose(y, j, panel, width, n_terms):
 
 @kernel(inline=True)
 def add_listed(tile, listed, values, at, y, y_at, y_term):
-    """``tile + x y`` for one row and the terms of the list at `at` alone, in the list's order."""
+    """``tile + x y`` for one row x, with only the terms of the list at `at`, in its order."""
     for s in range(at + 1, at + 1 + listed[at]):
         tile = add_outer(tile, values, s, 0, y, y_at + listed[s] * y_term)
     return tile
@@ -205,7 +205,7 @@ def add_listed(tile, listed, values, at, y, y_at, y_term):
 
 @kernel(inline=True)
 def add_marked(tile, words, at, n_words, x, x_at, x_term, y, y_at, y_term):
-    """``tile + x y`` for one row and the terms whose bits are set alone, in their order."""
+    """``tile + x y`` for one row x, with only the terms whose bits are set, in their order."""
     for w in range(n_words):
         bits = words[at + w * INPUTS_TOGETHER]
         while bits != 0:

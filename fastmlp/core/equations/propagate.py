@@ -1,4 +1,4 @@
-"""Propagate: the deltas of every layer from those of the layer after it."""
+"""Propagate: the deltas of a layer from those of the layer after it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from fastmlp.core.machine.kernel import kernel
 def propagate(layer, below, parameters, activations, deltas, panel, team, first, last):
     """``delta_in[i] = (W.T delta_out[i]) * f'(z_in[i])`` for the rows first to last.
 
-    relu' is 1 where the activation is positive and the identity's is 1; any other derivative lies
-    where the delta is wanted, for `forward.activate_rows` left it there.
+    The derivative of relu is 1 where the activation is positive, that of the identity is 1, and
+    `forward.activate_rows` has stored any other where the delta goes.
 
     Parameters
     ----------
     layer, below : records of `storage.LAYER`
-        The layer whose deltas are known and the one before it, whose deltas are wanted.
+        The layer whose deltas are known, and the one before it, whose deltas are computed.
     parameters, activations : flat arrays
         Read: W, and the activations of `below`.
     deltas : flat array
         Those of `layer` are read; those of `below` are overwritten, to whole tiles of rows.
     panel : array
-        Overwritten: a few columns of W.T.
+        Overwritten with some columns of W.T.
     team : int64 array
-        Where it is told to stop, so does this, between two tiles.
+        When it is told to stop, this stops between two tiles.
     first, last : int
     """
     finish = GATE if below.activation == RELU else STORE

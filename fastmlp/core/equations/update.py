@@ -1,4 +1,4 @@
-"""Update: every weight by its gradient, which never leaves the registers."""
+"""Update: change every weight by its gradient, which stays in registers."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from fastmlp.core.machine.tile import add_outer, add_row, add_scaled, columns, d
 
 
 class Sink(NamedTuple):
-    """Where the gradients of weights go: they change them at once, or are kept."""
+    """Where gradients of weights go: they change the weights at once, or are stored."""
 
-    descends: bool
-    rate: float  # the learning rate, and
-    l2: float  # the penalty, where it descends
-    target: np.ndarray  # the parameters then, otherwise what the gradients overwrite
-    shift: int  # from a weight's place in the parameters to its place in `target`
+    descends: bool  # whether ``w -= rate * (gradient + l2 * w)``
+    rate: float
+    l2: float
+    target: np.ndarray  # the parameters if it descends, otherwise where gradients are stored
+    shift: int  # from a weight's position in the parameters to that in `target`
 
 
 @kernel(inline=True)
 def apply_gradient(tile, sink, at, stride):
-    """Give a tile of gradients to the sink; `at` is the place of its first weight."""
+    """Pass a tile of gradients to the sink; its first weight is at `at` in the parameters."""
     at += sink.shift
     if sink.descends:
         if sink.l2 != 0:
@@ -50,28 +50,28 @@ def apply_gradient(tile, sink, at, stride):
 
 @kernel(inline=True)
 def update(layer, activations, deltas, n_rows, sink, team, first, last):
-    """``W -= learning_rate * (sum over i of delta[i] a_in[i].T + l2 * W)``, or what `sink` says.
+    """``W -= learning_rate * (sum over i of delta[i] a_in[i].T + l2 * W)``, or as `sink` says.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
     activations, deltas : flat arrays
-        Read: the layer's inputs and deltas, of which `scale` has made the sum a mean.
+        Read: the layer's inputs and its deltas, which contain the factor 1 / n_rows.
     n_rows : int
-        The samples of this minibatch.
+        The number of rows of the minibatch.
     sink : Sink
-        Changed or overwritten: the place of the weights of the layer's inputs first to last.
+        Changed or overwritten where it has the weights of the layer's inputs first to last.
     team : int64 array
-        Where it is told to stop, so does this, between two tiles.
+        When it is told to stop, this stops between two tiles.
     first, last : int
-        `first` a multiple of `MOST_ROWS`, `last` too or the layer's n_in.
+        `first` is a multiple of `MOST_ROWS`, and `last` is one or is n_in.
     """
     multiply(_sums(layer, activations, deltas, n_rows, sink), 0, team, first, last)
 
 
 @kernel(inline=True)
 def _sums(layer, activations, deltas, n_rows, sink):
-    """Return the `Product` that is the gradient of the layer's weights, or changes them by it."""
+    """Return the `Product` that computes the gradient of the layer's weights, or changes them."""
     return Product(
         n_terms=n_rows,
         n_columns=layer.padded_out,
@@ -89,14 +89,14 @@ def _sums(layer, activations, deltas, n_rows, sink):
 
 @kernel(inline=True)
 def update_marked(layer, activations, deltas, n_rows, sink, team, marks, words, first, last):
-    """`update` that passes over inputs that are zero: the same sums.
+    """Do `update`, skipping inputs that are zero, which gives the same sums.
 
     Parameters
     ----------
     layer, activations, deltas, n_rows, sink, team, first, last
         As in `update`.
     marks : uint16 array
-        Of `nonzeros.mark_inputs`; read.
+        Read: see `nonzeros.mark_inputs`.
     words : int64 array
         Overwritten: see `nonzeros.find_rows`.
     """
@@ -107,7 +107,7 @@ def update_marked(layer, activations, deltas, n_rows, sink, team, marks, words, 
         end = min(k + INPUTS_TOGETHER, last)
         find_rows(layer, activations, marks, words, n_rows, k, end)
         j = _update_marked(layer, activations, deltas, n_rows, sink, team, words, k, end)
-    # The columns that are left fill too few registers to gain by it.
+    # The remaining columns fill too few registers to profit.
     multiply(_sums(layer, activations, deltas, n_rows, sink), j, team, first, last)
 
 
@@ -130,10 +130,10 @@ def _update_marked(layer, activations, deltas, n_rows, sink, team, words, first,
 
 @kernel(inline=True)
 def update_sample(layer, deltas, sink, listed, values):
-    """`update` for a minibatch of row 0 alone, for the inputs that its list names.
+    """Do `update` for a minibatch of one row, row 0, and only for the inputs in its list.
 
-    Where an input is zero so is the gradient of its weights. For a sink alone that descends
-    without a penalty, and so moves no weight then.
+    The gradients of the weights of other inputs are zero. The sink must descend, with an l2 of 0,
+    so that these weights do not change.
     """
     j = _update_sample(ROW, 0, layer, deltas, sink, listed, values)
     _update_sample(ROW_SINGLE, j, layer, deltas, sink, listed, values)
@@ -155,7 +155,7 @@ def _update_sample(shape, j, layer, deltas, sink, listed, values):
 
 @kernel(inline=True)
 def update_biases(layer, deltas, n_rows, sink):
-    """``b -= learning_rate * sum over i of delta[i]``, or what `sink` says."""
+    """``b -= learning_rate * sum over i of delta[i]``, or as `sink` says."""
     j = _update_bias_columns(ROW, 0, layer, deltas, n_rows, sink)
     _update_bias_columns(ROW_SINGLE, j, layer, deltas, n_rows, sink)
 

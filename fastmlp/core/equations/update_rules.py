@@ -1,4 +1,4 @@
-"""Update rules: what a gradient does to weights, name -> code."""
+"""Update rules: how a gradient changes weights."""
 
 from __future__ import annotations
 
@@ -25,33 +25,34 @@ MOMENTUM_RULES, SQUARES_RULES, ADAM_RULES = (MOMENTUM, NESTEROV), (RMSPROP, ADAG
 FIRST_MOMENT = {*MOMENTUM_RULES, *ADAM_RULES}
 SECOND_MOMENT = {*SQUARES_RULES, *ADAM_RULES}
 
-#: Numbers of each step in `Optimizer.steps`, in this order.
+#: The number of elements of `Optimizer.steps` per step.
 PER_STEP = 3
-#: Where `Optimizer.counts` has the steps that were taken, and the rows that were trained on.
+#: Indices in `Optimizer.counts`: of the steps taken, and of the rows trained on.
 STEPS, ROWS = 0, 1
 
 
 class OptimizerOptions(NamedTuple):
-    """What plain SGD has no use for."""
+    """What an update rule other than plain SGD needs, and options that plain SGD does not have."""
 
     kind: int  # a code of `RULES`
-    momentum: float  # of the mean of gradients: the papers' mu, or beta1
-    decay: float  # of the mean of their squares: alpha, or beta2
+    momentum: float  # of the mean of gradients: mu or beta1 in the papers
+    decay: float  # of the mean of their squares: alpha or beta2
     epsilon: float
     clip_norm: float  # infinity for none
-    constrained: bool  # whether units of some layer have a largest norm
-    first: np.ndarray  # the mean of gradients, laid out as the parameters; or empty
-    second: np.ndarray  # that of their squares; or empty
-    squares: np.ndarray  # float64: their sums of squares, part by part; or empty
+    constrained: bool  # whether the units of some layer have a maximum norm
+    first: np.ndarray  # the mean of gradients, with the layout of the parameters; or empty
+    second: np.ndarray  # the mean of their squares; or empty
+    squares: np.ndarray  # float64: partial sums of the squared gradients, if clipped; or empty
 
 
 class Optimizer(NamedTuple):
     """What all layers share in a run of steps."""
 
-    steps: np.ndarray  # float64, for each step: rate, 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
-    counts: np.ndarray  # int64: `STEPS` and `ROWS` that have changed the parameters so far
-    gradients: np.ndarray  # laid out as the parameters, where they are clipped by norm; or empty
-    options: OptimizerOptions | None  # None for SGD with l2 at most: half the time to compile
+    # (n_steps * PER_STEP,), float64; per step: rate, 1 / (1 - beta1**t), 1 / sqrt(1 - beta2**t)
+    steps: np.ndarray
+    counts: np.ndarray  # int64: `STEPS` and `ROWS` so far
+    gradients: np.ndarray  # with the layout of the parameters, if clipped by norm; or empty
+    options: OptimizerOptions | None  # None for SGD with at most l2: half the compile time
 
 
 class Rule(NamedTuple):
@@ -64,8 +65,8 @@ class Rule(NamedTuple):
     momentum: float
     decay: float
     epsilon: float
-    first_share: float  # what a mean of gradients is multiplied by, for what it has not yet seen
-    second_share: float  # likewise the root of a mean of squares
+    first_share: float  # the bias correction of the mean of gradients
+    second_share: float  # that of the square root of the mean of squares
     first: np.ndarray
     second: np.ndarray
 
@@ -84,7 +85,7 @@ def rule_of(optimizer, step, l2, l1):
 
 @kernel
 def change_rows(rule, gradients, weights, at, stride, n_rows, n):
-    """Do `change_row` for rows of n weights, `stride` apart; those of gradients begin at 0."""
+    """Call `change_row` for rows of n weights, `stride` apart; gradients begin at 0."""
     for r in range(n_rows):
         change_row(rule, gradients, r * stride, weights, at + r * stride, n)
 
@@ -93,28 +94,28 @@ def change_rows(rule, gradients, weights, at, stride, n_rows, n):
 def change_row(rule, gradients, gradient_at, weights, at, n):
     """Change ``weights[at : at + n]`` by their gradients, as `rule` says.
 
-    With g the gradient and w the weights, where l1 and l2 are penalties, first of all
-    ``g += l2 * w + l1 * sign(w)`` (AdamW: ``w -= rate * l2 * w`` in place of l2's part). Then
+    With the gradient g, the weights w and the penalties l1 and l2, first
+    ``g += l2 * w + l1 * sign(w)`` (AdamW: ``w -= rate * l2 * w`` instead of the l2 term). Then
 
     - SGD: ``w -= rate * g``
     - momentum: ``m = momentum * m + g``, ``w -= rate * m`` (Polyak, Some methods of speeding up
       the convergence of iteration methods, 1964)
-    - Nesterov: m likewise, ``w -= rate * (g + momentum * m)`` (Sutskever et al., On the
+    - Nesterov: m as above, ``w -= rate * (g + momentum * m)`` (Sutskever et al., On the
       importance of initialization and momentum in deep learning, 2013, section 2)
     - RMSprop: ``v = decay * v + (1 - decay) * g**2``, ``w -= rate * g / (sqrt(v) + epsilon)``
       (Tieleman and Hinton, Neural networks for machine learning, lecture 6.5, 2012)
-    - Adagrad: ``v += g**2``, w likewise (Duchi, Hazan and Singer, Adaptive subgradient methods,
-      2011, section 1)
-    - Adam, AdamW: ``m = momentum * m + (1 - momentum) * g``, v as RMSprop's,
+    - Adagrad: ``v += g**2``, w as for RMSprop (Duchi, Hazan and Singer, Adaptive subgradient
+      methods, 2011, section 1)
+    - Adam, AdamW: ``m = momentum * m + (1 - momentum) * g``, v as for RMSprop,
       ``w -= rate * first_share * m / (second_share * sqrt(v) + epsilon)`` (Kingma and Ba, Adam,
       2015, algorithm 1; Loshchilov and Hutter, Decoupled weight decay regularization, 2019)
 
     Parameters
     ----------
     rule : Rule
-        Its moments m (`first`) and v (`second`) are changed at the same positions.
+        The moments m (`first`) and v (`second`) are changed at the positions of the weights.
     gradients : flat array
-        Those from `gradient_at` on are read and overwritten.
+        Read and overwritten, from `gradient_at` on.
     weights : flat array
     at, n : int
     """
@@ -151,11 +152,11 @@ def _penalise(rule, w, g):
 @kernel(inline=True)
 def _change_by_momentum(rule, w, g, m):
     rate, momentum = w.dtype.type(rule.rate), w.dtype.type(rule.momentum)
-    ahead = momentum if rule.kind == NESTEROV else w.dtype.type(1)
-    own = w.dtype.type(1 if rule.kind == NESTEROV else 0)
+    of_m = momentum if rule.kind == NESTEROV else w.dtype.type(1)
+    of_g = w.dtype.type(1 if rule.kind == NESTEROV else 0)
     for j in range(len(w)):
         m[j] = momentum * m[j] + g[j]
-        w[j] -= rate * (own * g[j] + ahead * m[j])
+        w[j] -= rate * (of_g * g[j] + of_m * m[j])
 
 
 @kernel(inline=True)

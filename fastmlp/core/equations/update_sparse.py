@@ -1,4 +1,4 @@
-"""The update of the first layer for sparse rows, which costs by the numbers there are."""
+"""The update of the first layer for sparse rows, whose cost is that of their stored elements."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from fastmlp.core.machine.tile import columns as columns_of
 
 @kernel
 def update_sparse(layer, deltas, n_rows, sink, team, listed, values, columns, first, last):
-    """`update` of the first layer for sparse rows: the same sums.
+    """Update the first layer from sparse rows, with the same sums as `update.update`.
 
     Parameters
     ----------
     layer, deltas, n_rows, sink, team, first, last
-        As in `update.update`. Where a gradient of zero moves no weight, only weights of inputs
-        that some row lists are read or changed.
+        As in `update.update`. If a gradient of zero changes no weight, only the weights of inputs
+        that occur in some row are read or changed.
     listed : uint32 array
     values : flat array
-        The rows' lists, of `list_sparse`; read.
+        Read: the rows' lists, of `sparse.list_sparse`.
     columns : storage.Columns
-        Overwritten, apart from `ends`, which are all 0 before and after.
+        Overwritten, except for `ends`, which is all 0 before and after.
     """
     begin, n_touched = sort_by_input(layer, listed, values, columns, n_rows, first, last)
     touched = columns.touched[first : first + n_touched]
@@ -38,7 +38,7 @@ def update_sparse(layer, deltas, n_rows, sink, team, listed, values, columns, fi
 
 @kernel(inline=True)
 def _touch_all(columns, n_touched, first, last):
-    """Name the other inputs too, which have no numbers: weights that decay all move."""
+    """Add the inputs without elements: with weight decay all weights change."""
     end = columns.ends[columns.touched[first + n_touched - 1]] if n_touched > 0 else 0
     for k in range(first, last):
         if columns.ends[k] == 0:

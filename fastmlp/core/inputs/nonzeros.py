@@ -1,8 +1,9 @@
-"""Which inputs are not zero, so that products pass over all others.
+"""Which inputs are not zero, so that products can skip all others.
 
-A zero adds nothing to a sum, so a sum over the other terms, in their order, is the same sum.
-Forward goes along a row, and so through a list of the row's inputs: how many, then which. Update
-goes along an input's column, and so through marks: a bit for each row of the minibatch.
+A zero adds nothing to a sum, so the sum over the other terms, in the same order, has the same bits.
+Forward goes along rows and uses a list for each row: the number of nonzero inputs, then their
+indices. Update goes along columns and uses marks: for each input, a bit for each row of the
+minibatch.
 """
 
 from __future__ import annotations
@@ -17,26 +18,26 @@ from fastmlp.core.machine import processor
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.tile import TileType, Writer, lanes_of
 
-# How the first layer reads X: all of it; dense rows whose zeros it passes over; sparse rows.
+# How the first layer reads X: all of it; dense rows, skipping zeros; sparse rows.
 DENSE, ZERO_RICH, SPARSE = 0, 1, 2
-LISTED_TOGETHER = 256  # inputs: their weights stay in the nearest cache from row to row
-INPUTS_TOGETHER = 128  # whose rows are found at once: they stay in the nearest cache
+LISTED_TOGETHER = 256  # inputs: their weights stay in the L1 cache from row to row
+INPUTS_TOGETHER = 128  # inputs whose rows are found together: the result stays in the L1 cache
 ROWS_IN_A_WORD = 64
 
 
 @kernel(inline=True)
 def list_at(layer, i, block):
-    """Return where row i's list of a block of the layer's inputs begins."""
+    """Return where row i's list for a block of the layer's inputs begins."""
     return layer.listed_at + i * layer.stride_listed + block * (layer.block_inputs + 1)
 
 
 @intrinsic
 def _append_nonzero(typing_context, x, x_at, k, listed, values, at):
-    """Append what is not zero in the vector ``x[x_at:]``, which begins with input k.
+    """Append the nonzero elements of the vector ``x[x_at:]``, the first of which is input k.
 
-    For every lane c where ``x[x_at + c]`` is not zero, k + c goes into ``listed[at:]`` and the
-    number into ``values[at:]``. Returns where the list ends now, behind which a vector's length
-    may be overwritten too.
+    For every lane c where ``x[x_at + c]`` is not zero, k + c is appended to ``listed[at:]`` and
+    the element to ``values[at:]``. Returns the new end of the list. Up to a vector after it may be
+    overwritten too.
     """
     tile = TileType(x.dtype, 1, 1)
 
@@ -46,7 +47,7 @@ def _append_nonzero(typing_context, x, x_at, k, listed, values, at):
         chosen = _nonzero(w, tile, numbers)
         word, lanes, at = ir.IntType(32), tile.lanes, values[5]
         first = builder.trunc(values[2], word)
-        # Without a branch, which could not be foretold. Two lanes have no instruction to pack them.
+        # Without a branch, which would be mispredicted. No instruction packs two lanes.
         if processor.COMPRESS is None or lanes < 4:
             for lane in range(lanes):
                 index = ir.Constant(word, lane)
@@ -64,12 +65,12 @@ def _append_nonzero(typing_context, x, x_at, k, listed, values, at):
 
 
 def _nonzero(w, tile, numbers):
-    """Return for each lane whether it is not zero; NaN is not."""
+    """Return for each lane whether it differs from zero, as NaN does."""
     return w.builder.fcmp_unordered("!=", numbers, ir.Constant(tile.vector, None))
 
 
 def _store_packed(w, vector, chosen, argument, at, suffix):
-    """Store the chosen lanes, one behind the other, and anything behind them."""
+    """Store the selected lanes contiguously; what follows them is undefined."""
     compress = cgutils.get_or_insert_function(
         w.builder.module,
         ir.FunctionType(vector.type, [vector.type, vector.type, chosen.type]),
@@ -81,17 +82,17 @@ def _store_packed(w, vector, chosen, argument, at, suffix):
 
 @kernel
 def list_inputs(layer, activations, listed, values, first, last):
-    """For the rows first to last, list the layer's inputs that are not zero.
+    """List the nonzero inputs of the layer for the rows first to last.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
     activations : flat array
-        The layer's inputs are read.
+        Read: the layer's inputs.
     listed : uint32 array
-        Overwritten: the rows' lists.
+        Overwritten: the rows' lists, see `list_at`.
     values : flat array
-        Overwritten: at the place of each input in `listed`, its value.
+        Overwritten: at the position of each input in `listed`, its value.
     first, last : int
     """
     for i in range(first, last):
@@ -109,13 +110,13 @@ def list_inputs(layer, activations, listed, values, first, last):
 
 @kernel
 def mark_inputs(layer, activations, marks, first, last):
-    """Mark, for the rows first to last, the layer's inputs that are not zero.
+    """Mark the nonzero inputs of the layer for the rows first to last.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
     activations : flat array
-        The layer's inputs are read.
+        Read: the layer's inputs.
     marks : uint16 array
         Overwritten: input k of row i is bit ``k % lanes`` of
         ``marks[k // lanes * layer.stride_marks + i]``.
@@ -131,7 +132,7 @@ def mark_inputs(layer, activations, marks, first, last):
 
 @intrinsic
 def _nonzero_lanes(typing_context, x, x_at):
-    """Return a bit for each lane of the vector ``x[x_at:]`` that is not zero, as a uint16."""
+    """Return a uint16 with a bit set for each nonzero lane of the vector ``x[x_at:]``."""
     tile = TileType(x.dtype, 1, 1)
 
     def write(context, builder, signature, values):
@@ -145,15 +146,15 @@ def _nonzero_lanes(typing_context, x, x_at):
 
 @kernel
 def find_rows(layer, activations, marks, words, n_rows, first, last):
-    """Find, for the inputs first to last, the rows of the minibatch where they are marked.
+    """Find the rows of the minibatch in which the inputs first to last are marked.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
     activations : flat array
-        Tells the lanes of a vector alone.
+        Only its dtype is used, for the number of lanes.
     marks : uint16 array
-        Of `mark_inputs`; read.
+        Read: see `mark_inputs`.
     words : int64 array
         Overwritten: row i of input k is bit ``i % 64`` of
         ``words[i // 64 * INPUTS_TOGETHER + k - first]``.
@@ -172,7 +173,7 @@ def find_rows(layer, activations, marks, words, n_rows, first, last):
 
 @intrinsic
 def _marked(typing_context, marks, at, lane):
-    """Return a bit for each of the 64 rows from ``marks[at]`` on in which `lane` is marked."""
+    """Return an int64 with a bit set for each of the 64 ``marks[at:]`` that have the bit `lane`."""
 
     def write(context, builder, signature, values):
         w = Writer(context, builder, signature, values)
@@ -189,7 +190,7 @@ def _marked(typing_context, marks, at, lane):
 
 @intrinsic
 def lowest_bit(typing_context, bits):
-    """Return the number of the lowest bit that is set, of an int64 that is not zero."""
+    """Return the index of the lowest set bit of a nonzero int64."""
 
     def write(context, builder, signature, values):
         return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))

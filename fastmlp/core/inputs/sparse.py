@@ -1,8 +1,8 @@
-"""Sparse rows of X: their lists, and the same numbers sorted by input, for the update.
+"""Sparse rows of X: as lists for forward, and sorted by input for the update.
 
-Such rows are never made dense. A row's list, which forward goes along, is what lies in memory.
-For the update every input's numbers are brought together, row after row, so the sums are those of
-`update` in the same order.
+Sparse rows are never converted to dense ones. The list of a row, for forward, is a copy of it. For
+the update, the elements of each input are brought together in the order of their rows, so the sums
+are those of `update.update`, in the same order.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from fastmlp.core.machine.tile import prefetch
 
 @kernel
 def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
-    """List the inputs of the sparse rows first to last of the minibatch.
+    """List the nonzero inputs of the sparse rows first to last of the minibatch.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
         The first layer.
     X : gather.Sparse
-        Read. None where rows are dense.
+        Read. None if rows are dense.
     scaling : array
-        As in `gather.gather`; of the shifts, which would fill X, none is other than 0.
+        As in `gather.gather`; all shifts are 0, because others would make X dense.
     order : int64 array
     start : int
         Where in `order` this minibatch begins.
     listed : uint32 array
     values : flat array
-        Overwritten: the rows' lists, as `nonzeros.list_inputs` makes them.
+        Overwritten: the rows' lists, as by `nonzeros.list_inputs`.
     first, last : int
 
     Returns
     -------
     int
-        1 + the row of X in which NaN or infinity was found, 0 where all is finite.
+        1 + the first row of X with NaN or infinity, 0 if there is none.
     """
     if X is None:
         return 0
@@ -50,15 +50,15 @@ def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
         at = list_at(layer, i, 0)
         listed[at] = n
         numbers, inputs = X.numbers[begin : begin + n], X.inputs[begin : begin + n]
-        own_values, own_list = values[at + 1 : at + 1 + n], listed[at + 1 : at + 1 + n]
+        row_values, row_inputs = values[at + 1 : at + 1 + n], listed[at + 1 : at + 1 + n]
         for s in range(n):
-            own_list[s] = inputs[s]
+            row_inputs[s] = inputs[s]
         broken = False
         for s in range(n):
             value = numbers[s]
             if len(scaling) > 0:
                 value = value * scaling[layer.n_in + inputs[s]]
-            own_values[s] = value
+            row_values[s] = value
             broken |= value - value != 0
         if broken and refused == 0:
             refused = row + 1
@@ -75,25 +75,25 @@ def _prefetch(X, row):
 
 @kernel
 def sort_by_input(layer, listed, values, columns, n_rows, first, last):
-    """Bring the listed numbers of the inputs first to last together, input by input.
+    """Sort the listed elements of the inputs first to last by input, and then by row.
 
-    Afterwards ``columns.touched[first:]`` names the inputs that are listed at all. The numbers of
-    the first of them, in the order of their rows, begin at the first place returned and end
-    before ``columns.ends`` of that input, where those of the next one begin.
+    ``columns.touched[first:]`` then holds the inputs that occur in a list. The elements of the
+    first one begin at the position that is returned and end before its ``columns.ends``, where
+    those of the next one begin; and so on.
 
     Returns
     -------
     int, int
-        Where the numbers begin, and how many inputs are named.
+        Where the elements begin, and the number of inputs that occur.
     """
     ends, touched = columns.ends, columns.touched[first:last]
     n_touched = n_below = 0
     for i in range(n_rows):
         begin, end = _part(layer, listed, i, first, last)
         n_below += begin - list_at(layer, i, 0) - 1
-        own_list = listed[begin:end]
-        for s in range(len(own_list)):
-            k = own_list[s]
+        row_inputs = listed[begin:end]
+        for s in range(len(row_inputs)):
+            k = row_inputs[s]
             if ends[k] == 0:
                 touched[n_touched] = k
                 n_touched += 1
@@ -105,19 +105,19 @@ def sort_by_input(layer, listed, values, columns, n_rows, first, last):
         end += n
     for i in range(n_rows):
         begin, end = _part(layer, listed, i, first, last)
-        own_list, own_values = listed[begin:end], values[begin:end]
-        for s in range(len(own_list)):
-            k = own_list[s]
+        row_inputs, row_values = listed[begin:end], values[begin:end]
+        for s in range(len(row_inputs)):
+            k = row_inputs[s]
             at = ends[k]
             columns.rows[at] = i
-            columns.values[at] = own_values[s]
+            columns.values[at] = row_values[s]
             ends[k] = at + 1
     return n_below, n_touched
 
 
 @kernel
 def _part(layer, listed, i, first, last):
-    """Return where the inputs from first to last begin and end in the list of row i."""
+    """Return where the inputs first to last begin and end in the list of row i."""
     begin = list_at(layer, i, 0) + 1
     end = begin + listed[begin - 1]
     while begin < end and listed[begin] < first:

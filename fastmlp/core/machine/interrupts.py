@@ -1,4 +1,4 @@
-"""Signals that stop a kernel, while Python cannot run their handlers."""
+"""Signals that stop a running kernel, while Python cannot run their handlers."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Halted(Exception):
 
 
 def stopped_by_signals(call: Callable[[np.ndarray], T]) -> T:
-    """Return ``call(team)``, with a new team that any signal with a handler in Python stops.
+    """Return ``call(team)`` with a new team that any signal with a Python handler stops.
 
-    Ctrl-C is such a signal. Python runs its handler when the kernels have returned, but on its
-    arrival it writes the signal's number to a file that may be chosen, see `signal.set_wakeup_fd`:
-    here to one that shares its memory with the team, where the number is ``team[STOPPED]``. So no
-    thread has to wait for signals. In threads other than the main one, where Python handles no
-    signals, and where the system has no such file, the team is an ordinary one.
+    Ctrl-C is such a signal. Python runs the handler after the kernels have returned. But when the
+    signal arrives, Python writes its number to the file set by `signal.set_wakeup_fd`, and this
+    file is mapped to the memory of the team: the number becomes ``team[STOPPED]``. So no thread
+    needs to wait for signals. In other threads than the main one, where Python handles no signals,
+    and on systems without such files, signals do not stop the team.
 
     Raises
     ------
     Halted
-        Where the handler raised nothing. What the call has changed is of no use.
+        If the handler raised nothing. What the call has changed is undefined.
     Exception
-        Of the handler or the call. Likewise.
+        From the handler or the call. What the call has changed is undefined.
     """
     shared = processor.memory_file(mmap.PAGESIZE)
     if shared is None:
@@ -50,24 +50,24 @@ def stopped_by_signals(call: Callable[[np.ndarray], T]) -> T:
         try:
             try:
                 with contextlib.suppress(ValueError):  # this is not the main thread
-                    # In one expression of C code, which no handler can interrupt.
+                    # A single expression of C code, which no handler can interrupt.
                     former.extend(map(signal.set_wakeup_fd, [descriptor]))
                 result = call(team)
             finally:
                 _put_back(former, descriptor, team)
         finally:
-            _put_back(former, descriptor, team)  # should an interrupt have ended the first
+            _put_back(former, descriptor, team)  # in case an interrupt ended the first
     if team[STOPPED] != 0:
         raise Halted
     return result
 
 
 def _put_back(former: list[int], descriptor: int, team: np.ndarray) -> None:
-    """Let signals be written where they were before, and pass on those that have come."""
+    """Restore the former file for signals, and pass on those that have arrived."""
     while former:
         try:
             signal.set_wakeup_fd(former[-1])
-        except (OSError, ValueError):  # it has been closed
+        except (OSError, ValueError):  # it was closed
             signal.set_wakeup_fd(-1)
         before = former.pop()
         arrived = bytes(team.view(np.uint8)[AT : os.lseek(descriptor, 0, os.SEEK_CUR)])

@@ -177,7 +177,7 @@ class _Cache(FunctionCache):
         )
 
     def load_overload(self, signature: Any, target: Any) -> Any:
-        """Return the compiled code of a signature, None where it must be compiled."""
+        """Return the compiled code of a signature, or None if it must be compiled."""
         try:
             return super().load_overload(signature, target)
         except Exception:  # the file does not hold compiled code

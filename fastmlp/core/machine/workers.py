@@ -1,4 +1,4 @@
-"""The workers of a call: one here, the others in threads."""
+"""Run the workers of a call: one in this thread, the others in threads of their own."""
 
 from __future__ import annotations
 
@@ -10,36 +10,38 @@ import numpy as np
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.barrier import ABANDONED, BEGUN
 
-LOOK_UP_SECONDS = 0.05  # a longer wait for a thread cannot be interrupted on every system
+POLL_SECONDS = 0.05  # on some systems, waiting for a thread cannot be interrupted
 
 
 class NoThread(Exception):
-    """A thread could not be started; those that were have ended."""
+    """A thread could not be started; those that were started have ended."""
 
 
 def together(
     n_workers: int, task: Callable[[int], float], team: np.ndarray | None = None
 ) -> list[float]:
-    """Return ``[task(0), task(1), ...]``, called at once: the first here, the others in threads.
+    """Return ``[task(0), task(1), ...]``, run concurrently; task(0) in this thread.
 
-    Workers of a team wait for the one that is called here. Where it will not be, because a
-    thread could not start or an interrupt came first, the team is abandoned.
+    The other workers of a team wait for worker 0. If it will not start, because a thread could not
+    be started or an interrupt came first, the team is abandoned.
 
-    These are bare threads and locks, whose calls a signal cannot interrupt halfway. Ctrl-C inside
-    the Python code of `threading.Event` leaves its lock held, and the next wait never ends; in the
-    weak reference callback that runs when a `threading.Thread` is freed it is lost.
+    This uses low-level threads and locks, whose calls a signal cannot interrupt halfway. Ctrl-C in
+    the Python code of `threading.Event` would leave its lock held, so that the next wait never
+    ends, and in the weak reference callback that runs when a `threading.Thread` is freed it would
+    be lost.
 
     Raises
     ------
     NoThread
-        Where a thread cannot be started. No worker of a team has begun; others may have finished.
+        If a thread cannot be started. No worker of a team has started; without a team, some may
+        have finished.
     """
     if n_workers == 1:
         return [task(0)]
     results, errors = [0.0] * n_workers, []
-    running: list[int] = []  # the threads' identifiers
-    ended: set[int] = set()  # the workers that have
-    locks = [allocate_lock() for _ in range(n_workers)]  # held until then
+    running: list[int] = []  # identifiers of threads
+    ended: set[int] = set()  # numbers of workers
+    locks = [allocate_lock() for _ in range(n_workers)]  # held until the worker has ended
     home, allowed = processor.here(), processor.allowed()
 
     def work(worker: int) -> None:
@@ -52,7 +54,7 @@ def together(
             ended.add(worker)
             locks[worker].release()
 
-    def settle() -> None:
+    def finish() -> None:
         if running:
             processor.unbind(allowed)
         if team is not None and team[BEGUN] == 0:
@@ -65,7 +67,7 @@ def together(
         try:
             for worker in range(1, n_workers):
                 try:
-                    # In one expression of C code: no thread runs that nobody waits for.
+                    # A single expression of C code, so that every thread that runs is waited for.
                     running.extend(map(start_new_thread, [work], [(worker,)]))
                 except RuntimeError as error:  # "can't start new thread"
                     raise NoThread from error
@@ -73,24 +75,24 @@ def together(
                 processor.bind(allowed, home, 0)
             results[0] = task(0)
         finally:
-            settle()
+            finish()
     finally:
-        settle()  # should an interrupt have come on the way into the first
+        finish()  # in case an interrupt came before the first
     if errors:
         raise errors[0]
     return results
 
 
 def wait_for(ended: set[int], locks: list[LockType]) -> None:
-    """Wait until workers 1, 2, ... are in `ended`, and only then let an interrupt through.
+    """Wait until workers 1, 2, ... are in `ended`, and only then raise an interrupt.
 
-    Each releases its lock after that, and what it is acquired for is to wake up in time.
+    A worker releases its lock after that; acquiring it only serves to wake up in time.
     """
     interrupt = None
     for worker, lock in enumerate(locks, 1):
         while worker not in ended:
             try:
-                lock.acquire(timeout=LOOK_UP_SECONDS)
+                lock.acquire(timeout=POLL_SECONDS)
             except BaseException as error:
                 interrupt = error
     if interrupt is not None:
@@ -100,9 +102,9 @@ def wait_for(ended: set[int], locks: list[LockType]) -> None:
 def as_a_team(
     n_workers: int, task: Callable[[int, int, np.ndarray], float], team: np.ndarray
 ) -> float:
-    """Return what worker 0 of the team does: ``task(0, n_workers, team)``.
+    """Return the result of worker 0 of a team: ``task(0, n_workers, team)``.
 
-    Where the others' threads cannot be started, it is the only worker.
+    If the threads of the others cannot be started, it is the only worker.
     """
     if n_workers == 1:
         return task(0, 1, team)
@@ -116,9 +118,9 @@ def as_a_team(
 def shared_out(
     n_workers: int, task: Callable[[int, np.ndarray], float], team: np.ndarray
 ) -> list[float]:
-    """Return ``[task(0, team), task(1, team), ...]``, of workers who do not meet.
+    """Return ``[task(0, team), task(1, team), ...]``, for workers that do not meet.
 
-    At once, or one by one where their threads cannot be started.
+    Concurrently, or one after the other if their threads cannot be started.
     """
     try:
         return together(n_workers, lambda worker: task(worker, team))
