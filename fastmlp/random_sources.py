@@ -1,4 +1,4 @@
-"""Random states: sources of random numbers, their positions, and saving them (floor 4).
+"""Random states: sources of random numbers, their positions, and saving them.
 
 NumPy does not validate states: a position outside of an array of the state makes it read invalid
 memory. So every number of a state from a file is validated here first.

@@ -1,4 +1,4 @@
-"""The commands of the command line (floor 5)."""
+"""The commands of the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train and test splits for the command line (floor 5)."""
+"""Train and test splits for the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open files by path or file object, and write them atomically (floor 4)."""
+"""Open files by path or file object, and write them atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain values and arrays as an ``.npz`` file: JSON, and arrays beside it (floor 4).
+"""Plain values and arrays as an ``.npz`` file: JSON, and arrays beside it.
 
 Files are not trusted. No pickle is involved, and no more memory is allocated than the size of the
 file: members are stored uncompressed, and arrays have the size of their members.

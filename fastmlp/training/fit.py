@@ -1,4 +1,4 @@
-"""The loop of epochs, its history, and restoring the state after errors (floor 4)."""
+"""The loop of epochs, its history, and restoring the state after errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sources: arrays, and iterables of batches (floor 4)."""
+"""Data sources: arrays, and iterables of batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation of single arguments and arrays, and their conversion for the kernels (floor 4).
+"""Validation of single arguments and arrays, and their conversion for the kernels.
 
 Every error message is one sentence made by `messages.must`, and is raised before anything is
 changed.

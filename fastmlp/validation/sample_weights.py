@@ -1,4 +1,4 @@
-"""Sample weights, and the class weights that they are multiplied by (floor 4)."""
+"""Sample weights, and the class weights that they are multiplied by."""
 
 from __future__ import annotations
 

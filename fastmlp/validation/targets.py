@@ -1,4 +1,4 @@
-"""Validation of targets, and their conversion for the kernels (floor 4)."""
+"""Validation of targets, and their conversion for the kernels."""
 
 from __future__ import annotations
 
