@@ -1,4 +1,4 @@
-"""Types of the arguments of public classes, for annotations (floor 0).
+"""Types of the arguments of public classes, for annotations.
 
 The names are those that the tables `ACTIVATIONS`, `LOSSES`, `OPTIMIZERS`, `INITIALIZERS`,
 `SCHEDULES` and `METRICS` have at run time.

@@ -1,4 +1,4 @@
-"""Initial weights (floor 4).
+"""Initial weights.
 
 Each initializer is a function (source, n_out, n_in) -> float64 array (n_out, n_in), for one layer.
 `source` is the module `numpy.random`, a RandomState or a Generator, and the only source of random

@@ -1,4 +1,4 @@
-"""`load`: read a network of any class from a file (floor 4)."""
+"""`load`: read a network of any class from a file."""
 
 from __future__ import annotations
 

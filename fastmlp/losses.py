@@ -1,4 +1,4 @@
-r"""Loss functions (floor 4).
+r"""Loss functions.
 
 The loss of a minibatch is :math:`\sum_i w_i L_i / \sum_i w_i`, where :math:`w_i` is the weight of
 sample i (1 by default) and :math:`L_i` its loss. The classes below define :math:`L_i` for one

@@ -1,4 +1,4 @@
-"""The sentence of an error message, and values as it shows them: short, on one line (floor 0)."""
+"""The sentence of an error message, and values as it shows them: short, on one line."""
 
 from __future__ import annotations
 

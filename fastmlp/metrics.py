@@ -1,4 +1,4 @@
-"""Metrics of predictions (floor 4).
+"""Metrics of predictions.
 
 Every metric is called as ``metric(targets, outputs, sample_weight=None)`` and returns a float.
 Depending on the task of the loss (see `fastmlp.losses`), targets and outputs are

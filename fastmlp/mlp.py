@@ -1,4 +1,4 @@
-"""`MLP`: the full trainer (floor 4)."""
+"""`MLP`: the full trainer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`NeuralNet`: the drop-in replacement for the NumPy version, based on `MLP` (floor 4)."""
+"""`NeuralNet`: the drop-in replacement for the NumPy version, based on `MLP`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Optimizers: update rules for the parameters (floor 4).
+r"""Optimizers: update rules for the parameters.
 
 Below, w is any weight or bias, g the gradient of the minibatch's loss with respect to it (including
 penalties), :math:`\eta` the learning rate, and t = 1, 2, ... the number of the update. Other

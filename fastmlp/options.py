@@ -1,4 +1,4 @@
-"""Losses, optimizers and schedules as arguments: by name or as an instance (floor 4).
+"""Losses, optimizers and schedules as arguments: by name or as an instance.
 
 ``"huber"`` is short for ``Huber()``. Each family has a table from names to classes, called `kinds`
 here: `LOSSES`, `OPTIMIZERS`, `SCHEDULES`.

@@ -1,4 +1,4 @@
-"""The sequences `weights` and `biases` of a network (floor 4)."""
+"""The sequences `weights` and `biases` of a network."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Random states: sources of random numbers, their positions, and saving them (floor 4).
+"""Random states: sources of random numbers, their positions, and saving them.
 
-NumPy does not check the state that it is given: a position outside an array of the state makes it
-read foreign memory. So every number of a state that comes from a file is checked here first.
+NumPy does not validate states: a position outside of an array of the state makes it read invalid
+memory. So every number of a state from a file is validated here first.
 """
 
 from __future__ import annotations

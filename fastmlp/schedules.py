@@ -1,4 +1,4 @@
-"""Learning rate schedules: functions from the step to the rate (floor 4).
+"""Learning rate schedules: functions from the step to the rate.
 
 Steps count the updates of a network, one for each minibatch, starting at 0. Any function of the
 step can be used as a schedule; only those of this module are saved with a network. They use the

@@ -1,4 +1,4 @@
-"""The arguments of a network: checked together, and read as attributes (floor 4)."""
+"""The arguments of a network: checked together, and read as attributes."""
 
 from __future__ import annotations
 

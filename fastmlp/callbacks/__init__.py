@@ -1,4 +1,4 @@
-"""Callbacks: hooks that `MLP.fit` calls during training (floor 4).
+"""Callbacks: hooks that `MLP.fit` calls during training.
 
 The hooks and most of the classes have the names of Keras. Callbacks are called in the order in
 which they are given, except that `ModelCheckpoint` comes last, because it saves the state of the

@@ -1,4 +1,4 @@
-"""The base class of callbacks, and those that need nothing else (floor 4)."""
+"""The base class of callbacks, and those that need nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The callbacks of a call of fit as one object (floor 4)."""
+"""The callbacks of a call of fit as one object."""
 
 from __future__ import annotations
 

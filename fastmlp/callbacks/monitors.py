@@ -1,4 +1,4 @@
-"""Callbacks that monitor a loss or metric (floor 4)."""
+"""Callbacks that monitor a loss or metric."""
 
 from __future__ import annotations
 

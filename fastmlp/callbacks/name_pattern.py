@@ -1,4 +1,4 @@
-"""File names with fields for the epoch and its losses and scores (floor 4)."""
+"""File names with fields for the epoch and its losses and scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callbacks that write files during training, atomically (floor 4)."""
+"""Callbacks that write files during training, atomically."""
 
 from __future__ import annotations
 

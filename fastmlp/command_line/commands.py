@@ -1,4 +1,4 @@
-"""The commands of the command line (floor 5)."""
+"""The commands of the command line."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def _compile(type_of_X: np.dtype, dtype: np.dtype) -> None:
 def _compare_with_a_guess(accuracy: float, train: np.ndarray, held_out: np.ndarray) -> None:
     """Warn if the network is no better than predicting the most frequent label.
 
-    Causes are images that say nothing about their labels, dead hidden units, and held-out samples
-    that differ from those that were trained on.
+    Possible causes are images without information about their labels, dead hidden units, and
+    held-out samples that differ from the training samples.
     """
     guess = np.bincount(train).argmax()
     share = np.count_nonzero(held_out == guess) / len(held_out)
@@ -128,8 +128,8 @@ def predict(args: argparse.Namespace) -> None:
 def compare(args: argparse.Namespace) -> None:
     """Time ``train`` of the NumPy version and of fastmlp, and compare the final weights.
 
-    Both start from the same seeds, so they draw the same weights and visit the samples in the
-    same order; what is left is rounding.
+    Both start from the same seeds, so that initial weights and the order of samples are equal;
+    the weights differ by rounding only.
     """
     X, y = digits()
     columns = (X / 16)[:, :, np.newaxis]

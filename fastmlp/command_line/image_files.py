@@ -1,4 +1,4 @@
-"""Images and labels from files, for the command line (floor 5)."""
+"""Images and labels from files, for the command line."""
 
 from __future__ import annotations
 

@@ -67,8 +67,8 @@ def _build_parser() -> argparse.ArgumentParser:
             type=_hidden_layers,
             default="64",
             metavar="SIZES",
-            help="sizes of the hidden layers, separated by commas; those of the input and the "
-            "output come from the data",
+            help="sizes of the hidden layers, separated by commas; the data determines those of "
+            "the input and the output",
         )
         add_option(
             command, "--epochs", type=int, default=epochs, metavar="N", help="passes over the data"
@@ -79,7 +79,7 @@ def _build_parser() -> argparse.ArgumentParser:
             type=float,
             default=learning_rate,
             metavar="X",
-            help="step length of gradient descent",
+            help="step size of gradient descent",
         )
         add_option(
             command,
@@ -87,24 +87,24 @@ def _build_parser() -> argparse.ArgumentParser:
             type=int,
             default=0,
             metavar="N",
-            help="seed of all that is drawn: the same seed gives the same numbers",
+            help="random seed: the same seed gives the same results",
         )
         command.add_argument(
             "--threads",
             type=int,
             metavar="N",
-            help="number of threads, which does not change the result (default: as many as the "
-            "work repays)",
+            help="number of threads, which does not change the results (default: depends on "
+            "the size of the work)",
         )
 
     train = add_command(
         "train",
         "train on images and labels, and save the model",
         f"Train on {DATA_HELP}, or on the digits that come with fastmlp. 20 % of the samples of "
-        "every class, drawn by the seed, are held out to measure the accuracy; a class with a "
-        "single sample is trained on. Pixels are divided by the smallest power of two that is no "
-        "less than the largest absolute value (256 for bytes up to 255, 16 for the digits); the "
-        "saved model contains this scale, so that it takes the pixels as they are.",
+        "every class, drawn at random, are held out to measure the accuracy; a class with a single "
+        "sample is used for training. Pixels are divided by the smallest power of two that is at "
+        "least the largest absolute value (256 for bytes up to 255, 16 for the digits); the saved "
+        "model contains this scale, so that its inputs are unscaled pixels.",
     )
     train.add_argument("images", metavar="IMAGES", help="one sample per row, or the word: digits")
     train.add_argument(
@@ -115,8 +115,8 @@ def _build_parser() -> argparse.ArgumentParser:
         "--no-shuffle",
         dest="shuffle",
         action="store_false",
-        help="hold out the last 20 %% of the samples instead, as is right for a time series; the "
-        "others are still trained on in a new order in every epoch",
+        help="hold out the last 20 %% of the samples instead, for time series; training samples "
+        "are still shuffled in every epoch",
     )
     add_option(train, "--batch-size", type=int, default=32, metavar="N", help="samples per update")
     add_option(
@@ -124,21 +124,21 @@ def _build_parser() -> argparse.ArgumentParser:
         "--dtype",
         choices=["float32", "float64"],
         default="float32",
-        help="precision of the numbers",
+        help="floating-point type",
     )
     add_option(train, "--out", default="model.npz", metavar="FILE", help="where to save the model")
 
     predict = add_command(
         "predict",
-        "print what a model predicts for every image",
-        "Print what a model predicts, one line for each image or other row of numbers: the most "
-        "probable class; for the logistic loss 1 or 0 for each output; for other losses a number "
-        "for each output. Several outputs are separated by commas.",
+        "print the predictions of a model",
+        "Print the predictions of a model, one line for each row or image: the most probable "
+        "class; for the logistic loss 1 or 0 for each output; for other losses a number for each "
+        "output. Several outputs are separated by commas.",
     )
     predict.add_argument(
         "model",
         metavar="MODEL",
-        help="a file that fastmlp train, MLP.save or NeuralNet.save has written",
+        help="a file written by fastmlp train, MLP.save, NeuralNet.save or ModelCheckpoint",
     )
     predict.add_argument(
         "data",
@@ -150,11 +150,11 @@ def _build_parser() -> argparse.ArgumentParser:
     compare = add_command(
         "compare",
         "time fastmlp against NumPy",
-        "Train the plain NumPy version of the network and fastmlp from the same seed, one sample "
-        "at a time in float64; print both times, and how far their weights are apart. "
+        "Train the NumPy version of the network and fastmlp from the same seed, one sample at a "
+        "time in float64; print both times, and the largest difference between their weights. "
         "Compilation is not timed.",
     )
-    compare.add_argument("data", choices=["digits"], help="what to train on")
+    compare.add_argument("data", choices=["digits"], help="the training data")
     add_common_options(compare, epochs=3, learning_rate=0.05)
     return parser
 

@@ -1,4 +1,4 @@
-"""Train and test splits for the command line (floor 5)."""
+"""Train and test splits for the command line."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ MOST_NAMED = 5  # classes in a message
 def drawn_split(labels: np.ndarray, source: np.random.RandomState) -> tuple[Any, Any]:
     """Draw a fifth of every class; return the rows to train on and those held out, both sorted.
 
-    The rows are laid side by side, class after class and shuffled within each, and every fifth one
-    is held out, from a random start. So a class of c samples gives c / 5, rounded up or down, and
-    the total is a fifth of all. A class with a single sample is trained on, and of every other one
-    at least one sample: at most half of the rows of such classes are held out.
+    The rows are sorted by class, shuffled within each class, and every fifth row is held out, from
+    a random start. So c / 5 samples of a class with c samples are held out, rounded up or down, and
+    a fifth of all samples. A class with a single sample is used for training, as is at least one
+    sample of every other class: at most half of the rows of such classes are held out.
 
     Parameters
     ----------
     labels : array (n_samples,)
     source : RandomState
-        What draws.
+        The source of random numbers.
 
     Returns
     -------

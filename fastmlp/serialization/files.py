@@ -1,4 +1,4 @@
-"""Open files by path or file object, and write them atomically (floor 4)."""
+"""Open files by path or file object, and write them atomically."""
 
 from __future__ import annotations
 
@@ -107,13 +107,12 @@ def _no_file(path: Any, use: str, name: str = "path") -> TypeError:
 def written_whole(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Open a temporary file that replaces `path` at the end, and is removed after an error.
 
-    What is no regular file (a pipe, a device) cannot be replaced and is written to directly.
+    Pipes and devices cannot be replaced and are written to directly.
 
     Raises
     ------
     OSError
-        If the file or its folder cannot be written to. A file that is read-only is not replaced;
-        in a folder that is read-only no file can be.
+        If the file or its folder cannot be written to: read-only files are not replaced.
     """
     name = file_name(path)
     target, old = _target(name)

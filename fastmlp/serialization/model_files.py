@@ -1,4 +1,4 @@
-"""Model files, in all versions of the format (floor 4)."""
+"""Model files, in all versions of the format."""
 
 from __future__ import annotations
 

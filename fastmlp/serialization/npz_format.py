@@ -1,8 +1,7 @@
-"""Plain values and arrays as an ``.npz`` file: JSON, and arrays beside it (floor 4).
+"""Plain values and arrays as an ``.npz`` file: JSON, and arrays beside it.
 
-Nothing of a file that is read is trusted. No pickle is involved, and no memory is asked for that
-the file does not hold itself: members are stored uncompressed, and an array is as large as its
-member.
+Files are not trusted. No pickle is involved, and no more memory is allocated than the size of the
+file: members are stored uncompressed, and arrays have the size of their members.
 """
 
 from __future__ import annotations
@@ -92,8 +91,8 @@ def _put(arrays: dict[str, Any], array: np.ndarray, name: str) -> str:
 def read(file: IO[bytes], translated: Callable[[Any], Any]) -> Any:
     """Return the values that `write` wrote.
 
-    `translated` is given the JSON, with the names of arrays in their places, and returns what is to
-    be read: every array of the file, once.
+    `translated` is called with the JSON, which has references to arrays, and returns the values to
+    read, with a reference to every array of the file once.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The schema of model files, for reading and writing (floor 4).
+"""The schema of model files, for reading and writing.
 
 New fields must be added here.
 """

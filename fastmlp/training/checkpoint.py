@@ -1,4 +1,4 @@
-"""Resume a fit from a checkpoint (floor 4)."""
+"""Resume a fit from a checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training and validation data of a call of fit (floor 4)."""
+"""The training and validation data of a call of fit."""
 
 from __future__ import annotations
 

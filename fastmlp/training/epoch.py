@@ -1,4 +1,4 @@
-"""Epochs of training, and the evaluation after each (floor 4)."""
+"""Epochs of training, and the evaluation after each."""
 
 from __future__ import annotations
 

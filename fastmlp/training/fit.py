@@ -1,4 +1,4 @@
-"""The loop of epochs, its history, and restoring the state after errors (floor 4)."""
+"""The loop of epochs, its history, and restoring the state after errors."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ class Fit:
     def _run_or_undo(self, found: dict[str, Any] | None) -> None:
         """Train; undo everything after an early error, and for X that is not finite.
 
-        The kernels check each row as they read it, which costs nothing, where a check before the
-        first step would read all of X once more.
+        The kernels check each row while reading it, at no cost; a check before the first step would
+        read all of X once more.
         """
         state, trainer, source = self.state, self.trainer, self.state.source
         trainer.begin(refuses=self.data.samples is not None and not self.plan.continues)

@@ -1,4 +1,4 @@
-"""Check and convert X, y and sample weights for a network (floor 4)."""
+"""Check and convert X, y and sample weights for a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples for the kernels: joining, selecting, and checking that they are finite (floor 4)."""
+"""Samples for the kernels: joining, selecting, and checking that they are finite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sources: arrays, and iterables of batches (floor 4)."""
+"""Data sources: arrays, and iterables of batches."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def epoch_of_arrays(
 
     Only those of `rows`, unless it is None.
 
-    Where it is "blocks", pieces of rows that lie together are drawn, `PIECES` to a block, and
-    the rows of a block shuffled: a file that is larger than the memory is read in long stretches.
-    Where one block holds all rows, that is the order of True.
+    With "blocks", contiguous pieces of rows are drawn, `PIECES` to a block, and the rows of a block
+    are shuffled, so that a file larger than the memory is read in long stretches. If one block
+    holds all rows, this is the order of True.
     """
     n = len(data.X) if rows is None else len(rows)
     if shuffle == "blocks" and n * row_bytes(data.X) > BLOCK_BYTES:

@@ -1,4 +1,4 @@
-"""A network as data: its settings, what training changes, and copies to return to (floor 4)."""
+"""A network as data: its settings, what training changes, and copies to return to."""
 
 from __future__ import annotations
 

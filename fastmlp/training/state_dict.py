@@ -1,4 +1,4 @@
-"""Convert a `State` to plain values and arrays, for files and pickles, and back (floor 4)."""
+"""Convert a `State` to plain values and arrays, for files and pickles, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation of single arguments and arrays, and their conversion for the kernels (floor 4).
+"""Validation of single arguments and arrays, and their conversion for the kernels.
 
 Every error message is one sentence made by `messages.must`, and is raised before anything is
 changed.
@@ -230,9 +230,9 @@ def ragged(name: str) -> ValueError:
 def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | SparseRows:
     """Return `X` as rows that the kernels read: C-contiguous and writable, or sparse.
 
-    An array of `dtype`, or of a narrower type that kernels convert as they read, is returned
-    without a copy where it lies so already. Whether the numbers are finite is not looked at here:
-    `finite_rows` does, and the kernels do while they read.
+    An array of `dtype`, or of a narrower type that kernels convert while reading, is not copied if
+    its memory layout is suitable. This does not check whether values are finite: `finite_rows`
+    does, and kernels do while reading.
     """
     array = X if hasattr(X, "tocsr") else array_of(name, X)
     if len(array.shape) != 2 or array.shape[1] != n_in:

@@ -1,4 +1,4 @@
-"""Checkers of plain values, the parts of a schema (floor 4).
+"""Checkers of plain values, the parts of a schema.
 
 Each is a `checks.Checker`: a function (name, value) that returns the value in form, or raises
 TypeError or ValueError.

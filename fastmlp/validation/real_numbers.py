@@ -1,4 +1,4 @@
-"""Which values of an array are not real numbers, and the error that shows the first (floor 4).
+"""Which values of an array are not real numbers, and the error that shows the first.
 
 Real numbers are the ints, floats and bools of Python and NumPy, `decimal.Decimal` and
 `fractions.Fraction`. Text is not, even if it spells a number; None and ``pandas.NA`` are missing

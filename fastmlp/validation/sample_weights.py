@@ -1,4 +1,4 @@
-"""Sample weights, and the class weights that they are multiplied by (floor 4)."""
+"""Sample weights, and the class weights that they are multiplied by."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def weighted(
     ----------
     targets : Targets
     sample_weight : array-like (n_samples,) or None
-        Finite numbers of at least 0.
+        Finite and at least 0.
     n_samples : int
     require_positive : bool, default True
-        Whether one of the weights must be above 0.
+        Whether at least one weight must be above 0.
     name : str
-        In messages.
+        The argument, for messages.
 
     Raises
     ------
@@ -52,31 +52,30 @@ def class_weighted(
 ) -> Targets:
     r"""Return the targets with the weight of each class as well.
 
-    Of a sample that belongs to class j with the probability :math:`t_j`, the loss becomes
-    :math:`-\sum_j w_j t_j \log p_j` and the weight :math:`\sum_j w_j t_j`: what its samples would
-    have together, were there one of each class j with the sample weight :math:`t_j`. For labels
-    that is the weight of the class. A logistic loss of one output has two classes, 0 and 1, of the
-    probabilities 1 - t and t.
+    For a sample with the probability :math:`t_j` of class j, the loss becomes
+    :math:`-\sum_j w_j t_j \log p_j` and the weight :math:`\sum_j w_j t_j`: the sums over one sample
+    of each class j with the weight :math:`t_j`. For labels, this is the weight of the class. The
+    logistic loss with one output has the classes 0 and 1, with the probabilities 1 - t and t.
 
     Parameters
     ----------
     targets : Targets
         As `weighted` returns them.
     class_weight : dict, array-like (n_classes,), "balanced" or None
-        From classes to finite numbers of at least 0, 1 for those that a dict does not name.
-        "balanced" is the number of samples over the number of classes that occur and the class's
-        number of samples, or its sum of probabilities.
+        Finite weights of at least 0; classes that are missing in a dict have the weight 1.
+        "balanced" is the number of samples, divided by the number of classes that occur and by the
+        number of samples of the class, or its sum of probabilities.
     loss : Loss
     n_out : int
     rows : array of int, optional
-        The samples that are trained on, all by default: the others are not counted.
+        The training samples, all by default: only these are counted.
     require_positive : bool, default True
-        Whether one of their weights must be above 0.
+        Whether at least one of their weights must be above 0.
 
     Raises
     ------
     TypeError, ValueError
-        Whether or not anything is wrong with the rows left out, for class_weight itself.
+        If class_weight is invalid.
     """
     name = "class_weight" if len(targets.weights) == 0 else "sample_weight"
     if class_weight is not None:

@@ -1,4 +1,4 @@
-"""Validation of targets, and their conversion for the kernels (floor 4)."""
+"""Validation of targets, and their conversion for the kernels."""
 
 from __future__ import annotations
 
@@ -197,8 +197,8 @@ def of_one_form(parts: list[Targets], sizes: list[int]) -> list[Targets]:
 def as_scored(targets: Targets, outputs: np.ndarray, loss: Loss) -> tuple[Any, np.ndarray, Any]:
     """Return the arguments of a metric: targets, outputs, and sample weights or None.
 
-    Of probabilities the targets are what would be predicted with them: the most probable class,
-    or 1 for each label whose probability is at least a half.
+    Probabilities are replaced by what they predict: the most probable class, or 1 for each label
+    with a probability of at least 0.5.
     """
     expected = targets.labels
     if len(expected) == 0:
@@ -221,8 +221,8 @@ def _size(name: str, values: Any) -> int:
 def labelled_pairs(name: str, pairs: Any, sizes: list[int], dtype: np.dtype) -> tuple[Any, Any]:
     """Return the arrays (X, y) of a list of (x, y) pairs, y as `targets` takes it.
 
-    Each x has n_in numbers in any shape, each y n_out: a one-hot or probabilities; an integer
-    label in its place is taken as well. Raises as `feature_rows` and `finite_rows` do.
+    Each x has n_in elements of any shape; each y is a label, or has n_out elements: a one-hot or
+    probabilities. Raises the errors of `feature_rows`.
     """
     n_in, n_out = sizes[0], sizes[-1]
     try:
