@@ -61,15 +61,15 @@ class Matrix(NamedTuple):
 class Product(NamedTuple):
     """``s[r, c] = start[c] + sum over t < n_terms of x[r, t] * y[t, c]``, and what is done with it.
 
-    Every product has every field, so `multiply` is compiled once for all; see `absent`. Each array
-    takes 7 arguments of a call, so they are as few as can be.
+    All products have the same fields, so that `multiply` is compiled only once, and each has as few
+    arrays as possible, because passing one takes seven arguments. See `absent`.
     """
 
     n_terms: int
     n_columns: int  # whole vectors
     x: Matrix  # (rows, n_terms)
     y: Matrix  # (n_terms, n_columns)
-    panel: np.ndarray  # overwritten with some columns of y, where these are far apart
+    panel: np.ndarray  # overwritten with columns of y if these are not adjacent, else any array
     start: int  # the offset of start[0] in the array of y; -1 for zeros
     target: Matrix  # (rows, n_columns)
     gate: Matrix  # (rows, n_columns)
@@ -80,13 +80,13 @@ class Product(NamedTuple):
 
 @kernel(inline=True)
 def absent(array):
-    """Return a matrix that stands where a product needs none."""
+    """Return a matrix for a field that the product does not use."""
     return Matrix(array, -1, 0, 0)
 
 
 @kernel(inline=True)
 def transposed(matrix):
-    """Return the transpose: the same numbers, with the steps exchanged."""
+    """Return the transpose: the same elements, with the steps exchanged."""
     return Matrix(matrix.array, matrix.offset, matrix.col_step, matrix.row_step)
 
 

@@ -74,7 +74,7 @@ def gather(layer, X, scaling, order, start, activations, first, last):
         (2 * n_in,): shifts, then scales; or empty, for none.
     order : int64 array
     start : int
-        Where in `order` this minibatch begins.
+        The position in `order` where this minibatch begins.
     activations : flat array
         The layer's inputs are overwritten.
     first, last : int

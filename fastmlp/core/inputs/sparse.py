@@ -27,7 +27,7 @@ def list_sparse(layer, X, samples, start, space, first, last):
     samples : step.Samples
         Read: `scaling`, whose shifts are 0, because others would make X dense, and `order`.
     start : int
-        Where in `order` this minibatch begins.
+        The position in `order` where this minibatch begins.
     space : storage.ForwardSpace
         The rows' lists are overwritten, as by `nonzeros.list_inputs`.
     first, last : int
