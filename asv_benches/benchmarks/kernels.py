@@ -82,24 +82,24 @@ def repeat_output_delta(n, layers, samples, work, minibatch):
 
 
 @kernel(entry=True)
-def repeat_list_inputs(n, layers, activations, listed, values, n_rows):
+def repeat_list_inputs(n, layers, space, n_rows):
     """Call `list_inputs` of the first layer n times."""
     for _ in range(n):
-        list_inputs(layers[0], activations, listed, values, 0, n_rows)
+        list_inputs(layers[0], space, 0, n_rows)
 
 
 @kernel(entry=True)
-def repeat_forward_listed(n, layers, parameters, activations, listed, values, team, n_rows):
+def repeat_forward_listed(n, layers, parameters, space, team, n_rows):
     """Call `forward_listed` of the first layer n times."""
     for _ in range(n):
-        forward_listed(layers[0], parameters, activations, listed, values, team, 0, n_rows)
+        forward_listed(layers[0], parameters, space, team, 0, n_rows)
 
 
 @kernel(entry=True)
-def repeat_mark_inputs(n, layers, activations, marks, n_rows):
+def repeat_mark_inputs(n, layers, space, n_rows):
     """Call `mark_inputs` of the first layer n times."""
     for _ in range(n):
-        mark_inputs(layers[0], activations, marks, 0, n_rows)
+        mark_inputs(layers[0], space, 0, n_rows)
 
 
 @kernel(entry=True)
@@ -107,16 +107,16 @@ def repeat_update_marked(n, layers, work, team, sink, n_rows):
     """Call `update_marked` of the first layer n times; its weights hardly change."""
     for _ in range(n):
         update_marked(
-            layers[0], work.forward.activations, work.deltas, n_rows, sink, team,
-            work.forward.marks, work.words, 0, layers[0].n_in,
+            layers[0], work.forward, work.deltas, n_rows, sink, team, work.words,
+            0, layers[0].n_in,
         )  # fmt: skip
 
 
 @kernel(entry=True)
-def repeat_update_sample(n, layers, deltas, sink, listed, values):
+def repeat_update_sample(n, layers, deltas, sink, space):
     """Call `update_sample` of the first layer n times; its weights hardly change."""
     for _ in range(n):
-        update_sample(layers[0], deltas, sink, listed, values)
+        update_sample(layers[0], deltas, sink, space)
 
 
 @kernel(entry=True)
@@ -220,17 +220,8 @@ class RowByRow(Timed):
         order = rng.permutation(2000)
         gathered = (X, network.scaling, order, work.forward.activations, n_rows)
         repeat_gather(1, work.forward.layers, *gathered)
-        repeat_list_inputs(
-            1,
-            work.forward.layers,
-            work.forward.activations,
-            work.forward.listed,
-            work.forward.values,
-            n_rows,
-        )
-        repeat_mark_inputs(
-            1, work.forward.layers, work.forward.activations, work.forward.marks, n_rows
-        )
+        repeat_list_inputs(1, work.forward.layers, work.forward, n_rows)
+        repeat_mark_inputs(1, work.forward.layers, work.forward, n_rows)
         sink, x = hardly_moving(network.parameters), np.linspace(-20, 0, 1000).astype(dtype)
         labels = rng.integers(0, 10, n_rows)
         targets = Targets(labels, np.empty(0, dtype), np.empty(0))
@@ -243,34 +234,14 @@ class RowByRow(Timed):
             "gather": partial(repeat_gather, 100, work.forward.layers, *gathered),
             "output_delta": partial(repeat_output_delta, 500, *last),
             "list_inputs": partial(
-                *(
-                    repeat_list_inputs,
-                    200,
-                    work.forward.layers,
-                    work.forward.activations,
-                    work.forward.listed,
-                ),
-                *(work.forward.values, n_rows),
+                repeat_list_inputs, 200, work.forward.layers, work.forward, n_rows
             ),
             "mark_inputs": partial(
-                *(
-                    repeat_mark_inputs,
-                    300,
-                    work.forward.layers,
-                    work.forward.activations,
-                    work.forward.marks,
-                    n_rows,
-                ),
+                repeat_mark_inputs, 300, work.forward.layers, work.forward, n_rows
             ),
             "forward_listed": partial(
                 *(repeat_forward_listed, 30, work.forward.layers, network.parameters),
-                *(
-                    work.forward.activations,
-                    work.forward.listed,
-                    work.forward.values,
-                    new_team(),
-                    n_rows,
-                ),
+                *(work.forward, new_team(), n_rows),
             ),
             "update_marked": partial(
                 *(repeat_update_marked, 30, work.forward.layers, work),
@@ -278,7 +249,7 @@ class RowByRow(Timed):
             ),
             "update_sample": partial(
                 *(repeat_update_sample, 1000, work.forward.layers),
-                *(work.deltas, sink, work.forward.listed, work.forward.values),
+                *(work.deltas, sink, work.forward),
             ),
             "update_biases": partial(
                 *(repeat_update_biases, 5000, work.forward.layers[:1]),

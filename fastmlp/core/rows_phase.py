@@ -65,22 +65,19 @@ def forward_rows(team, parameters, samples, space, derivatives, minibatch, first
         1 + a row of X that has NaN or infinity, 0 if all are finite.
     """
     layers, activations, start = space.layers, space.activations, minibatch.start
-    listed, values = space.listed, space.values
     scaling, order = samples.scaling, samples.order
     refused = gather(layers[0], samples.X, scaling, order, start, activations, first, last)
-    refused += list_sparse(
-        layers[0], samples.sparse, scaling, order, start, listed, values, first, last
-    )
+    refused += list_sparse(layers[0], samples.sparse, samples, start, space, first, last)
     if len(derivatives) > 0:
         add_input_noise(samples.draws, layers[0], activations, start, first, last)
     for l in range(len(layers)):
         layer = layers[l]
         if minibatch.n_rows == 1 or (l == 0 and samples.inputs != DENSE):
             if l > 0 or samples.inputs != SPARSE:
-                list_inputs(layer, activations, listed, values, first, last)
+                list_inputs(layer, space, first, last)
             if l == 0 and len(space.marks) > 0:
-                mark_inputs(layer, activations, space.marks, first, last)
-            forward_listed(layer, parameters, activations, listed, values, team, first, last)
+                mark_inputs(layer, space, first, last)
+            forward_listed(layer, parameters, space, team, first, last)
         else:
             forward(layer, parameters, activations, team, first, last)
         activate_if_stored(samples.draws, layer, activations, derivatives, start, first, last)

@@ -77,7 +77,7 @@ def change_layer(worker, layer, parameters, optimizer, samples, work, n_rows, st
     if n_rows == 1 and at_once and l2 == 0:
         if worker.number == 0:
             sink = Sink(at_once, rate, l2, target, 0)
-            update_sample(layer, deltas, sink, work.forward.listed, work.forward.values)
+            update_sample(layer, deltas, sink, work.forward)
     else:  # a share takes two divisions
         first, last = share(layer.n_in, worker)
     rows_at_a_time = max(last - first, MOST_ROWS)
@@ -102,25 +102,12 @@ def update_rows(worker, layer, samples, work, n_rows, sink, first, last):
     """Compute the gradients of the weights of the layer's inputs first to last, for the sink."""
     activations, deltas, team = work.forward.activations, work.deltas, worker.team
     if layer.number == 1 and samples.inputs == SPARSE:
-        update_if_sparse(samples.sparse, layer, work, n_rows, sink, team, first, last)
+        update_sparse(layer, samples.sparse, work, n_rows, sink, team, first, last)
     elif layer.number == 1 and samples.inputs == ZERO_RICH:
-        update_marked(
-            layer, activations, deltas, n_rows, sink, team, work.forward.marks,
-            worker_slice(work.words, worker), first, last,
-        )  # fmt: skip
+        words = worker_slice(work.words, worker)
+        update_marked(layer, work.forward, deltas, n_rows, sink, team, words, first, last)
     else:
         update(layer, activations, deltas, n_rows, sink, team, first, last)
-
-
-@kernel
-def update_if_sparse(sparse, layer, work, n_rows, sink, team, first, last):
-    """Call `update_sparse`; compiled only where X is sparse, that is, not None."""
-    if sparse is None:
-        return
-    update_sparse(
-        layer, work.deltas, n_rows, sink, team, work.forward.listed,
-        work.forward.values, work.columns, first, last,
-    )  # fmt: skip
 
 
 # All layers together --------------------------------------------------------------------------

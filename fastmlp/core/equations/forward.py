@@ -91,26 +91,23 @@ def activate_rows(layer, activations, derivatives, draws, start, first, last):
 
 
 @kernel(inline=True)
-def forward_listed(layer, parameters, activations, listed, values, team, first, last):
+def forward_listed(layer, parameters, space, team, first, last):
     """Do `forward`, skipping inputs that are zero, which gives the same sums.
 
     Parameters
     ----------
-    layer, parameters, activations, team, first, last
+    layer, parameters, team, first, last
         As in `forward`.
-    listed : uint32 array
-    values : flat array
-        Read: the rows' lists, of `nonzeros.list_inputs`.
+    space : storage.ForwardSpace
+        The rows' lists, of `nonzeros.list_inputs`, are read; the layer's outputs are overwritten.
     """
-    j = _forward_listed(ROW, 0, layer, parameters, activations, listed, values, team, first, last)
-    _forward_listed(
-        ROW_SINGLE, j, layer, parameters, activations, listed, values, team, first, last
-    )
+    j = _forward_listed(ROW, 0, layer, parameters, space, team, first, last)
+    _forward_listed(ROW_SINGLE, j, layer, parameters, space, team, first, last)
 
 
 @kernel
-def _forward_listed(shape, j, layer, parameters, activations, listed, values, team, first, last):
-    width = columns(shape, parameters)
+def _forward_listed(shape, j, layer, parameters, space, team, first, last):
+    width, activations, weights = columns(shape, parameters), space.activations, layer.weights_at
     while j + width <= layer.padded_out and not stopped(team):
         for b in range(layer.n_blocks):
             for i in range(first, last):
@@ -118,10 +115,8 @@ def _forward_listed(shape, j, layer, parameters, activations, listed, values, te
                 z = repeat_row(shape, activations, at)
                 if b == 0:
                     z = repeat_row(shape, parameters, layer.biases_at + j)
-                z = add_listed(
-                    z, listed, values, list_at(layer, i, b),
-                    parameters, layer.weights_at + j, layer.stride_out,
-                )  # fmt: skip
+                listed_at = list_at(layer, i, b)
+                z = add_listed(z, space, listed_at, parameters, weights + j, layer.stride_out)
                 if b == layer.n_blocks - 1 and layer.activation == RELU:
                     z = relu(z)
                 store(z, activations, at, 0)

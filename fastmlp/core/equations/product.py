@@ -196,20 +196,25 @@ def _transpose(y, j, panel, width, n_terms):
 
 
 @kernel(inline=True)
-def add_listed(tile, listed, values, at, y, y_at, y_term):
+def add_listed(tile, space, at, y, y_at, y_step):
     """``tile + x y`` for one row x, with only the terms of the list at `at`, in its order."""
+    listed, values = space.listed, space.values
     for s in range(at + 1, at + 1 + listed[at]):
-        tile = add_outer(tile, values, s, 0, y, y_at + listed[s] * y_term)
+        tile = add_outer(tile, values, s, 0, y, y_at + listed[s] * y_step)
     return tile
 
 
 @kernel(inline=True)
-def add_marked(tile, words, at, n_words, x, x_at, x_term, y, y_at, y_term):
-    """``tile + x y`` for one row x, with only the terms whose bits are set, in their order."""
+def add_marked(tile, words, at, n_words, x, r, y, j):
+    """``tile + x y``, with only the terms whose bits are set, in their order.
+
+    The tile is one row: that of row r of x and of the columns of y from j on.
+    """
     for w in range(n_words):
         bits = words[at + w * INPUTS_TOGETHER]
         while bits != 0:
             t = w * ROWS_IN_A_WORD + lowest_bit(bits)
             bits &= bits - 1
-            tile = add_outer(tile, x, x_at + t * x_term, 0, y, y_at + t * y_term)
+            x_at, y_at = x.offset + r * x.row_step + t * x.col_step, y.offset + t * y.row_step + j
+            tile = add_outer(tile, x.array, x_at, 0, y.array, y_at)
     return tile

@@ -88,15 +88,15 @@ def _sums(layer, activations, deltas, n_rows, sink):
 
 
 @kernel(inline=True)
-def update_marked(layer, activations, deltas, n_rows, sink, team, marks, words, first, last):
+def update_marked(layer, space, deltas, n_rows, sink, team, words, first, last):
     """Do `update`, skipping inputs that are zero, which gives the same sums.
 
     Parameters
     ----------
-    layer, activations, deltas, n_rows, sink, team, first, last
+    layer, deltas, n_rows, sink, team, first, last
         As in `update`.
-    marks : uint16 array
-        Read: see `nonzeros.mark_inputs`.
+    space : storage.ForwardSpace
+        Read: the layer's inputs and their marks, of `nonzeros.mark_inputs`.
     words : int64 array
         Overwritten: see `nonzeros.find_rows`.
     """
@@ -105,23 +105,20 @@ def update_marked(layer, activations, deltas, n_rows, sink, team, marks, words, 
         if stopped(team):
             break
         end = min(k + INPUTS_TOGETHER, last)
-        find_rows(layer, activations, marks, words, n_rows, k, end)
-        j = _update_marked(layer, activations, deltas, n_rows, sink, team, words, k, end)
+        find_rows(layer, space, words, n_rows, k, end)
+        j = _update_marked(layer, space.activations, deltas, n_rows, sink, team, words, k, end)
     # The remaining columns fill too few registers to profit.
-    multiply(_sums(layer, activations, deltas, n_rows, sink), j, team, first, last)
+    multiply(_sums(layer, space.activations, deltas, n_rows, sink), j, team, first, last)
 
 
 @kernel
 def _update_marked(layer, activations, deltas, n_rows, sink, team, words, first, last):
     width, j = columns(ROW, deltas), 0
+    x, y = transposed(inputs_of(layer, activations)), deltas_of(layer, deltas)
     n_words = (n_rows + ROWS_IN_A_WORD - 1) // ROWS_IN_A_WORD
     while j + width <= layer.padded_out and not stopped(team):
         for k in range(first, last):
-            weight_grads = add_marked(
-                zeros(ROW, deltas), words, k - first, n_words,
-                activations, layer.input_at + k, layer.stride_in,
-                deltas, layer.delta_at + j, layer.stride_out,
-            )  # fmt: skip
+            weight_grads = add_marked(zeros(ROW, deltas), words, k - first, n_words, x, k, y, j)
             at = layer.weights_at + k * layer.stride_out + j
             apply_gradient(weight_grads, sink, at, 0)
         j += width
@@ -129,18 +126,19 @@ def _update_marked(layer, activations, deltas, n_rows, sink, team, words, first,
 
 
 @kernel(inline=True)
-def update_sample(layer, deltas, sink, listed, values):
+def update_sample(layer, deltas, sink, space):
     """Do `update` for a minibatch of one row, row 0, and only for the inputs in its list.
 
     The gradients of the weights of other inputs are zero. The sink must descend, with an l2 of 0,
     so that these weights do not change.
     """
-    j = _update_sample(ROW, 0, layer, deltas, sink, listed, values)
-    _update_sample(ROW_SINGLE, j, layer, deltas, sink, listed, values)
+    j = _update_sample(ROW, 0, layer, deltas, sink, space)
+    _update_sample(ROW_SINGLE, j, layer, deltas, sink, space)
 
 
 @kernel
-def _update_sample(shape, j, layer, deltas, sink, listed, values):
+def _update_sample(shape, j, layer, deltas, sink, space):
+    listed, values = space.listed, space.values
     width, stride, n_columns = columns(shape, deltas), layer.stride_out, layer.padded_out
     weights_at, delta_at = layer.weights_at, layer.delta_at
     while j + width <= n_columns:

@@ -12,21 +12,24 @@ from fastmlp.core.machine.tile import columns as columns_of
 
 
 @kernel
-def update_sparse(layer, deltas, n_rows, sink, team, listed, values, columns, first, last):
+def update_sparse(layer, X, work, n_rows, sink, team, first, last):
     """Update the first layer from sparse rows, with the same sums as `update.update`.
 
     Parameters
     ----------
-    layer, deltas, n_rows, sink, team, first, last
+    layer, n_rows, sink, team, first, last
         As in `update.update`. If a gradient of zero changes no weight, only the weights of inputs
         that occur in some row are read or changed.
-    listed : uint32 array
-    values : flat array
-        Read: the rows' lists, of `sparse.list_sparse`.
-    columns : storage.Columns
-        Overwritten, except for `ends`, which is all 0 before and after.
+    X : gather.Sparse
+        None if rows are dense: then this does nothing.
+    work : storage.Workspace
+        The deltas and the rows' lists, of `sparse.list_sparse`, are read. `columns` are
+        overwritten, except for `ends`, which is all 0 before and after.
     """
-    begin, n_touched = sort_by_input(layer, listed, values, columns, n_rows, first, last)
+    if X is None:
+        return
+    columns, deltas = work.columns, work.deltas
+    begin, n_touched = sort_by_input(layer, work.forward, columns, n_rows, first, last)
     touched = columns.touched[first : first + n_touched]
     if sink.l2 != 0 or not sink.descends:
         touched = _touch_all(columns, n_touched, first, last)

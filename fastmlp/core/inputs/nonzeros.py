@@ -81,20 +81,18 @@ def _store_packed(w, vector, chosen, argument, at, suffix):
 
 
 @kernel
-def list_inputs(layer, activations, listed, values, first, last):
+def list_inputs(layer, space, first, last):
     """List the nonzero inputs of the layer for the rows first to last.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
-    activations : flat array
-        Read: the layer's inputs.
-    listed : uint32 array
-        Overwritten: the rows' lists, see `list_at`.
-    values : flat array
-        Overwritten: at the position of each input in `listed`, its value.
+    space : storage.ForwardSpace
+        The layer's inputs are read; the rows' lists are overwritten: at `list_at` in `listed` the
+        number of inputs and then the inputs, and in `values`, at the same positions, their values.
     first, last : int
     """
+    activations, listed, values = space.activations, space.listed, space.values
     for i in range(first, last):
         for b in range(layer.n_blocks):
             at = list_at(layer, i, b)
@@ -109,19 +107,18 @@ def list_inputs(layer, activations, listed, values, first, last):
 
 
 @kernel
-def mark_inputs(layer, activations, marks, first, last):
+def mark_inputs(layer, space, first, last):
     """Mark the nonzero inputs of the layer for the rows first to last.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
-    activations : flat array
-        Read: the layer's inputs.
-    marks : uint16 array
-        Overwritten: input k of row i is bit ``k % lanes`` of
-        ``marks[k // lanes * layer.stride_marks + i]``.
+    space : storage.ForwardSpace
+        The layer's inputs are read; its `marks` are overwritten: input k of row i is bit
+        ``k % lanes`` of ``marks[k // lanes * layer.stride_marks + i]``.
     first, last : int
     """
+    activations, marks = space.activations, space.marks
     lanes = lanes_of(activations)
     for k in range(0, layer.padded_in, lanes):
         at = k // lanes * layer.stride_marks
@@ -145,22 +142,20 @@ def _nonzero_lanes(typing_context, x, x_at):
 
 
 @kernel
-def find_rows(layer, activations, marks, words, n_rows, first, last):
+def find_rows(layer, space, words, n_rows, first, last):
     """Find the rows of the minibatch in which the inputs first to last are marked.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
-    activations : flat array
-        Only its dtype is used, for the number of lanes.
-    marks : uint16 array
-        Read: see `mark_inputs`.
+    space : storage.ForwardSpace
+        Its `marks` are read, see `mark_inputs`.
     words : int64 array
         Overwritten: row i of input k is bit ``i % 64`` of
         ``words[i // 64 * INPUTS_TOGETHER + k - first]``.
     n_rows, first, last : int
     """
-    lanes = lanes_of(activations)
+    marks, lanes = space.marks, lanes_of(space.activations)
     for start in range(0, n_rows, ROWS_IN_A_WORD):
         at = start // ROWS_IN_A_WORD * INPUTS_TOGETHER
         there = np.int64(-1)

@@ -15,7 +15,7 @@ from fastmlp.core.machine.tile import prefetch
 
 
 @kernel
-def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
+def list_sparse(layer, X, samples, start, space, first, last):
     """List the nonzero inputs of the sparse rows first to last of the minibatch.
 
     Parameters
@@ -24,14 +24,12 @@ def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
         The first layer.
     X : gather.Sparse
         Read. None if rows are dense.
-    scaling : array
-        As in `gather.gather`; all shifts are 0, because others would make X dense.
-    order : int64 array
+    samples : step.Samples
+        Read: `scaling`, whose shifts are 0, because others would make X dense, and `order`.
     start : int
         Where in `order` this minibatch begins.
-    listed : uint32 array
-    values : flat array
-        Overwritten: the rows' lists, as by `nonzeros.list_inputs`.
+    space : storage.ForwardSpace
+        The rows' lists are overwritten, as by `nonzeros.list_inputs`.
     first, last : int
 
     Returns
@@ -41,6 +39,7 @@ def list_sparse(layer, X, scaling, order, start, listed, values, first, last):
     """
     if X is None:
         return 0
+    scaling, order, listed, values = samples.scaling, samples.order, space.listed, space.values
     refused = 0
     for i in range(first, last):
         row = order[start + i]
@@ -74,7 +73,7 @@ def _prefetch(X, row):
 
 
 @kernel
-def sort_by_input(layer, listed, values, columns, n_rows, first, last):
+def sort_by_input(layer, space, columns, n_rows, first, last):
     """Sort the listed elements of the inputs first to last by input, and then by row.
 
     ``columns.touched[first:]`` then holds the inputs that occur in a list. The elements of the
@@ -86,6 +85,7 @@ def sort_by_input(layer, listed, values, columns, n_rows, first, last):
     int, int
         Where the elements begin, and the number of inputs that occur.
     """
+    listed, values = space.listed, space.values
     ends, touched = columns.ends, columns.touched[first:last]
     n_touched = n_below = 0
     for i in range(n_rows):

@@ -115,28 +115,13 @@ def listed_at(layers, l, i, block):
 
 @kernel(entry=True)
 def list_and_mark(work, n_rows):
-    list_inputs(
-        work.forward.layers[0],
-        work.forward.activations,
-        work.forward.listed,
-        work.forward.values,
-        0,
-        n_rows,
-    )
-    mark_inputs(work.forward.layers[0], work.forward.activations, work.forward.marks, 0, n_rows)
+    list_inputs(work.forward.layers[0], work.forward, 0, n_rows)
+    mark_inputs(work.forward.layers[0], work.forward, 0, n_rows)
 
 
 @kernel(entry=True)
 def find(work, n_rows, first, last):
-    find_rows(
-        work.forward.layers[0],
-        work.forward.activations,
-        work.forward.marks,
-        work.words,
-        n_rows,
-        first,
-        last,
-    )
+    find_rows(work.forward.layers[0], work.forward, work.words, n_rows, first, last)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
