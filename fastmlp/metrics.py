@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.argument_types import ArrayLike
 from fastmlp.messages import must, shown
 from fastmlp.options import check_fields
 from fastmlp.validation import checks
@@ -77,7 +78,7 @@ class Metric:
             takes_weight=checks.flag,
         )
 
-    def __call__(self, targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+    def __call__(self, targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> float:
         """Return the value of the metric; TypeError if the function does not return a number.
 
         Errors raised by the function get a note with the name of the metric.
@@ -117,8 +118,15 @@ def _tasks(name: str, value: Any) -> tuple[str, ...]:
 # Classes and labels ---------------------------------------------------------------------------
 
 
-def accuracy(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
-    """Return the fraction of samples that are predicted correctly, with all of their labels."""
+def accuracy(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> float:
+    """Return the fraction of samples that are predicted correctly, with all of their labels.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import accuracy
+    >>> accuracy([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    0.6666666666666666
+    """
     targets, outputs = np.asarray(targets), np.asarray(outputs)
     if targets.ndim == 1:
         right = outputs.argmax(axis=1) == targets
@@ -127,23 +135,35 @@ def accuracy(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
     return _mean(right, sample_weight)
 
 
-def balanced_accuracy(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+def balanced_accuracy(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> float:
     """Return the mean of the recall of each class.
 
     Classes without samples are ignored. For labels, the mean over labels of the mean recall of 0
     and 1 (Brodersen et al., The Balanced Accuracy and Its Posterior Distribution, 2010).
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import balanced_accuracy
+    >>> balanced_accuracy([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    0.75
     """
     right, true, _ = _counts(targets, outputs, sample_weight)
     recall = np.divide(right, true, out=np.zeros_like(true), where=true > 0)
     return float((recall.sum(axis=1) / (true > 0).sum(axis=1)).mean())
 
 
-def f1(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+def f1(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> float:
     """Return 2 P R / (P + R) of precision P and recall R, 2 * right / (true + predicted) in counts.
 
     For two classes, the score of class 1; for more, the mean over the classes that occur in the
     targets or predictions; for labels, the mean over all of them, with 0 for a label that is
     neither true nor predicted (van Rijsbergen, Information Retrieval, 1979, chapter 7).
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import f1
+    >>> f1([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    0.6666666666666666
     """
     right, true, predicted = _counts(targets, outputs, sample_weight)
     either = true + predicted
@@ -153,10 +173,18 @@ def f1(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
     return float(scores[either > 0].mean())
 
 
-def top_k_accuracy(targets: Any, outputs: Any, sample_weight: Any = None, *, k: int = 5) -> float:
+def top_k_accuracy(
+    targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None, *, k: int = 5
+) -> float:
     """Return the fraction of samples whose class is among the k most probable ones.
 
     Ties are broken in favour of the first class, so that k = 1 is `accuracy`.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import top_k_accuracy
+    >>> top_k_accuracy([0, 1, 2], [[0.5, 0.3, 0.2]] * 3, k=2)
+    0.6666666666666666
     """
     targets, outputs = np.asarray(targets)[:, None], np.asarray(outputs)
     true = np.take_along_axis(outputs, targets, axis=1)
@@ -179,11 +207,17 @@ def top_k(k: int) -> Metric:
     return Metric(f"top_{k}_accuracy", function, ("classes",), takes_weight=True)
 
 
-def log_loss(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+def log_loss(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> float:
     """Return the mean of -log p of the true class or label.
 
     Probabilities are clipped to [epsilon, 1 - epsilon], with the machine epsilon of their type, so
     that the result is finite: at most 16 in float32, 36 in float64.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import log_loss
+    >>> round(log_loss([0, 1], [[0.9, 0.1], [0.2, 0.8]]), 4)
+    0.1643
     """
     targets, p = np.asarray(targets), np.asarray(outputs)
     epsilon = np.finfo(p.dtype).eps
@@ -195,15 +229,21 @@ def log_loss(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
     return _mean(-np.log(true).mean(axis=1), sample_weight)
 
 
-# Values ---------------------------------------------------------------------------------------
+# Regression ---------------------------------------------------------------------------------------
 
 
 @np.errstate(over="ignore", invalid="ignore")  # if training diverges, outputs may overflow
-def r2(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
+def r2(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> float:
     """Return the coefficient of determination, 1 - sum (t - z)**2 / sum (t - mean t)**2.
 
     The mean over outputs. 1 is perfect, 0 no better than the mean of the targets. An output with
     constant targets has 1 if they are predicted exactly, otherwise 0.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import r2
+    >>> r2([[1.0], [2.0], [3.0]], [[1.0], [2.0], [4.0]])
+    0.5
     """
     targets, outputs = _values(targets), _values(outputs)
     mean = np.average(targets, axis=0, weights=sample_weight)
@@ -213,14 +253,28 @@ def r2(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
     return float((1 - share).mean())
 
 
-def mae(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
-    """Return the mean of abs(t - z) over samples and outputs."""
+def mae(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> float:
+    """Return the mean of abs(t - z) over samples and outputs.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import mae
+    >>> mae([[1.0], [2.0]], [[1.5], [2.0]])
+    0.25
+    """
     return _mean(np.abs(_values(targets) - _values(outputs)).mean(axis=1), sample_weight)
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def rmse(targets: Any, outputs: Any, sample_weight: Any = None) -> float:
-    """Return the root of the mean of (t - z)**2 over samples, averaged over outputs."""
+def rmse(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> float:
+    """Return the root of the mean of (t - z)**2 over samples, averaged over outputs.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import rmse
+    >>> rmse([[1.0], [2.0]], [[1.0], [4.0]]) == 2**0.5
+    True
+    """
     squares = (_values(targets) - _values(outputs)) ** 2
     return float(np.sqrt(np.average(squares, axis=0, weights=sample_weight)).mean())
 
