@@ -73,6 +73,8 @@ def write_archive(path, one=1, compiled=False):
 def start(place, code=CALL, **settings):
     """Start a process that runs code with the package in a folder or an archive."""
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    # Python takes a .pyc of a source changed within its second, and of the same size, for current.
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     return subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=place.parent if place.is_file() else place,
