@@ -276,7 +276,7 @@ from fastmlp.core import run
 processor.usable_threads = lambda: 2
 X, y = np.random.default_rng(0).random((600, 20)), np.arange(600) % 5
 nets = [NeuralNet([20, 64, 5], n_threads=n, random_state=0) for n in (2, 2, 1)]
-nets[0].fit(X, y, epochs=2, batch_size=600)
+nets[0].fit(X, y, epochs=2, batch_size=600).predict(X)  # nobody may read what compiling imports
 if os.getuid() == 0:
     os.setresuid(65534, 65534, 65534)  # root has no limit
 resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
