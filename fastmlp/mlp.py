@@ -30,6 +30,7 @@ from fastmlp.serialization import model_files
 from fastmlp.settings import ARGUMENTS, Assignable, Fixed, call_text
 from fastmlp.training import state_dict
 from fastmlp.training.data import FitData
+from fastmlp.training.epoch import Trainer
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.reading import Reader
 from fastmlp.training.state import State
@@ -122,6 +123,8 @@ class MLP:
     >>> mlp.fit(X, y, epochs=30).score(X, y) > 0.95
     True
     """
+
+    _trainer: Trainer | None = None  # of the last `partial_fit`, with its workspace
 
     def __init__(
         self,
@@ -347,6 +350,7 @@ class MLP:
         data.take(X, y, sample_weight, class_weight)
         data.validate_on(validation_data, validation_fraction)
         n_epochs = checks.whole_number("epochs", epochs, 0)
+        self._trainer = None
         Fit(state, data, Plan(n_epochs, watching, chosen, metrics is not None)).run(resume)
         return self
 
@@ -366,7 +370,11 @@ class MLP:
         """
         data = FitData(self._state, batch_size, shuffle, continues=True)
         data.take(X, y, sample_weight, class_weight, is_checked=True)
-        Fit(self._state, data, Plan(1, continues=True)).run()
+        trainer, self._trainer = self._trainer, None
+        fit = Fit(self._state, data, Plan(1, continues=True), trainer)
+        del trainer  # the fit frees it if it needs another
+        fit.run()
+        self._trainer = fit.trainer
         return self
 
     # Prediction -------------------------------------------------------------------------------

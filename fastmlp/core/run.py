@@ -63,22 +63,28 @@ def no_targets(dtype: np.dtype) -> Targets:
 
 
 def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:
-    """Return the number of workers: n_threads or, if it is None, as many as pay off.
+    """Return the number of workers: as many as `workers_wanted`.
 
     Never more than this process may run concurrently, because they wait for each other in every
     step.
     """
+    wanted = workers_wanted(n_threads, network, batch_size, n_samples)
+    return min(wanted, processor.usable_threads()) if wanted > 1 else 1
+
+
+def workers_wanted(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:
+    """Return n_threads or, if it is None, how many workers pay off; at least 1."""
     if batch_size == 1:  # one row cannot be divided, and its update is short
         return 1
     if n_threads is not None:
-        return min(n_threads, processor.usable_threads()) if n_threads > 1 else 1
+        return n_threads
     work = network.multiply_adds
     useful = min(
         batch_size // MOST_ROWS,  # each needs rows
         work * batch_size // STEP_SHARE,
         work * n_samples // CALL_SHARE,
     )
-    return int(min(useful, processor.usable_threads())) if useful > 1 else 1
+    return max(1, int(useful))
 
 
 def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> int:

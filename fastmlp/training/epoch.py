@@ -11,7 +11,15 @@ import numpy as np
 from fastmlp.core.inputs.gather import SparseRows, rows_of
 from fastmlp.core.inputs.nonzeros import DENSE, SPARSE
 from fastmlp.core.machine.interrupts import Halted
-from fastmlp.core.run import Diverged, NotFinite, RunLength, inputs_of, train_run, workers_for
+from fastmlp.core.run import (
+    Diverged,
+    NotFinite,
+    RunLength,
+    inputs_of,
+    train_run,
+    workers_for,
+    workers_wanted,
+)
 from fastmlp.core.step import RandomDraws, Samples
 from fastmlp.core.storage import Workspace
 from fastmlp.metrics import Metric
@@ -34,7 +42,7 @@ class SizedWorkspace(NamedTuple):
     batch_size: int
     most_listed: int  # nonzeros in a row of sparse X
     version: int  # of the `State`
-    n_samples: int  # of the last dense block
+    n_samples: int  # of the last dense block, if one worker trains on it; else 0
 
 
 class Trainer:
@@ -76,7 +84,7 @@ class Trainer:
 
     def begin(self, refuses: bool) -> None:
         """Take a snapshot before any row is trained on."""
-        self.snapshot.take()
+        self.snapshot.take_all()
         self.refuses, self._is_fresh = refuses, True
 
     def renew(self) -> None:
@@ -223,7 +231,8 @@ class Trainer:
             self._sized = old = SizedWorkspace(
                 work, inputs, batch_size, most_listed, state.version, 0
             )
-        if not sparse:
+        wanted = workers_wanted(state.settings.n_threads, state.network, batch_size, len(X))
+        if not sparse and wanted == 1:  # otherwise it depends on how many threads may run now
             self._sized = old = old._replace(n_samples=len(X))
         return old
 

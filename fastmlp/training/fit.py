@@ -46,9 +46,13 @@ class Fit:
         Changed.
     data : FitData
     plan : Plan
+    trainer : Trainer, optional
+        That of an earlier fit without callbacks.
 
     Attributes
     ----------
+    trainer : Trainer
+        What `run` has trained with.
     at_epoch_end : bool
         Whether `checkpoint` may be called.
     """
@@ -57,8 +61,8 @@ class Fit:
     epochs_done = 0
     at_epoch_end = False
 
-    def __init__(self, state: State, data: FitData, plan: Plan):
-        self.state, self.data, self.plan = state, data, plan
+    def __init__(self, state: State, data: FitData, plan: Plan, trainer: Trainer | None = None):
+        self.state, self.data, self.plan, self._known = state, data, plan, trainer
 
     def run(self, resume: Any = None) -> None:
         """Train. An error before the first step leaves the state unchanged.
@@ -93,15 +97,12 @@ class Fit:
                     del state.fit
 
     def _trainer(self) -> Trainer:
-        """Return a trainer; `partial_fit` reuses that of the previous call."""
-        state, known, continues = self.state, self.state.trainer, self.plan.continues
-        if continues and known is not None and known.batch_size == self.data.batch_size:
+        """Return a trainer: the one that is known, if it has the same batch size."""
+        known, self._known = self._known, None  # freed before there is another
+        if known is not None and known.batch_size == self.data.batch_size:
             return known
-        state.trainer = None  # free its snapshot before the next one is allocated
         report = self._report if self.plan.callbacks else None
-        trainer = Trainer(state, self.data.batch_size, report)
-        state.trainer = trainer if continues else None
-        return trainer
+        return Trainer(self.state, self.data.batch_size, report)
 
     def _run_or_undo(self, found: dict[str, Any] | None) -> None:
         """Train; undo everything after an early error, and for X that is not finite.

@@ -59,12 +59,9 @@ class State:
         The columns of the data frame that the network was fitted on, if X was one.
     fit : Fit or None
         The call of fit that is running.
-    trainer : Trainer or None
-        Of the last `partial_fit`, with its workspace.
     """
 
     fit: Any = None
-    trainer: Any = None
 
     def __init__(self, settings: Settings, random: Any, class_name: str = "MLP"):
         self.settings, self.random, self.class_name = settings, random, class_name
@@ -247,7 +244,8 @@ class Snapshot:
     Parameters
     ----------
     state : State
-        Copied by each `take`, which allocates no array.
+        Copied by each `take`, which allocates no array. A fit takes all of it before it begins,
+        and the rest again before each epoch and each long step.
     """
 
     def __init__(self, state: State):
@@ -255,24 +253,29 @@ class Snapshot:
         self._copies = [(np.empty_like(array), array) for array in state.arrays()]
 
     def take(self) -> None:
-        """Copy the state as it is now."""
+        """Copy the parameters, the moments and the counts."""
         state = self._state
         for copy, array in self._copies:
             copy[...] = array
         self._position, self._key = state.optimizer.position, state.key
+
+    def take_all(self) -> None:
+        """Copy everything, including the history."""
+        self.take()
+        state = self._state
         self._rest = state.is_fitted, state.feature_names, state.stop_training
         self._history = state.history
         self._lengths = {name: len(values) for name, values in state.history.items()}
 
     def restore(self) -> None:
-        """Restore the parameters, the moments and the counts."""
+        """Restore what the last `take` or `take_all` copied."""
         state = self._state
         for copy, array in self._copies:
             array[...] = copy
         state.optimizer.position, state.key = self._position, self._key
 
     def restore_all(self) -> None:
-        """Restore everything, including the history."""
+        """Restore this, and what the last `take_all` copied besides."""
         self.restore()
         state, history = self._state, self._history
         state.is_fitted, state.feature_names, state.stop_training = self._rest

@@ -95,7 +95,7 @@ def _fill(views: list[np.ndarray], arrays: list[np.ndarray]) -> None:
 # Pickles ----------------------------------------------------------------------------------------
 
 #: Attributes of a network that the user did not set.
-PRIVATE = {"_state", "_mlp"}
+PRIVATE = {"_state", "_mlp", "_trainer"}
 
 
 def pickled(state: State, attributes: dict[str, Any]) -> dict[str, Any]:

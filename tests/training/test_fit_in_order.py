@@ -5,8 +5,10 @@ import pickle
 import time
 import tracemalloc
 import warnings
+import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from fastmlp import MLP, DivergenceWarning, NeuralNet, callbacks
@@ -362,10 +364,10 @@ def test_partial_fit_copies_no_history_and_makes_no_new_workspace(data):
 
     mlp = MLP(SIZES, random_state=0)
     mlp.partial_fit(X, y)
-    workspace = mlp._state.trainer._sized.work
+    workspace = mlp._trainer._sized.work
     seconds(mlp)
     short = seconds(mlp)
-    assert mlp._state.trainer._sized.work is workspace
+    assert mlp._trainer._sized.work is workspace
     mlp.history_["loss"] = [0.5] * 10**6
     assert seconds(mlp) < 2 * short + 1e-4
     assert len(mlp.history_["loss"]) == 10**6 + 60
@@ -396,3 +398,38 @@ def test_a_network_that_dies_of_raw_pixels_says_so_once(mnist):
         scaled = NeuralNet([784, 16, 10], input_scale=1 / 255, random_state=0)
         assert scaled.fit(X, y, epochs=5).score(X, y) > 0.7
         MLP([784, 16, 10], learning_rate=1e-4, random_state=0).fit(X, y, epochs=1)
+
+
+def test_a_refused_fit_with_a_long_first_step_keeps_the_history(data, monkeypatch):
+    """The snapshot before a long step does not become that of the whole fit."""
+    mlp, (X, y) = MLP(SIZES, random_state=0), data
+    mlp.fit(X, y, epochs=2)
+    monkeypatch.setattr(run, "RUN_SECONDS", 0)  # so that every first step is a long one
+    history, before = {name: list(values) for name, values in mlp.history_.items()}, bits_of(mlp)
+    mlp.learning_rate = lambda step: -1
+    with pytest.raises(ValueError, match="learning_rate"):
+        mlp.fit(pd.DataFrame(X, columns=list("abcdef")), y)
+    assert mlp.history_ == history and bits_of(mlp) == before
+    assert not hasattr(mlp, "feature_names_in_")
+
+
+def test_a_callback_may_put_into_the_history_what_it_likes(data):
+    class Note(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.history_["note"] = None
+
+    mlp = MLP(SIZES, random_state=0).fit(*data, epochs=3, callbacks=[Note()])
+    assert mlp.history_["note"] is None and len(mlp.history_["loss"]) == 3
+
+
+@pytest.mark.parametrize("network", [MLP, NeuralNet])
+def test_a_network_is_freed_without_the_garbage_collector(network, data):
+    net = network(SIZES, random_state=0)
+    net.fit(*data, epochs=1).partial_fit(*data)
+    freed = weakref.ref(net._state.network)
+    gc.disable()
+    try:
+        del net
+        assert freed() is None
+    finally:
+        gc.enable()
