@@ -303,6 +303,7 @@ class NeuralNet:
         callbacks = CallbackList([_Lines()], self)
         metrics = chosen_metrics(None, state.settings.loss.task)
         n_epochs = checks.whole_number("epochs", epochs, 0)
+        self._mlp._trainer = None  # as in `MLP.fit`: its snapshot would be a second one
         Fit(state, data, Plan(n_epochs, callbacks, metrics)).run()
 
     def _pairs(self, name: str, pairs: Any) -> Data:

@@ -231,8 +231,8 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
     """Return `X` as rows that the kernels read: C-contiguous and writable, or sparse.
 
     An array of `dtype`, or of a narrower type that kernels convert while reading, is not copied if
-    its memory layout is suitable. This does not check whether values are finite: `finite_rows`
-    does, and kernels do while reading.
+    its memory layout is suitable. This does not check whether values are finite: kernels do while
+    reading.
     """
     array = X if hasattr(X, "tocsr") else array_of(name, X)
     if len(array.shape) != 2 or array.shape[1] != n_in:
@@ -291,14 +291,8 @@ def _writable_alias(array: np.ndarray) -> np.ndarray:
     return np.frombuffer(memory, array.dtype).reshape(array.shape)
 
 
-def finite_rows(name: str, X: np.ndarray | SparseRows) -> None:
+def finite_rows(name: str, X: np.ndarray) -> None:
     """Raise ValueError for the first row of `X` with NaN or infinity."""
-    if isinstance(X, SparseRows):
-        wrong = np.flatnonzero(~np.isfinite(X.numbers))
-        if len(wrong) > 0:
-            row = int(np.searchsorted(X.starts, wrong[0], "right")) - 1
-            raise not_finite(name, row, X.dtype)
-        return
     finite = np.isfinite(X).all(axis=1)
     if not finite.all():
         raise not_finite(name, int(np.argmin(finite)), X.dtype)
