@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastmlp.core.machine.structure import Structure
 from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_mean
 from fastmlp.core.equations.product import share
 from fastmlp.core.equations.update_rules import ROWS, STEPS
@@ -18,7 +19,7 @@ from fastmlp.core.weights_phase import weights_phase
 ROWS_TOGETHER = 256  # of a worker's share: their activations stay in the cache between layers
 
 
-class RandomDraws(NamedTuple):
+class RandomDraws(Structure):
     """What the random numbers of training depend on, besides layer, sample and unit."""
 
     key: int  # 64 random bits
@@ -26,7 +27,7 @@ class RandomDraws(NamedTuple):
     input_noise: float  # the standard deviation of the noise added to X; 0 for none
 
 
-class Samples(NamedTuple):
+class Samples(Structure):
     """What is trained on, and in which order."""
 
     X: np.ndarray | None  # (n_samples * n_in,), or None if sparse; see `gather.rows_of`
@@ -173,5 +174,5 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
             else:
                 predict_mean(samples.loss, a, output.n_out)
             for j in range(output.n_out):
-                predictions[start + i, j] = a[j]
+                predictions[(start + i) * output.n_out + j] = a[j]
     return 0

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastmlp.core.machine.structure import Structure
 from fastmlp.core.equations.activations import IDENTITY, RELU
 from fastmlp.core.equations.norms import RUNNING_SUMS
 from fastmlp.core.equations.product import MOST_ROWS
@@ -93,7 +94,7 @@ def zeros(n: int, dtype: np.dtype) -> np.ndarray:
     return raw[start : start + n_bytes].view(dtype)
 
 
-class Columns(NamedTuple):
+class Columns(Structure):
     """For sparse rows: the elements of a minibatch sorted by input, see `sparse`."""
 
     values: np.ndarray  # (n_listed,), of the network's dtype
@@ -102,7 +103,7 @@ class Columns(NamedTuple):
     touched: np.ndarray  # (n_in,), uint32: for each worker, the inputs that have elements
 
 
-class ForwardSpace(NamedTuple):
+class ForwardSpace(Structure):
     """What the forward pass overwrites, and the table of layers."""
 
     layers: np.ndarray  # (n_layers,), LAYER: for minibatches of at most `capacity` rows
@@ -112,7 +113,7 @@ class ForwardSpace(NamedTuple):
     marks: np.ndarray  # uint16: the nonzero inputs of the minibatch as bits, see `nonzeros`
 
 
-class Workspace(NamedTuple):
+class Workspace(Structure):
     """Everything that a step overwrites besides parameters; allocated before the first step."""
 
     forward: ForwardSpace
@@ -357,7 +358,7 @@ class Network:
             return self._spare[inputs].pop()
         except IndexError:
             space = self.workspace(n_rows, 1, inputs).forward
-            return space._replace(marks=np.zeros(0, np.uint16))
+            return space.replace(marks=np.zeros(0, np.uint16))
 
     def give_back(self, spaces: list[ForwardSpace], inputs: int) -> None:
         """Keep borrowed spaces for the next call of `borrow`."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np import arrayobj
 
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.vector import VectorType, vector_value
 from fastmlp.core.maths.functions import expm1_exp, log1p, sigmoids, tanh_rest
 from fastmlp.core.maths.normal_distribution import normal_cdf_pdf
 
@@ -35,18 +35,13 @@ STRIP = 512  # elements: few enough for the stack
 @intrinsic
 def _spare(typing_context, z):
     """Return an array on the stack of `STRIP` elements of z's type, for results without a use."""
-    kind = types.Array(z.dtype, 1, "C")
+    kind = VectorType(z.dtype)
 
     def write(context, builder, signature, values):
         room = cgutils.alloca_once(builder, context.get_data_type(z.dtype), STRIP)
-        length = context.get_constant(types.intp, STRIP)
-        size = context.get_constant(types.intp, z.dtype.bitwidth // 8)
-        array = context.make_array(kind)(context, builder)
-        arrayobj.populate_array(array, room, (length,), (size,), size, None)
-        return array._getvalue()
+        return vector_value(builder, room, context.get_constant(types.intp, STRIP))
 
     return kind(z), write
-
 
 @kernel
 def activate(activation, z, derivatives):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastmlp.core.machine.structure import Structure
 from fastmlp.core.equations.activations import RELU
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.maths.functions import exp, log1p, sigmoids
@@ -29,14 +30,14 @@ LOSS_CODES = {
 LIKELIHOODS = (SOFTMAX, LOGISTIC, POISSON)
 
 
-class Loss(NamedTuple):
+class Loss(Structure):
     """Which loss, and its parameter."""
 
     kind: int
     parameter: float  # softmax: label smoothing; Huber: delta; pinball: the quantile
 
 
-class Targets(NamedTuple):
+class Targets(Structure):
     """The targets of all samples, and the samples' weights."""
 
     labels: np.ndarray  # (n_samples,), int64: classes, for softmax; or empty

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastmlp.core.machine.structure import Structure
 from fastmlp.core.machine.kernel import kernel
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAGRAD, ADAM, ADAMW = range(7)
@@ -31,7 +32,7 @@ PER_STEP = 3
 STEPS, ROWS = 0, 1
 
 
-class OptimizerOptions(NamedTuple):
+class OptimizerOptions(Structure):
     """What an update rule other than plain SGD needs, and options that plain SGD does not have."""
 
     kind: int  # a code of `RULES`
@@ -45,7 +46,7 @@ class OptimizerOptions(NamedTuple):
     squares: np.ndarray  # float64: partial sums of the squared gradients, if clipped; or empty
 
 
-class Optimizer(NamedTuple):
+class Optimizer(Structure):
     """What all layers share in a run of steps."""
 
     # (n_steps * PER_STEP,), float64; per step: rate, 1 / (1 - beta1**t), 1 / sqrt(1 - beta2**t)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastmlp.core.machine.structure import Structure
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.processor import CACHE_LINE
 from fastmlp.core.machine.tile import prefetch
@@ -44,7 +45,7 @@ class SparseRows:
         return int(np.diff(self.starts).max())
 
 
-class Sparse(NamedTuple):
+class Sparse(Structure):
     """`SparseRows` as kernels take them."""
 
     numbers: np.ndarray

@@ -19,6 +19,7 @@ from numba.extending import intrinsic
 
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.vector import address_of
 
 ARRIVED, BEGUN, STOPPED = 0, 8, 16  # each on its own cache line
 ABANDONED = -1
@@ -39,17 +40,12 @@ def new_team() -> np.ndarray:
     return np.zeros(TEAM_SIZE, np.int64)
 
 
-def _address(context, builder, array_type, array, index):
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.gep(data, [index])
-
-
 @intrinsic
 def _add(typing_context, array, index, amount):
     """Atomic ``array[index] += amount``, with acquire-release ordering."""
 
     def write(context, builder, signature, values):
-        address = _address(context, builder, signature.args[0], values[0], values[1])
+        address = address_of(builder, values[0], values[1])
         return builder.atomic_rmw("add", address, values[2], "acq_rel")
 
     return types.int64(array, types.intp, types.int64), write
@@ -60,7 +56,7 @@ def _read(typing_context, array, index):
     """Atomic load of ``array[index]``, with acquire ordering; never cached in a register."""
 
     def write(context, builder, signature, values):
-        address = _address(context, builder, signature.args[0], values[0], values[1])
+        address = address_of(builder, values[0], values[1])
         return builder.load_atomic(address, "acquire", 8)
 
     return types.int64(array, types.intp), write

@@ -27,6 +27,7 @@ from numba.core.compiler import Compiler
 from numba.misc.appdirs import AppDirs
 
 from fastmlp.core.machine import processor
+from fastmlp.core.machine.structure import Structure, part_of, type_of
 from fastmlp.messages import must
 
 CORE = "fastmlp.core"
@@ -309,4 +310,36 @@ def kernel(function: Callable | None = None, *, entry: bool = False, inline: boo
     dispatcher = njit(**options)(function)
     if entry:
         dispatcher._cache = _cache_of(function)
+        return Entry(dispatcher)
     return dispatcher
+
+
+class Entry:
+    """A kernel that Python calls; it is compiled for the types of the arguments at first.
+
+    Numba would look at every part of every argument in each call. Structures have their type, and
+    of arrays only the element type counts.
+
+    Parameters
+    ----------
+    dispatcher : numba.core.dispatcher.Dispatcher
+    """
+
+    def __init__(self, dispatcher: Any):
+        self.dispatcher = dispatcher
+        self._compiled: dict[tuple[Any, ...], Any] = {}
+
+    @property
+    def signatures(self) -> list[Any]:
+        """The types that it is compiled for."""
+        return self.dispatcher.signatures
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it with structures, contiguous arrays, numbers or None."""
+        key = tuple([part_of(argument) for argument in arguments])
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            signature = tuple([type_of(part) for part in key])
+            self.dispatcher.compile(signature)
+            compiled = self._compiled[key] = self.dispatcher.get_overload(signature)
+        return compiled(*[a.address if isinstance(a, Structure) else a for a in arguments])

@@ -15,6 +15,7 @@ from numba.core.imputils import lower_constant
 from numba.extending import intrinsic, models, register_model, typeof_impl
 
 from fastmlp.core.machine import processor
+from fastmlp.core.machine.vector import VectorType, address_of
 
 
 class Shape:
@@ -91,9 +92,7 @@ class Writer:
 
     def pointer(self, argument: int, position, vector=None):
         """Return the address of element `position` of the array passed as `argument`."""
-        array_type, array = self.signature.args[argument], self.values[argument]
-        data = self.context.make_array(array_type)(self.context, self.builder, array).data
-        address = self.builder.gep(data, [position])
+        address = address_of(self.builder, self.values[argument], position)
         return self.builder.bitcast(address, vector.as_pointer()) if vector else address
 
     def at(self, position, row: int, stride, column: int = 0):
@@ -159,7 +158,7 @@ class Writer:
         return value
 
 
-def _tile_of(shape: ShapeType, array: types.Array) -> TileType:
+def _tile_of(shape: ShapeType, array: VectorType) -> TileType:
     return TileType(array.dtype, shape.rows, shape.vectors)
 
 
