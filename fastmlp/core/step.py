@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.machine.structure import Structure
 from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_mean
 from fastmlp.core.equations.product import share
 from fastmlp.core.equations.update_rules import ROWS, STEPS
 from fastmlp.core.inputs.gather import Sparse
 from fastmlp.core.machine.barrier import Worker, begin, meet
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.scalars import smaller
+from fastmlp.core.machine.structure import Structure
 from fastmlp.core.rows_phase import forward_rows, rows_phase
 from fastmlp.core.weights_phase import weights_phase
 
@@ -92,11 +93,11 @@ def train_steps(
     meetings = 0
     for step in range(first_step, last_step):
         start = step * samples.batch_size
-        n_rows = min(samples.batch_size, len(samples.order) - start)
+        n_rows = smaller(samples.batch_size, len(samples.order) - start)
         minibatch = Minibatch(start, n_rows, _scale(samples, start, n_rows))
         first, last = share(n_rows, me)
         for block in range(first, last, ROWS_TOGETHER):
-            end = min(block + ROWS_TOGETHER, last)
+            end = smaller(block + ROWS_TOGETHER, last)
             if work.status[worker] == 0:
                 rows_phase(me, parameters, samples, work, minibatch, block, end)
         meetings += 1
@@ -157,7 +158,7 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
     output = space.layers[len(space.layers) - 1]
     row = np.int64(0)  # with a literal, all that is called would be compiled again
     for start in range(first, last, samples.batch_size):
-        n_rows = min(samples.batch_size, last - start)
+        n_rows = smaller(samples.batch_size, last - start)
         minibatch = Minibatch(start, n_rows, 0.0)
         refused = forward_rows(
             team, parameters, samples, space, space.activations[:0], minibatch, row, n_rows

@@ -25,11 +25,10 @@ outputs of a layer are the inputs of the next. The deltas have the layout of all
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from fastmlp.core.machine.structure import Structure
 from fastmlp.core.equations.activations import IDENTITY, RELU
 from fastmlp.core.equations.norms import RUNNING_SUMS
 from fastmlp.core.equations.product import MOST_ROWS
@@ -42,6 +41,7 @@ from fastmlp.core.inputs.nonzeros import (
     ZERO_RICH,
 )
 from fastmlp.core.machine.processor import CACHE_LINE, LANES
+from fastmlp.core.machine.structure import Structure
 
 #: What kernels know of a layer. Sizes, strides and positions are counted in elements.
 LAYER = np.dtype(

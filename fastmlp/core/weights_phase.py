@@ -13,6 +13,7 @@ from fastmlp.core.equations.update_sparse import update_sparse
 from fastmlp.core.inputs.nonzeros import SPARSE, ZERO_RICH
 from fastmlp.core.machine.barrier import meet, worker_slice
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.scalars import larger, smaller
 
 
 @kernel(inline=True)
@@ -80,12 +81,12 @@ def change_layer(worker, layer, parameters, optimizer, samples, work, n_rows, st
             update_sample(layer, deltas, sink, work.forward)
     else:  # a share takes two divisions
         first, last = share(layer.n_in, worker)
-    rows_at_a_time = max(last - first, MOST_ROWS)
+    rows_at_a_time = larger(last - first, MOST_ROWS)
     if kept:
         target = buffer = worker_slice(work.gradients, worker)
         rows_at_a_time = len(buffer) // (layer.stride_out * MOST_ROWS) * MOST_ROWS
     for k in range(first, last, rows_at_a_time):
-        end, at = min(k + rows_at_a_time, last), layer.weights_at + k * layer.stride_out
+        end, at = smaller(k + rows_at_a_time, last), layer.weights_at + k * layer.stride_out
         sink = Sink(at_once, rate, l2, target, -at if kept else 0)
         update_rows(worker, layer, samples, work, n_rows, sink, k, end)
         if kept:

@@ -8,6 +8,7 @@ from fastmlp.core.equations.norms import sum_of_squares
 from fastmlp.core.equations.product import MOST_ROWS, share
 from fastmlp.core.equations.update_rules import change_row, rule_of
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.scalars import smaller
 
 SLACK = 1e-6  # added to the norm, as in PyTorch, to allow division by it if it is zero
 
@@ -64,7 +65,7 @@ def change_by_collected(layers, parameters, optimizer, step, worker):
     total = 0.0
     for part in range(len(optimizer.options.squares)):
         total += optimizer.options.squares[part]
-    factor = min(1.0, optimizer.options.clip_norm / (np.sqrt(total) + SLACK))
+    factor = smaller(1.0, optimizer.options.clip_norm / (np.sqrt(total) + SLACK))
     for l in range(len(layers)):
         layer = layers[l]
         rule = rule_of(optimizer, step, layer.l2, layer.l1)

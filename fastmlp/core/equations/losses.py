@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from fastmlp.core.machine.structure import Structure
 from fastmlp.core.equations.activations import RELU
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.scalars import larger
+from fastmlp.core.machine.structure import Structure
 from fastmlp.core.maths.functions import exp, log1p, sigmoids
 
 SOFTMAX, LOGISTIC, POISSON, SQUARED, ABSOLUTE, HUBER, PINBALL = range(7)
@@ -65,7 +64,7 @@ def softmax(z, n_out):
     """
     top = z[0]
     for j in range(1, n_out):
-        top = max(top, z[j])
+        top = larger(top, z[j])
     for j in range(len(z)):  # including the padding: whole vectors
         z[j] = exp(z[j] - top)
     total = z[0]
@@ -94,7 +93,7 @@ def predict_mean(loss, z, n_out):
     elif loss.kind == LOGISTIC:
         for j in range(n_out):
             mean, _, small = sigmoids(z[j])  # small is exp(-|z|), which does not overflow
-            partition += log1p(small) + max(z[j], z.dtype.type(0))
+            partition += log1p(small) + larger(z[j], z.dtype.type(0))
             z[j] = mean
     elif loss.kind == POISSON:
         for j in range(n_out):

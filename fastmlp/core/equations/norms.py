@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.scalars import smaller
 
 RUNNING_SUMS = 128  # a power of two; 64 and 256 measured slower
 
@@ -38,7 +39,7 @@ def sum_of_squares(array, begin, n_rows, stride, n, sums):
         at, turn = begin + r * stride, r * n % RUNNING_SUMS
         end = at + n
         while at < end:
-            x = array[at : min(at + RUNNING_SUMS - turn, end)]
+            x = array[at : smaller(at + RUNNING_SUMS - turn, end)]
             _add_squares(x, sums[turn : turn + len(x)])
             at += len(x)
             turn = 0

@@ -13,6 +13,7 @@ from fastmlp.core.inputs.nonzeros import INPUTS_TOGETHER, ROWS_IN_A_WORD, lowest
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.barrier import stopped
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.tile import (
     Shape,
     add_outer,
@@ -120,7 +121,7 @@ def share(n, worker):
     blocks = (n + MOST_ROWS - 1) // MOST_ROWS
     first = worker.number * blocks // worker.n_workers * MOST_ROWS
     last = (worker.number + 1) * blocks // worker.n_workers * MOST_ROWS
-    return first, min(last, n)
+    return first, smaller(last, n)
 
 
 @kernel

@@ -23,6 +23,7 @@ from fastmlp.core.equations.product import (
 from fastmlp.core.inputs.nonzeros import INPUTS_TOGETHER, ROWS_IN_A_WORD, find_rows, list_at
 from fastmlp.core.machine.barrier import stopped
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.tile import add_outer, add_row, add_scaled, columns, descend, store, zeros
 
 
@@ -104,7 +105,7 @@ def update_marked(layer, space, deltas, n_rows, sink, team, words, first, last):
     for k in range(first, last, INPUTS_TOGETHER):
         if stopped(team):
             break
-        end = min(k + INPUTS_TOGETHER, last)
+        end = smaller(k + INPUTS_TOGETHER, last)
         find_rows(layer, space, words, n_rows, k, end)
         j = _update_marked(layer, space.activations, deltas, n_rows, sink, team, words, k, end)
     # The remaining columns fill too few registers to profit.

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.machine.structure import Structure
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.structure import Structure
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAGRAD, ADAM, ADAMW = range(7)
 

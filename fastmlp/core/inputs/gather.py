@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.machine.structure import Structure
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.processor import CACHE_LINE
+from fastmlp.core.machine.structure import Structure
 from fastmlp.core.machine.tile import prefetch
 from fastmlp.core.maths.float_bits import number
 

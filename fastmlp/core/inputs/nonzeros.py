@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.tile import TileType, Writer, lanes_of
 
 # How the first layer reads X: all of it; dense rows, skipping zeros; sparse rows.
@@ -99,7 +100,7 @@ def list_inputs(layer, space, first, last):
             end = at + 1
             begin = b * layer.block_inputs
             for k in range(
-                begin, min(begin + layer.block_inputs, layer.padded_in), lanes_of(activations)
+                begin, smaller(begin + layer.block_inputs, layer.padded_in), lanes_of(activations)
             ):
                 x_at = layer.input_at + i * layer.stride_in + k
                 end = _append_nonzero(activations, x_at, k, listed, values, end)

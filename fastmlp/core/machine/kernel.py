@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import pickle
 import sys
 import warnings
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba import njit
+from numba import njit, types
 from numba.core import config
 from numba.core.caching import (
     CompileResultCacheImpl,
@@ -23,7 +24,10 @@ from numba.core.caching import (
     _CacheLocator,
 )
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import Compiler, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.lowering import Lower
+from numba.core.typed_passes import NativeLowering
 from numba.misc.appdirs import AppDirs
 
 from fastmlp.core.machine import processor
@@ -220,20 +224,55 @@ def _cache_of(function: Callable) -> _Cache | _NoCache:
         )
 
 
+class _Library(JITCodeLibrary):
+    """The code of a kernel that Python calls, with that of all kernels below it."""
+
+    def __init__(self, codegen: Any):
+        super().__init__(codegen, "fastmlp")
+        self.enable_object_caching()
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Do nothing: see `_optimize_final_module`."""
+        module.data_layout = self._codegen._data_layout
+
+    def finalize(self) -> None:
+        """Link all kernels below this one, optimize and generate machine code."""
+        found: dict[Any, None] = {}
+        _collect(self, found)
+        self._linking_libraries = list(found)
+        super().finalize()
+
+    def _optimize_final_module(self) -> None:
+        """Optimize once. Numba would first look for references to count, which kernels have not."""
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
+
+
+def _collect(library: Any, found: dict[Any, None]) -> None:
+    """Add everything that a library links, directly or not, to `found`."""
+    for linked in library._linking_libraries:
+        if linked not in found:
+            found[linked] = None
+            if isinstance(linked, _Linked):
+                _collect(linked, found)
+
+
 class _Linked(JITCodeLibrary):
     """The code of a kernel that is only called by kernels.
 
-    Numba would generate machine code for it here and again in every caller that links it. Only the
-    entry point does that now, which halves the time of a first fit.
+    Numba would link and optimize it, and generate machine code, here and again in every caller.
+    Only the library of the entry point does that now, once.
     """
 
     def __init__(self, codegen: Any):
         super().__init__(codegen, "fastmlp")
 
-    def _optimize_final_module(self) -> None:
+    def _optimize_functions(self, module: Any) -> None:
         """Do nothing: the entry point optimizes everything that it links."""
+        module.data_layout = self._codegen._data_layout
 
-    def _finalize_final_module(self) -> None:
+    def finalize(self) -> None:
+        """Do nothing else."""
         self._finalized = True
 
     def get_pointer_to_function(self, name: str) -> int:
@@ -250,11 +289,68 @@ class _Linked(JITCodeLibrary):
         """Do nothing."""
 
 
-class _CalleeCompiler(Compiler):
-    """Numba's compiler, with `_Linked` as the code library."""
+#: Passes of Numba's compiler that change nothing in kernels, by the names of their classes.
+UNUSED = {
+    x for x in (os.environ.get("UNUSED") or "WithLifting,InlineClosureLikes,RewriteDynamicRaises,MakeFunctionToJitFunction,InlineInlinables,FindLiterallyCalls,LiteralUnroll,LiteralPropagationSubPipelinePass,InlineOverloads,NopythonRewrites,NoPythonSupportedFeatureValidation,AnnotateTypes,DumpParforDiagnostics,GenericRewrites").split(",")
+}
+
+
+class _Lower(Lower):
+    """How the typed code of a kernel becomes LLVM's, without references that could be counted.
+
+    Numba reads the old value of a variable that changes and clears one that ends, which is half of
+    all instructions, and only serves references to memory that it manages.
+    """
+
+    def alloca_lltype(self, name: str, lltype: Any, datamodel: Any = None) -> Any:
+        """Reserve space for a variable without clearing it."""
+        with self.builder.goto_entry_block():
+            return self.builder.alloca(lltype, name=name)
+
+    def storevar(self, value: Any, name: str, argidx: int | None = None) -> None:
+        """Store a value without reading the old one."""
+        if name in self._singly_assigned_vars:
+            super().storevar(value, name, argidx)
+        else:
+            self._alloca_var(name, self.typeof(name))
+            self.builder.store(value, self.getvar(name))
+
+    def delvar(self, name: str) -> None:
+        """Do nothing to a variable that ends."""
+        if name not in self.varmap and name not in self._blk_local_varmap:
+            super().delvar(name)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Lowering(NativeLowering):
+    _name = "fastmlp_lowering"
+
+    @property
+    def lowering_class(self) -> type[Lower]:
+        return _Lower
+
+
+class _Compiler(Compiler):
+    """Numba's compiler without the passes that kernels do not need."""
+
+    library = _Library
 
     def __init__(self, typingctx: Any, targetctx: Any, library: Any, *rest: Any):
-        super().__init__(typingctx, targetctx, library or _Linked(targetctx.codegen()), *rest)
+        super().__init__(typingctx, targetctx, library or self.library(targetctx.codegen()), *rest)
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the only pipeline."""
+        manager = PassManager("fastmlp")
+        for done, why in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
+            if done.__name__ not in UNUSED:
+                manager.add_pass(_Lowering if done is NativeLowering else done, why)
+        # only the last
+        manager.finalize()
+        return [manager]
+
+
+class _CalleeCompiler(_Compiler):
+    library = _Linked
 
 
 #: Numba's options for kernels that Python calls, and for those that kernels call.
@@ -263,6 +359,7 @@ ENTRY: dict[str, Any] = {
     "error_model": "numpy",
     "_nrt": False,
     "no_cfunc_wrapper": True,
+    "pipeline_class": _Compiler,
 }
 CALLEE = ENTRY | {"no_cpython_wrapper": True, "pipeline_class": _CalleeCompiler}
 # A call inside a loop would prevent its vectorization.
@@ -305,9 +402,17 @@ def kernel(function: Callable | None = None, *, entry: bool = False, inline: boo
     if function is None:
         return lambda function: kernel(function, entry=entry, inline=inline)
     options = dict(ENTRY if entry else CALLEE)
-    if inline:
+    import os
+    if inline and function.__name__ not in os.environ.get("NOINL", "").split(",") and os.environ.get("NOINL") != "all":
         options["inline"] = "always"
     dispatcher = njit(**options)(function)
+    chosen = dispatcher.get_call_template
+
+    def without_literals(types_of: Any, named: Any) -> Any:
+        named = {name: types.unliteral(kind) for name, kind in named.items()}
+        return chosen([types.unliteral(kind) for kind in types_of], named)
+
+    dispatcher.get_call_template = without_literals
     if entry:
         dispatcher._cache = _cache_of(function)
         return Entry(dispatcher)

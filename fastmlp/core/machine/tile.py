@@ -8,6 +8,8 @@ is bounds-checked: the storage pads every buffer to whole tiles.
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -15,7 +17,7 @@ from numba.core.imputils import lower_constant
 from numba.extending import intrinsic, models, register_model, typeof_impl
 
 from fastmlp.core.machine import processor
-from fastmlp.core.machine.vector import VectorType, address_of
+from fastmlp.core.machine.vector import VectorType
 
 
 class Shape:
@@ -85,6 +87,7 @@ class Writer:
     def __init__(self, context, builder, signature, values):
         self.context, self.builder = context, builder
         self.signature, self.values = signature, values
+        self._starts: dict[int, Any] = {}
 
     def constant(self, value: int):
         """Return an int64 constant."""
@@ -92,13 +95,21 @@ class Writer:
 
     def pointer(self, argument: int, position, vector=None):
         """Return the address of element `position` of the array passed as `argument`."""
-        address = address_of(self.builder, self.values[argument], position)
+        if argument not in self._starts:
+            self._starts[argument] = self.builder.extract_value(self.values[argument], 0)
+        address = self.builder.gep(self._starts[argument], [position])
         return self.builder.bitcast(address, vector.as_pointer()) if vector else address
 
-    def at(self, position, row: int, stride, column: int = 0):
-        """Return ``position + row * stride + column``."""
-        row_start = self.builder.add(position, self.builder.mul(stride, self.constant(row)))
-        return self.builder.add(row_start, self.constant(column))
+    def at(self, position, row: int, stride):
+        """Return ``position + row * stride``."""
+        if row == 0:
+            return position
+        return self.builder.add(position, self.builder.mul(stride, self.constant(row)))
+
+    def columns_at(self, tile, position):
+        """Return the positions of the vectors of a row that begins at `position`."""
+        later = [self.constant(c * tile.lanes) for c in range(1, tile.vectors)]
+        return [position, *(self.builder.add(position, c) for c in later)]
 
     def load(self, tile, argument: int, position):
         """Load a vector from element `position` on of the array passed as `argument`."""
@@ -107,8 +118,7 @@ class Writer:
 
     def load_row(self, tile, argument: int, position):
         """Load the vectors of one row of a tile."""
-        starts = [self.constant(c * tile.lanes) for c in range(tile.vectors)]
-        return [self.load(tile, argument, self.builder.add(position, c)) for c in starts]
+        return [self.load(tile, argument, at) for at in self.columns_at(tile, position)]
 
     def store(self, tile, value, argument: int, position):
         """Store the vector `value` where `load` would load one."""
@@ -146,8 +156,7 @@ class Writer:
     def places(self, tile, value, position, stride):
         """Yield each register of a tile with its position in an array with this row stride."""
         for r, row in enumerate(self.rows(tile, value)):
-            for c, vector in enumerate(row):
-                yield vector, self.at(position, r, stride, c * tile.lanes)
+            yield from zip(row, self.columns_at(tile, self.at(position, r, stride)), strict=True)
 
     def tile(self, tile, rows):
         """Return the tile with these rows of vectors."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.maths.float_bits import number
 from fastmlp.core.maths.functions import log
 
@@ -111,7 +112,7 @@ def drop(key_low, key_high, row, probability, activations, derivatives):
         overwritten. NaN and infinity become NaN where they are dropped.
     """
     low, high = _counter_and_key(row, key_high)
-    threshold = np.uint32(min(probability * 2.0**32 + 0.5, 2.0**32 - 1))
+    threshold = np.uint32(smaller(probability * 2.0**32 + 0.5, 2.0**32 - 1))
     kept = number(1 / (1 - probability), activations[0])
     n = len(activations)
     half = n // 2
