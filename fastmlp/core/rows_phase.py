@@ -84,7 +84,7 @@ def forward_rows(team, parameters, samples, space, derivatives, minibatch, first
     return refused
 
 
-@kernel(inline=True)
+@kernel
 def rows_phase(worker, parameters, samples, work, minibatch, first, last):
     """Compute activations, losses and deltas of the rows first to last, from the old weights."""
     layers, activations, deltas = work.forward.layers, work.forward.activations, work.deltas
@@ -104,7 +104,7 @@ def rows_phase(worker, parameters, samples, work, minibatch, first, last):
         )  # fmt: skip
 
 
-@kernel(inline=True)
+@kernel
 def _prefetch_targets(samples, start, layer, first, last):
     """Prefetch the rows' targets while they go forward: one cache miss instead of one per row.
 

@@ -119,7 +119,7 @@ def train_steps(
     return loss
 
 
-@kernel(inline=True)
+@kernel
 def _scale(samples, start, n_rows):
     """Return 1 / n_rows or, if samples have weights, 1 / their sum, or 0 if that is 0."""
     total = 1.0 * n_rows

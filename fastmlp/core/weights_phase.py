@@ -16,7 +16,7 @@ from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import larger, smaller
 
 
-@kernel(inline=True)
+@kernel
 def weights_phase(worker, parameters, optimizer, samples, work, n_rows, step, meetings):
     """Change the worker's share of all weights; return the number of meetings so far.
 
@@ -62,7 +62,7 @@ def apply_rule(options, optimizer, step, layer, penalised, gradients, parameters
     change_rows(rule, gradients, parameters, at, layer.stride_out, n_rows, layer.padded_out)
 
 
-@kernel(inline=True)
+@kernel
 def change_layer(worker, layer, parameters, optimizer, samples, work, n_rows, step):
     """Change the worker's share of a layer's weights, or collect gradients that are clipped.
 
@@ -98,7 +98,7 @@ def change_layer(worker, layer, parameters, optimizer, samples, work, n_rows, st
             apply_rule(options, optimizer, step, layer, False, buffer, parameters, at, 1)
 
 
-@kernel(inline=True)
+@kernel
 def update_rows(worker, layer, samples, work, n_rows, sink, first, last):
     """Compute the gradients of the weights of the layer's inputs first to last, for the sink."""
     activations, deltas, team = work.forward.activations, work.deltas, worker.team
@@ -132,7 +132,7 @@ def finish_step(options, optimizer, worker, parameters, work, step, meetings):
     return meetings
 
 
-@kernel(inline=True)
+@kernel
 def _constrain(worker, parameters, work):
     """Scale the worker's share of all units down to their maximum norm."""
     for l in range(len(work.forward.layers)):

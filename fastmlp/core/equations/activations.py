@@ -43,6 +43,7 @@ def _spare(typing_context, z):
 
     return kind(z), write
 
+
 @kernel
 def activate(activation, z, derivatives):
     """Compute ``f(z)`` in place of z, and ``f'(z)`` in `derivatives`.

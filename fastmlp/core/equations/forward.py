@@ -23,7 +23,7 @@ from fastmlp.core.machine.tile import columns, relu, repeat_row, store
 from fastmlp.core.maths.random_bits import drop, key_of
 
 
-@kernel(inline=True)
+@kernel
 def forward(layer, parameters, activations, team, first, last):
     """``a_out[i] = f(W a_in[i] + b)`` for the rows first to last of the minibatch.
 
@@ -90,7 +90,7 @@ def activate_rows(layer, activations, derivatives, draws, start, first, last):
             derivative[j] = 0
 
 
-@kernel(inline=True)
+@kernel
 def forward_listed(layer, parameters, space, team, first, last):
     """Do `forward`, skipping inputs that are zero, which gives the same sums.
 

@@ -102,7 +102,7 @@ def predict_mean(loss, z, n_out):
     return partition
 
 
-@kernel(inline=True)
+@kernel
 def _inner_product(loss, z, n_out, targets, row):
     """Return ``sum over j of t[j] z[j]`` for the targets t of this row of X."""
     total = 0.0
@@ -119,7 +119,7 @@ def _inner_product(loss, z, n_out, targets, row):
     return total
 
 
-@kernel(inline=True)
+@kernel
 def _sign(r):
     return 1.0 if r > 0 else (-1.0 if r < 0 else 0.0)
 
@@ -146,7 +146,7 @@ def _of_residual(loss, r):
     return share * abs(r), share * _sign(r)
 
 
-@kernel(inline=True)
+@kernel
 def _derive(loss, means, n_out, targets, row):
     """Replace means by the derivative: ``means - t`` of ``A(z) - t z``, or that of a residual."""
     if loss.kind not in LIKELIHOODS:

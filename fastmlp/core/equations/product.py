@@ -79,43 +79,43 @@ class Product(NamedTuple):
     decay: float
 
 
-@kernel(inline=True)
+@kernel
 def absent(array):
     """Return a matrix for a field that the product does not use."""
     return Matrix(array, -1, 0, 0)
 
 
-@kernel(inline=True)
+@kernel
 def transposed(matrix):
     """Return the transpose: the same elements, with the steps exchanged."""
     return Matrix(matrix.array, matrix.offset, matrix.col_step, matrix.row_step)
 
 
-@kernel(inline=True)
+@kernel
 def inputs_of(layer, activations):
     """Return the inputs of a layer, (n_rows, n_in)."""
     return Matrix(activations, layer.input_at, layer.stride_in, 1)
 
 
-@kernel(inline=True)
+@kernel
 def outputs_of(layer, activations):
     """Return the outputs of a layer, (n_rows, n_out)."""
     return Matrix(activations, layer.output_at, layer.stride_out, 1)
 
 
-@kernel(inline=True)
+@kernel
 def deltas_of(layer, deltas):
     """Return the deltas of a layer, (n_rows, n_out)."""
     return Matrix(deltas, layer.delta_at, layer.stride_out, 1)
 
 
-@kernel(inline=True)
+@kernel
 def weights_of(layer, parameters):
     """Return the weights of a layer, (n_in, n_out)."""
     return Matrix(parameters, layer.weights_at, layer.stride_out, 1)
 
 
-@kernel(inline=True)
+@kernel
 def share(n, worker):
     """Return the first row of the worker's share of n rows, and the one after its last."""
     blocks = (n + MOST_ROWS - 1) // MOST_ROWS
@@ -168,7 +168,7 @@ def _multiply(shape, j, product, team, first, last):
     return j
 
 
-@kernel(inline=True)
+@kernel
 def _finish(tile, product, r, j):
     """Apply `product.finish` to a tile, whose first element is (r, j)."""
     target, gate = product.target, product.gate
@@ -196,7 +196,7 @@ def _transpose(y, j, panel, width, n_terms):
             copy_transposed(y.array, y_at, y.col_step, panel, t * width + c, width)
 
 
-@kernel(inline=True)
+@kernel
 def add_listed(tile, space, at, y, y_at, y_step):
     """``tile + x y`` for one row x, with only the terms of the list at `at`, in its order."""
     listed, values = space.listed, space.values
@@ -205,7 +205,7 @@ def add_listed(tile, space, at, y, y_at, y_step):
     return tile
 
 
-@kernel(inline=True)
+@kernel
 def add_marked(tile, words, at, n_words, x, r, y, j):
     """``tile + x y``, with only the terms whose bits are set, in their order.
 

@@ -17,7 +17,7 @@ from fastmlp.core.equations.product import (
 from fastmlp.core.machine.kernel import kernel
 
 
-@kernel(inline=True)
+@kernel
 def propagate(layer, below, parameters, activations, deltas, panel, team, first, last):
     """``delta_in[i] = (W.T delta_out[i]) * f'(z_in[i])`` for the rows first to last.
 

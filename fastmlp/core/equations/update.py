@@ -37,7 +37,7 @@ class Sink(NamedTuple):
     shift: int  # from a weight's position in the parameters to that in `target`
 
 
-@kernel(inline=True)
+@kernel
 def apply_gradient(tile, sink, at, stride):
     """Pass a tile of gradients to the sink; its first weight is at `at` in the parameters."""
     at += sink.shift
@@ -49,7 +49,7 @@ def apply_gradient(tile, sink, at, stride):
         store(tile, sink.target, at, stride)
 
 
-@kernel(inline=True)
+@kernel
 def update(layer, activations, deltas, n_rows, sink, team, first, last):
     """``W -= learning_rate * (sum over i of delta[i] a_in[i].T + l2 * W)``, or as `sink` says.
 
@@ -70,7 +70,7 @@ def update(layer, activations, deltas, n_rows, sink, team, first, last):
     multiply(_sums(layer, activations, deltas, n_rows, sink), 0, team, first, last)
 
 
-@kernel(inline=True)
+@kernel
 def _sums(layer, activations, deltas, n_rows, sink):
     """Return the `Product` that computes the gradient of the layer's weights, or changes them."""
     return Product(
@@ -88,7 +88,7 @@ def _sums(layer, activations, deltas, n_rows, sink):
     )
 
 
-@kernel(inline=True)
+@kernel
 def update_marked(layer, space, deltas, n_rows, sink, team, words, first, last):
     """Do `update`, skipping inputs that are zero, which gives the same sums.
 
@@ -126,7 +126,7 @@ def _update_marked(layer, activations, deltas, n_rows, sink, team, words, first,
     return j
 
 
-@kernel(inline=True)
+@kernel
 def update_sample(layer, deltas, sink, space):
     """Do `update` for a minibatch of one row, row 0, and only for the inputs in its list.
 
@@ -152,7 +152,7 @@ def _update_sample(shape, j, layer, deltas, sink, space):
     return j
 
 
-@kernel(inline=True)
+@kernel
 def update_biases(layer, deltas, n_rows, sink):
     """``b -= learning_rate * sum over i of delta[i]``, or as `sink` says."""
     j = _update_bias_columns(ROW, 0, layer, deltas, n_rows, sink)

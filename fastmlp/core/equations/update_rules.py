@@ -72,7 +72,7 @@ class Rule(NamedTuple):
     second: np.ndarray
 
 
-@kernel(inline=True)
+@kernel
 def rule_of(optimizer, step, l2, l1):
     """Return the `Rule` for weights with these penalties in step number `step` of this run."""
     options, steps = optimizer.options, optimizer.steps
@@ -134,7 +134,7 @@ def change_row(rule, gradients, gradient_at, weights, at, n):
         _change_by_moments(rule, w, g, rule.first[at : at + n], rule.second[at : at + n])
 
 
-@kernel(inline=True)
+@kernel
 def _penalise(rule, w, g):
     l2, l1, zero = w.dtype.type(rule.l2), w.dtype.type(rule.l1), w.dtype.type(0)
     if l2 != 0:
@@ -150,7 +150,7 @@ def _penalise(rule, w, g):
             g[j] += l1 if w[j] > 0 else (-l1 if w[j] < 0 else zero)
 
 
-@kernel(inline=True)
+@kernel
 def _change_by_momentum(rule, w, g, m):
     rate, momentum = w.dtype.type(rule.rate), w.dtype.type(rule.momentum)
     of_m = momentum if rule.kind == NESTEROV else w.dtype.type(1)
@@ -160,7 +160,7 @@ def _change_by_momentum(rule, w, g, m):
         w[j] -= rate * (of_g * g[j] + of_m * m[j])
 
 
-@kernel(inline=True)
+@kernel
 def _change_by_squares(rule, w, g, v):
     rate, epsilon = w.dtype.type(rule.rate), w.dtype.type(rule.epsilon)
     kept = w.dtype.type(1 if rule.kind == ADAGRAD else rule.decay)
@@ -170,7 +170,7 @@ def _change_by_squares(rule, w, g, v):
         w[j] -= rate * g[j] / (np.sqrt(v[j]) + epsilon)
 
 
-@kernel(inline=True)
+@kernel
 def _change_by_moments(rule, w, g, m, v):
     rate = w.dtype.type(rule.rate * rule.first_share)
     share, epsilon = w.dtype.type(rule.second_share), w.dtype.type(rule.epsilon)

@@ -39,7 +39,7 @@ def update_sparse(layer, X, work, n_rows, sink, team, first, last):
         columns.ends[touched[c]] = 0
 
 
-@kernel(inline=True)
+@kernel
 def _touch_all(columns, n_touched, first, last):
     """Add the inputs without elements: with weight decay all weights change."""
     end = columns.ends[columns.touched[first + n_touched - 1]] if n_touched > 0 else 0

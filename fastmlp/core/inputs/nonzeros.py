@@ -26,7 +26,7 @@ INPUTS_TOGETHER = 128  # inputs whose rows are found together: the result stays 
 ROWS_IN_A_WORD = 64
 
 
-@kernel(inline=True)
+@kernel
 def list_at(layer, i, block):
     """Return where row i's list for a block of the layer's inputs begins."""
     return layer.listed_at + i * layer.stride_listed + block * (layer.block_inputs + 1)

@@ -64,7 +64,7 @@ def list_sparse(layer, X, samples, start, space, first, last):
     return refused
 
 
-@kernel(inline=True)
+@kernel
 def _prefetch(X, row):
     line = CACHE_LINE // 4
     for s in range(X.starts[row], X.starts[row + 1], line):

@@ -100,7 +100,7 @@ def begin(worker):
     return _read(worker.team, BEGUN) != ABANDONED
 
 
-@kernel(inline=True)
+@kernel
 def _wait(spins):
     """Wait a moment, first by spinning, later by yielding; return spins + 1."""
     if spins < SPINS:
@@ -128,14 +128,14 @@ def meet(worker, meetings):
         spins = _wait(spins)
 
 
-@kernel(inline=True)
+@kernel
 def worker_slice(array, worker):
     """Return the worker's slice of an array that is divided equally among the workers."""
     n = len(array) // worker.n_workers
     return array[worker.number * n : (worker.number + 1) * n]
 
 
-@kernel(inline=True)
+@kernel
 def stopped(team):
     """Return whether Python has asked the team to stop."""
     return _read(team, STOPPED) != 0

@@ -43,6 +43,8 @@ def part_of(value: Any) -> Any:
     """Return what decides about the Numba type of a value, to be a part of a key."""
     if isinstance(value, Structure):
         return value.layout
+    if isinstance(value, tuple):
+        return type(value), *map(part_of, value)
     return value.dtype if isinstance(value, np.ndarray) else type(value)
 
 
@@ -50,6 +52,8 @@ def type_of(part: Any) -> types.Type:
     """Return the Numba type for what `part_of` returned."""
     if isinstance(part, Layout):
         return part.type
+    if isinstance(part, tuple):
+        return types.NamedTuple([type_of(each) for each in part[1:]], part[0])
     if part in _SCALARS:
         return _SCALARS[part]
     return VectorType(from_dtype(part))

@@ -151,4 +151,3 @@ def _slice(context, builder, signature, values):
 
 def _smaller(builder, x, y):
     return builder.select(builder.icmp_signed("<", x, y), x, y)
-

@@ -10,7 +10,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from fastmlp.core.machine.kernel import CALLEE, kernel
+from fastmlp.core.machine.compiler import CALLEE
+from fastmlp.core.machine.kernel import kernel
 
 
 def _layout(x):

@@ -10,7 +10,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from fastmlp.core.machine.kernel import JOINED, joined
+from fastmlp.core.machine.compiler import JOINED
+from fastmlp.core.machine.kernel import joined
 from fastmlp.core.maths.float_bits import polynomial, split, times_power_of_two, with_sign
 
 _LOG2_E = 1.4426950408889634

@@ -76,7 +76,7 @@ def threefry(counter_low, counter_high, key_low, key_high):
     return _add_key(x, y, key_2, key_low, np.uint32(5))
 
 
-@kernel(inline=True)
+@kernel
 def _counter_and_key(row, key_high):
     """Return the high word of the counter and that of the key, which depend on the row's number."""
     return np.uint32(row), np.uint32(key_high ^ (row >> 32))
@@ -150,7 +150,7 @@ def _cosine(word, like):
     return p * square * x + x
 
 
-@kernel(inline=True)  # otherwise the two calls to it would prevent vectorization
+@kernel
 def _normals(words, deviation):
     first, second = words
     u = number(np.int32(first >> 1), deviation) + number(1.0, deviation)  # never 0
@@ -195,7 +195,7 @@ def add_noise(key_low, key_high, row, deviation, x):
         x[n - 1] += first
 
 
-@kernel(inline=True)
+@kernel
 def key_of(seed, purpose):
     """Return the key for a purpose, such as a layer's dropout, from a seed of 64 bits."""
     return threefry(np.uint32(purpose), np.uint32(0), np.uint32(seed), np.uint32(seed >> 32))

@@ -1,0 +1,216 @@
+"""How kernels are compiled: Numba's compiler without what they do not need.
+
+A kernel owns no memory, raises no exception and is called by other kernels, or is one of a few
+entry points. Numba takes most of its time for functions that differ in this.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import binding as llvm
+from numba import types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.lowering import Lower
+from numba.core.typed_passes import NativeLowering
+
+
+class _Library(JITCodeLibrary):
+    """The code of a kernel that Python calls, with that of all kernels below it."""
+
+    def __init__(self, codegen: Any):
+        super().__init__(codegen, "fastmlp")
+        self.enable_object_caching()
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Do nothing: see `_optimize_final_module`."""
+        module.data_layout = self._codegen._data_layout
+
+    def finalize(self) -> None:
+        """Link all kernels below this one, optimize and generate machine code."""
+        _link_below(self, self._final_module)
+        self._linking_libraries = []
+        super().finalize()
+
+    def _optimize_final_module(self) -> None:
+        """Optimize once. Numba would first look for references to count, which kernels have not."""
+        passes, builder = self._codegen._module_pass_manager(opt=2)
+        passes.run(self._final_module, builder)
+
+
+class _Linked(JITCodeLibrary):
+    """The code of a kernel that is only called by kernels.
+
+    Numba would link and optimize it, and generate machine code, here and again in every caller.
+    Only the library of the entry point does that now, once.
+    """
+
+    def __init__(self, codegen: Any):
+        super().__init__(codegen, "fastmlp")
+
+    def _optimize_functions(self, module: Any) -> None:
+        """Do nothing: the entry point optimizes everything that it links."""
+        module.data_layout = self._codegen._data_layout
+
+    def finalize(self) -> None:
+        """Let every module that links this one have a copy."""
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == llvm.Linkage.external:
+                function.linkage = "linkonce_odr"
+        self._finalized = True
+
+    def _get_module_for_linking(self) -> Any:
+        """Return the module with all below it, for functions that are not kernels."""
+        self._ensure_finalized()
+        if self._shared_module is None:
+            self._shared_module = self._final_module.clone()
+            _link_below(self, self._shared_module)
+        return self._shared_module
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """Return null: Python never calls it."""
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        """Where Numba registers the environment for exceptions; kernels raise none."""
+        return self
+
+    def set_env(self, name: str, env: Any) -> None:
+        """Do nothing."""
+
+
+def _link_below(library: Any, module: Any) -> None:
+    """Link into a module all that a library calls, directly or not, each once."""
+    found: dict[Any, None] = {}
+
+    def collect(library: Any) -> None:
+        for linked in library._linking_libraries:
+            if linked not in found:
+                found[linked] = None
+                if isinstance(linked, _Linked):
+                    collect(linked)
+
+    collect(library)
+    for linked in found:
+        of_kernel = isinstance(linked, _Linked)
+        part = linked._final_module if of_kernel else linked._get_module_for_linking()
+        module.link_in(part, preserve=True)
+
+
+#: Passes of Numba's compiler that change nothing in kernels, by the names of their classes.
+UNUSED_PASSES = {
+    "WithLifting", "InlineClosureLikes", "RewriteDynamicRaises", "MakeFunctionToJitFunction",
+    "InlineInlinables", "FindLiterallyCalls", "LiteralUnroll", "LiteralPropagationSubPipelinePass",
+    "GenericRewrites", "InlineOverloads", "NopythonRewrites", "NoPythonSupportedFeatureValidation",
+    "AnnotateTypes", "DumpParforDiagnostics",
+}  # fmt: skip
+
+
+class _Typing:
+    """Numba's typing context, which remembers what operators and functions return.
+
+    Numba asks every implementation of ``+`` anew for each sum of two integers.
+    """
+
+    known: dict[tuple[Any, ...], Any] = {}
+
+    def __init__(self, context: Any):
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def resolve_function_type(self, function: Any, arguments: Any, named: Any) -> Any:
+        """Return the signature of a call with arguments of these types."""
+        if named or isinstance(function, types.Dispatcher):
+            return self._context.resolve_function_type(function, arguments, named)
+        key = function, tuple(arguments)
+        signature = self.known.get(key)
+        if signature is None:
+            signature = self._context.resolve_function_type(function, arguments, named)
+            self.known[key] = signature
+        return signature
+
+    def resolve_getitem(self, target: Any, index: Any) -> Any:
+        return self.resolve_function_type(operator.getitem, (target, index), {})
+
+    def resolve_setitem(self, target: Any, index: Any, value: Any) -> Any:
+        return self.resolve_function_type(operator.setitem, (target, index, value), {})
+
+
+class _Lower(Lower):
+    """How the typed code of a kernel becomes LLVM's, without references that could be counted.
+
+    Numba reads the old value of a variable that changes and clears one that ends, which is half of
+    all instructions, and only serves references to memory that it manages.
+    """
+
+    def alloca_lltype(self, name: str, lltype: Any, datamodel: Any = None) -> Any:
+        """Reserve space for a variable without clearing it."""
+        with self.builder.goto_entry_block():
+            return self.builder.alloca(lltype, name=name)
+
+    def storevar(self, value: Any, name: str, argidx: int | None = None) -> None:
+        """Store a value without reading the old one."""
+        if name in self._singly_assigned_vars:
+            super().storevar(value, name, argidx)
+        else:
+            self._alloca_var(name, self.typeof(name))
+            self.builder.store(value, self.getvar(name))
+
+    def delvar(self, name: str) -> None:
+        """Do nothing to a variable that ends."""
+        if name not in self.varmap and name not in self._blk_local_varmap:
+            super().delvar(name)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Lowering(NativeLowering):
+    _name = "fastmlp_lowering"
+
+    @property
+    def lowering_class(self) -> type[Lower]:
+        return _Lower
+
+
+class _Compiler(Compiler):
+    """Numba's compiler without the passes that kernels do not need."""
+
+    library = _Library
+
+    def __init__(self, typingctx: Any, targetctx: Any, library: Any, *rest: Any):
+        super().__init__(
+            _Typing(typingctx), targetctx, library or self.library(targetctx.codegen()), *rest
+        )
+
+    def define_pipelines(self) -> list[Any]:
+        """Return the only pipeline."""
+        manager = PassManager("fastmlp")
+        for done, why in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
+            if done.__name__ not in UNUSED_PASSES:
+                manager.add_pass(_Lowering if done is NativeLowering else done, why)
+        # only the last
+        manager.finalize()
+        return [manager]
+
+
+class _CalleeCompiler(_Compiler):
+    library = _Linked
+
+
+#: Numba's options for kernels that Python calls, and for those that kernels call.
+ENTRY: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": _Compiler,
+}
+CALLEE = ENTRY | {"no_cpython_wrapper": True, "pipeline_class": _CalleeCompiler}
+# A call inside a loop would prevent its vectorization.
+JOINED = CALLEE | {"forceinline": True}
