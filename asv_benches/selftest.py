@@ -1,15 +1,16 @@
 """Test `paired.py` on this machine: it must find slowdowns, and none where there are none.
 
-    python asv_benches/selftest.py                       # everything: 26 minutes
+    python asv_benches/selftest.py                       # everything: 30 minutes
     python asv_benches/selftest.py --same 1 --only exp,fit
 
-HEAD is compared with itself eight times: anything reported as slower is a false alarm. Then HEAD
-is compared with copies in which one kernel takes 10 % longer, or each call of a Python method
-20 %. A kernel is slowed by a loop that waits, by the processor's clock, for a tenth of the time of
-the call; exp, which is inlined into loops, by extra terms of its polynomial; a method by waiting
-for a fifth of the time of the call if that is below a millisecond, and so mostly Python. To save
-time, a copy runs only the benchmarks that call the slowed part most directly. This does not change
-the result, because each benchmark is judged on its own.
+HEAD is compared with itself eight times: anything reported as slower or faster is a false alarm.
+Then HEAD is compared with copies in which one branch of a kernel takes 10 % longer, or each call of
+a Python method 20 %: `guards.py` lists them. A kernel is slowed by a loop that waits, by the
+processor's clock, for a tenth of the time of the call; exp, which is inlined into loops, by extra
+terms of its polynomial; a method by waiting for a fifth of the time of the call if that is below a
+millisecond, and so mostly Python. To save time, a copy runs only the benchmarks that call the
+slowed part most directly. This does not change the result, because each benchmark is judged on its
+own.
 
 The exit code is 0 if every slowdown was found and nothing else.
 """
@@ -22,6 +23,7 @@ import sys
 import time
 
 import paired
+from guards import KERNELS, METHODS, guarding
 from tooling import at_least, list_of, make_parser, one_of, save
 
 # The clock is the processor's time-stamp counter, which some systems do not let programs read.
@@ -51,11 +53,34 @@ def _wait_for_a_tenth(began):
         now = _clock()
 
 
+@kernel
+def _kind(option):
+    if option is None:
+        return -1
+    return option.kind
+
+
+@kernel
+def _parameter(option):
+    if option is None:
+        return 0.0
+    return option.parameter
+
+
+@kernel
+def _itemsize(X):
+    if X is None:
+        return 0
+    return X.itemsize
+
+
 _original = {name}
 
 
 @kernel
 def {name}({parameters}):
+    if not ({when}):
+        return _original({parameters})
     began = _clock()
     result = _original({parameters})
     _wait_for_a_tenth(began)
@@ -82,53 +107,43 @@ def _slowed(call):
 NeuralNet.{name} = _slowed(NeuralNet.{name})
 """
 
-# What is slowed down: its module, and the benchmarks that call it most directly.
-KERNELS = {
-    "gather": ("core/inputs/gather.py", r"time_kernel\(gather"),
-    "forward": ("core/equations/forward.py", r"time_product\(forward"),
-    "propagate": ("core/equations/propagate.py", r"time_product\(propagate"),
-    "update": ("core/equations/update.py", r"time_product\(update"),
-    "list_inputs": ("core/inputs/nonzeros.py", r"time_kernel\(list_inputs"),
-    "mark_inputs": ("core/inputs/nonzeros.py", r"time_kernel\(mark_inputs"),
-    "forward_listed": ("core/equations/forward.py", r"time_kernel\(forward_listed"),
-    "update_marked": ("core/equations/update.py", r"time_kernel\(update_marked"),
-    "update_sample": ("core/equations/update.py", r"time_kernel\(update_sample"),
-    "update_biases": ("core/equations/update.py", r"time_kernel\(update_biases"),
-    "output_delta": ("core/equations/losses.py", r"time_kernel\(output_delta"),
-    "exp": ("core/maths/functions.py", r"time_kernel\(exp"),
-}
-METHODS = {
-    "fit": ("neural_net.py", r"Call\.time_20_calls\(1\)"),
-    "predict_proba": ("neural_net.py", r"time_predict_proba\(1,"),
-}
 # Extra terms of exp: each of these is repeated so often that its arithmetic grows by a tenth.
 TERMS = {"_exp32": ("np.float32(1 / 720)", 1), "_exp64": ("1 / 479001600", 2)}
 
 
 def slowed_copy(base, name):
-    """Copy the package in `base`, slow down `name` in the copy, and return its folder."""
-    folder = base.parent / f"{base.name}-slow-{name}"
+    """Copy the version `base`, slow down `name` in the copy, and return it."""
+    guard = (KERNELS | METHODS)[name]
+    folder = base.package.parent / f"{base.package.name}-slow-{name.replace(' ', '-')}"
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(base / "fastmlp", folder / "fastmlp")
-    path = folder / "fastmlp" / (KERNELS | METHODS)[name][0]
+    shutil.copytree(base.package / "fastmlp", folder / "fastmlp")
+    path = folder / "fastmlp" / guard.path
     source = path.read_text()
     if name in METHODS:
-        source += WAITING_METHOD.format(name=name)
+        source += WAITING_METHOD.format(name=guard.function)
     elif name == "exp":
         for term, times in TERMS.values():
             line = f"    p = p * r + {term}\n"
             assert line in source, f"functions.py has no line {line!r}"
             source = source.replace(line, line * (1 + times))
     else:
-        parameters = re.search(rf"^def {name}\((.*?)\):$", source, re.M | re.S)[1]
-        source += WAITING.format(name=name, parameters=inspect.cleandoc(parameters))
+        codes = [code for code in re.findall(r"[A-Z]{2}[A-Z_]+", guard.when) if code not in source]
+        if codes:
+            source += f"\n\nfrom fastmlp.core.equations.activations import {', '.join(codes)}\n"
+        parameters = re.search(rf"^def {guard.function}\((.*?)\):$", source, re.M | re.S)[1]
+        source += WAITING.format(
+            name=guard.function,
+            parameters=inspect.cleandoc(parameters),
+            when=guard.when or "True",
+        )
     path.write_text(source)
-    return folder
+    return base._replace(package=folder)
 
 
 def row_of(what, turns, expect_slower):
     """Return a row of the table, and whether the comparison is right."""
-    found = paired.slower(turns, paired.FACTOR)
+    slower, faster = (which(turns, paired.FACTOR) for which in (paired.slower, paired.faster))
+    found = slower if expect_slower else slower + faster
     ratios = [paired.ratio_of(looks) for looks in turns.values()]
     if not ratios:
         return f"| {what} | | | cannot run |", False
@@ -161,26 +176,30 @@ def main():
         print(line, flush=True)
 
     tell(
-        f"Factor {paired.FACTOR}, {arguments.rounds} rounds of {paired.LOOKS} looks, "
-        f"{paired.SECONDS} s per benchmark and look\n"
+        f"Factor {paired.FACTOR}, up to {arguments.rounds} rounds, "
+        f"{paired.SECONDS} s per benchmark and round\n"
     )
-    tell("| compared with HEAD | reported as slower | ratio: smallest, median, largest | |")
+    tell("| compared with HEAD | reported as different | ratio: smallest, median, largest | |")
     tell("|---|---:|---|---|")
     began = time.perf_counter()
-    comparisons = [(f"HEAD itself, run {n + 1}", base, "", False) for n in range(arguments.same)]
-    for name in arguments.only:
-        what = f"`{name}` {'20' if name in METHODS else '10'} % slower"
-        pattern = (KERNELS | METHODS)[name][1]
-        comparisons.append((what, slowed_copy(base, name), pattern, True))
-    for what, folder, pattern, expect_slower in comparisons:
-        benchmarks = paired.find_benchmarks(pattern)
-        turns, _ = paired.compare([base, folder], benchmarks, rounds=arguments.rounds)
-        row, is_right = row_of(what, turns, expect_slower)
+    titles = paired.list_benchmarks([base])[0][0]
+    comparisons = [(f"HEAD itself, run {n + 1}", None) for n in range(arguments.same)]
+    comparisons += [
+        (f"`{name}` {'20' if name in METHODS else '10'} % slower", name) for name in arguments.only
+    ]
+    for what, name in comparisons:
+        other, chosen = base, titles
+        if name:
+            other = slowed_copy(base, name)
+            chosen = guarding((KERNELS | METHODS)[name].benchmarks, titles)
+        turns, _ = paired.compare([base, other], chosen, rounds=arguments.rounds)
+        row, is_right = row_of(what, turns, expect_slower=bool(name))
         seconds[what], n_wrong = turns, n_wrong + (not is_right)
         tell(row)
-        if not expect_slower:
-            for title in paired.slower(turns, paired.FACTOR):
-                print(f"false alarm: {title}: {turns[title]}", file=sys.stderr)
+        if not name:
+            for title, looks in turns.items():
+                if paired.differs(paired.ratio_of(looks), paired.FACTOR):
+                    print(f"false alarm: {title}: {paired.ratios_of(looks)}", file=sys.stderr)
     minutes = (time.perf_counter() - began) / 60
     tell(f"\n{n_wrong} of {len(comparisons)} wrong, in {minutes:.0f} minutes")
     save(arguments, text, seconds)
