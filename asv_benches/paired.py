@@ -37,8 +37,8 @@ VERSIONS = HERE / "env" / "paired"  # the package at each commit, and its compil
 FACTOR = 1.05
 ROUNDS = 15  # at most
 AGREEING = 6  # rounds, after which a difference that all of them show is certain
-SECONDS = 0.15  # for the turns of one benchmark in one round
-FEWEST, MOST = 6, 60  # turns
+SECONDS = 0.08  # for the turns of one benchmark in one round
+FEWEST, MOST = 5, 40  # turns
 
 
 def list_benchmarks(versions):
@@ -96,14 +96,14 @@ def ratio_of(looks):
 def settled(looks, factor):
     """Return whether a benchmark needs no more rounds.
 
-    A difference below the factor is settled after three rounds, or after two that are both below
-    its square root; a larger one after `AGREEING` rounds that all exceed the factor.
+    A difference below the factor is settled after every third round, or after two that are both
+    below its square root; a larger one after `AGREEING` rounds that all exceed the factor.
     """
     ratios, n = ratios_of(looks), len(looks)
     if differs(ratio_of(looks), factor):
         same_side = max(ratios) < 1 / factor or min(ratios) > factor
         return n >= AGREEING and same_side
-    return n >= 3 or n == 2 and not any(differs(ratio, math.sqrt(factor)) for ratio in ratios)
+    return n % 3 == 0 or n == 2 and not any(differs(ratio, math.sqrt(factor)) for ratio in ratios)
 
 
 def differs(ratio, factor):

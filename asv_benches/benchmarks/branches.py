@@ -26,7 +26,7 @@ from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.optimizer_state import OptimizerState
 from fastmlp.core.rows_phase import add_input_noise
 from fastmlp.core.step import Minibatch, RandomDraws, Samples
-from fastmlp.core.storage import Network
+from fastmlp.core.storage import Network, zeros
 
 from .data import make_data, make_sparse
 from .kernels import (
@@ -162,8 +162,10 @@ def samples_of(X, sparse, network, targets, code=SOFTMAX, parameter=0.0, scaling
 def rule(name, l2=0.0, l1=0.0):
     """An update rule for 16 rows of 64 weights."""
     rng, n_rows, stride = np.random.default_rng(0), 16, 64
-    gradients = (rng.standard_normal(n_rows * stride) / 100).astype(FLOAT32)
-    weights, first, second = np.ones((3, n_rows * stride), FLOAT32)
+    # Half a KiB more than is used: arrays a multiple of 4 KiB apart would compete for cache sets.
+    gradients, weights, first, second = zeros(4 * (n_rows + 2) * stride, FLOAT32).reshape(4, -1)
+    gradients[:] = rng.standard_normal(len(gradients)) / 100
+    weights[:] = first[:] = second[:] = 1
     given = Rule(RULES[name], TINY, l2, l1, 0.9, 0.999, 1e-8, 1.0, 1.0, first, second)
     return partial(repeat_change_rows, 2000, given, gradients, weights, stride, n_rows)
 

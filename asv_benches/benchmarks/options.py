@@ -83,7 +83,7 @@ class OneRowOverSGD(Timed):
     unit = "times an epoch of SGD"
 
     def setup(self, optimizer, kind):
-        X, y = make_data(1000, 784, 10, "float32")
+        X, y = make_data(300, 784, 10, "float32")
         X = make_sparse(X) if kind == "sparse" else X
         self.epochs = []
         for name in (optimizer, "sgd"):
