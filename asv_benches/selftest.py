@@ -1,16 +1,16 @@
 """Test `paired.py` on this machine: it must find slowdowns, and none where there are none.
 
-    python asv_benches/selftest.py                       # everything: 30 minutes
+    python asv_benches/selftest.py                       # everything: 25 minutes
     python asv_benches/selftest.py --same 1 --only exp,fit
 
 HEAD is compared with itself eight times: anything reported as slower or faster is a false alarm.
-Then HEAD is compared with copies in which one branch of a kernel takes 10 % longer, or each call of
-a Python method 20 %: `guards.py` lists them. A kernel is slowed by a loop that waits, by the
-processor's clock, for a tenth of the time of the call; exp, which is inlined into loops, by extra
-terms of its polynomial; a method by waiting for a fifth of the time of the call if that is below a
-millisecond, and so mostly Python. To save time, a copy runs only the benchmarks that call the
-slowed part most directly. This does not change the result, because each benchmark is judged on its
-own.
+Then HEAD is compared with copies in which some branches of kernels take 10 % longer, or each call
+of a Python method 20 %: `guards.py` lists them. A copy has as many slow parts as share no
+benchmark, and all benchmarks of kernels run: those that guard a slow part must be reported, and no
+others. A kernel is slowed by a loop that waits, by the processor's clock, for a tenth of the time
+of the call; exp, which is inlined into loops, by extra terms of its polynomial; a method by waiting
+for a fifth of the time of the call if that is below a millisecond, and so mostly Python. These
+affect many benchmarks, so each is slow in a copy of its own, which runs only its own benchmarks.
 
 The exit code is 0 if every slowdown was found and nothing else.
 """
@@ -74,15 +74,15 @@ def _itemsize(X):
     return X.itemsize
 
 
-_original = {name}
+_original_{name} = {name}
 
 
 @kernel
 def {name}({parameters}):
     if not ({when}):
-        return _original({parameters})
+        return _original_{name}({parameters})
     began = _clock()
-    result = _original({parameters})
+    result = _original_{name}({parameters})
     _wait_for_a_tenth(began)
     return result
 """
@@ -107,37 +107,66 @@ def _slowed(call):
 NeuralNet.{name} = _slowed(NeuralNet.{name})
 """
 
+PARTS = KERNELS | METHODS
+ALONE = {"exp", *METHODS}  # what many benchmarks call
 # Extra terms of exp: each of these is repeated so often that its arithmetic grows by a tenth.
 TERMS = {"_exp32": ("np.float32(1 / 720)", 1), "_exp64": ("1 / 479001600", 2)}
 
 
-def slowed_copy(base, name):
-    """Copy the version `base`, slow down `name` in the copy, and return it."""
-    guard = (KERNELS | METHODS)[name]
-    folder = base.package.parent / f"{base.package.name}-slow-{name.replace(' ', '-')}"
+def groups_of(names, titles):
+    """Divide parts into lists that are slowed down in one copy, because they share no benchmark."""
+    groups = []
+    for name in names:
+        guarding_it = set(guarding(PARTS[name].benchmarks, titles))
+        for group, taken in groups:
+            if name not in ALONE and group[0] not in ALONE and not taken & guarding_it:
+                group.append(name)
+                taken |= guarding_it
+                break
+        else:
+            groups.append(([name], guarding_it))
+    return [group for group, _ in groups]
+
+
+def slowed_copy(base, names):
+    """Copy the version `base`, slow down some parts in the copy, and return it."""
+    folder = base.package.parent / f"{base.package.name}-slow-{names[0].replace(' ', '-')}"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(base.package / "fastmlp", folder / "fastmlp")
-    path = folder / "fastmlp" / guard.path
-    source = path.read_text()
-    if name in METHODS:
-        source += WAITING_METHOD.format(name=guard.function)
-    elif name == "exp":
-        for term, times in TERMS.values():
-            line = f"    p = p * r + {term}\n"
-            assert line in source, f"functions.py has no line {line!r}"
-            source = source.replace(line, line * (1 + times))
-    else:
-        codes = [code for code in re.findall(r"[A-Z]{2}[A-Z_]+", guard.when) if code not in source]
-        if codes:
-            source += f"\n\nfrom fastmlp.core.equations.activations import {', '.join(codes)}\n"
-        parameters = re.search(rf"^def {guard.function}\((.*?)\):$", source, re.M | re.S)[1]
-        source += WAITING.format(
-            name=guard.function,
-            parameters=inspect.cleandoc(parameters),
-            when=guard.when or "True",
-        )
-    path.write_text(source)
+    conditions = {}
+    for name in names:
+        guard = PARTS[name]
+        path = folder / "fastmlp" / guard.path
+        if name in METHODS:
+            path.write_text(path.read_text() + WAITING_METHOD.format(name=guard.function))
+        elif name == "exp":
+            path.write_text(with_more_terms(path.read_text()))
+        else:
+            conditions.setdefault((path, guard.function), []).append(guard.when or "True")
+    for (path, function), alternatives in conditions.items():
+        path.write_text(with_waiting(path.read_text(), function, alternatives))
     return base._replace(package=folder)
+
+
+def with_more_terms(source):
+    """Return the source of exp with a polynomial of a higher degree."""
+    for term, times in TERMS.values():
+        line = f"    p = p * r + {term}\n"
+        assert line in source, f"functions.py has no line {line!r}"
+        source = source.replace(line, line * (1 + times))
+    return source
+
+
+def with_waiting(source, function, alternatives):
+    """Return the source with a function that waits where one of these expressions is true."""
+    parameters = re.search(rf"^def {function}\((.*?)\):$", source, re.M | re.S)[1]
+    when = " or ".join(f"({expression})" for expression in alternatives)
+    missing = [code for code in re.findall(r"[A-Z]{2}[A-Z_]+", when) if code not in source]
+    if missing:
+        source += f"\n\nfrom fastmlp.core.equations.activations import {', '.join(missing)}\n"
+    return source + WAITING.format(
+        name=function, parameters=inspect.cleandoc(parameters), when=when
+    )
 
 
 def row_of(what, turns, expect_slower):
@@ -147,6 +176,9 @@ def row_of(what, turns, expect_slower):
     ratios = [paired.ratio_of(looks) for looks in turns.values()]
     if not ratios:
         return f"| {what} | | | cannot run |", False
+    if not expect_slower:
+        for title in found:
+            print(f"false alarm: {title}: {paired.ratios_of(turns[title])}", file=sys.stderr)
     right = bool(found) == expect_slower
     spread = f"{min(ratios):.3f} - {statistics.median(ratios):.3f} - {max(ratios):.3f}"
     verdict = ("found" if found else "MISSED") if expect_slower else ("FALSE" if found else "none")
@@ -155,25 +187,25 @@ def row_of(what, turns, expect_slower):
 
 def main():
     """Run the comparisons, print the table row by row, and return the exit code."""
-    names = [*KERNELS, *METHODS]
     parser = make_parser("selftest.py", __doc__, paired.ROUNDS)
     parser.add_argument(
         "--same", type=at_least(0), default=8, metavar="N", help="comparisons of HEAD with itself"
     )
     parser.add_argument(
         "--only",
-        type=list_of(one_of(names)),
-        default=names,
+        type=list_of(one_of(list(PARTS))),
+        default=list(PARTS),
         metavar="NAMES",
-        help=f"what to slow down: all, or some of {','.join(names)}",
+        help=f"what to slow down: all, or some of {','.join(PARTS)}",
     )
     arguments = parser.parse_args()
-    base, text, seconds, n_wrong = paired.export("HEAD"), "", {}, 0
+    base, text, seconds, verdicts = paired.export("HEAD"), "", {}, []
 
-    def tell(line):
+    def tell(line, *verdict):
         nonlocal text
         text += f"{line}\n"
         print(line, flush=True)
+        verdicts.extend(verdict)
 
     tell(
         f"Factor {paired.FACTOR}, up to {arguments.rounds} rounds, "
@@ -183,25 +215,22 @@ def main():
     tell("|---|---:|---|---|")
     began = time.perf_counter()
     titles = paired.list_benchmarks([base])[0][0]
-    comparisons = [(f"HEAD itself, run {n + 1}", None) for n in range(arguments.same)]
-    comparisons += [
-        (f"`{name}` {'20' if name in METHODS else '10'} % slower", name) for name in arguments.only
-    ]
-    for what, name in comparisons:
+    guards = [pattern for guard in KERNELS.values() for pattern in guard.benchmarks]
+    for group in [[]] * arguments.same + groups_of(arguments.only, titles):
         other, chosen = base, titles
-        if name:
-            other = slowed_copy(base, name)
-            chosen = guarding((KERNELS | METHODS)[name].benchmarks, titles)
+        if group:
+            other = slowed_copy(base, group)
+            chosen = guarding(PARTS[group[0]].benchmarks if group[0] in ALONE else guards, titles)
         turns, _ = paired.compare([base, other], chosen, rounds=arguments.rounds)
-        row, is_right = row_of(what, turns, expect_slower=bool(name))
-        seconds[what], n_wrong = turns, n_wrong + (not is_right)
-        tell(row)
-        if not name:
-            for title, looks in turns.items():
-                if paired.differs(paired.ratio_of(looks), paired.FACTOR):
-                    print(f"false alarm: {title}: {paired.ratios_of(looks)}", file=sys.stderr)
+        seconds[", ".join(group) or f"HEAD {len(seconds) + 1}"] = dict(turns)
+        for name in group:
+            mine = {title: turns.pop(title) for title in guarding(PARTS[name].benchmarks, turns)}
+            tell(*row_of(f"`{name}` {'20' if name in METHODS else '10'} % slower", mine, True))
+        if turns:
+            tell(*row_of("all else in the same copy" if group else "HEAD itself", turns, False))
     minutes = (time.perf_counter() - began) / 60
-    tell(f"\n{n_wrong} of {len(comparisons)} wrong, in {minutes:.0f} minutes")
+    n_wrong = verdicts.count(False)
+    tell(f"\n{n_wrong} of {len(verdicts)} wrong, in {minutes:.0f} minutes")
     save(arguments, text, seconds)
     return int(n_wrong > 0)
 

@@ -269,7 +269,7 @@ def test_every_benchmark_has_a_docstring_and_a_readable_name():
         assert len(kind.param_names) == len(kind.params), name
 
 
-PARTS = guards.KERNELS | guards.METHODS
+PARTS = selftest.PARTS
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -280,11 +280,25 @@ def test_the_self_test_slows_down_what_its_benchmarks_call(tmp_path, name):
     copy.parent.mkdir(parents=True)
     shutil.copy(ROOT / "fastmlp" / guard.path, copy)
     base = paired.Version("HEAD", tmp_path / "base", BENCHES)
-    slowed = selftest.slowed_copy(base, name).package / "fastmlp" / guard.path
+    slowed = selftest.slowed_copy(base, [name]).package / "fastmlp" / guard.path
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
     assert guard.function in [node.name for node in functions]
     assert slowed.read_text() != source and ast.parse(slowed.read_text())
     assert guards.guarding(guard.benchmarks, BENCHMARKS)
+
+
+def test_parts_that_are_slow_in_one_copy_share_no_benchmark():
+    groups = selftest.groups_of(PARTS, BENCHMARKS)
+    assert sorted(name for group in groups for name in group) == sorted(PARTS)
+    for group in groups:
+        titles = [t for n in group for t in guards.guarding(PARTS[n].benchmarks, BENCHMARKS)]
+        assert len(titles) == len(set(titles)), group
+
+
+def test_a_function_is_slow_in_all_calls_that_its_parts_name():
+    source = "def change(rule,\n    rows):\n    pass\n"
+    slowed = selftest.with_waiting(source, "change", ["rule == 1", "rows > 2"])
+    assert "    if not ((rule == 1) or (rows > 2)):\n        return _original_change(rule,\n" in slowed
 
 
 def test_every_pattern_of_the_table_has_benchmarks_and_every_benchmark_guards_something():
