@@ -1,5 +1,6 @@
 """How long one epoch of training takes."""
 
+import statistics
 from functools import partial
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 import fastmlp
 
 from .data import DENSITY, layers_of, make_data, make_sparse
-from .timed import Timed, interleave, seconds_of
+from .timed import Timed, interleave, median_ratio, seconds_of
 
 # The number of samples for each net: an epoch takes tens of milliseconds.
 N_SAMPLES = {
@@ -53,26 +54,90 @@ class _Epoch(Timed):
 
 
 class Epoch(_Epoch):
-    """Guards the training step across nets, batch sizes, dtypes and numbers of threads."""
+    """Guards the training step across nets and batch sizes."""
 
-    params = [list(N_SAMPLES), [1, 32, 128], ["float32", "float64"], [1, 2]]
-    param_names = ["net", "batch_size", "dtype", "n_threads"]
+    params = [list(N_SAMPLES), [1, 32, 128]]
+    param_names = ["net", "batch_size"]
 
-    def setup(self, net, batch_size, dtype, n_threads):
-        if batch_size == 1 and n_threads > 1:
-            raise NotImplementedError("a single row needs one thread")
-        self.prepare(net, batch_size, dtype, n_threads)
+    def setup(self, net, batch_size):
+        self.prepare(net, batch_size)
 
-    def time_epoch(self, net, batch_size, dtype, n_threads):
+    def time_epoch(self, net, batch_size):
         self.epoch()
 
-    time_epoch.pretty_name = "One epoch of SGD, by net, batch size, dtype and number of threads"
+    time_epoch.pretty_name = "One epoch of SGD in float32 on one thread, by net and batch size"
+
+
+class EpochByDtype(_Epoch):
+    """Guards the same in the other dtype."""
+
+    params = [["784-64-10", "64-32-10"], [1, 32], ["float64"]]
+    param_names = ["net", "batch_size", "dtype"]
+
+    def setup(self, net, batch_size, dtype):
+        self.prepare(net, batch_size, dtype)
+
+    def time_epoch(self, net, batch_size, dtype):
+        self.epoch()
+
+    time_epoch.pretty_name = "One epoch of SGD on one thread, by net, batch size and dtype"
+
+
+class EpochByThreads(_Epoch):
+    """Guards what threads cost and gain: barriers in a small net, shares in a large one."""
+
+    params = [["784-64-10", "784-512-512-10", "64-32-10"], [32, 128], [2]]
+    param_names = ["net", "batch_size", "n_threads"]
+
+    def setup(self, net, batch_size, n_threads):
+        self.prepare(net, batch_size, n_threads=n_threads)
+
+    def time_epoch(self, net, batch_size, n_threads):
+        self.epoch()
+
+    time_epoch.pretty_name = "One epoch of SGD in float32, by net, batch size and threads"
+
+
+class EpochOfFewRows(_Epoch):
+    """Guards minibatches that fill no tile, and a last one that is smaller."""
+
+    params = [["784-64-10", "64-32-10"], [2, 7]]
+    param_names = ["net", "batch_size"]
+
+    def setup(self, net, batch_size):
+        self.prepare(net, batch_size, n_samples=N_SAMPLES[net] // 4 + 1)
+
+    def time_epoch(self, net, batch_size):
+        self.epoch()
+
+    time_epoch.pretty_name = "A quarter of an epoch in minibatches of few rows"
+
+
+class FewRowsOverOne(_Epoch):
+    """Guards the same as a ratio, which issue 13 limits: the largest of 2 to 7 rows."""
+
+    params = [["784-64-10", "64-32-10"]]
+    param_names = ["net"]
+    unit = "times as long as in minibatches of one row"
+
+    def setup(self, net):
+        self.epochs = []
+        for batch_size in range(1, 8):
+            self.prepare(net, batch_size, n_samples=N_SAMPLES[net] // 8)
+            fit = partial(self.net.fit, self.X, self.y, epochs=1, batch_size=batch_size)
+            self.epochs.append(partial(seconds_of, fit))
+
+    def track_most(self, net):
+        one, *others = interleave(self.epochs, 9)
+        return max(median_ratio(seconds, one) for seconds in others)
+
+    track_most.pretty_name = "A sample's time in minibatches of 2 to 7 rows over that alone"
 
 
 class EpochByInput(_Epoch):
     """Guards the reading of X: the cost of its dtype in an epoch."""
 
-    params = [["uint8", "float16", "float32", "float64", "sparse float32"], [1, 32, 128]]
+    params = [["uint8", "float16", "float64", "sparse float32"], [1, 32]]
     param_names = ["dtype of X", "batch_size"]
 
     def setup(self, X_type, batch_size):
@@ -91,7 +156,7 @@ class EpochByInput(_Epoch):
 class EpochByDensity(_Epoch):
     """Guards the skipping of zeros: it makes sparse inputs faster, and dense ones no slower."""
 
-    params = [[0.02, DENSITY, 1.0], [1, 32]]
+    params = [[0.02, 1.0], [1, 32]]
     param_names = ["share of X not zero", "batch_size"]
 
     def setup(self, density, batch_size):
@@ -159,6 +224,25 @@ class Call(_Epoch):
     time_20_calls.pretty_name = "Twenty calls of fit on 64-32-10, by the number of samples"
 
 
+class CallOverSteps(_Epoch):
+    """Guards the same as a ratio, which issue 13 limits: a call's time over that of its steps."""
+
+    unit = "times as long as its share of a call with 16 times the samples"
+
+    def setup(self):
+        self.turns = []
+        for n_samples in (16_000, 1_000):
+            self.prepare("64-32-10", 32, n_samples=n_samples)
+            fit = partial(self.net.fit, self.X, self.y, epochs=1, batch_size=32)
+            self.turns.append(partial(seconds_of, fit))
+
+    def track_ratio(self):
+        steps, call = interleave(self.turns, 50)
+        return 16 * median_ratio(call, steps)
+
+    track_ratio.pretty_name = "Time of fit on 1,000 samples of 64-32-10 over that of its steps"
+
+
 class PartialFit(Timed):
     """Guards the Python overhead of a call of partial_fit, which takes one step."""
 
@@ -176,4 +260,20 @@ class PartialFit(Timed):
         for _ in range(100):
             self.mlp.partial_fit(self.X, self.y)
 
+    def track_over_step(self, optimizer):
+        """Return the microseconds of a call less those of a step in a long call of fit."""
+        X, y = np.tile(self.X, (200, 1)), np.tile(self.y, 200)
+        fit = partial(self.mlp.fit, X, y, epochs=1, batch_size=32, shuffle=False)
+        fit()
+        step, call = interleave(
+            [
+                partial(seconds_of, fit),
+                partial(seconds_of, partial(self.time_100_calls, optimizer)),
+            ],
+            15,
+        )
+        return 1e6 * (statistics.median(call) / 100 - statistics.median(step) / 200)
+
+    track_over_step.unit = "microseconds over a step"
+    track_over_step.pretty_name = "Time of partial_fit on 32 samples of 64-32-10, less its step"
     time_100_calls.pretty_name = "A hundred calls of partial_fit on 64-32-10, each on 32 samples"

@@ -6,7 +6,7 @@ import numpy as np
 
 import fastmlp
 
-from .data import layers_of, make_data
+from .data import layers_of, make_data, make_sparse
 from .timed import Timed, interleave, median_ratio, seconds_of
 
 # Batch size and number of samples of each net: an epoch takes tens of milliseconds.
@@ -46,9 +46,9 @@ class _Options:
 
 
 class EpochByOption(_Options, Timed):
-    """Guards the cost of each option in a large and in a small net."""
+    """Guards the step with options as a whole; `branches` guards each option's own code."""
 
-    params = [list(NETS), list(OPTIONS)]
+    params = [list(NETS), ["sgd with l2", "momentum", "adam", "tanh", "dropout", "clip_norm"]]
     param_names = ["net", "option"]
 
     def setup(self, net, option):
@@ -70,6 +70,31 @@ class OptionOverSGD(_Options):
     def track_ratio(self, net, option):
         """Return the median of the ratios of interleaved epochs."""
         epochs = [self.prepare(net, name) for name in (option, "sgd")]
-        return median_ratio(*interleave([partial(seconds_of, epoch) for epoch in epochs], 25))
+        return median_ratio(*interleave([partial(seconds_of, epoch) for epoch in epochs], 9))
 
     track_ratio.pretty_name = "Time of an epoch with an option over one of SGD with relu"
+
+
+class OneRowOverSGD(Timed):
+    """Guards the update rules with minibatches of one row, whose inputs are mostly zero."""
+
+    params = [["momentum", "adam"], ["dense", "sparse"]]
+    param_names = ["optimizer", "X"]
+    unit = "times an epoch of SGD"
+
+    def setup(self, optimizer, kind):
+        X, y = make_data(300, 784, 10, "float32")
+        X = make_sparse(X) if kind == "sparse" else X
+        self.epochs = []
+        for name in (optimizer, "sgd"):
+            mlp = fastmlp.MLP(
+                [784, 64, 10], optimizer=name, learning_rate=1e-8, random_state=0, n_threads=1
+            )
+            epoch = partial(mlp.fit, X, y, epochs=1, batch_size=1)
+            epoch()
+            self.epochs.append(partial(seconds_of, epoch))
+
+    def track_ratio(self, optimizer, kind):
+        return median_ratio(*interleave(self.epochs, 9))
+
+    track_ratio.pretty_name = "Time of an epoch of 784-64-10 in minibatches of one over one of SGD"

@@ -1,19 +1,27 @@
 """How long a new process takes to its first result, with and without compiled code on disk."""
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 from functools import partial
+from pathlib import Path
 
 from . import first_call
 from .timed import interleave
 
+FILLED = "filled"  # the folder with all compiled code, in asv's temporary folder
+ROUNDS = 7
+
 
 def first_call_seconds(what, cache):
-    """Return the seconds of a first call in a new process, with `cache` for compiled code."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+    """Return the seconds of a first call in a new process, and those of its processor.
+
+    `cache` is the folder for compiled code.
+    """
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
     # Byte code must be on disk too; otherwise its compilation would be timed.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
@@ -23,7 +31,7 @@ def first_call_seconds(what, cache):
         stdout=subprocess.PIPE,
         text=True,
     )
-    return float(done.stdout)
+    return tuple(map(float, done.stdout.split()))
 
 
 class Start:
@@ -32,35 +40,49 @@ class Start:
     unit = "seconds"
     timeout = 300
 
-    def track_import(self):
-        with tempfile.TemporaryDirectory() as cache:
-            first_call_seconds("import", cache)
-            return statistics.median(first_call_seconds("import", cache) for _ in range(5))
-
-    def track_first_fit_compiling(self):
-        seconds = []
-        for _ in range(3):
+    def setup_cache(self):
+        """Fill the cache, and return the processor's seconds for compiling each class."""
+        used = {}
+        for what in ("fit", "MLP", "MLP after fit"):
             with tempfile.TemporaryDirectory() as cache:
-                seconds.append(first_call_seconds("fit", cache))
-        return statistics.median(seconds)
+                _, used[what] = first_call_seconds(what, cache)
+                if what == "MLP after fit":
+                    first_call_seconds("trivial", cache)
+                    shutil.copytree(cache, FILLED)
+        return used
 
-    def track_first_fit_cached(self):
-        with tempfile.TemporaryDirectory() as cache:
-            first_call_seconds("fit", cache)
-            return statistics.median(first_call_seconds("fit", cache) for _ in range(5))
+    setup_cache.timeout = 300
 
-    def track_first_fit_over_numba(self):
-        with tempfile.TemporaryDirectory() as cache:
-            for what in ("fit", "trivial"):
-                first_call_seconds(what, cache)
-            turns = [partial(first_call_seconds, what, cache) for what in ("fit", "trivial")]
-            return statistics.median(
-                fit - trivial for fit, trivial in zip(*interleave(turns, 7), strict=True)
-            )
+    def track_compiling_net(self, used):
+        return used["fit"]
 
-    track_import.pretty_name = "import fastmlp, in a new process"
-    track_first_fit_compiling.pretty_name = "Import and first fit, with an empty cache"
-    track_first_fit_cached.pretty_name = "Import and first fit, with a filled cache"
+    def track_compiling_mlp(self, used):
+        return used["MLP"]
+
+    def track_compiling_mlp_after_net(self, used):
+        return used["MLP after fit"]
+
+    def track_import_over_numba(self, used):
+        return self.median_difference("import", "numba")
+
+    def track_first_fit_over_numba(self, used):
+        return self.median_difference("fit", "trivial")
+
+    def median_difference(self, what, base):
+        """Return the median of what a first call takes longer than another, in turn."""
+
+        def turn(what):
+            return first_call_seconds(what, Path(FILLED).resolve())[0]
+
+        seconds = interleave([partial(turn, what), partial(turn, base)], ROUNDS)
+        return statistics.median(a - b for a, b in zip(*seconds, strict=True))
+
+    track_compiling_net.pretty_name = "Processor time of import and first fit of a NeuralNet"
+    track_compiling_mlp.pretty_name = "Processor time of import and first fit of an MLP"
+    track_compiling_mlp_after_net.pretty_name = (
+        "Processor time of the first fit of an MLP after one of a NeuralNet"
+    )
+    track_import_over_numba.pretty_name = "import fastmlp and NeuralNet, less importing Numba"
     track_first_fit_over_numba.pretty_name = (
         "Import and first fit with a filled cache, less a trivial cached Numba function"
     )
