@@ -110,7 +110,7 @@ class Entry:
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it with structures, contiguous arrays, numbers or None."""
-        key = tuple([part_of(argument) for argument in arguments])
+        key = tuple(map(part_of, arguments))
         compiled = self._compiled.get(key)
         if compiled is None:
             signature = tuple([type_of(part) for part in key])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from array import array
 from collections.abc import Iterator
 from typing import Any, dataclass_transform
 
@@ -28,6 +27,7 @@ class Layout:
     def __init__(self, name: str, fields: tuple[str, ...], parts: tuple[Any, ...]):
         codes = [_CODES.get(part, "q" if isinstance(part, Layout) else "qq") for part in parts]
         self.packer = struct.Struct("@" + "".join(codes))
+        self.new_table = ctypes.c_int64 * (self.packer.size // 8)
         starts = np.cumsum([0, *(len(code) * 8 for code in codes)]).tolist()
         kinds = [type_of(part) for part in parts]
         self.type = StructureType(name, tuple(zip(fields, kinds, starts, strict=False)))
@@ -41,11 +41,16 @@ _LAYOUTS: dict[tuple[Any, ...], Layout] = {}
 
 def part_of(value: Any) -> Any:
     """Return what decides about the Numba type of a value, to be a part of a key."""
+    kind = type(value)
+    if kind is np.ndarray:
+        return value.dtype
+    if kind in _SCALARS:
+        return kind
     if isinstance(value, Structure):
         return value.layout
     if isinstance(value, tuple):
-        return type(value), *map(part_of, value)
-    return value.dtype if isinstance(value, np.ndarray) else type(value)
+        return kind, *map(part_of, value)
+    return kind
 
 
 def type_of(part: Any) -> types.Type:
@@ -83,23 +88,27 @@ class Structure:
         cls._fields = tuple(cls.__annotations__)
 
     def __init__(self, *values: Any, **named: Any):
-        given = dict(zip(self._fields, values, strict=False), **named)
-        values = tuple([given[name] for name in self._fields])
-        parts = tuple([part_of(value) for value in values])
-        layout = _LAYOUTS.get((type(self), parts))
-        if layout is None:
-            layout = _LAYOUTS[type(self), parts] = Layout(type(self).__name__, self._fields, parts)
-        words: list[Any] = []
+        if named:
+            values += tuple([named[name] for name in self._fields[len(values) :]])
+        parts, words = [type(self)], []
         for value in values:
+            parts.append(part_of(value))
             if isinstance(value, np.ndarray):
-                words += (address_of(value), value.size)
+                n = value.size
+                words += (address_of(value) if n > 0 else 0, n)
             elif isinstance(value, Structure):
                 words.append(value.address)
             elif value is not None:
                 words.append(value)
-        table = array("b", layout.packer.pack(*words))
-        given |= {"layout": layout, "address": table.buffer_info()[0], "_table": table}
-        vars(self).update(given)
+        key = tuple(parts)
+        layout = _LAYOUTS.get(key)
+        if layout is None:
+            layout = _LAYOUTS[key] = Layout(type(self).__name__, self._fields, key[1:])
+        table = layout.new_table()
+        layout.packer.pack_into(table, 0, *words)
+        given = self.__dict__
+        given.update(zip(self._fields, values, strict=True))
+        given["layout"], given["_table"], given["address"] = layout, table, ctypes.addressof(table)
 
     def __iter__(self) -> Iterator[Any]:
         return iter([getattr(self, name) for name in self._fields])
