@@ -253,7 +253,14 @@ def predict(
 
     def rows(first: int, last: int, worker: int = 0, team: np.ndarray = ALONE) -> float:
         return predict_rows(
-            team, network.parameters, samples, spaces[worker], predictions, losses, first, last
+            team,
+            network.parameters,
+            samples,
+            spaces[worker],
+            predictions.reshape(-1),
+            losses,
+            first,
+            last,
         )
 
     try:

@@ -13,14 +13,16 @@ from fastmlp.core.inputs.gather import Sparse
 from fastmlp.core.machine.barrier import Worker, begin, meet
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import smaller
-from fastmlp.core.machine.structure import Structure
+from fastmlp.core.machine.structure import by_address
+from fastmlp.core.machine.vector import vector
 from fastmlp.core.rows_phase import forward_rows, rows_phase
 from fastmlp.core.weights_phase import weights_phase
 
 ROWS_TOGETHER = 256  # of a worker's share: their activations stay in the cache between layers
 
 
-class RandomDraws(Structure):
+@by_address
+class RandomDraws(NamedTuple):
     """What the random numbers of training depend on, besides layer, sample and unit."""
 
     key: int  # 64 random bits
@@ -28,7 +30,8 @@ class RandomDraws(Structure):
     input_noise: float  # the standard deviation of the noise added to X; 0 for none
 
 
-class Samples(Structure):
+@by_address
+class Samples(NamedTuple):
     """What is trained on, and in which order."""
 
     X: np.ndarray | None  # (n_samples * n_in,), or None if sparse; see `gather.rows_of`
@@ -87,7 +90,7 @@ def train_steps(
         For worker 0, `loss` plus the losses of the samples, times their weights, each with the
         parameters of its step; for the others, `loss`.
     """
-    me = Worker(worker, n_workers, team)
+    me = Worker(worker, n_workers, vector(team))
     if not begin(me):
         return loss
     meetings = 0

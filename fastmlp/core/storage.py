@@ -25,7 +25,7 @@ outputs of a layer are the inputs of the next. The deltas have the layout of all
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,7 +41,7 @@ from fastmlp.core.inputs.nonzeros import (
     ZERO_RICH,
 )
 from fastmlp.core.machine.processor import CACHE_LINE, LANES
-from fastmlp.core.machine.structure import Structure
+from fastmlp.core.machine.structure import by_address
 
 #: What kernels know of a layer. Sizes, strides and positions are counted in elements.
 LAYER = np.dtype(
@@ -94,7 +94,8 @@ def zeros(n: int, dtype: np.dtype) -> np.ndarray:
     return raw[start : start + n_bytes].view(dtype)
 
 
-class Columns(Structure):
+@by_address
+class Columns(NamedTuple):
     """For sparse rows: the elements of a minibatch sorted by input, see `sparse`."""
 
     values: np.ndarray  # (n_listed,), of the network's dtype
@@ -103,7 +104,8 @@ class Columns(Structure):
     touched: np.ndarray  # (n_in,), uint32: for each worker, the inputs that have elements
 
 
-class ForwardSpace(Structure):
+@by_address
+class ForwardSpace(NamedTuple):
     """What the forward pass overwrites, and the table of layers."""
 
     layers: np.ndarray  # (n_layers,), LAYER: for minibatches of at most `capacity` rows
@@ -113,7 +115,8 @@ class ForwardSpace(Structure):
     marks: np.ndarray  # uint16: the nonzero inputs of the minibatch as bits, see `nonzeros`
 
 
-class Workspace(Structure):
+@by_address
+class Workspace(NamedTuple):
     """Everything that a step overwrites besides parameters; allocated before the first step."""
 
     forward: ForwardSpace
@@ -358,7 +361,7 @@ class Network:
             return self._spare[inputs].pop()
         except IndexError:
             space = self.workspace(n_rows, 1, inputs).forward
-            return space.replace(marks=np.zeros(0, np.uint16))
+            return space._replace(marks=np.zeros(0, np.uint16))
 
     def give_back(self, spaces: list[ForwardSpace], inputs: int) -> None:
         """Keep borrowed spaces for the next call of `borrow`."""

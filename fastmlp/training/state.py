@@ -127,7 +127,7 @@ class State:
             [*settings.of_layers("dropout"), 0.0],
         )
         self.optimizer.clip(_bound(settings.clip_norm))
-        basic_loss = tuple(self.loss) == (SOFTMAX, 0.0)
+        basic_loss = self.loss == (SOFTMAX, 0.0)
         self._has_basic_prediction = basic_loss and self.network.is_simple
         self._has_basic_training = (
             self._has_basic_prediction and self.optimizer.is_basic and settings.input_noise == 0

@@ -39,7 +39,7 @@ def weighted(
         return targets
     weights = _weights(name, sample_weight, n_samples)
     _check_sum(name, weights, require_positive)
-    return targets.replace(weights=weights)
+    return targets._replace(weights=weights)
 
 
 def class_weighted(
@@ -107,10 +107,10 @@ def _times_class_weights(
         weights = shares.sum(axis=1)
         np.divide(shares, weights[:, None], out=shares, where=weights[:, None] > 0)
         values = shares[:, 1] if loss.kind == LOGISTIC else shares.reshape(-1)
-        targets = targets.replace(values=values.astype(targets.values.dtype))
+        targets = targets._replace(values=values.astype(targets.values.dtype))
     if len(targets.weights) > 0:
         weights = targets.weights * weights
-    return targets.replace(weights=weights)
+    return targets._replace(weights=weights)
 
 
 def _weights(name: str, values: Any, n: int) -> np.ndarray:

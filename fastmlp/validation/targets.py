@@ -184,7 +184,7 @@ def of_one_form(parts: list[Targets], sizes: list[int]) -> list[Targets]:
         return parts
     classes = np.arange(widths[0])
     return [
-        t.replace(
+        t._replace(
             labels=t.labels[:0],
             values=(t.labels[:, None] == classes).astype(t.values.dtype).reshape(-1),
         )

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from numba import njit
 
 import fastmlp
 from fastmlp import MLP, NeuralNet
@@ -18,7 +19,6 @@ from fastmlp.callbacks import Callback
 from fastmlp.core import rows_phase, run, step, storage
 from fastmlp.core.equations.update import Sink, update
 from fastmlp.core.machine import barrier, processor, workers
-from fastmlp.core.machine.kernel import kernel
 from helpers.same_bits import assert_same_bits
 
 
@@ -370,7 +370,7 @@ def test_as_many_threads_as_asked_for_really_predict(make_data, monkeypatch):
     assert sorted(shares) == [(0, 166), (166, 333), (333, 500)]
 
 
-@kernel(entry=True)
+@njit(nogil=True)
 def until_stopped(worker, team, parameters, most):
     """Change a parameter, wait for a signal, and change it again; return whether it came."""
     parameters[worker] += 1
@@ -436,7 +436,7 @@ def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
     assert done == [0, 1]
 
 
-@kernel(entry=True)
+@njit
 def update_the_first_layer(work, sink, team):
     update(
         work.forward.layers[0],

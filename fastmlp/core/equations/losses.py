@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastmlp.core.equations.activations import RELU
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import larger
-from fastmlp.core.machine.structure import Structure
+from fastmlp.core.machine.structure import by_address
 from fastmlp.core.maths.functions import exp, log1p, sigmoids
 
 SOFTMAX, LOGISTIC, POISSON, SQUARED, ABSOLUTE, HUBER, PINBALL = range(7)
@@ -29,14 +31,16 @@ LOSS_CODES = {
 LIKELIHOODS = (SOFTMAX, LOGISTIC, POISSON)
 
 
-class Loss(Structure):
+@by_address
+class Loss(NamedTuple):
     """Which loss, and its parameter."""
 
     kind: int
     parameter: float  # softmax: label smoothing; Huber: delta; pinball: the quantile
 
 
-class Targets(Structure):
+@by_address
+class Targets(NamedTuple):
     """The targets of all samples, and the samples' weights."""
 
     labels: np.ndarray  # (n_samples,), int64: classes, for softmax; or empty

@@ -24,9 +24,11 @@ from fastmlp.core.inputs.nonzeros import INPUTS_TOGETHER, ROWS_IN_A_WORD, find_r
 from fastmlp.core.machine.barrier import stopped
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import smaller
+from fastmlp.core.machine.structure import by_value
 from fastmlp.core.machine.tile import add_outer, add_row, add_scaled, columns, descend, store, zeros
 
 
+@by_value
 class Sink(NamedTuple):
     """Where gradients of weights go: they change the weights at once, or are stored."""
 

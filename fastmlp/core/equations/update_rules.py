@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.core.machine.kernel import kernel
-from fastmlp.core.machine.structure import Structure
+from fastmlp.core.machine.structure import by_address
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAGRAD, ADAM, ADAMW = range(7)
 
@@ -32,7 +32,8 @@ PER_STEP = 3
 STEPS, ROWS = 0, 1
 
 
-class OptimizerOptions(Structure):
+@by_address
+class OptimizerOptions(NamedTuple):
     """What an update rule other than plain SGD needs, and options that plain SGD does not have."""
 
     kind: int  # a code of `RULES`
@@ -46,7 +47,8 @@ class OptimizerOptions(Structure):
     squares: np.ndarray  # float64: partial sums of the squared gradients, if clipped; or empty
 
 
-class Optimizer(Structure):
+@by_address
+class Optimizer(NamedTuple):
     """What all layers share in a run of steps."""
 
     # (n_steps * PER_STEP,), float64; per step: rate, 1 / (1 - beta1**t), 1 / sqrt(1 - beta2**t)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.processor import CACHE_LINE
-from fastmlp.core.machine.structure import Structure
+from fastmlp.core.machine.structure import by_address
 from fastmlp.core.machine.tile import prefetch
 from fastmlp.core.maths.float_bits import number
 
@@ -44,7 +45,8 @@ class SparseRows:
         return int(np.diff(self.starts).max())
 
 
-class Sparse(Structure):
+@by_address
+class Sparse(NamedTuple):
     """`SparseRows` as kernels take them."""
 
     numbers: np.ndarray

@@ -19,7 +19,7 @@ from numba.extending import intrinsic
 
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.kernel import kernel
-from fastmlp.core.machine.vector import address_of
+from fastmlp.core.machine.vector import VectorType, address_of
 
 ARRIVED, BEGUN, STOPPED = 0, 8, 16  # each on its own cache line
 ABANDONED = -1
@@ -48,6 +48,7 @@ def _add(typing_context, array, index, amount):
         address = address_of(builder, values[0], values[1])
         return builder.atomic_rmw("add", address, values[2], "acq_rel")
 
+    assert isinstance(array, VectorType)
     return types.int64(array, types.intp, types.int64), write
 
 
@@ -59,6 +60,7 @@ def _read(typing_context, array, index):
         address = address_of(builder, values[0], values[1])
         return builder.load_atomic(address, "acquire", 8)
 
+    assert isinstance(array, VectorType)
     return types.int64(array, types.intp), write
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from numba import njit, types
@@ -12,7 +11,7 @@ from numba.core import config
 
 from fastmlp.core.machine.code_cache import cache_of
 from fastmlp.core.machine.compiler import CALLEE, ENTRY, JOINED
-from fastmlp.core.machine.structure import Structure, part_of, type_of
+from fastmlp.core.machine.vector import VectorType
 from fastmlp.messages import must
 
 if config.DISABLE_JIT:
@@ -43,7 +42,7 @@ def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
 
     Returns
     -------
-    numba.core.dispatcher.Dispatcher or Entry
+    numba.core.dispatcher.Dispatcher
 
     Notes
     -----
@@ -58,63 +57,44 @@ def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
     if function is None:
         return lambda function: kernel(function, entry=entry)
     dispatcher = njit(**(ENTRY if entry else CALLEE))(function)
-    _ignore_literals(dispatcher)
+    _generalize(dispatcher)
     if entry:
         dispatcher._cache = cache_of(function)
-        return Entry(dispatcher)
+        _pause_garbage_collection(dispatcher)
     return dispatcher
 
 
-def _ignore_literals(dispatcher: Any) -> None:
-    """Compile once for all numbers of a type; Numba would compile anew where a call has a 0."""
+def _generalize(dispatcher: Any) -> None:
+    """Compile once for all numbers and all arrays of a type.
+
+    Numba would compile anew where a call has a literal 0, and for arrays that are read-only.
+    """
     template = dispatcher.get_call_template
 
-    def without_literals(arguments: Any, named: Any) -> Any:
-        named = {name: types.unliteral(kind) for name, kind in named.items()}
-        return template([types.unliteral(kind) for kind in arguments], named)
+    def generalized(arguments: Any, named: Any) -> Any:
+        named = {name: _general(kind) for name, kind in named.items()}
+        return template([_general(kind) for kind in arguments], named)
 
-    dispatcher.get_call_template = without_literals
+    dispatcher.get_call_template = generalized
 
 
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
+def _general(kind: Any) -> Any:
+    if isinstance(kind, types.Array):
+        return VectorType(kind.dtype)
+    return types.unliteral(kind)
+
+
+def _pause_garbage_collection(dispatcher: Any) -> None:
     """Do not search for garbage meanwhile: Numba makes millions of objects and keeps most."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+    compile_for = dispatcher.compile
 
+    def compile_without(signature: Any) -> Any:
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return compile_for(signature)
+        finally:
+            if enabled:
+                gc.enable()
 
-class Entry:
-    """A kernel that Python calls; it is compiled for the types of the arguments at first.
-
-    Numba would look at every part of every argument in each call. Structures have their type, and
-    of arrays only the element type counts.
-
-    Parameters
-    ----------
-    dispatcher : numba.core.dispatcher.Dispatcher
-    """
-
-    def __init__(self, dispatcher: Any):
-        self.dispatcher = dispatcher
-        self._compiled: dict[tuple[Any, ...], Any] = {}
-
-    @property
-    def signatures(self) -> list[Any]:
-        """The types that it is compiled for."""
-        return self.dispatcher.signatures
-
-    def __call__(self, *arguments: Any) -> Any:
-        """Call it with structures, contiguous arrays, numbers or None."""
-        key = tuple(map(part_of, arguments))
-        compiled = self._compiled.get(key)
-        if compiled is None:
-            signature = tuple([type_of(part) for part in key])
-            with _without_garbage_collection():
-                self.dispatcher.compile(signature)
-            compiled = self._compiled[key] = self.dispatcher.get_overload(signature)
-        return compiled(*[a.address if isinstance(a, Structure) else a for a in arguments])
+    dispatcher.compile = compile_without

@@ -1,145 +1,101 @@
-"""Structures: what kernels take by address.
+"""Structures: NamedTuples that kernels take by address.
 
-Numba passes a NamedTuple part by part, and that to every function that a kernel calls. Of a
-structure it passes the address of a table, and a kernel loads the parts that it uses.
+Numba passes a NamedTuple part by part, and again to every function that a kernel calls. Of a
+structure it passes the address of a table, from which a kernel loads the parts that it uses.
 """
 
 from __future__ import annotations
 
-import ctypes
-import struct
-from collections.abc import Iterator
-from typing import Any, dataclass_transform
+from typing import Any, TypeVar
 
 import numpy as np
 from llvmlite import ir
 from numba import from_dtype, types
+from numba.core import cgutils
 from numba.core.imputils import lower_getattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
-from numba.extending import NativeValue, models, register_model, unbox
+from numba.extending import NativeValue, models, register_model, typeof_impl, unbox
 
 from fastmlp.core.machine.vector import WORD, VectorType, vector_value
 
-
-class Layout:
-    """What the kernels that take a structure are compiled for: the types of its fields."""
-
-    def __init__(self, name: str, fields: tuple[str, ...], parts: tuple[Any, ...]):
-        codes = [_CODES.get(part, "q" if isinstance(part, Layout) else "qq") for part in parts]
-        self.packer = struct.Struct("@" + "".join(codes))
-        self.new_table = ctypes.c_int64 * (self.packer.size // 8)
-        starts = np.cumsum([0, *(len(code) * 8 for code in codes)]).tolist()
-        kinds = [type_of(part) for part in parts]
-        self.type = StructureType(name, tuple(zip(fields, kinds, starts, strict=False)))
+C = TypeVar("C", bound=type)
 
 
-#: Types of fields with one value in the table, or none, and how `struct` calls them.
-_CODES = {int: "q", float: "d", bool: "q", type(None): ""}
-_SCALARS = {int: types.int64, float: types.float64, bool: types.boolean, type(None): types.none}
-_LAYOUTS: dict[tuple[Any, ...], Layout] = {}
+def by_address(structure: C) -> C:
+    """Let kernels take a NamedTuple class by address; arrays in it must be contiguous.
 
-
-def part_of(value: Any) -> Any:
-    """Return what decides about the Numba type of a value, to be a part of a key."""
-    kind = type(value)
-    if kind is np.ndarray:
-        return value.dtype
-    if kind in _SCALARS:
-        return kind
-    if isinstance(value, Structure):
-        return value.layout
-    if isinstance(value, tuple):
-        return kind, *map(part_of, value)
-    return kind
-
-
-def type_of(part: Any) -> types.Type:
-    """Return the Numba type for what `part_of` returned."""
-    if isinstance(part, Layout):
-        return part.type
-    if isinstance(part, tuple):
-        return types.NamedTuple([type_of(each) for each in part[1:]], part[0])
-    if part in _SCALARS:
-        return _SCALARS[part]
-    return VectorType(from_dtype(part))
-
-
-def address_of(values: np.ndarray) -> int:
-    """Return the address of an array's first element."""
-    try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(values))
-    except (TypeError, ValueError):  # read-only, or empty
-        return values.ctypes.data
-
-
-@dataclass_transform(frozen_default=True)
-class Structure:
-    """Base class of structures: subclasses only annotate their fields.
-
-    A field is a contiguous array, a structure, an int, float or bool, or None. Kernels see arrays
-    as vectors, and None has a type of its own. A structure cannot be changed.
+    In a kernel its arrays are vectors, its other fields are numbers, structures or None. Kernels
+    cannot make or change a structure.
     """
 
-    _fields: tuple[str, ...]
-    layout: Layout
-    address: int
+    @typeof_impl.register(structure)
+    def type_of_structure(values: Any, context: Any) -> StructureType:
+        kinds = tuple(_type_of(value, context) for value in values)
+        return StructureType(structure.__name__, structure._fields, kinds)
 
-    def __init_subclass__(cls) -> None:
-        cls._fields = tuple(cls.__annotations__)
+    return structure
 
-    def __init__(self, *values: Any, **named: Any):
-        if named:
-            values += tuple([named[name] for name in self._fields[len(values) :]])
-        parts, words = [type(self)], []
-        for value in values:
-            parts.append(part_of(value))
-            if isinstance(value, np.ndarray):
-                n = value.size
-                words += (address_of(value) if n > 0 else 0, n)
-            elif isinstance(value, Structure):
-                words.append(value.address)
-            elif value is not None:
-                words.append(value)
-        key = tuple(parts)
-        layout = _LAYOUTS.get(key)
-        if layout is None:
-            layout = _LAYOUTS[key] = Layout(type(self).__name__, self._fields, key[1:])
-        table = layout.new_table()
-        layout.packer.pack_into(table, 0, *words)
-        given = self.__dict__
-        given.update(zip(self._fields, values, strict=True))
-        given["layout"], given["_table"], given["address"] = layout, table, ctypes.addressof(table)
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter([getattr(self, name) for name in self._fields])
+def by_value(structure: C) -> C:
+    """Let kernels take a NamedTuple class part by part, with vectors for its arrays."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"{type(self).__name__} cannot be changed")
+    @typeof_impl.register(structure)
+    def type_of_parts(values: Any, context: Any) -> types.NamedTuple:
+        return types.NamedTuple([_type_of(value, context) for value in values], structure)
 
-    def replace(self, **changes: Any) -> Any:
-        """Return a structure with other values in some fields."""
-        given = {name: getattr(self, name) for name in self._fields} | changes
-        return type(self)(**given)
+    return structure
+
+
+def _type_of(value: Any, context: Any) -> types.Type:
+    if isinstance(value, np.ndarray):
+        if value.ndim != 1 or not value.flags.c_contiguous:
+            raise ValueError("arrays in structures must have one dimension and be contiguous")
+        return VectorType(from_dtype(value.dtype))
+    return typeof_impl(value, context)
 
 
 class StructureType(types.Type):
-    """The Numba type of a structure: each field's name, type and offset in the table, in bytes."""
+    """The Numba type of a structure: the types of its fields, and where they are in its table.
 
-    def __init__(self, name: str, fields: tuple[tuple[str, types.Type, int], ...]):
-        self.fields = {field: (kind, start) for field, kind, start in fields}
-        parts = ", ".join(f"{field}: {kind}" for field, kind, _ in fields)
+    The table has two words for a vector, none for None, and one for anything else.
+    """
+
+    def __init__(self, name: str, fields: tuple[str, ...], kinds: tuple[types.Type, ...]):
+        self.fields: dict[str, tuple[types.Type, int]] = {}
+        self.n_words = 0
+        for field, kind in zip(fields, kinds, strict=True):
+            self.fields[field] = kind, self.n_words
+            self.n_words += 0 if kind == types.none else 2 if isinstance(kind, VectorType) else 1
+        parts = ", ".join(f"{field}: {kind}" for field, kind in zip(fields, kinds, strict=True))
         super().__init__(name=f"{name}({parts})")
 
 
 @register_model(StructureType)
 class _StructureModel(models.PrimitiveModel):
     def __init__(self, manager, structure):
-        super().__init__(manager, structure, ir.IntType(8).as_pointer())
+        super().__init__(manager, structure, WORD.as_pointer())
 
 
 @unbox(StructureType)
-def _unbox(structure, address, c):
-    return NativeValue(c.pyapi.long_as_voidptr(address))
+def _unbox(structure, values, c):
+    """Fill the table of a structure; it is valid during the call."""
+    builder = c.builder
+    words = ir.ArrayType(WORD, max(structure.n_words, 1))
+    table = builder.bitcast(cgutils.alloca_once(builder, words), WORD.as_pointer())
+    failed = cgutils.false_bit
+    for i, (kind, word) in enumerate(structure.fields.values()):
+        if kind == types.none:
+            continue
+        part = c.unbox(kind, c.pyapi.tuple_getitem(values, i))
+        failed = builder.or_(failed, part.is_error)
+        stored = [part.value]
+        if isinstance(kind, VectorType):
+            stored = [builder.extract_value(part.value, 0), builder.extract_value(part.value, 1)]
+        elif kind == types.boolean:
+            stored = [builder.zext(part.value, WORD)]
+        for offset, value in enumerate(stored):
+            builder.store(value, _address(builder, table, word + offset, value.type))
+    return NativeValue(table, is_error=failed)
 
 
 @infer_getattr
@@ -152,21 +108,24 @@ class _Fields(AttributeTemplate):
 
 @lower_getattr_generic(StructureType)
 def _field(context, builder, structure, table, name):
-    kind, start = structure.fields[name]
+    kind, word = structure.fields[name]
     if kind == types.none:
         return context.get_dummy_value()
     if isinstance(kind, VectorType):
         element = context.get_data_type(kind.dtype).as_pointer()
-        data = _load(builder, table, start, element)
-        return vector_value(builder, data, _load(builder, table, start + 8, WORD))
+        data = _load(builder, table, word, element)
+        return vector_value(builder, data, _load(builder, table, word + 1, WORD))
     if kind == types.boolean:
-        return builder.icmp_unsigned("!=", _load(builder, table, start, WORD), ir.Constant(WORD, 0))
-    return _load(builder, table, start, context.get_value_type(kind))
+        return builder.icmp_unsigned("!=", _load(builder, table, word, WORD), ir.Constant(WORD, 0))
+    return _load(builder, table, word, context.get_value_type(kind))
 
 
-def _load(builder, table, start, kind):
+def _load(builder, table, word, kind):
     """Load a part of a table, which no kernel changes: so loads may move out of loops."""
-    address = builder.gep(table, [ir.Constant(WORD, start)])
-    value = builder.load(builder.bitcast(address, kind.as_pointer()))
+    value = builder.load(_address(builder, table, word, kind))
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
     return value
+
+
+def _address(builder, table, word, kind):
+    return builder.bitcast(builder.gep(table, [ir.Constant(WORD, word)]), kind.as_pointer())

@@ -168,6 +168,7 @@ class Writer:
 
 
 def _tile_of(shape: ShapeType, array: VectorType) -> TileType:
+    assert isinstance(array, VectorType)
     return TileType(array.dtype, shape.rows, shape.vectors)
 
 

@@ -13,7 +13,8 @@ import operator
 
 from llvmlite import ir
 from numba import types
-from numba.core.imputils import lower_builtin, lower_getattr
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin, lower_cast, lower_getattr
 from numba.core.typing.templates import (
     AbstractTemplate,
     AttributeTemplate,
@@ -21,7 +22,7 @@ from numba.core.typing.templates import (
     infer_global,
     signature,
 )
-from numba.extending import NativeValue, models, register_model, unbox
+from numba.extending import NativeValue, intrinsic, models, register_model, unbox
 
 WORD = ir.IntType(64)
 
@@ -54,13 +55,29 @@ def address_of(builder, vector, position):
 
 
 @unbox(VectorType)
-def _unbox(vector, array, c):
-    """Take the address and the length of any contiguous array."""
-    adapted = c.unbox(types.Array(vector.dtype, 1, "C"), array)
-    part = c.context.make_array(types.Array(vector.dtype, 1, "C"))(
-        c.context, c.builder, adapted.value
-    )
-    return NativeValue(vector_value(c.builder, part.data, part.nitems), is_error=adapted.is_error)
+def _unbox(vector, values, c):
+    """Take the address and the length of a contiguous array of one dimension."""
+    array = c.context.make_array(types.Array(vector.dtype, 1, "C"))(c.context, c.builder)
+    address = c.builder.bitcast(array._getpointer(), c.pyapi.voidptr)
+    failed = cgutils.is_not_null(c.builder, c.pyapi.numba_array_adaptor(values, address))
+    return NativeValue(vector_value(c.builder, array.data, array.nitems), is_error=failed)
+
+
+@lower_cast(types.Array, VectorType)
+def _of_array(context, builder, kind, vector, value):
+    """Let kernels be called with arrays."""
+    array = context.make_array(kind)(context, builder, value)
+    return vector_value(builder, array.data, array.nitems)
+
+
+@intrinsic
+def vector(typing_context, array):
+    """``vector(array)``: an array that Python has passed, as a vector."""
+
+    def write(context, builder, signature, values):
+        return context.cast(builder, values[0], array, signature.return_type)
+
+    return VectorType(array.dtype)(array), write
 
 
 # What kernels do with vectors -----------------------------------------------------------------

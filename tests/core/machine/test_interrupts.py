@@ -9,18 +9,18 @@ import time
 
 import numpy as np
 import pytest
+from numba import njit
 
 from fastmlp import MLP
 from fastmlp.core import run
 from fastmlp.core.machine import barrier, interrupts, processor
-from fastmlp.core.machine.kernel import kernel
 from helpers.same_bits import assert_same_bits
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="signals of POSIX")
 MOST = 10**10  # some seconds
 
 
-@kernel(entry=True)
+@njit(nogil=True)
 def until_stopped(team, most):
     """Wait for a signal; return whether it came."""
     waited = 0
