@@ -26,6 +26,7 @@ import statistics
 import subprocess
 import sys
 import tarfile
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -211,13 +212,22 @@ def slower(turns, factor):
 
 
 def export(revision):
-    """Return a folder with the package at a git revision, and write it if it does not exist."""
+    """Return a folder with the package at a git revision, and write it if it does not exist.
+
+    The package is extracted beside it and then renamed: if this is interrupted, the next call
+    extracts it again.
+    """
     name = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
     folder = VERSIONS / name
     if not (folder / "fastmlp").exists():
         archive = git("archive", name, "fastmlp")
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(folder, filter="data")
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(dir=folder) as extracted,
+            tarfile.open(fileobj=io.BytesIO(archive)) as files,
+        ):
+            files.extractall(extracted, filter="data")
+            os.rename(Path(extracted) / "fastmlp", folder / "fastmlp")
     return folder
 
 

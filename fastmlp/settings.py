@@ -224,7 +224,7 @@ class Fixed(Generic[T]):
         self.__doc__ = None if read is None else read.__doc__
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name, self.class_name = name, owner.__name__
+        self.name = name
 
     @overload
     def __get__(self, network: None, owner: Any = None) -> Self: ...
@@ -236,14 +236,14 @@ class Fixed(Generic[T]):
             return self
         if self._read is not None:
             return self._read(network)
-        names = ARGUMENTS[self.class_name].names
+        names = ARGUMENTS[network._state.class_name].names
         value = getattr(network._state.settings, names.get(self.name, self.name))
         return value.copy() if isinstance(value, (list, np.ndarray)) else value
 
     def __set__(self, network: Any, value: Never) -> None:
         raise AttributeError(
-            f"`{self.name}` cannot be assigned: create a new {self.class_name} with another "
-            f"`{self.name}`."
+            f"`{self.name}` cannot be assigned: create a new {network._state.class_name} with "
+            f"another `{self.name}`."
         )
 
 
@@ -252,7 +252,7 @@ class Absent(Fixed[Any]):
 
     def __set__(self, network: Any, value: Never) -> None:
         raise AttributeError(
-            f"`{self.name}` cannot be assigned to a {self.class_name}: use an MLP."
+            f"`{self.name}` cannot be assigned to a {network._state.class_name}: use an MLP."
         )
 
 
@@ -260,6 +260,6 @@ class Assignable(Fixed[T]):
     """An attribute that may be assigned: checked immediately, and used from the next step."""
 
     def __set__(self, network: Any, value: Any) -> None:
-        arguments = ARGUMENTS[self.class_name]
+        arguments = ARGUMENTS[network._state.class_name]
         checked = arguments.checked(self.name, value)
         network._state.change(**{arguments.names[self.name]: checked})

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +75,19 @@ def test_the_readme_s_options(code, tmp_path, monkeypatch):
         assert made.history_["loss"][1] < made.history_["loss"][0]
 
 
-def test_the_readme_s_links_lead_somewhere():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    local = [link for link in links if "://" not in link]
-    assert local
-    for link in local:
-        assert (ROOT / link).exists(), link
+def test_the_readme_s_links_are_absolute_and_lead_somewhere():
+    """PyPI, which shows the README too, does not resolve relative links."""
+    source = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+    references = dict(re.findall(r"^(\[.+\]): (\S+)$", README, re.M))
+    inline = re.findall(r"\]\(([^)]+)\)", README)
+    own = [link for link in (*references.values(), *inline) if link.startswith(source)]
+    assert own and all(link.startswith("https://") for link in (*references.values(), *inline))
+    for path in (link.removeprefix(source) for link in own):
+        kind = "/raw/main/" if path.endswith(".svg") else "/blob/main/"
+        assert path.startswith(kind) and (ROOT / path.removeprefix(kind)).exists(), path
+    text = README.partition("<!-- Absolute")[0]
+    assert all(text.count(label) > 0 for label in references)
+    assert set(re.findall(r"\[`\w+[./]\w.*?`\]", text)) <= set(references)
 
 
 def test_the_readme_s_figures_are_what_the_command_wrote():

@@ -68,7 +68,11 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
     Never more than this process may run concurrently, because they wait for each other in every
     step.
     """
-    wanted = workers_wanted(n_threads, network, batch_size, n_samples)
+    return usable_of(workers_wanted(n_threads, network, batch_size, n_samples))
+
+
+def usable_of(wanted: int) -> int:
+    """Return how many of the workers that are wanted may run concurrently."""
     return min(wanted, processor.usable_threads()) if wanted > 1 else 1
 
 

@@ -47,7 +47,7 @@ class Fit:
     data : FitData
     plan : Plan
     trainer : Trainer, optional
-        That of an earlier fit without callbacks.
+        That of an earlier fit.
 
     Attributes
     ----------
@@ -101,8 +101,7 @@ class Fit:
         known, self._known = self._known, None  # freed before there is another
         if known is not None and known.batch_size == self.data.batch_size:
             return known
-        report = self._report if self.plan.callbacks else None
-        return Trainer(self.state, self.data.batch_size, report)
+        return Trainer(self.state, self.data.batch_size)
 
     def _run_or_undo(self, found: dict[str, Any] | None) -> None:
         """Train; undo everything after an early error, and for X that is not finite.
@@ -111,15 +110,15 @@ class Fit:
         read all of X once more.
         """
         state, trainer, source = self.state, self.trainer, self.state.source
-        trainer.begin(refuses=self.data.samples is not None and not self.plan.continues)
+        trainer.begin(undoes_all=self.data.samples is not None and not self.plan.continues)
         before = trainer.snapshot
         position = random_sources.random_position(source) if self._may_fail_after_draws else None
         try:
             self._run(found)
         except Exception as error:
             # Batches before a row that is not finite are kept.
-            refused = isinstance(error, NotFinite) and trainer.refuses
-            if refused or not self._has_begun:
+            undoes_all = isinstance(error, NotFinite) and trainer.undoes_all
+            if undoes_all or not self._has_begun:
                 before.restore_all()
                 if position is not None:
                     random_sources.return_to_position(source, position)
@@ -180,7 +179,7 @@ class Fit:
             callbacks.tell("on_epoch_begin", epoch, {})
         self.epochs_done += 1
         try:
-            loss = self.trainer.epoch(self.data.epoch(source))
+            loss = self.trainer.epoch(self.data.epoch(source), self._report if callbacks else None)
             recorded = self._scores(loss)
         except Diverged as error:
             state.stop_training = True

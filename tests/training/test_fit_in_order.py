@@ -425,7 +425,7 @@ def test_a_callback_may_put_into_the_history_what_it_likes(data):
 @pytest.mark.parametrize("network", [MLP, NeuralNet])
 def test_a_network_is_freed_without_the_garbage_collector(network, data):
     net = network(SIZES, random_state=0)
-    net.fit(*data, epochs=1).partial_fit(*data)
+    net.fit(*data, epochs=1, callbacks=[callbacks.TerminateOnNaN()]).partial_fit(*data)
     freed = weakref.ref(net._state.network)
     gc.disable()
     try:
