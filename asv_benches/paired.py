@@ -31,7 +31,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.timed import interleave, seconds_of
-from tooling import above_one, make_parser, refused, save
+from tooling import above_one, invalid, make_parser, save
 
 HERE = Path(__file__).parent
 VERSIONS = HERE / "env" / "paired"  # the package at each commit, and its compiled code
@@ -264,7 +264,7 @@ def parse_pattern(text):
     try:
         return re.compile(text).pattern
     except re.error as error:
-        raise refused(f"a regular expression ({error})", text) from None
+        raise invalid(f"a regular expression ({error})", text) from None
 
 
 def main():

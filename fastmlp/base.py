@@ -65,7 +65,7 @@ class BaseNetwork:
 
     @rate_factor.setter
     def rate_factor(self, value: float) -> None:
-        self._state.optimizer.rate_factor = checks.real_number("rate_factor", value)
+        self._state.optimizer.rate_factor = checks.non_negative("rate_factor", value)
 
     @property
     def history_(self) -> dict[str, list[float]]:

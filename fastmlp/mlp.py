@@ -235,7 +235,7 @@ class MLP(BaseNetwork):
             Additional scores, see `fastmlp.metrics`: of the validation data if given, recorded as
             "validation_accuracy" in `history_`, otherwise of the training data, as "accuracy". None
             is the accuracy of the validation data for classification. Custom functions are called
-            once before the first epoch, to find errors early.
+            once before the first epoch, to raise errors early.
         callbacks : list of callbacks.Callback, optional
         resume : True or path, optional
             Resume from a file written by `callbacks.ModelCheckpoint`: True is the file of the one
@@ -295,7 +295,7 @@ class MLP(BaseNetwork):
         `warm_start` is ignored. Parameters, return value, warnings and errors are those of `fit`.
         """
         data = FitData(self._state, batch_size, shuffle, continues=True)
-        data.take(X, y, sample_weight, class_weight, is_checked=True)
+        data.take(X, y, sample_weight, class_weight, check_finite=True)
         trainer, self._trainer = self._trainer, None
         fit = Fit(self._state, data, Plan(1, continues=True), trainer)
         del trainer  # the fit frees it if it needs another

@@ -246,13 +246,13 @@ class NeuralNet(BaseNetwork):
 
     def _pairs(self, name: str, pairs: Any) -> Data:
         X, y = targets.labelled_pairs(name, pairs, self._state.network.sizes, self.dtype)
-        self._mlp._reader.look_at(name, X)
+        self._mlp._reader.check_finite(name, X)
         return Data(X, self._mlp._reader.targets(name, y, len(X)))
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
         """Return the percentage (0 to 100) of (x, one_hot) pairs that are classified correctly.
 
-        For probabilities instead of a one-hot, the class is the most probable one.
+        If probabilities are given instead of a one-hot, the class is the most probable one.
         """
         data = self._pairs("test_data", test_data)
         expected, outputs, _ = targets.as_scored(
@@ -262,7 +262,7 @@ class NeuralNet(BaseNetwork):
 
     def dump(self, file: File) -> None:
         """Pickle the network to a path, atomically, or to an open binary file."""
-        with files.written(file, "file") as opened:
+        with files.open_for_writing(file, "file") as opened:
             pickle.dump(self, opened)
 
 

@@ -1,4 +1,4 @@
-"""The arguments of a network: checked together, and read as attributes."""
+"""The arguments of a network: their checks, and their attributes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Settings:
     def __post_init__(self) -> None:
         check_fields(self, layers=lambda _, value: checks.layer_sizes(value))
         n_hidden = len(self.layers) - 2
-        number = checks.real_number
+        number = checks.non_negative
         check_fields(
             self,
             activation=lambda name, value: checks.for_each(name, value, n_hidden, _activation),
@@ -120,7 +120,7 @@ def _norm(name: str, value: Any) -> float | None:
 def _rate(name: str, value: Any) -> Any:
     if callable(value):
         return function_of_step(name, value)
-    return None if value is None else checks.real_number(name, value)
+    return None if value is None else checks.non_negative(name, value)
 
 
 def _one_or_each(n: int, check: Checker) -> Checker:
@@ -173,7 +173,7 @@ ARGUMENTS = {
             "n_threads": "n_threads",
         },
         {"optimizer": "sgd"},
-        {"learning_rate": checks.real_number, "reg_lambda": checks.real_number},
+        {"learning_rate": checks.non_negative, "reg_lambda": checks.non_negative},
     ),
 }
 

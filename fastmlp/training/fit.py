@@ -87,7 +87,7 @@ class Fit:
             self.trainer = self._trainer()
             self._run_or_undo(found)
             if callbacks:
-                callbacks.tell("on_train_end", _last(state.history))
+                callbacks.call("on_train_end", _last(state.history))
         finally:
             if state.fit is self:
                 try:
@@ -98,7 +98,7 @@ class Fit:
 
     def _trainer(self) -> Trainer:
         """Return a trainer: the one that is known, if it has the same batch size."""
-        known, self._known = self._known, None  # freed before there is another
+        known, self._known = self._known, None  # freed before another one is created
         if known is not None and known.batch_size == self.data.batch_size:
             return known
         return Trainer(self.state, self.data.batch_size)
@@ -107,7 +107,7 @@ class Fit:
         """Train; undo everything after an early error, and for X that is not finite.
 
         The kernels check each row while reading it, at no cost; a check before the first step would
-        read all of X once more.
+        read all of X an extra time.
         """
         state, trainer, source = self.state, self.trainer, self.state.source
         trainer.begin(undoes_all=self.data.samples is not None and not self.plan.continues)
@@ -176,7 +176,7 @@ class Fit:
     def _one_epoch(self, source: Any) -> None:
         state, callbacks, epoch, self.runs = self.state, self.plan.callbacks, self.epochs_done, 0
         if callbacks:
-            callbacks.tell("on_epoch_begin", epoch, {})
+            callbacks.call("on_epoch_begin", epoch, {})
         self.epochs_done += 1
         try:
             loss = self.trainer.epoch(self.data.epoch(source), self._report if callbacks else None)
@@ -191,19 +191,19 @@ class Fit:
             )
             return
         finally:
-            state.feature_names = self.data.reader.feature_names  # perhaps those of the first batch
+            state.feature_names = self.data.reader.feature_names  # known after the first batch
         if self.trainer.is_dead:
             warn(DEAD, RuntimeWarning)
         for name, value in recorded.items():
             state.history.setdefault(name, []).append(value)
         if callbacks:
             self.at_epoch_end = True
-            callbacks.tell("on_epoch_end", epoch, _last(state.history))
+            callbacks.call("on_epoch_end", epoch, _last(state.history))
             self.at_epoch_end = False
 
     def _report(self, done: int, loss: float) -> None:
         logs = {"samples": done, "loss": loss / done}
-        self.plan.callbacks.tell("on_train_batch_end", self.runs, logs)
+        self.plan.callbacks.call("on_train_batch_end", self.runs, logs)
         self.runs += 1
 
     # Scores -------------------------------------------------------------------------------------

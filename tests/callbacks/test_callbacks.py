@@ -372,7 +372,8 @@ def test_an_unknown_monitor_is_refused(make, data, kind):
         mlp.fit(*data, metrics="accuracy", callbacks=[kind()])
     assert bits_of(mlp) == before and mlp.history_ == {}
     with pytest.raises(
-        ValueError, match="^`monitor` must be one of what this fit records .'loss.*, got 'x'"
+        ValueError,
+        match="^`monitor` must be one of the values that this fit records .'loss.*, got 'x'",
     ):
         mlp.fit(*data, callbacks=[kind("x", mode="max")])  # another callback might have added it
     with pytest.raises(ValueError, match=r"^`monitor` must be .*\('loss'\), got 'x'\.$"):

@@ -432,7 +432,7 @@ def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
 
     monkeypatch.setattr(workers, "wait_for", interrupted_at_first)
     with pytest.raises(KeyboardInterrupt):
-        workers.together(2, task)
+        workers.run_concurrently(2, task)
     assert done == [0, 1]
 
 
@@ -547,7 +547,7 @@ def test_several_predictions_at_once_of_one_network(make_data):
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_workers_are_bound_apart_while_they_run_and_their_caller_is_free_again(monkeypatch):
     allowed = os.sched_getaffinity(0)
-    bound = workers.together(len(allowed), lambda worker: min(os.sched_getaffinity(0)))
+    bound = workers.run_concurrently(len(allowed), lambda worker: min(os.sched_getaffinity(0)))
     assert sorted(bound) == sorted(allowed)
     assert os.sched_getaffinity(0) == allowed
 
@@ -555,11 +555,11 @@ def test_workers_are_bound_apart_while_they_run_and_their_caller_is_free_again(m
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        workers.together(2, failing)
+        workers.run_concurrently(2, failing)
     assert os.sched_getaffinity(0) == allowed
     monkeypatch.setattr(processor, "CURRENT", None)
     assert processor.here() == -1
-    free = workers.together(2, lambda worker: len(os.sched_getaffinity(0)))
+    free = workers.run_concurrently(2, lambda worker: len(os.sched_getaffinity(0)))
     assert free == [len(allowed)] * 2
 
 

@@ -418,7 +418,7 @@ def test_what_would_not_load_is_not_saved(change, message, tmp_path):
             {"a": np.array([{}])},
             "_a` must be an array of numbers, bools or text, got one of object",
         ),
-        ({"a": 10**50}, "_a` must have at most 40 digits, got an int of more"),
+        ({"a": 10**50}, "_a` must have at most 40 digits, got a longer int"),
         (
             {"a": json.loads("[" * 200 + "]" * 200)},
             "must have at most 100 levels of lists and dicts, got more",

@@ -17,7 +17,7 @@ import fastmlp
 from fastmlp import MLP, NeuralNet
 from fastmlp.callbacks import CSVLogger, ModelCheckpoint
 from fastmlp.serialization import files
-from fastmlp.serialization.files import written_whole
+from fastmlp.serialization.files import atomic_write
 from helpers.same_bits import bits_of
 
 posix = pytest.mark.skipif(os.name == "nt", reason="modes, pipes and locks are POSIX's")
@@ -58,7 +58,7 @@ def folder(tmp_path, not_root):
 
 
 def write(path, content=b"new"):
-    with written_whole(path) as file:
+    with atomic_write(path) as file:
         file.write(content)
 
 
@@ -77,7 +77,7 @@ def test_the_target_s_mode_from_the_first_byte_on(old, tmp_path):
     os.chmod(path, old)
     before = os.umask(0o077)
     try:
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             modes = [mode(each) for each in tmp_path.iterdir()]
             file.write(b"new")
     finally:
@@ -274,8 +274,8 @@ def test_links(tmp_path, net):
 
 HALF = """
 import sys, time
-from fastmlp.serialization.files import written_whole
-with written_whole(sys.argv[1]) as file:
+from fastmlp.serialization.files import atomic_write
+with atomic_write(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()
     print("here", flush=True)
@@ -389,7 +389,7 @@ def test_many_that_write_one_file(tmp_path):
 def test_an_error_leaves_nothing(tmp_path):
     (tmp_path / "net").write_bytes(b"old")
     for name in ("net", "new"):
-        with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / name) as file:
+        with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / name) as file:
             file.write(b"half")
             raise KeyboardInterrupt
     assert os.listdir(tmp_path) == ["net"] and (tmp_path / "net").read_bytes() == b"old"
@@ -487,7 +487,7 @@ def test_invalid_files(tmp_path, net):
 @pytest.mark.parametrize("path", ["", "a\0b", "\ud800"])
 def test_invalid_names(path, tmp_path, net, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for use in (net.save, fastmlp.load, written_whole(path).__enter__, ModelCheckpoint, CSVLogger):
+    for use in (net.save, fastmlp.load, atomic_write(path).__enter__, ModelCheckpoint, CSVLogger):
         arguments = () if use.__name__ == "__enter__" else (path,)
         with pytest.raises(ValueError) as caught:
             use(*arguments)

@@ -433,7 +433,7 @@ def tables(pandas):
     yield pandas.to_timedelta([1, 2, 3]), 0, "the value Timedelta('0 days"
     yield [1.0, None, datetime.date(2020, 1, 1)], 1, "the missing value None"
     yield ["a\nb" * 1000, 1, 2], 0, "the text 'a"
-    yield pandas.Series([10**400, 1, 2], dtype=object), 0, "the value an int of 401 digits"
+    yield pandas.Series([10**400, 1, 2], dtype=object), 0, "got an int of 401 digits"
 
 
 def test_the_first_column_of_a_table_that_has_no_numbers_is_named():

@@ -319,7 +319,7 @@ def test_ctrl_c_takes_effect_within_half_a_second(what, n_threads):
 #: One interrupt for each moment between task 0 and the end at which Python looks for signals.
 EVERY_MOMENT = """
 import dis, faulthandler, signal, sys, time
-from fastmlp.core.machine.workers import together
+from fastmlp.core.machine.workers import run_concurrently
 
 faulthandler.dump_traceback_later(60, exit=True)
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -354,7 +354,7 @@ def interrupted(moment):
     heard = False
     sys.settrace(trace)
     try:
-        together(2, task)
+        run_concurrently(2, task)
     except KeyboardInterrupt:
         heard = True
     sys.settrace(None)
