@@ -1,4 +1,4 @@
-"""Valid and invalid y: labels of any type, rows of probabilities, sparse matrices."""
+"""Other uses of targets: scores, batches, pairs; and invalid ones."""
 
 import random
 
@@ -9,199 +9,10 @@ import scipy.sparse
 
 from fastmlp import MLP, NeuralNet, metrics, numpy_version
 from fastmlp.callbacks import Callback, ModelCheckpoint
-from fastmlp.losses import Softmax
 from helpers import mlp_cases
 from helpers.messages import assert_form
-from helpers.reference_mlp import ReferenceMLP
 from helpers.same_bits import bits_of
-
-SIZES = [4, 7, 3]
-N = 66
-
-
-def data(n_out=3, n=N, seed=0):
-    """Return X and rows of probabilities, some of which are one-hot."""
-    rng = np.random.default_rng(seed)
-    X, y = rng.standard_normal((n, 4)), rng.dirichlet(np.ones(n_out), n)
-    y[::5] = np.eye(n_out)[rng.integers(0, n_out, len(y[::5]))]
-    y[1, 0], y[1, 1] = 0, y[1, 0] + y[1, 1]  # a 0 among numbers
-    return X, y
-
-
-def make(sizes=SIZES, **options):
-    given = {"optimizer": "sgd", "learning_rate": 0.2, "dtype": "float64", "random_state": 0}
-    return MLP(sizes, **{**given, **options})
-
-
-def bits(net):
-    return bits_of(net), net.history_
-
-
-def fitted(y, X=None, **options):
-    fit = {name: options.pop(name) for name in ("sample_weight", "shuffle") if name in options}
-    return bits(make(**options).fit(data()[0] if X is None else X, y, 2, 8, **fit))
-
-
-# Rows of probabilities ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n_out", [2, 3, 17, 130, 300])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("output_activation", ["identity", "relu", "tanh"])
-def test_probabilities_against_the_slow_reference(n_out, smoothing, output_activation):
-    X, y = data(n_out)
-    sizes, weight = [4, 9, n_out], np.random.default_rng(1).uniform(0.2, 3, N)
-    weights, biases = mlp_cases.parameters(sizes)
-    given = mlp_cases.settings(
-        "momentum", activation="tanh", output_activation=output_activation,
-        loss_options={"label_smoothing": smoothing},
-    )  # fmt: skip
-    slow = ReferenceMLP(weights, biases, **given).fit(X, y, 2, 7, weight)
-    fast = mlp_cases.mlp(weights, biases, given)
-    fast.fit(X, y, 2, 7, shuffle=False, sample_weight=weight, validation_data=(X, y))
-    mlp_cases.assert_close(fast, slow, 1e-11)
-    assert fast.history_["loss"] == pytest.approx(slow.losses, rel=1e-12)
-    assert fast.history_["validation_loss"][-1] == pytest.approx(slow.loss(X, y), rel=1e-11)
-
-
-def test_the_loss_is_the_cross_entropy():
-    X, y = data()
-    net = make(learning_rate=0.0).fit(X, y, 1, N)
-    expected = -(y * np.log(net.predict_proba(X))).sum(axis=1).mean()
-    assert net.history_["loss"][0] == pytest.approx(expected, rel=1e-13)
-
-
-@pytest.mark.parametrize("rows", [64, 65, 256, 257, 600])
-def test_probabilities_of_many_rows(rows):
-    """Batches and predictions with more rows than are processed together."""
-    X, y = data(5, rows)
-    weights, biases = mlp_cases.parameters([4, 6, 5])
-    slow = ReferenceMLP(weights, biases).fit(X, y, 1, rows)
-    fast = mlp_cases.mlp(weights, biases, {}, n_threads=2)
-    fast.fit(X, y, 1, rows, shuffle=False, validation_data=(X, y))
-    mlp_cases.assert_close(fast, slow, 1e-12)
-    assert fast.history_["validation_loss"][0] == pytest.approx(slow.loss(X, y), rel=1e-12)
-
-
-@pytest.mark.usefixtures("eight_processors")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_same_bits_on_any_number_of_threads(dtype):
-    X, y = data(17, 300)
-    given = {"sizes": [4, 70, 17], "dtype": dtype, "optimizer": "adam"}
-    found = [bits(make(**given, n_threads=n).fit(X, y, 2, 32)) for n in (1, 2, 3)]
-    assert found[0] == found[1] == found[2]
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_a_one_hot_row_has_the_bits_of_its_label(dtype, smoothing):
-    """Even if other rows are probabilities: here one, with weight 0."""
-    X, y = data()
-    labels = y.argmax(axis=1)
-    rows, weight = np.eye(3)[labels], np.ones(N)
-    rows[7], weight[7] = [0.2, 0.5, 0.3], 0.0
-    given = {"dtype": dtype, "loss": Softmax(smoothing), "sample_weight": weight}
-    assert fitted(rows, **given) == fitted(labels, **given)
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_batches_of_one_hots_labels_and_probabilities(optimizer):
-    X, y = data()
-    rows = np.eye(3)[y.argmax(axis=1)]
-    rows[20:30] = y[20:30]
-    whole = make(optimizer=optimizer).fit(X, rows, 2, 8, shuffle=False)
-    cut = make(optimizer=optimizer)
-    labels = rows.argmax(axis=1)
-    batches = [
-        (X[:11], labels[:11]), (X[11:20], scipy.sparse.csr_array(rows[11:20])),
-        (X[20:26], rows[20:26]), (X[26:50], rows[26:50]), (X[50:], rows[50:]),
-    ]  # fmt: skip
-    cut.fit(batches, None, 2, 8, shuffle=False)
-    assert bits(cut) == bits(whole)
-    cut.fit([(X[20:26], y[20:26]), (X[:3], labels[:3], [0.0, 0.0, 0.0])])
-
-
-def test_blocks_of_labels_and_blocks_of_probabilities(monkeypatch):
-    """One block uses the basic kernels, the next those with all options."""
-    monkeypatch.setattr("fastmlp.training.sources.BLOCK_BYTES", 16 * 4 * 8)
-    X, y = data(n=64)
-    rows = np.eye(3)[y.argmax(axis=1)]
-    rows[32:48] = y[32:48]
-    whole = make().fit(X, rows, 2, 8, shuffle=False)
-    batches = [(X[i : i + 16], rows[i : i + 16]) for i in range(0, 64, 16)]
-    assert bits(make().fit(batches, None, 2, 8, shuffle=False)) == bits(whole)
-
-
-def forms(y, folder):
-    file = np.lib.format.open_memmap(folder / "y.npy", "w+", y.dtype, y.shape)
-    file[...] = y
-    frozen = y.copy()
-    frozen.flags.writeable = False
-    return {
-        "list": y.tolist(),
-        "frame": pandas.DataFrame(y, columns=list("abc")),
-        "objects": y.astype(object),
-        "columns": np.asfortranarray(y),
-        "big-endian": y.astype(y.dtype.newbyteorder(">")),
-        "memmap": np.load(folder / "y.npy", mmap_mode="r"),
-        "read-only": frozen,
-    }
-
-
-@pytest.mark.parametrize(
-    "form", ["list", "frame", "objects", "columns", "big-endian", "memmap", "read-only"]
-)
-def test_every_form_of_probabilities(form, tmp_path):
-    y = data()[1]
-    assert fitted(forms(y, tmp_path)[form]) == fitted(y)
-
-
-@pytest.mark.parametrize(
-    "form",
-    ["csr_array", "csc_array", "coo_array", "lil_array", "dok_array", "csr_matrix", "coo_matrix"],
-)
-def test_sparse_probabilities(form):
-    y = data()[1]
-    assert fitted(getattr(scipy.sparse, form)(y)) == fitted(y)
-
-
-def test_the_types_that_probabilities_may_have():
-    y = np.round(data()[1] * 256) / 256
-    y[:, 2] = 1 - y[:, 0] - y[:, 1]  # exact in each type
-    found = [fitted(y.astype(dtype)) for dtype in ("float64", "float32", "float16")]
-    assert found[0] == found[1] == found[2]
-
-
-def test_sums_are_1_within_the_tolerance_and_then_1():
-    y = data()[1]
-    factors = np.linspace(1 - 0.99e-4, 1 + 0.99e-4, N)[:, None]
-    near, exact = make().fit(data()[0], y * factors, 2), make().fit(data()[0], y, 2)
-    mlp_cases.assert_close(near, exact, 1e-13)
-    for factor in (1 - 1.01e-4, 1 + 1.01e-4):
-        with pytest.raises(
-            ValueError, match=r"^`y` must be labels.*, got the sum (0.999|1.000)\d* in row 0"
-        ):
-            make().fit(data()[0], y * factor)
-    halves = np.float16([[0.9995, 0, 0]])  # the largest float16 below 1
-    assert halves[0, 0] != 1
-    make().fit(data()[0][:1], halves)
-
-
-def test_a_network_learns_from_another_one():
-    """The output of predict_proba is accepted, also with float32 sums over many classes."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((20, 4)).astype(np.float32)
-    for n_out in (3, 1000, 20000):
-        teacher = make([4, n_out], dtype="float32")
-        teacher.weights[0] = rng.standard_normal((n_out, 4))
-        student = make([4, n_out], dtype="float32", random_state=1)
-        y = teacher.predict_proba(X)
-        student.fit(X, y, 3)
-        assert student.history_["loss"][-1] < student.history_["loss"][0]
-        with np.errstate(divide="ignore"):
-            entropy = -(y * np.log(y.astype(np.float64))).sum(axis=1).mean()
-        assert teacher.fit(X, y, 1, 20).history_["loss"][0] == pytest.approx(entropy, rel=1e-5)
-
+from helpers.target_data import SIZES, N, bits, data, fitted, make
 
 # Other uses of y ---------------------------------------------------------------------------------
 
@@ -347,103 +158,8 @@ def test_pairs_of_labels_one_hots_and_probabilities():
 
 # Labels ------------------------------------------------------------------------------------------
 
+
 LABELS = np.random.default_rng(3).integers(0, 3, N)
-
-
-@pytest.mark.parametrize(
-    "dtype", ["i1", "u1", "<i2", ">i2", ">i4", "u4", "i8", "u8", ">u8", "f2", "f4", ">f8", object]
-)
-def test_labels_of_every_type(dtype):
-    y = LABELS.astype(dtype)
-    assert fitted(y) == fitted(LABELS)
-    assert fitted(y.reshape(-1, 1)) == fitted(LABELS)
-    if dtype is not object:
-        assert fitted(np.eye(3, dtype=dtype)[LABELS]) == fitted(LABELS)
-        assert fitted(pandas.Series(y.astype(y.dtype.newbyteorder("=")))) == fitted(LABELS)
-
-
-def test_labels_from_pandas_and_bools():
-    for dtype in ("Int64", "category", "UInt8"):
-        assert fitted(pandas.Series(LABELS).astype(dtype)) == fitted(LABELS)
-    assert fitted(pandas.DataFrame({"y": LABELS})) == fitted(LABELS)
-    assert fitted(pandas.get_dummies(LABELS)) == fitted(LABELS)
-    assert fitted(pandas.get_dummies(LABELS, sparse=True)) == fitted(LABELS)
-    assert fitted(LABELS > 0) == fitted(np.int64(LABELS > 0))
-    assert fitted((LABELS > 0)[:, None], sizes=[4, 7, 2]) == fitted(LABELS > 0, sizes=[4, 7, 2])
-    assert fitted(np.where(LABELS == 0, -0.0, LABELS)) == fitted(LABELS)
-    assert fitted(np.eye(3)[LABELS] - 0.0 * -1) == fitted(LABELS)
-
-
-@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32, bool])
-@pytest.mark.parametrize(
-    "form", ["csr_array", "csc_array", "coo_array", "lil_array", "csr_matrix", "csc_matrix"]
-)
-def test_sparse_one_hots(form, dtype):
-    rows = getattr(scipy.sparse, form)(np.eye(3)[LABELS].astype(dtype))
-    assert fitted(rows) == fitted(LABELS)
-    assert fitted(getattr(scipy.sparse, form)(LABELS[:, None])) == fitted(LABELS)
-
-
-def test_sparse_one_hots_with_zeros_written_out_and_parts():
-    """Duplicate entries are summed, as in SciPy, and explicit zeros are ignored."""
-    i = np.arange(N)
-    zeros = scipy.sparse.coo_array(
-        (np.r_[np.ones(N), np.zeros(N)], (np.r_[i, i], np.r_[LABELS, (LABELS + 1) % 3])), (N, 3)
-    )
-    parts = scipy.sparse.coo_array(
-        (np.full(2 * N, 0.5), (np.r_[i, i], np.r_[LABELS, LABELS])), (N, 3)
-    )
-    for matrix in (zeros, zeros.tocsr(), zeros.tocsc(), parts, parts.tocsr()):
-        assert fitted(matrix) == fitted(LABELS)
-    believed = scipy.sparse.csr_array(
-        (np.full(2 * N, 0.5), np.repeat(LABELS, 2), 2 * np.arange(N + 1)), (N, 3)
-    )
-    believed.has_canonical_format = True  # which is not true
-    assert fitted(believed) == fitted(LABELS)
-    shifted = scipy.sparse.csr_array(np.eye(3)[LABELS])
-    longer = scipy.sparse.csr_array(
-        (np.r_[shifted.data, 7.0], np.r_[shifted.indices, 2], shifted.indptr), (N, 3)
-    )  # an entry after the end of the last row
-    assert fitted(longer) == fitted(LABELS)
-    assert fitted(scipy.sparse.coo_array(LABELS)) == fitted(LABELS)
-
-
-def test_sparse_one_hots_are_never_made_dense():
-    """200,000 rows of 2,000,000 columns would be 3.2 TB."""
-    from fastmlp.core.equations.losses import SOFTMAX, Loss
-    from fastmlp.validation.targets import targets
-
-    n, n_out = 200_000, 2_000_000
-    labels = np.random.default_rng(0).integers(0, n_out, n)
-    ones = scipy.sparse.csr_array((np.ones(n), labels, np.arange(n + 1)), (n, n_out))
-    zeros = np.stack([labels, (labels + 1) % n_out], axis=1).reshape(-1)
-    written = scipy.sparse.csr_array((np.tile([1, 0], n), zeros, 2 * np.arange(n + 1)), (n, n_out))
-    for y in (ones, written):
-        found = targets("y", y, n, Loss(SOFTMAX, 0.0), n_out, np.float32)
-        assert np.array_equal(found.labels, labels) and len(found.values) == 0
-
-
-@pytest.mark.parametrize("loss, sizes", [
-    ("logistic", [4, 3]), ("logistic", [4, 1]), ("squared_error", [4, 3]), ("poisson", [4, 3]),
-])  # fmt: skip
-def test_sparse_numbers(loss, sizes):
-    y = np.random.default_rng(4).integers(0, 2, (N, sizes[-1]))
-    expected = fitted(y, loss=loss, sizes=sizes)
-    for form in ("csr_array", "csc_matrix", "coo_array"):
-        assert fitted(getattr(scipy.sparse, form)(y), loss=loss, sizes=sizes) == expected
-
-
-def test_read_only_targets_compile_nothing():
-    from numba.core import event
-
-    X, y = data()
-    frozen = np.random.default_rng(0).standard_normal((N, 3))
-    fitted(frozen, loss="squared_error")
-    frozen.flags.writeable = False
-    with event.install_recorder("numba:compile") as compiled:
-        fitted(frozen, loss="squared_error")
-        fitted(y, loss="softmax", optimizer="adam")
-    assert not compiled.buffer
 
 
 # Refusals ----------------------------------------------------------------------------------------
@@ -464,7 +180,11 @@ def with_row(row, at=4):
 
 
 PROBABILITIES = "`y` must be labels, one-hot rows or rows of probabilities .* with sum 1, got "
+
+
 NAMES = np.array(["cat", "dog", "emu"])[LABELS]
+
+
 REFUSED = [
     (with_row([0.5, 0.6, 0.0]), ValueError, f"{PROBABILITIES}the sum 1.1 in row 4"),
     (with_row([0.0, 0.0, 0.0]), ValueError, f"{PROBABILITIES}the sum 0.0 in row 4"),
@@ -538,6 +258,8 @@ def test_invalid_targets_of_classes(y, error, message):
 
 
 ONE = "must be 0 for softmax with one output, got"
+
+
 ADVICE = "; use layers that end in 2 .*MLP.loss='logistic'"
 
 
