@@ -102,20 +102,20 @@ def test_an_array_without_a_masked_value_is_its_data():
 
 #: Each with how the message shows it; the rest of the array are numbers.
 NO_NUMBERS = {
-    "text '1.5'": "1.5",
-    "text b'1.5'": b"1.5",
-    "text 'True'": "True",
-    f"text {np.str_('2')!r}": np.str_("2"),
-    "missing value None": None,
-    "value datetime.date(2020, 1, 2)": datetime.date(2020, 1, 2),
-    "value datetime.timedelta(days=1)": datetime.timedelta(1),
-    f"value {np.datetime64('2020-01-02')!r}": np.datetime64("2020-01-02"),
-    f"value {np.timedelta64(1, 'D')!r}": np.timedelta64(1, "D"),
-    "value (1+0j)": 1 + 0j,
-    "value Decimal('sNaN')": decimal.Decimal("sNaN"),
-    "value an int of 401 digits": 10**400,
-    "value an int of 5001 digits": 10**5000,
-    "value [1]": [1],
+    "the text '1.5'": "1.5",
+    "the text b'1.5'": b"1.5",
+    "the text 'True'": "True",
+    f"the text {np.str_('2')!r}": np.str_("2"),
+    "the missing value None": None,
+    "the value datetime.date(2020, 1, 2)": datetime.date(2020, 1, 2),
+    "the value datetime.timedelta(days=1)": datetime.timedelta(1),
+    f"the value {np.datetime64('2020-01-02')!r}": np.datetime64("2020-01-02"),
+    f"the value {np.timedelta64(1, 'D')!r}": np.timedelta64(1, "D"),
+    "the value (1+0j)": 1 + 0j,
+    "the value Decimal('sNaN')": decimal.Decimal("sNaN"),
+    "an int of 401 digits": 10**400,
+    "an int of 5001 digits": 10**5000,
+    "the value [1]": [1],
 }
 
 
@@ -125,7 +125,7 @@ def test_an_object_array_with_one_invalid_value(name, text):
     value = ARRAYS[name][0].astype(object)
     value[(-1,) * value.ndim] = NO_NUMBERS[text]
     row, column = len(value) - 1, f" of column {value.shape[-1] - 1}" * (value.ndim - 1)
-    assert f", got the {text} in row {row}{column}" in refused(name, value, TypeError)
+    assert f", got {text} in row {row}{column}" in refused(name, value, TypeError)
 
 
 @pytest.mark.parametrize("name", ARRAYS)
@@ -167,7 +167,7 @@ def tables(pandas):
     yield pandas.to_timedelta([1, 2, 3]), 0, "the value Timedelta('0 days"
     yield [1.0, None, datetime.date(2020, 1, 1)], 1, "the missing value None"
     yield ["a\nb" * 1000, 1, 2], 0, "the text 'a"
-    yield pandas.Series([10**400, 1, 2], dtype=object), 0, "got an int of 401 digits"
+    yield pandas.Series([10**400, 1, 2], dtype=object), 0, "an int of 401 digits"
 
 
 def test_the_first_column_of_a_table_that_has_no_numbers_is_named():
