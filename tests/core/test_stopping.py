@@ -51,14 +51,7 @@ def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads):
     fastmlp.warmup("float32")
     options = {"dtype": "float32", "random_state": 0, "n_threads": n_threads}
     net = NeuralNet([100, 256, 10], **options)
-    fired = []
-
-    def interrupt():
-        fired.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    timer = threading.Timer(0.35, interrupt)
-    timer.start()
+    fired, timer = interrupted_after(0.35)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y, epochs=10000, batch_size=50, shuffle=False, callbacks=[Reports()])
     assert time.perf_counter() - fired[0] < 0.5
@@ -82,14 +75,8 @@ def test_interrupt_within_a_long_step_undoes_it(n_threads):
     X, y = random.random((300_000, 100), np.float32), random.integers(0, 10, 300_000)
     fastmlp.warmup("float32")
     net = NeuralNet([100, 512, 10], dtype="float32", random_state=0, n_threads=n_threads)
-    before, fired = net.weights[0].copy(), []
-
-    def interrupt():
-        fired.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    timer = threading.Timer(0.4, interrupt)
-    timer.start()
+    before = net.weights[0].copy()
+    fired, timer = interrupted_after(0.4)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y, epochs=1000, batch_size=len(X), shuffle=False)
     assert time.perf_counter() - fired[0] < 0.5

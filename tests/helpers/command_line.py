@@ -17,8 +17,6 @@ PACKAGE_ROOT = Path(fastmlp.__file__).parents[1]
 
 # The tests run in temporary folders, out of sight of a package that is not installed.
 PATHS = [str(PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-
-
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
 
 

@@ -7,9 +7,17 @@ import pytest
 
 import fastmlp
 from helpers.messages import assert_form
+from helpers.model_files import DELETED
 
 NAN, INF = float("nan"), float("inf")
 DATA = np.random.default_rng(0).standard_normal((40, 5)), np.arange(40) % 3
+NO_COUNTS = (-1, 1.5, 2.0, NAN, INF, 2**63, 10**39, True, "3", None, [3], {}, DELETED)
+NO_RATES = (-1, -0.5, NAN, INF, "1", None, True, [1.0], DELETED)
+NO_LAYERS = (
+    [], [5], [5, 4], [5, 4, 3, 1], [60000, 60000, 3], [5, 4.0, 3], [5, True, 3], [5, "4", 3],
+    [5, 0, 3], [5, -4, 3], [4, 5, 3], [2**31, 4, 3], [10**30, 4, 3], "543", 5, None, {},
+    [[5, 4, 3]], DELETED,
+)  # fmt: skip
 
 
 def load(content):

@@ -7,7 +7,7 @@ import pytest
 import fastmlp
 from fastmlp import MLP
 from fastmlp.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
-from helpers.hostile_files import DATA, arrays_like
+from helpers.hostile_files import DATA, NO_COUNTS, arrays_like
 from helpers.messages import assert_form
 from helpers.model_files import DELETED, Parts
 from helpers.same_bits import bits_of
@@ -16,9 +16,6 @@ NAN, INF = float("nan"), float("inf")
 
 
 # Well-formed nonsense ----------------------------------------------------------------------------
-
-
-NO_COUNTS = (-1, 1.5, 2.0, NAN, INF, 2**63, 10**39, True, "3", None, [3], {}, DELETED)
 
 
 # Checkpoints -------------------------------------------------------------------------------------

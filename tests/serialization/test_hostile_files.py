@@ -11,12 +11,9 @@ import fastmlp
 from fastmlp import MLP, NeuralNet, initializers
 from fastmlp.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from helpers import model_files
-from helpers.hostile_files import DATA, arrays_like, load, refused
+from helpers.hostile_files import DATA, NO_COUNTS, NO_LAYERS, NO_RATES, arrays_like, load, refused
 from helpers.model_files import DELETED, VALID, Parts
 from helpers.same_bits import assert_same_bits, bits_of
-
-NAN, INF = float("nan"), float("inf")
-
 
 NAN, INF = float("nan"), float("inf")
 
@@ -88,19 +85,6 @@ def test_loading_draws_nothing(monkeypatch):
 
 
 # Well-formed nonsense ----------------------------------------------------------------------------
-
-
-NO_COUNTS = (-1, 1.5, 2.0, NAN, INF, 2**63, 10**39, True, "3", None, [3], {}, DELETED)
-
-
-NO_RATES = (-1, -0.5, NAN, INF, "1", None, True, [1.0], DELETED)
-
-
-NO_LAYERS = (
-    [], [5], [5, 4], [5, 4, 3, 1], [60000, 60000, 3], [5, 4.0, 3], [5, True, 3], [5, "4", 3],
-    [5, 0, 3], [5, -4, 3], [4, 5, 3], [2**31, 4, 3], [10**30, 4, 3], "543", 5, None, {},
-    [[5, 4, 3]], DELETED,
-)  # fmt: skip
 
 
 NONSENSE = [

@@ -16,9 +16,6 @@ from helpers.same_bits import assert_same_bits
 NAN, INF = float("nan"), float("inf")
 
 
-NAN, INF = float("nan"), float("inf")
-
-
 def words(n, value=1, bits=64):
     return {"array": [value] * n, "dtype": f"uint{bits}"}
 
@@ -40,11 +37,7 @@ SOURCES = {
 
 
 NUMBERS = (-1, 2**200, 1.0, NAN, True, "1", None, [], {}, DELETED)
-
-
 BITS = (*NUMBERS, 2)
-
-
 RANDOM = [
     *(("MT19937", "state.pos", value) for value in (*NUMBERS, 625, 5000, 10**8, 2**31, 2**63)),
     *(("MT19937", "state.key", value) for value in (

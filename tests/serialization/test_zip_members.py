@@ -11,23 +11,10 @@ import numpy as np
 import pytest
 
 from helpers import model_files
-from helpers.hostile_files import arrays_like, load, refused
+from helpers.hostile_files import NO_LAYERS, NO_RATES, arrays_like, load, refused
 from helpers.model_files import DELETED, Parts
 
 NAN, INF = float("nan"), float("inf")
-
-
-NAN, INF = float("nan"), float("inf")
-
-
-NO_RATES = (-1, -0.5, NAN, INF, "1", None, True, [1.0], DELETED)
-
-
-NO_LAYERS = (
-    [], [5], [5, 4], [5, 4, 3, 1], [60000, 60000, 3], [5, 4.0, 3], [5, True, 3], [5, "4", 3],
-    [5, 0, 3], [5, -4, 3], [4, 5, 3], [2**31, 4, 3], [10**30, 4, 3], "543", 5, None, {},
-    [[5, 4, 3]], DELETED,
-)  # fmt: skip
 
 
 def peak_of(content):

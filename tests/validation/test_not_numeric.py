@@ -11,8 +11,6 @@ from helpers.messages import assert_form
 from helpers.same_bits import bits_of
 
 X, Y = np.eye(6, 4), np.array([0, 1, 2, 0, 1, 2])
-
-
 X, Y = np.eye(6, 4), np.array([0, 1, 2, 0, 1, 2])
 
 

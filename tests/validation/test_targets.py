@@ -180,11 +180,7 @@ def with_row(row, at=4):
 
 
 PROBABILITIES = "`y` must be labels, one-hot rows or rows of probabilities .* with sum 1, got "
-
-
 NAMES = np.array(["cat", "dog", "emu"])[LABELS]
-
-
 REFUSED = [
     (with_row([0.5, 0.6, 0.0]), ValueError, f"{PROBABILITIES}the sum 1.1 in row 4"),
     (with_row([0.0, 0.0, 0.0]), ValueError, f"{PROBABILITIES}the sum 0.0 in row 4"),
@@ -258,8 +254,6 @@ def test_invalid_targets_of_classes(y, error, message):
 
 
 ONE = "must be 0 for softmax with one output, got"
-
-
 ADVICE = "; use layers that end in 2 .*MLP.loss='logistic'"
 
 
