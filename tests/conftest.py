@@ -40,6 +40,14 @@ def make_data():
 
 
 @pytest.fixture
+def make_mlp():
+    """Return a function that makes an `MLP` of [8, 12, 3] with some options."""
+    from fastmlp import MLP
+
+    return lambda **options: MLP([8, 12, 3], **{"random_state": 0} | options)
+
+
+@pytest.fixture
 def one_call():
     """Return a function that makes the optimizer state and the samples of a `train_steps` call."""
     from fastmlp.core import step

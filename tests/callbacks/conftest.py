@@ -2,22 +2,12 @@
 
 import pytest
 
-from fastmlp import MLP
-
 SIZES = [8, 12, 3]
 
 
 @pytest.fixture
 def data(make_data):
     return make_data(SIZES, 60)
-
-
-@pytest.fixture
-def make():
-    def make(**options):
-        return MLP(SIZES, **{"random_state": 0} | options)
-
-    return make
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_mode_auto_knows_what_is_better(monitor, smaller):
     assert follow(EarlyStopping(monitor, 2), [0, 1, 2, 3], monitor) == (2 if smaller else None)
 
 
-def test_mode_auto_knows_user_metrics_from_the_fit(make, data):
+def test_mode_auto_knows_user_metrics_from_the_fit(make_mlp, data):
     for greater_is_better in (True, False):
         values = iter([0.0, 5.0, 4.0, 3.0, 2.0, 1.0])  # the first is for the trial before training
 
@@ -78,15 +78,15 @@ def test_mode_auto_knows_user_metrics_from_the_fit(make, data):
             return next(values)
 
         falls.greater_is_better = greater_is_better
-        mlp = make().fit(*data, epochs=5, metrics=falls, callbacks=[EarlyStopping("falls", 2)])
+        mlp = make_mlp().fit(*data, epochs=5, metrics=falls, callbacks=[EarlyStopping("falls", 2)])
         assert mlp.history_["falls"] == [5.0, 4.0, 3.0, 2.0, 1.0][: 3 if greater_is_better else 5]
     with pytest.raises(ValueError, match="^`mode` must be 'max' or 'min' for 'falls', got 'auto'"):
         follow(EarlyStopping("falls"), [1.0], "falls")
 
 
 @pytest.mark.parametrize("kind", [EarlyStopping, ReduceLROnPlateau])
-def test_an_unknown_monitor_is_refused(make, data, kind):
-    mlp = make()
+def test_an_unknown_monitor_is_refused(make_mlp, data, kind):
+    mlp = make_mlp()
     before = bits_of(mlp)
     message = r"^`monitor` must be .* records \('loss', 'accuracy'\), got 'validation_loss'\.$"
     with pytest.raises(ValueError, match=message):
@@ -101,19 +101,19 @@ def test_an_unknown_monitor_is_refused(make, data, kind):
         mlp.fit(*data, callbacks=[ModelCheckpoint("x", monitor="x")])
 
 
-def test_what_another_callback_records_can_be_watched(make, data):
+def test_what_another_callback_records_can_be_watched(make_mlp, data):
     def add(model, epoch, logs):
         logs["own"] = -epoch
 
-    mlp = make()
+    mlp = make_mlp()
     mlp.fit(*data, callbacks=[At("on_epoch_end", add), EarlyStopping("own", 2, mode="max")])
     assert len(mlp.history_["loss"]) == 3
 
 
-def test_early_stopping_puts_the_best_parameters_back(make, noisy):
+def test_early_stopping_puts_the_best_parameters_back(make_mlp, noisy):
     (X, y), validation = noisy
     for restore in (True, False):
-        recorder, mlp = Recorder(), make(learning_rate=0.03)
+        recorder, mlp = Recorder(), make_mlp(learning_rate=0.03)
         stopping = EarlyStopping(patience=3, restore_best_weights=restore)
         mlp.fit(X, y, epochs=100, validation_data=validation, callbacks=[stopping, recorder])
         losses = mlp.history_["validation_loss"]
@@ -124,10 +124,10 @@ def test_early_stopping_puts_the_best_parameters_back(make, noisy):
         assert recorder.parameters[best] != recorder.parameters[-1]
 
 
-def test_the_best_parameters_come_back_after_all_epochs_but_not_after_an_interrupt(make, noisy):
+def test_the_best_parameters_come_back_after_all_epochs_but_not_after_an_interrupt(make_mlp, noisy):
     (X, y), validation = noisy
     options = {"epochs": 30, "validation_data": validation}
-    recorder, mlp = Recorder(), make(learning_rate=0.03)
+    recorder, mlp = Recorder(), make_mlp(learning_rate=0.03)
     stopping = EarlyStopping(patience=1000)
     mlp.fit(X, y, **options, callbacks=[stopping, recorder])
     assert len(recorder.parameters) == 30 and stopping.best_epoch < 29
@@ -137,18 +137,18 @@ def test_the_best_parameters_come_back_after_all_epochs_but_not_after_an_interru
         if epoch == 20:
             raise KeyboardInterrupt
 
-    recorder, mlp = Recorder(), make(learning_rate=0.03)
+    recorder, mlp = Recorder(), make_mlp(learning_rate=0.03)
     with pytest.raises(KeyboardInterrupt):
         callbacks = [EarlyStopping(patience=1000), recorder, At("on_epoch_end", interrupt)]
         mlp.fit(X, y, **options, callbacks=callbacks)
     assert bits_of(mlp) == recorder.parameters[20]
 
 
-def test_early_stopping_forgets_the_last_fit(make, noisy):
+def test_early_stopping_forgets_the_last_fit(make_mlp, noisy):
     (X, y), validation = noisy
     stopping, lengths = EarlyStopping(patience=3), []
     for _ in range(2):
-        mlp = make(learning_rate=0.03)
+        mlp = make_mlp(learning_rate=0.03)
         mlp.fit(X, y, epochs=100, validation_data=validation, callbacks=[stopping])
         lengths.append(len(mlp.history_["loss"]))
     assert lengths[0] == lengths[1] < 100

@@ -9,9 +9,9 @@ from helpers.same_bits import bits_of
 SIZES = [8, 12, 3]
 
 
-def test_the_order_of_the_hooks(make, data):
+def test_the_order_of_the_hooks(make_mlp, data):
     recorder = Recorder()
-    make().fit(*data, epochs=2, callbacks=[recorder])
+    make_mlp().fit(*data, epochs=2, callbacks=[recorder])
     assert recorder.events == [
         "set_model", "begin",
         "epoch 0 begins", "run 0", "epoch 0 ends",
@@ -20,7 +20,7 @@ def test_the_order_of_the_hooks(make, data):
     ]  # fmt: skip
 
 
-def test_hooks_are_called_in_order_and_checkpoints_last(make, data, tmp_path):
+def test_hooks_are_called_in_order_and_checkpoints_last(make_mlp, data, tmp_path):
     events = []
 
     class Checkpoint(ModelCheckpoint):
@@ -28,7 +28,7 @@ def test_hooks_are_called_in_order_and_checkpoints_last(make, data, tmp_path):
             events.append("checkpoint")
 
     callbacks = [Checkpoint(tmp_path / "m"), Recorder(events, "a "), Recorder(events, "b ")]
-    make().fit(*data, epochs=1, callbacks=callbacks)
+    make_mlp().fit(*data, epochs=1, callbacks=callbacks)
     ends = [
         event for event in events if event in ("a epoch 0 ends", "b epoch 0 ends", "checkpoint")
     ]
@@ -36,9 +36,11 @@ def test_hooks_are_called_in_order_and_checkpoints_last(make, data, tmp_path):
     assert events[:2] == ["a set_model", "b set_model"] and events[-2:] == ["a close", "b close"]
 
 
-def test_arguments_of_the_hooks(make, data):
+def test_arguments_of_the_hooks(make_mlp, data):
     recorder = Recorder()
-    mlp = make().fit(*data, epochs=2, batch_size=7, validation_fraction=0.1, callbacks=[recorder])
+    mlp = make_mlp().fit(
+        *data, epochs=2, batch_size=7, validation_fraction=0.1, callbacks=[recorder]
+    )
     assert recorder.logs["begin"] == [{
         "epochs": 2,
         "samples": 54,
@@ -53,21 +55,21 @@ def test_arguments_of_the_hooks(make, data):
     assert recorder.logs["end"] == recorder.logs["epoch 1 ends"]
 
 
-def test_batch_hooks_get_the_samples_so_far_and_their_mean_loss(make, make_data, monkeypatch):
+def test_batch_hooks_get_the_samples_so_far_and_their_mean_loss(make_mlp, make_data, monkeypatch):
     monkeypatch.setattr("fastmlp.core.run.MOST_STEPS", 2)
     recorder = Recorder()
     X, y = make_data(SIZES, 47)
-    mlp = make().fit(X, y, epochs=1, batch_size=5, callbacks=[recorder])
+    mlp = make_mlp().fit(X, y, epochs=1, batch_size=5, callbacks=[recorder])
     runs = [recorder.logs[f"run {batch}"][0] for batch in range(5)]
     assert [logs["samples"] for logs in runs] == [10, 20, 30, 40, 47]
     assert runs[-1]["loss"] == mlp.history_["loss"][0]
     assert runs[0]["loss"] != runs[1]["loss"]
 
 
-def test_a_hook_that_stops_training_ends_it_after_the_epoch(make, data):
+def test_a_hook_that_stops_training_ends_it_after_the_epoch(make_mlp, data):
     for hook in ("on_epoch_begin", "on_train_batch_end", "on_epoch_end"):
         recorder = Recorder()
-        mlp = make().fit(*data, epochs=5, callbacks=[At(hook, stop), recorder])
+        mlp = make_mlp().fit(*data, epochs=5, callbacks=[At(hook, stop), recorder])
         assert len(mlp.history_["loss"]) == 1 and mlp.stop_training
         assert recorder.events[-3:] == ["epoch 0 ends", "end", "close"]
     mlp.fit(*data, epochs=2)
@@ -75,18 +77,18 @@ def test_a_hook_that_stops_training_ends_it_after_the_epoch(make, data):
 
 
 @pytest.mark.parametrize("hook", ["on_train_begin", "on_epoch_end", "on_train_end"])
-def test_all_are_closed_where_one_fails(make, data, hook):
+def test_all_are_closed_where_one_fails(make_mlp, data, hook):
     recorder = Recorder()
     with pytest.raises(ZeroDivisionError):
-        make().fit(*data, callbacks=[At(hook, raiser(ZeroDivisionError())), recorder])
+        make_mlp().fit(*data, callbacks=[At(hook, raiser(ZeroDivisionError())), recorder])
     assert recorder.events.count("close") == 1 and recorder.events[-1] == "close"
     assert "end" not in recorder.events
 
 
 @pytest.mark.parametrize("hook", ["set_model", "on_train_begin", "on_epoch_begin"])
-def test_an_error_before_the_first_step_changes_nothing(make, data, hook, tmp_path):
+def test_an_error_before_the_first_step_changes_nothing(make_mlp, data, hook, tmp_path):
     # With warm_start, dropout and a validation fraction: what draws random numbers before it.
-    mlp = make(warm_start=False, dropout=0.5).fit(*data, epochs=2)
+    mlp = make_mlp(warm_start=False, dropout=0.5).fit(*data, epochs=2)
     history = {"loss": list(mlp.history_["loss"])}
     mlp.save(tmp_path / "before")
     with pytest.raises(ZeroDivisionError):
@@ -97,8 +99,8 @@ def test_an_error_before_the_first_step_changes_nothing(make, data, hook, tmp_pa
     assert mlp.history_ == history
 
 
-def test_an_error_after_a_step_leaves_the_steps(make, data):
-    mlp, recorder = make(), Recorder()
+def test_an_error_after_a_step_leaves_the_steps(make_mlp, data):
+    mlp, recorder = make_mlp(), Recorder()
     failing = At("on_epoch_end", raiser(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         mlp.fit(*data, epochs=2, callbacks=[recorder, failing])
@@ -113,9 +115,9 @@ def test_an_error_after_a_step_leaves_the_steps(make, data):
         (["stop"], "^`callbacks` must be a list of instances of .*, got 'stop' among"),
     ],
 )
-def test_invalid_callbacks_are_refused(make, data, callbacks, message):
+def test_invalid_callbacks_are_refused(make_mlp, data, callbacks, message):
     with pytest.raises(TypeError, match=message):
-        make().fit(*data, callbacks=callbacks)
+        make_mlp().fit(*data, callbacks=callbacks)
 
 
 @pytest.mark.parametrize(
@@ -179,8 +181,8 @@ def test_refused_arguments(make_callback, error, message):
 
 
 @pytest.mark.parametrize("kind", [CSVLogger, ModelCheckpoint])
-def test_what_cannot_be_written_is_refused_before_training(make, data, tmp_path, kind):
-    mlp = make()
+def test_what_cannot_be_written_is_refused_before_training(make_mlp, data, tmp_path, kind):
+    mlp = make_mlp()
     before = bits_of(mlp)
     for path in (tmp_path, tmp_path / "nowhere" / "file"):
         with pytest.raises(ValueError, match="^`path` must be a file in an existing folder, got "):

@@ -37,25 +37,27 @@ def test_plateaus_lower_the_rate_by_hand():
     assert factors(flat, patience=1, min_rate=2.0) == [1.0] * 8  # a rate is never raised
 
 
-def test_a_plateau_trains_as_with_a_schedule_by_hand(make, data):
+def test_a_plateau_trains_as_with_a_schedule_by_hand(make_mlp, data):
     X, y = data
     plateau = ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9)
-    lowered = make(learning_rate=0.125, optimizer="momentum")
+    lowered = make_mlp(learning_rate=0.125, optimizer="momentum")
     lowered.fit(X, y, epochs=5, batch_size=20, callbacks=[plateau])  # 3 steps an epoch
 
     def schedule(step):
         return 0.125 * 0.5 ** max(0, step // 3 - 1)
 
-    by_hand = make(learning_rate=schedule, optimizer="momentum").fit(X, y, epochs=5, batch_size=20)
+    by_hand = make_mlp(learning_rate=schedule, optimizer="momentum").fit(
+        X, y, epochs=5, batch_size=20
+    )
     assert_same_bits(lowered, by_hand)
-    constant = make(learning_rate=0.125, optimizer="momentum").fit(X, y, 5, 20)
+    constant = make_mlp(learning_rate=0.125, optimizer="momentum").fit(X, y, 5, 20)
     assert bits_of(lowered) != bits_of(constant)
     assert lowered.rate_factor == 0.5**4
 
 
-def test_a_plateau_lowers_the_rates_of_a_schedule(make, data):
+def test_a_plateau_lowers_the_rates_of_a_schedule(make_mlp, data):
     plateau = ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9, min_rate=0.03125)
-    mlp = make(learning_rate=lambda step: 0.125 if step < 9 else 0.0)
+    mlp = make_mlp(learning_rate=lambda step: 0.125 if step < 9 else 0.0)
     rates = []
     look = At("on_epoch_begin", lambda model, *_: rates.append(model._state.optimizer.next_rate))
     mlp.fit(*data, epochs=5, batch_size=20, callbacks=[plateau, look])
@@ -76,8 +78,8 @@ def test_a_plateau_is_restored_from_its_state():
         assert mlp.rate_factor == 0.25  # after epochs 2 and 5, 8 would be the next
 
 
-def test_the_rate_factor_is_kept_and_checked(make, tmp_path):
-    mlp = make()
+def test_the_rate_factor_is_kept_and_checked(make_mlp, tmp_path):
+    mlp = make_mlp()
     assert mlp.rate_factor == 1.0
     mlp.rate_factor = 0.5
     mlp.save(tmp_path / "m.npz")

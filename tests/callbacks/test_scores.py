@@ -24,9 +24,9 @@ def test_terminate_on_nan():
 
 
 @pytest.mark.parametrize("rate", [1e30, 1e300])  # the loss overflows, or the weights do
-def test_a_divergence_warns_once_and_leaves_finite_weights(make, data, rate):
+def test_a_divergence_warns_once_and_leaves_finite_weights(make_mlp, data, rate):
     for optimizer in ("sgd", "momentum"):
-        recorder, mlp = Recorder(), make(optimizer=optimizer, learning_rate=rate)
+        recorder, mlp = Recorder(), make_mlp(optimizer=optimizer, learning_rate=rate)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             mlp.fit(*data, epochs=5, batch_size=60, callbacks=[recorder, TerminateOnNaN()])
@@ -37,17 +37,17 @@ def test_a_divergence_warns_once_and_leaves_finite_weights(make, data, rate):
         assert len(mlp.history_["loss"]) == len(recorder.parameters) == (rate == 1e30)
 
 
-def test_a_divergence_keeps_the_epochs_before(make, data):
+def test_a_divergence_keeps_the_epochs_before(make_mlp, data):
     def rate(step):
         return 0.05 if step < 6 else 1e30
 
     recorder = Recorder()
-    mlp = make(optimizer="sgd", learning_rate=rate)
+    mlp = make_mlp(optimizer="sgd", learning_rate=rate)
     with pytest.warns(
         DivergenceWarning, match="training has stopped because the loss was NaN or inf"
     ):
         mlp.fit(*data, epochs=9, batch_size=20, callbacks=[recorder])
-    calm = make(optimizer="sgd", learning_rate=0.05).fit(*data, epochs=2, batch_size=20)
+    calm = make_mlp(optimizer="sgd", learning_rate=0.05).fit(*data, epochs=2, batch_size=20)
     assert mlp.history_ == calm.history_ and len(recorder.parameters) == 2
     assert all(np.isfinite(array).all() for array in arrays_of(mlp))
 
@@ -83,12 +83,12 @@ def test_a_validation_fraction_is_drawn_once_and_never_trained_on():
         (0.9, 2, "^`validation_fraction` must leave samples .*, got 0.9 of 2 samples"),
     ],
 )
-def test_refused_fractions(make, data, fraction, n, message):
+def test_refused_fractions(make_mlp, data, fraction, n, message):
     with pytest.raises(ValueError, match=message):
-        make().fit(data[0][:n], data[1][:n], validation_fraction=fraction)
+        make_mlp().fit(data[0][:n], data[1][:n], validation_fraction=fraction)
 
 
-def test_the_scores_are_those_of_the_epoch_s_network(make, noisy):
+def test_the_scores_are_those_of_the_epoch_s_network(make_mlp, noisy):
     (X, y), (X_other, y_other) = noisy
     own, scores = [], []
 
@@ -97,13 +97,15 @@ def test_the_scores_are_those_of_the_epoch_s_network(make, noisy):
             own.append(self.model.score(X, y))
             scores.append(self.model.score(X_other, y_other))
 
-    trained = make().fit(X, y, epochs=4, metrics="accuracy", callbacks=[Score()])
+    trained = make_mlp().fit(X, y, epochs=4, metrics="accuracy", callbacks=[Score()])
     assert list(trained.history_) == ["loss", "accuracy"] and trained.history_["accuracy"] == own
     scores.clear()
-    watched = make().fit(X, y, epochs=4, validation_data=(X_other, y_other), callbacks=[Score()])
+    watched = make_mlp().fit(
+        X, y, epochs=4, validation_data=(X_other, y_other), callbacks=[Score()]
+    )
     assert list(watched.history_) == ["loss", "validation_loss", "validation_accuracy"]
     assert watched.history_["validation_accuracy"] == scores
     p = watched.predict_proba(X_other)[np.arange(len(y_other)), y_other]
     assert watched.history_["validation_loss"][-1] == pytest.approx(-np.log(p).mean(), rel=1e-6)
-    plain = make().fit(X, y, epochs=4)
+    plain = make_mlp().fit(X, y, epochs=4)
     assert plain.history_ == {"loss": trained.history_["loss"]}

@@ -21,12 +21,12 @@ def read_csv(path):
     return {name: [float(row[k]) for row in rows] for k, name in enumerate(header)}
 
 
-def test_the_log_is_the_history(make, data, tmp_path):
+def test_the_log_is_the_history(make_mlp, data, tmp_path):
     def odd(targets, outputs):
         return np.float32(outputs[0, 0])  # its shortest representation is long
 
     log = tmp_path / "log.csv"
-    mlp = make().fit(
+    mlp = make_mlp().fit(
         *data, epochs=4, validation_fraction=0.25, metrics=["f1", odd], callbacks=[CSVLogger(log)]
     )
     columns = read_csv(log)
@@ -34,7 +34,7 @@ def test_the_log_is_the_history(make, data, tmp_path):
     assert columns == {"epoch": [0, 1, 2, 3], **mlp.history_}
 
 
-def test_the_log_is_whole_after_every_epoch(make, data, tmp_path):
+def test_the_log_is_whole_after_every_epoch(make_mlp, data, tmp_path):
     log, lengths = tmp_path / "log.csv", []
     log.write_text("of another run")
 
@@ -42,21 +42,21 @@ def test_the_log_is_whole_after_every_epoch(make, data, tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
         lengths.append(len(read_csv(log)["loss"]))
 
-    make().fit(*data, epochs=3, callbacks=[CSVLogger(log), At("on_epoch_end", look)])
+    make_mlp().fit(*data, epochs=3, callbacks=[CSVLogger(log), At("on_epoch_end", look)])
     assert lengths == [1, 2, 3]
 
 
-def test_checkpoints_are_written_when_it_is_time(make, data, tmp_path, monkeypatch):
+def test_checkpoints_are_written_when_it_is_time(make_mlp, data, tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(MLP, "save", lambda mlp, path: written.append(len(mlp.history_["loss"])))
     for every, expected in ((1, [1, 2, 3, 4, 5]), (2, [2, 4]), (6, [])):
         written.clear()
-        make().fit(*data, epochs=5, callbacks=[ModelCheckpoint(tmp_path / "m", every=every)])
+        make_mlp().fit(*data, epochs=5, callbacks=[ModelCheckpoint(tmp_path / "m", every=every)])
         assert written == expected
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_checkpoints_with_a_monitor_are_written_when_it_got_better(make, data, tmp_path, every):
+def test_checkpoints_with_a_monitor_are_written_when_it_got_better(make_mlp, data, tmp_path, every):
     values = [math.nan, 2.0, 5.0, math.nan, 4.0, 4.5, 6.0, 6.0, 6.0, 1.0, 9.0, 7.0]
     expected = {1: [1, 2, 6, 10], 3: [2, 8, 11]}[every]
     numbers, written = iter([0.0, *values]), []  # the first is for the trial before training
@@ -73,21 +73,21 @@ def test_checkpoints_with_a_monitor_are_written_when_it_got_better(make, data, t
     assert written == expected
 
 
-def test_a_checkpoint_holds_the_model_of_its_epoch(make, data, tmp_path):
+def test_a_checkpoint_holds_the_model_of_its_epoch(make_mlp, data, tmp_path):
     recorder = Recorder()
     checkpoint = ModelCheckpoint(tmp_path / "m.npz", every=3)
-    make(dropout=0.2).fit(*data, epochs=5, callbacks=[checkpoint, recorder])
+    make_mlp(dropout=0.2).fit(*data, epochs=5, callbacks=[checkpoint, recorder])
     loaded = MLP.load(checkpoint.path)
     assert bits_of(loaded) == recorder.parameters[2] and len(loaded.history_["loss"]) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["m.npz"]
 
 
-def test_a_failed_write_leaves_the_last_checkpoint(make, data, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_last_checkpoint(make_mlp, data, tmp_path, monkeypatch):
     checkpoint = ModelCheckpoint(tmp_path / "m.npz")
-    make().fit(*data, epochs=1, callbacks=[checkpoint])
+    make_mlp().fit(*data, epochs=1, callbacks=[checkpoint])
     before = (tmp_path / "m.npz").read_bytes()
     monkeypatch.setattr("os.replace", raiser(OSError("full")))
     with pytest.raises(OSError, match="full"):
-        make(random_state=1).fit(*data, epochs=1, callbacks=[checkpoint])
+        make_mlp(random_state=1).fit(*data, epochs=1, callbacks=[checkpoint])
     assert (tmp_path / "m.npz").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["m.npz"]

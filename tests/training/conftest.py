@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from fastmlp import MLP
 from fastmlp.training import sources
 
 SIZES = [8, 12, 3]
@@ -13,14 +12,6 @@ SIZES = [8, 12, 3]
 def data(make_data):
     X, y = make_data(SIZES, 200)
     return X.astype(np.float32), y
-
-
-@pytest.fixture
-def make():
-    def make(**options):
-        return MLP(SIZES, **{"random_state": 0} | options)
-
-    return make
 
 
 @pytest.fixture
@@ -35,8 +26,5 @@ def small_data(make_data):
 
 
 @pytest.fixture
-def make_noisy():
-    def make(**options):
-        return MLP(SIZES, **{"random_state": 0, "dropout": 0.2, "input_noise": 0.1} | options)
-
-    return make
+def make_noisy(make_mlp):
+    return lambda **options: make_mlp(**{"dropout": 0.2, "input_noise": 0.1} | options)

@@ -16,27 +16,28 @@ from helpers.same_bits import file_of
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
-def test_a_file_trains_as_the_array(make, data, tmp_path, small_blocks, dtype):
+def test_a_file_trains_as_the_array(make_mlp, data, tmp_path, small_blocks, dtype):
     X = (data[0] * 50 + 100).astype(dtype)
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     assert isinstance(mapped, np.memmap)
     for shuffle in (False, "blocks"):
         trained = [
-            make(input_scale=0.01).fit(each, data[1], 3, 8, shuffle=shuffle) for each in (mapped, X)
+            make_mlp(input_scale=0.01).fit(each, data[1], 3, 8, shuffle=shuffle)
+            for each in (mapped, X)
         ]
         assert file_of(trained[0]) == file_of(trained[1])
-    by_default = make(input_scale=0.01).fit(mapped, data[1], 3, 8)
+    by_default = make_mlp(input_scale=0.01).fit(mapped, data[1], 3, 8)
     assert file_of(by_default) == file_of(trained[0])  # shuffled in blocks
     assert by_default.predict(mapped).tolist() == by_default.predict(X).tolist()
 
 
-def test_a_file_can_be_validated_on_and_split(make, data, tmp_path):
+def test_a_file_can_be_validated_on_and_split(make_mlp, data, tmp_path):
     X, y = data
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     for options in ({"validation_fraction": 0.3}, {"validation_data": (mapped, y)}):
-        trained = [make().fit(each, y, shuffle="blocks", **options) for each in (mapped, X)]
+        trained = [make_mlp().fit(each, y, shuffle="blocks", **options) for each in (mapped, X)]
         assert trained[0].history_ == trained[1].history_
         assert file_of(trained[0]) == file_of(trained[1])
 

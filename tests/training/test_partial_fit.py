@@ -7,12 +7,12 @@ from helpers.batches import parts
 from helpers.same_bits import assert_same_bits, file_of
 
 
-def test_partial_fits_are_epochs_of_one_training(make, data, tmp_path):
+def test_partial_fits_are_epochs_of_one_training(make_mlp, data, tmp_path):
     X, y = data
     for warm_start in (True, False):
         for optimizer in ("adam", "momentum"):
             arguments = {"warm_start": warm_start, "optimizer": optimizer, "dropout": 0.1}
-            whole, partial = make(**arguments), make(**arguments)
+            whole, partial = make_mlp(**arguments), make_mlp(**arguments)
             whole.fit(X, y, epochs=3, batch_size=16)
             for _ in range(3):
                 assert partial.partial_fit(X, y, batch_size=16) is partial
@@ -20,12 +20,12 @@ def test_partial_fits_are_epochs_of_one_training(make, data, tmp_path):
             assert len(partial.history_["loss"]) == 3
 
 
-def test_partial_fits_of_pieces_and_batches(make, data, tmp_path):
+def test_partial_fits_of_pieces_and_batches(make_mlp, data, tmp_path):
     X, y = data
     weights = np.linspace(0.5, 2, 200)
     options = {"batch_size": 20, "shuffle": False}
-    whole = make().fit(X, y, epochs=1, sample_weight=weights, **options)
-    pieces, batches = make(), make()
+    whole = make_mlp().fit(X, y, epochs=1, sample_weight=weights, **options)
+    pieces, batches = make_mlp(), make_mlp()
     for part_X, part_y, weight in parts(X, y, (60, 40, 100), weights):
         pieces.partial_fit(part_X, part_y, sample_weight=weight, **options)
         batches.partial_fit(iter([(part_X, part_y, weight)]), **options)
@@ -34,8 +34,8 @@ def test_partial_fits_of_pieces_and_batches(make, data, tmp_path):
     assert len(pieces.history_["loss"]) == 3
 
 
-def test_a_refused_partial_fit_changes_nothing(make, data, tmp_path):
-    mlp = make(dropout=0.2).fit(*data, epochs=2)
+def test_a_refused_partial_fit_changes_nothing(make_mlp, data, tmp_path):
+    mlp = make_mlp(dropout=0.2).fit(*data, epochs=2)
     before, history = file_of(mlp), {"loss": list(mlp.history_["loss"])}
     X = data[0].copy()
     X[150] = np.inf
@@ -45,23 +45,23 @@ def test_a_refused_partial_fit_changes_nothing(make, data, tmp_path):
         assert file_of(mlp) == before and mlp.history_ == history
 
 
-def test_fits_continue_or_start_over(make, data, tmp_path):
+def test_fits_continue_or_start_over(make_mlp, data, tmp_path):
     X, y = data
     # Two fits in a row are one fit, except that the history is that of the last.
-    warm, whole = make(), make().fit(X, y, epochs=5)
+    warm, whole = make_mlp(), make_mlp().fit(X, y, epochs=5)
     warm.fit(X, y, epochs=2).fit(X, y, epochs=3)
     assert warm.history_["loss"] == whole.history_["loss"][2:]
     whole.history_ = warm.history_
     assert file_of(warm) == file_of(whole)
     # Without warm_start: like a new network made with the current random state.
     source = np.random.RandomState(0)
-    cold = make(warm_start=False, dropout=0.1, random_state=source)
+    cold = make_mlp(warm_start=False, dropout=0.1, random_state=source)
     drawn = [w.copy() for w in cold.weights]
     cold.fit(X, y, epochs=2)
     other = np.random.RandomState()
     other.set_state(source.get_state())
     cold.fit(X, y, epochs=3)
-    new = make(warm_start=False, dropout=0.1, random_state=other).fit(X, y, epochs=3)
+    new = make_mlp(warm_start=False, dropout=0.1, random_state=other).fit(X, y, epochs=3)
     assert file_of(cold) == file_of(new)
-    first = make(warm_start=False, dropout=0.1)  # the first fit uses the initial weights
+    first = make_mlp(warm_start=False, dropout=0.1)  # the first fit uses the initial weights
     assert all((a == b).all() for a, b in zip(first.weights, drawn, strict=True))
