@@ -22,7 +22,7 @@ class BaseNetwork:
     Subclasses add constructors, settings as attributes, training and prediction.
     """
 
-    _class_name: ClassVar[str]  # a key of `settings.ARGUMENTS`
+    _class_name: ClassVar[str]  # the public class: a key of `settings.ARGUMENTS`
     _state: State
 
     def _set_state(self, state: State) -> None:

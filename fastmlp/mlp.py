@@ -147,7 +147,8 @@ class MLP(BaseNetwork):
         random_state: RandomState = None,
         n_threads: int | None = None,
     ):
-        arguments = {name: value for name, value in locals().items() if name in _ARGUMENTS.names}
+        given = locals()
+        arguments = {name: given[name] for name in ARGUMENTS["MLP"].names}
         self._set_state(State.new("MLP", arguments, random_state))
 
     # Settings ---------------------------------------------------------------------------------
@@ -375,6 +376,3 @@ class MLP(BaseNetwork):
         found = sample_weights.weighted(found, sample_weight, len(outputs))
         metric = METRICS["r2" if self._state.settings.loss.task == "values" else "accuracy"]
         return metric(*targets.as_scored(found, outputs, self._state.loss))
-
-
-_ARGUMENTS = ARGUMENTS["MLP"]

@@ -19,7 +19,7 @@ from fastmlp.metrics import chosen_metrics
 from fastmlp.mlp import MLP
 from fastmlp.optimizers import Optimizer
 from fastmlp.serialization import files
-from fastmlp.settings import Absent, Assignable, Fixed, call_text
+from fastmlp.settings import ARGUMENTS, Absent, Assignable, Fixed, call_text
 from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.samples import Data
@@ -138,16 +138,8 @@ class NeuralNet(BaseNetwork):
         random_state: RandomState = None,
         n_threads: int | None = None,
     ):
-        arguments = dict(
-            layers=layers,
-            learning_rate=learning_rate,
-            reg_lambda=reg_lambda,
-            output_activation=output_activation,
-            dtype=dtype,
-            input_shift=input_shift,
-            input_scale=input_scale,
-            n_threads=n_threads,
-        )
+        given = locals()
+        arguments = {name: given[name] for name in ARGUMENTS["NeuralNet"].names}
         self._set_state(State.new("NeuralNet", arguments, random_state))
 
     def _set_state(self, state: State) -> None:

@@ -144,9 +144,8 @@ class Fit:
     # The epochs -------------------------------------------------------------------------------
 
     def _run(self, found: dict[str, Any] | None) -> None:
-        state, data, (epochs, callbacks, *_), source = (
-            self.state, self.data, self.plan, self.state.source,
-        )  # fmt: skip
+        state, data, source = self.state, self.data, self.state.source
+        epochs, callbacks = self.plan.epochs, self.plan.callbacks
         if data.restarts:
             state.draw_parameters()
         state.draw_key()  # dropout may have been assigned since
