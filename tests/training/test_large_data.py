@@ -157,7 +157,7 @@ def batches():
         yield X, np.zeros(len(X), int)
 
 kind, folder = sys.argv[1:]
-N, made, mlp = 120, np.random.default_rng(0), MLP([512, 4, 2], random_state=0)
+N, made, mlp = 60, np.random.default_rng(0), MLP([512, 4, 2], random_state=0)
 mlp.fit(np.zeros((2, 512), np.float32), [0, 1], epochs=1)  # compiles
 if kind == "file":
     path = Path(folder, "X.npy")
@@ -179,7 +179,7 @@ print(max(peaks) - peaks[0])
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize("kind, megabytes", [("batches", 300), ("file", 60)])
 def test_memory_is_bounded(tmp_path, kind, megabytes):
-    # 960 MB in batches, with blocks of 64 MB in memory; 320 MB in a file, which is not copied.
+    # 480 MB in batches, with blocks of 64 MB in memory; 320 MB in a file, which is not copied.
     script = tmp_path / "memory.py"
     script.write_text(MEMORY)
     safe = ["-P"] if sys.flags.safe_path else []
