@@ -113,7 +113,7 @@ def test_no_shuffle_says_which_classes_are_missing(sorted_digits):
     assert code == 0 and field(out, "held-out accuracy") < 0.1
     unknown, unmeasured = warnings_of(err)
     # The last are 180 images of the digit 9; before these come 174 of 8, and 179 of 7.
-    assert unknown.startswith("354 of the 359 held-out samples are of classes without a training")
+    assert unknown.startswith("354 of the 359 held-out samples belong to classes without a training")
     assert "sample: 8, 9; without --no-shuffle" in unknown
     assert unmeasured.endswith("without a held-out sample: 0, 1, 2, 3, 4 and 2 more")
 
@@ -124,7 +124,7 @@ def test_no_better_than_a_guess(tmp_path):
     code, out, err = run(tmp_path, "train", "blank.npy", "labels.npy")
     assert code == 0 and field(out, "held-out accuracy") == pytest.approx(7 / 12, abs=1e-4)
     assert warnings_of(err) == [
-        "the held-out accuracy, 0.5833, is no better than that of always answering 1, the most "
+        "the held-out accuracy, 0.5833, is no better than that of always predicting 1, the most "
         "frequent label: 0.5833"
     ]
 

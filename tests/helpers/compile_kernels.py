@@ -8,15 +8,15 @@ import sys
 import numpy as np
 import scipy.sparse
 
-import fastmlp
+from fastmlp import MLP, NeuralNet
 
 
 def compile_kernels(dtype):
-    fastmlp.warmup(dtype, everything=True)
-    X = np.ones((1, 1))
-    for form in (X.astype(np.uint8), X.astype(np.float16), scipy.sparse.csr_matrix(X)):
-        net = fastmlp.NeuralNet([1, 1], dtype=dtype, random_state=0)
-        net.fit(form, [0], epochs=1).predict(form)
+    """Compile basic kernels and those with all options, for every type of X."""
+    X = np.ones((1, 1), dtype)
+    for form in (X, X.astype(np.uint8), X.astype(np.float16), scipy.sparse.csr_matrix(X)):
+        for net in (NeuralNet([1, 1], dtype=dtype), MLP([1, 1, 1], activation="elu", dtype=dtype)):
+            net.fit(form, [0], epochs=1).predict(form)
 
 
 if __name__ == "__main__":

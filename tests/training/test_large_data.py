@@ -77,13 +77,13 @@ class Rows:
 
         original_train, original_epoch = Trainer._train, Trainer.epoch
 
-        def epoch(training, blocks):
+        def epoch(training, *arguments):
             self.epochs.append([])
-            return original_epoch(training, blocks)
+            return original_epoch(training, *arguments)
 
-        def train(training, data, order, done, loss):
+        def train(training, data, order, *others):
             self.epochs[-1].append(data.targets.values[order].astype(int))
-            return original_train(training, data, order, done, loss)
+            return original_train(training, data, order, *others)
 
         monkeypatch.setattr(Trainer, "epoch", epoch)
         monkeypatch.setattr(Trainer, "_train", train)
