@@ -97,7 +97,7 @@ def test_errors_pass_and_signals_are_written_where_they_were(pipe):
 
 
 def test_an_interrupt_while_the_wakeup_file_is_restored(pipe, monkeypatch):
-    put_back, calls = interrupts._put_back, []
+    put_back, calls = interrupts._restore_wakeup, []
 
     def interrupted_at_first(*arguments):
         calls.append(arguments)
@@ -105,7 +105,7 @@ def test_an_interrupt_while_the_wakeup_file_is_restored(pipe, monkeypatch):
             raise KeyboardInterrupt
         put_back(*arguments)
 
-    monkeypatch.setattr(interrupts, "_put_back", interrupted_at_first)
+    monkeypatch.setattr(interrupts, "_restore_wakeup", interrupted_at_first)
     with pytest.raises(KeyboardInterrupt):
         interrupts.stopped_by_signals(lambda team: 7)
     assert len(calls) == 2
