@@ -2,6 +2,8 @@
 
 import doctest
 import importlib
+import inspect
+import pickle
 import re
 import tomllib
 from pathlib import Path
@@ -103,3 +105,14 @@ def test_public_functions_have_docstrings():
         for attribute, value in vars(module).items():
             if callable(value) and getattr(value, "__module__", "") == module.__name__:
                 assert attribute.startswith("_") or value.__doc__, f"{name}.{attribute}"
+
+
+@pytest.mark.parametrize("kind", [fastmlp.MLP, fastmlp.NeuralNet])
+def test_fit_is_documented_as_returning_the_network_of_its_class(kind):
+    assert "Returns\n-------\nself\n" in inspect.getdoc(kind.fit)
+
+
+def test_the_warning_has_its_public_name():
+    warning = fastmlp.DivergenceWarning
+    assert f"{warning.__module__}.{warning.__qualname__}" == "fastmlp.DivergenceWarning"
+    assert pickle.loads(pickle.dumps(warning)) is warning

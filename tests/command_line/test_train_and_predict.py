@@ -113,8 +113,8 @@ def test_no_shuffle_says_which_classes_are_missing(sorted_digits):
     assert code == 0 and field(out, "held-out accuracy") < 0.1
     unknown, unmeasured = warnings_of(err)
     # The last are 180 images of the digit 9; before these come 174 of 8, and 179 of 7.
-    assert unknown.startswith("354 of the 359 held-out samples belong to classes without a training")
-    assert "sample: 8, 9; without --no-shuffle" in unknown
+    assert unknown.startswith("354 of the 359 held-out samples belong to classes without a")
+    assert "a training sample: 8, 9; without --no-shuffle" in unknown
     assert unmeasured.endswith("without a held-out sample: 0, 1, 2, 3, 4 and 2 more")
 
 
