@@ -20,16 +20,18 @@ benchmark. Benchmarks that only one version has are listed.
 
 import io
 import math
+import os
 import re
 import statistics
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 from benchmarks.timed import interleave
 from serving import Server, Version
-from tooling import above_one, make_parser, refused, save
+from tooling import above_one, invalid, make_parser, save
 
 HERE = Path(__file__).parent
 VERSIONS = HERE / "env" / "paired"  # the package at each commit, and its compiled code
@@ -140,16 +142,23 @@ def faster(turns, factor):
 def export(revision):
     """Return a `Version` of the package and its benchmarks at a git revision.
 
-    Their files are written if they do not exist.
+    Their files are written if they do not exist: extracted beside the folder and then moved, so
+    that an interrupted call is repeated by the next one.
     """
     commit = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
-    folder = VERSIONS / commit
-    suite = "asv_benches/benchmarks"
-    if not (folder / "fastmlp").exists() or not (folder / suite).exists():
-        archive = git("archive", commit, "fastmlp", suite)
-        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-            files.extractall(folder, filter="data")
-    return Version(revision, folder, (folder / suite).parent)
+    folder, parts = VERSIONS / commit, ("fastmlp", "asv_benches/benchmarks")
+    if not all((folder / part).exists() for part in parts):
+        archive = git("archive", commit, *parts)
+        (folder / "asv_benches").mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(dir=folder) as extracted,
+            tarfile.open(fileobj=io.BytesIO(archive)) as files,
+        ):
+            files.extractall(extracted, filter="data")
+            for part in parts:
+                if not (folder / part).exists():
+                    os.rename(Path(extracted) / part, folder / part)
+    return Version(revision, folder, folder / "asv_benches")
 
 
 def git(*arguments):
@@ -198,7 +207,7 @@ def parse_pattern(text):
     try:
         return re.compile(text).pattern
     except re.error as error:
-        raise refused(f"a regular expression ({error})", text) from None
+        raise invalid(f"a regular expression ({error})", text) from None
 
 
 def parse_arguments():

@@ -44,7 +44,7 @@ def save(arguments, text, seconds):
         (arguments.write / "tables.md").write_text(text, encoding="utf-8")
 
 
-def refused(requirement, text):
+def invalid(requirement, text):
     """Return the error for an option's value: what it must be, and what it is."""
     return argparse.ArgumentTypeError(f"must be {requirement}, got {text!r}")
 
@@ -58,7 +58,7 @@ def at_least(least):
         except ValueError:
             number = least - 1
         if number < least:
-            raise refused(f"an int of at least {least}", text)
+            raise invalid(f"an int of at least {least}", text)
         return number
 
     return parse
@@ -71,7 +71,7 @@ def above_one(text):
     except ValueError:
         number = math.nan
     if not 1 < number < math.inf:
-        raise refused("a number above 1", text)
+        raise invalid("a number above 1", text)
     return number
 
 
@@ -80,7 +80,7 @@ def one_of(names):
 
     def parse(text):
         if text not in names:
-            raise refused(f"one of {', '.join(names)}", text)
+            raise invalid(f"one of {', '.join(names)}", text)
         return text
 
     return parse
@@ -95,7 +95,7 @@ def new_file(text):
     """Parse the path of a file to write."""
     path = Path(text)
     if path.is_dir() or not path.parent.is_dir():
-        raise refused("a file in an existing folder", text)
+        raise invalid("a file in an existing folder", text)
     return path
 
 
@@ -105,10 +105,10 @@ def folder_for(files):
     def parse(text):
         path = Path(text)
         if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
-            raise refused("a folder that can be written to", text)
+            raise invalid("a folder that can be written to", text)
         for file in (path / name for name in files):
             if file.exists() and not (file.is_file() and os.access(file, os.W_OK)):
-                raise refused("a folder whose files can be written", str(file))
+                raise invalid("a folder whose files can be written", str(file))
         if "chart.svg" in files:
             try:
                 import matplotlib  # noqa: F401

@@ -9,11 +9,11 @@ import warnings
 from typing import Any
 
 PACKAGE = os.path.dirname(__file__) + os.sep
-LONGEST = 80  # characters
+MAX_LENGTH = 80  # characters
 
 
 class _Repr(reprlib.Repr):
-    """`repr` of a few items and levels, for which the `repr` of instances may fail."""
+    """A `repr` limited to a few items and levels; the `repr` of an instance may fail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,11 +21,11 @@ class _Repr(reprlib.Repr):
         self.maxstring = 40
 
     def repr_int(self, x: int, level: int) -> str:
-        # Python itself refuses to print an int of more than 4300 digits.
+        # Python raises an error for an int of more than 4300 digits.
         return repr(x) if abs(x) < 10**20 else f"an int of {_digits(x)} digits"
 
     def repr_dict(self, x: dict[Any, Any], level: int) -> str:
-        # The method of reprlib sorts the keys.
+        # In the order of the dict; `reprlib` sorts the keys.
         if level <= 0:
             return "{...}"
         items = list(x.items())
@@ -81,8 +81,8 @@ def shown(value: Any) -> str:
         return f"an instance of {type(value).__name__}"
 
 
-def short(text: str, longest: int = LONGEST) -> str:
-    """Return the text on one line of at most `longest` characters.
+def short(text: str, max_length: int = MAX_LENGTH) -> str:
+    """Return the text on one line of at most `max_length` characters.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def short(text: str, longest: int = LONGEST) -> str:
     'one line ...'
     """
     text = " ".join(text.split())
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+    return text if len(text) <= max_length else f"{text[: max_length - 3]}..."
 
 
 def raised(error: Exception) -> str:

@@ -90,7 +90,7 @@ class Metric:
             error.add_note(f"raised by the metric {shown(self.name)}")
             raise
         try:
-            if isinstance(value, (str, bytes)):  # which may spell a number
+            if isinstance(value, (str, bytes)):  # `float` would parse it
                 raise TypeError
             return float(value)
         except Exception:
@@ -178,7 +178,7 @@ def top_k_accuracy(
 ) -> float:
     """Return the fraction of samples whose class is among the k most probable ones.
 
-    Ties are broken in favour of the first class, so that k = 1 is `accuracy`.
+    Ties are broken in favor of the first class, so that k = 1 is `accuracy`.
 
     Examples
     --------
@@ -333,7 +333,7 @@ def chosen_metrics(metrics: Any, task: str) -> list[Metric]:
     found = [_metric(metric, task) for metric in metrics]
     names = [metric.name for metric in found]
     for name in names:
-        if name == "loss" or names.count(name) > 1:  # each needs a key of its own in the history
+        if name == "loss" or names.count(name) > 1:  # they are keys of the history
             requirement = "have names that differ from one another and from 'loss'"
             got = f"{shown(name)}{' twice' * (name != 'loss')}"
             raise ValueError(must("metrics", requirement, got))
@@ -358,7 +358,7 @@ def _metric(metric: Any, task: str) -> Metric:
 def _known(task: str) -> str:
     """Return what the metrics of a task may be."""
     names = sorted(name for name, metric in METRICS.items() if task in metric.tasks)
-    return f"{', '.join(map(repr, names))} and named functions, for a loss of {task}"
+    return f"{', '.join(map(repr, names))} and named functions, for a loss with the task {task!r}"
 
 
 # What several metrics need --------------------------------------------------------------------

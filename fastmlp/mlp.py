@@ -11,7 +11,6 @@ from fastmlp.argument_types import (
     ActivationName,
     ArrayLike,
     Dtype,
-    File,
     InitializerName,
     LossName,
     MetricName,
@@ -19,16 +18,14 @@ from fastmlp.argument_types import (
     Path,
     RandomState,
 )
+from fastmlp.base import BaseNetwork
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.core.run import NotFinite
 from fastmlp.losses import Loss
 from fastmlp.metrics import METRICS, Metric, chosen_metrics
 from fastmlp.optimizers import Optimizer
-from fastmlp.parameter_views import ParameterViews
-from fastmlp.serialization import model_files
 from fastmlp.settings import ARGUMENTS, Assignable, Fixed, call_text
-from fastmlp.training import state_dict
 from fastmlp.training.data import FitData
 from fastmlp.training.epoch import Trainer
 from fastmlp.training.fit import Fit, Plan
@@ -39,7 +36,7 @@ from fastmlp.validation import checks, sample_weights, targets
 _Metric = MetricName | Metric | Callable[..., float]
 
 
-class MLP:
+class MLP(BaseNetwork):
     r"""A multilayer perceptron for classification, multilabel classification and regression.
 
     For the layers l = 1 to L, :math:`z_l = W_l a_{l-1} + b_l` and :math:`a_l = f_l(z_l)`. The loss
@@ -124,6 +121,7 @@ class MLP:
     True
     """
 
+    _class_name = "MLP"
     _trainer: Trainer | None = None  # of the last `partial_fit`, with its workspace
 
     def __init__(
@@ -149,17 +147,11 @@ class MLP:
         random_state: RandomState = None,
         n_threads: int | None = None,
     ):
-        arguments = {name: value for name, value in locals().items() if name in _ARGUMENTS.names}
-        self._state = State.new("MLP", arguments, random_state)
+        given = locals()
+        arguments = {name: given[name] for name in ARGUMENTS["MLP"].names}
+        self._set_state(State.new("MLP", arguments, random_state))
 
-    @classmethod
-    def _of(cls, state: State) -> Self:
-        """Return the network of a state."""
-        network = cls.__new__(cls)
-        network._state = state
-        return network
-
-    # Attributes -------------------------------------------------------------------------------
+    # Settings ---------------------------------------------------------------------------------
 
     layers = Fixed[list[int]]()
     activation = Fixed[list[ActivationName]]()
@@ -179,71 +171,6 @@ class MLP:
     input_noise = Assignable[float]()
     warm_start = Assignable[bool]()
     n_threads = Assignable[int | None]()
-
-    @Fixed
-    def random_state(self) -> np.random.RandomState | np.random.Generator | None:
-        """The RandomState or Generator of this network; None for NumPy's global state."""
-        return self._state.random
-
-    @Fixed
-    def num_layers(self) -> int:
-        """The number of layers, including the input."""
-        return len(self._state.settings.layers)
-
-    @Fixed
-    def feature_names_in_(self) -> np.ndarray:
-        """The columns of the data frame that the network was fitted on; otherwise AttributeError.
-
-        Later data frames must have the same columns in the same order.
-        """
-        if self._state.feature_names is None:
-            raise AttributeError("the network was not fitted on a frame whose columns have names")
-        return np.array(self._state.feature_names, object)
-
-    @property
-    def rate_factor(self) -> float:
-        """A factor of all learning rates, 1.0 until it is assigned."""
-        return self._state.optimizer.rate_factor
-
-    @rate_factor.setter
-    def rate_factor(self, value: float) -> None:
-        self._state.optimizer.rate_factor = checks.real_number("rate_factor", value)
-
-    @property
-    def history_(self) -> dict[str, list[float]]:
-        """A value for each epoch of the last `fit`, by name."""
-        return self._state.history
-
-    @history_.setter
-    def history_(self, history: dict[str, list[float]]) -> None:
-        self._state.history = history
-
-    @property
-    def stop_training(self) -> bool:
-        """Whether training ends after the epoch; a callback may set it."""
-        return self._state.stop_training
-
-    @stop_training.setter
-    def stop_training(self, stops: bool) -> None:
-        self._state.stop_training = stops
-
-    @property
-    def weights(self) -> ParameterViews:
-        """The weights of each layer, as views of shape (n_out, n_in)."""
-        return ParameterViews("weights", self._state.network.weights)
-
-    @weights.setter
-    def weights(self, values: Sequence[Any]) -> None:
-        self.weights.assign(values)
-
-    @property
-    def biases(self) -> ParameterViews:
-        """The biases of each layer, as views of shape (n_out, 1)."""
-        return ParameterViews("biases", self._state.network.biases)
-
-    @biases.setter
-    def biases(self, values: Sequence[Any]) -> None:
-        self.biases.assign(values)
 
     def __repr__(self) -> str:
         """Return the call that creates this network, without default arguments."""
@@ -309,7 +236,7 @@ class MLP:
             Additional scores, see `fastmlp.metrics`: of the validation data if given, recorded as
             "validation_accuracy" in `history_`, otherwise of the training data, as "accuracy". None
             is the accuracy of the validation data for classification. Custom functions are called
-            once before the first epoch, to find errors early.
+            once before the first epoch, to raise errors early.
         callbacks : list of callbacks.Callback, optional
         resume : True or path, optional
             Resume from a file written by `callbacks.ModelCheckpoint`: True is the file of the one
@@ -320,8 +247,8 @@ class MLP:
 
         Returns
         -------
-        MLP
-            This network: `weights`, `biases` and `history_` are overwritten.
+        self
+            The trained network: `weights`, `biases` and `history_` are overwritten.
 
         Warns
         -----
@@ -369,7 +296,7 @@ class MLP:
         `warm_start` is ignored. Parameters, return value, warnings and errors are those of `fit`.
         """
         data = FitData(self._state, batch_size, shuffle, continues=True)
-        data.take(X, y, sample_weight, class_weight, is_checked=True)
+        data.take(X, y, sample_weight, class_weight, check_finite=True)
         trainer, self._trainer = self._trainer, None
         fit = Fit(self._state, data, Plan(1, continues=True), trainer)
         del trainer  # the fit frees it if it needs another
@@ -449,55 +376,3 @@ class MLP:
         found = sample_weights.weighted(found, sample_weight, len(outputs))
         metric = METRICS["r2" if self._state.settings.loss.task == "values" else "accuracy"]
         return metric(*targets.as_scored(found, outputs, self._state.loss))
-
-    # On disk ----------------------------------------------------------------------------------
-
-    def save(self, path: File) -> None:
-        """Save the network to one ``.npz`` file, atomically.
-
-        `load` restores the parameters, `history_`, the states of the optimizer and of
-        `random_state`, except NumPy's global one, bit by bit. For a learning rate that is a custom
-        function, the rate of the next step is saved. If a callback calls this at the end of an
-        epoch, `fit` can resume from the file.
-
-        Parameters
-        ----------
-        path : str, os.PathLike or a binary file open for writing
-            For example `io.BytesIO`.
-
-        Raises
-        ------
-        OSError
-            If the file cannot be written.
-        ValueError, TypeError
-            For values that cannot be saved. Nothing is written.
-        """
-        fit = self._state.fit
-        resumable = {} if fit is None or not fit.at_epoch_end else {"fit": fit.checkpoint()}
-        model_files.save(state_dict.to_dict(self._state) | resumable, path)
-
-    @classmethod
-    def load(cls, path: File) -> Self:
-        """Return a network that `save` or `callbacks.ModelCheckpoint` wrote, without using pickle.
-
-        Parameters
-        ----------
-        path : str, os.PathLike or a binary file open for reading
-
-        Raises
-        ------
-        FileNotFoundError
-        ValueError
-            For other files, networks of other classes, and later formats.
-        """
-        return cls._of(state_dict.loaded(path, ("MLP",)))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return state_dict.pickled(self._state, vars(self))
-
-    def __setstate__(self, found: dict[str, Any]) -> None:
-        self._state = state_dict.unpickled(found)
-        vars(self).update(found["others"])
-
-
-_ARGUMENTS = ARGUMENTS["MLP"]

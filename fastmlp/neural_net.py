@@ -6,21 +6,20 @@ import functools
 import pickle
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, overload
 
 import numpy as np
 
 from fastmlp.argument_types import ActivationName, ArrayLike, Dtype, File, RandomState
+from fastmlp.base import BaseNetwork
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.losses import Loss
 from fastmlp.metrics import chosen_metrics
 from fastmlp.mlp import MLP
 from fastmlp.optimizers import Optimizer
-from fastmlp.parameter_views import ParameterViews
 from fastmlp.serialization import files
-from fastmlp.settings import Absent, Assignable, Fixed, call_text
-from fastmlp.training import state_dict
+from fastmlp.settings import ARGUMENTS, Absent, Assignable, Fixed, call_text
 from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.samples import Data
@@ -30,25 +29,6 @@ from fastmlp.validation import checks, targets
 N = TypeVar("N", bound="NeuralNet")
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class _Shared(Generic[R]):
-    """An attribute of the `MLP` in a `NeuralNet`."""
-
-    def __init__(self, name: str):
-        self._name = name
-        self.__doc__ = getattr(MLP, name).__doc__
-
-    @overload
-    def __get__(self, net: None, owner: Any = None) -> Self: ...
-    @overload
-    def __get__(self, net: NeuralNet, owner: Any = None) -> R: ...
-
-    def __get__(self, net: NeuralNet | None, owner: Any = None) -> Any:
-        return self if net is None else getattr(net._mlp, self._name)
-
-    def __set__(self, net: NeuralNet, value: Any) -> None:
-        setattr(net._mlp, self._name, value)
 
 
 def _documented(
@@ -74,7 +54,7 @@ def _training(
     return functools.wraps(method, assigned=("__doc__",))  # type: ignore[return-value]
 
 
-class NeuralNet:
+class NeuralNet(BaseNetwork):
     r"""A multilayer perceptron with softmax output, trained by stochastic gradient descent.
 
     For the layers l = 1 to L, :math:`z_l = W_l a_{l-1} + b_l` and :math:`a_l = f_l(z_l)`; the
@@ -143,6 +123,8 @@ class NeuralNet:
     True
     """
 
+    _class_name = "NeuralNet"
+
     def __init__(
         self,
         layers: Sequence[int],
@@ -156,30 +138,15 @@ class NeuralNet:
         random_state: RandomState = None,
         n_threads: int | None = None,
     ):
-        arguments = dict(
-            layers=layers,
-            learning_rate=learning_rate,
-            reg_lambda=reg_lambda,
-            output_activation=output_activation,
-            dtype=dtype,
-            input_shift=input_shift,
-            input_scale=input_scale,
-            n_threads=n_threads,
-        )
-        self._mlp = MLP._of(State.new("NeuralNet", arguments, random_state))
+        given = locals()
+        arguments = {name: given[name] for name in ARGUMENTS["NeuralNet"].names}
+        self._set_state(State.new("NeuralNet", arguments, random_state))
 
-    @classmethod
-    def _of(cls, state: State) -> Self:
-        """Return the network of a state."""
-        network = cls.__new__(cls)
-        network._mlp = MLP._of(state)
-        return network
+    def _set_state(self, state: State) -> None:
+        super()._set_state(state)
+        self._mlp = MLP._of(state)
 
-    @property
-    def _state(self) -> State:
-        return self._mlp._state
-
-    # Attributes -------------------------------------------------------------------------------
+    # Settings ---------------------------------------------------------------------------------
 
     layers = Fixed[list[int]]()
     output_activation = Fixed[ActivationName]()
@@ -194,27 +161,6 @@ class NeuralNet:
     n_threads = Assignable[int | None]()
     init, warm_start, l2, l1, max_norm = Absent(), Absent(), Absent(), Absent(), Absent()
     dropout, input_noise, clip_norm = Absent(), Absent(), Absent()
-
-    @Fixed
-    def random_state(self) -> np.random.RandomState | np.random.Generator | None:
-        """The random state of this network, None for NumPy's global one."""
-        return self._mlp.random_state
-
-    @Fixed
-    def num_layers(self) -> int:
-        """How many layers there are, the input included."""
-        return self._mlp.num_layers
-
-    @Fixed
-    def feature_names_in_(self) -> np.ndarray:
-        """The columns of the data frame that the network was fitted on."""
-        return self._mlp.feature_names_in_
-
-    weights = _Shared[ParameterViews]("weights")
-    biases = _Shared[ParameterViews]("biases")
-    history_ = _Shared[dict[str, list[float]]]("history_")
-    rate_factor = _Shared[float]("rate_factor")
-    stop_training = _Shared[bool]("stop_training")
 
     def __repr__(self) -> str:
         """Return the call that creates this network, without default arguments."""
@@ -246,22 +192,6 @@ class NeuralNet:
     @_documented(MLP.score)
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         return self._mlp.score(X, y, sample_weight)
-
-    @_documented(MLP.save)
-    def save(self, path: File) -> None:
-        self._mlp.save(path)
-
-    @classmethod
-    def load(cls, path: File) -> Self:
-        """Return a network that `save` or a checkpoint wrote; see `MLP.load`."""
-        return cls._of(state_dict.loaded(path, ("NeuralNet",)))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return state_dict.pickled(self._state, vars(self))
-
-    def __setstate__(self, found: dict[str, Any]) -> None:
-        self._mlp = MLP._of(state_dict.unpickled(found))
-        vars(self).update(found["others"])
 
     # What the NumPy version does ----------------------------------------------------------------
 
@@ -308,13 +238,13 @@ class NeuralNet:
 
     def _pairs(self, name: str, pairs: Any) -> Data:
         X, y = targets.labelled_pairs(name, pairs, self._state.network.sizes, self.dtype)
-        self._mlp._reader.look_at(name, X)
+        self._mlp._reader.check_finite(name, X)
         return Data(X, self._mlp._reader.targets(name, y, len(X)))
 
     def test(self, test_data: Sequence[tuple[Any, Any]]) -> float:
         """Return the percentage (0 to 100) of (x, one_hot) pairs that are classified correctly.
 
-        For probabilities instead of a one-hot, the class is the most probable one.
+        If probabilities are given instead of a one-hot, the class is the most probable one.
         """
         data = self._pairs("test_data", test_data)
         expected, outputs, _ = targets.as_scored(
@@ -324,7 +254,7 @@ class NeuralNet:
 
     def dump(self, file: File) -> None:
         """Pickle the network to a path, atomically, or to an open binary file."""
-        with files.written(file, "file") as opened:
+        with files.open_for_writing(file, "file") as opened:
             pickle.dump(self, opened)
 
 

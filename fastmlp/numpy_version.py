@@ -38,7 +38,7 @@ class NeuralNet:
     learning_rate : float
         Step length of gradient descent.
     reg_lambda : float
-        Strength of the L2 penalty on the weights. Biases are not penalised.
+        Strength of the L2 penalty on the weights. Biases are not penalized.
     output_activation : {"relu", "identity"}
         What the last layer applies to its ``z`` before the softmax.
 
@@ -49,12 +49,12 @@ class NeuralNet:
     weights : list of ndarray
         ``weights[l]`` has shape ``(n_out, n_in)``, drawn from NumPy's global random state.
     biases : list of ndarray
-        ``biases[l]`` has shape ``(n_out, 1)``, zeros at first.
+        ``biases[l]`` has shape ``(n_out, 1)``, initially zeros.
 
     Raises
     ------
     ValueError
-        If `output_activation` is neither of the two.
+        If `output_activation` is neither "relu" nor "identity".
 
     Examples
     --------
@@ -99,7 +99,7 @@ class NeuralNet:
         """Compute ``z = W a + b`` and ``a = relu(z)`` layer by layer, from a column ``x``.
 
         Returns the lists ``(z, activations)`` of columns. Layer ``l`` reads ``activations[l]``,
-        computes ``z[l]`` and fills ``activations[l + 1]``; ``activations[0]`` is `x` itself.
+        computes ``z[l]`` and appends ``activations[l + 1]``; ``activations[0]`` is `x` itself.
         """
         z: list[np.ndarray] = []
         activations = [x]
@@ -116,7 +116,7 @@ class NeuralNet:
         """Compute ``delta = dLoss/dz`` of every layer, from the output inward.
 
         `y` is the one-hot column ``(k, 1)``; `z` and `activations` come from `forward`. Returns
-        ``deltas``, where ``deltas[l]`` has the shape of ``z[l]``. Nothing is overwritten.
+        ``deltas``, where ``deltas[l]`` has the shape of ``z[l]``. No array is modified.
         """
         # Softmax and cross-entropy together have the derivative (probabilities - y).
         delta = softmax(activations[-1]) - y
@@ -147,8 +147,8 @@ class NeuralNet:
         """Train on pairs ``(x, y)``: columns ``(n, 1)`` and one-hot columns ``(k, 1)``.
 
         Every epoch visits the samples in a new order, drawn by Python's ``random.shuffle``, and
-        updates after each. `training_data` itself stays as it is. With `validation_data`, every
-        epoch prints the percentage of it that is classified correctly.
+        updates the parameters after each. `training_data` is not modified. With `validation_data`,
+        every epoch prints the percentage of its pairs that are classified correctly.
         """
         order = list(range(len(training_data)))
         for epoch in range(1, epochs + 1):

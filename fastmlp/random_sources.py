@@ -1,7 +1,7 @@
 """Random states: sources of random numbers, their positions, and saving them.
 
-NumPy does not validate states: a position outside of an array of the state makes it read invalid
-memory. So every number of a state from a file is validated here first.
+NumPy does not validate states: with a position beyond the end of the state's array, it reads
+invalid memory. So every number of a state from a file is validated here first.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def random_source(random_state: Any) -> Any:
 
 
 def random_kind(source: Any) -> str:
-    """Return the class and bit generator of a source, for which positions are valid."""
+    """Return the class and bit generator of a source, which its positions are valid for."""
     return f"{_class_of(source)} of {random_position(source)['bit_generator']}"
 
 
@@ -137,7 +137,7 @@ def _words(n: int, bits: int) -> checks.Checker:
 
 
 def _twister_key(name: str, value: Any) -> np.ndarray:
-    """Return 624 words that are not all 0, for which drawing normal numbers would not end."""
+    """Return 624 words that are not all 0; with such a key, drawing normals would never end."""
     words = _words(624, 32)(name, value)
     if not words[1:].any():
         raise ValueError(must(name, "have a word that is not 0", "only zeros"))

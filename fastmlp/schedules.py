@@ -16,7 +16,7 @@ from typing import Any, final
 from fastmlp.core.optimizer_state import returned_rate
 from fastmlp.messages import must, shown
 from fastmlp.options import check_fields, count
-from fastmlp.validation.checks import above_zero, from_zero_below_one, real_number
+from fastmlp.validation.checks import above_zero, from_zero_below_one, non_negative
 
 
 class Schedule(ABC):
@@ -59,7 +59,7 @@ class Constant(Schedule):
     rate: float
 
     def __post_init__(self) -> None:
-        check_fields(self, rate=real_number)
+        check_fields(self, rate=non_negative)
 
     def __call__(self, step: int) -> float:
         """Return ``rate``."""
@@ -92,7 +92,7 @@ class Step(Schedule):
     factor: float = 0.5
 
     def __post_init__(self) -> None:
-        check_fields(self, rate=real_number, every=count, factor=above_zero)
+        check_fields(self, rate=non_negative, every=count, factor=above_zero)
 
     def __call__(self, step: int) -> float:
         """Return ``rate * factor**(step // every)``."""
@@ -122,7 +122,7 @@ class Exponential(Schedule):
     factor: float
 
     def __post_init__(self) -> None:
-        check_fields(self, rate=real_number, factor=above_zero)
+        check_fields(self, rate=non_negative, factor=above_zero)
 
     def __call__(self, step: int) -> float:
         """Return ``rate * factor**step``."""
@@ -155,7 +155,7 @@ class InverseScaling(Schedule):
     power: float = 0.5
 
     def __post_init__(self) -> None:
-        check_fields(self, rate=real_number, power=real_number)
+        check_fields(self, rate=non_negative, power=non_negative)
 
     def __call__(self, step: int) -> float:
         """Return ``rate / (step + 1)**power``."""
@@ -190,7 +190,7 @@ class Cosine(Schedule):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        check_fields(self, rate=real_number, steps=count, final=real_number)
+        check_fields(self, rate=non_negative, steps=count, final=non_negative)
 
     def __call__(self, step: int) -> float:
         """Return ``final + (rate - final) * (1 + cos(pi * step / steps)) / 2``."""
@@ -274,11 +274,11 @@ class OneCycle(Schedule):
     def __post_init__(self) -> None:
         check_fields(
             self,
-            peak=real_number,
+            peak=non_negative,
             steps=count,
             warm_up=from_zero_below_one,
-            initial_factor=real_number,
-            final_factor=real_number,
+            initial_factor=non_negative,
+            final_factor=non_negative,
         )
 
     def __call__(self, step: int) -> float:

@@ -1,4 +1,4 @@
-"""The arguments of a network: checked together, and read as attributes."""
+"""The arguments of a network: their checks, and their attributes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Settings:
     def __post_init__(self) -> None:
         check_fields(self, layers=lambda _, value: checks.layer_sizes(value))
         n_hidden = len(self.layers) - 2
-        number = checks.real_number
+        number = checks.non_negative
         check_fields(
             self,
             activation=lambda name, value: checks.for_each(name, value, n_hidden, _activation),
@@ -120,7 +120,7 @@ def _norm(name: str, value: Any) -> float | None:
 def _rate(name: str, value: Any) -> Any:
     if callable(value):
         return function_of_step(name, value)
-    return None if value is None else checks.real_number(name, value)
+    return None if value is None else checks.non_negative(name, value)
 
 
 def _one_or_each(n: int, check: Checker) -> Checker:
@@ -173,7 +173,7 @@ ARGUMENTS = {
             "n_threads": "n_threads",
         },
         {"optimizer": "sgd"},
-        {"learning_rate": checks.real_number, "reg_lambda": checks.real_number},
+        {"learning_rate": checks.non_negative, "reg_lambda": checks.non_negative},
     ),
 }
 
@@ -224,7 +224,7 @@ class Fixed(Generic[T]):
         self.__doc__ = None if read is None else read.__doc__
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name, self.class_name = name, owner.__name__
+        self.name = name
 
     @overload
     def __get__(self, network: None, owner: Any = None) -> Self: ...
@@ -236,14 +236,14 @@ class Fixed(Generic[T]):
             return self
         if self._read is not None:
             return self._read(network)
-        names = ARGUMENTS[self.class_name].names
+        names = ARGUMENTS[network._state.class_name].names
         value = getattr(network._state.settings, names.get(self.name, self.name))
         return value.copy() if isinstance(value, (list, np.ndarray)) else value
 
     def __set__(self, network: Any, value: Never) -> None:
         raise AttributeError(
-            f"`{self.name}` cannot be assigned: create a new {self.class_name} with another "
-            f"`{self.name}`."
+            f"`{self.name}` cannot be assigned: create a new {network._state.class_name} with "
+            f"another `{self.name}`."
         )
 
 
@@ -252,7 +252,7 @@ class Absent(Fixed[Any]):
 
     def __set__(self, network: Any, value: Never) -> None:
         raise AttributeError(
-            f"`{self.name}` cannot be assigned to a {self.class_name}: use an MLP."
+            f"`{self.name}` cannot be assigned to a {network._state.class_name}: use an MLP."
         )
 
 
@@ -260,6 +260,6 @@ class Assignable(Fixed[T]):
     """An attribute that may be assigned: checked immediately, and used from the next step."""
 
     def __set__(self, network: Any, value: Any) -> None:
-        arguments = ARGUMENTS[self.class_name]
+        arguments = ARGUMENTS[network._state.class_name]
         checked = arguments.checked(self.name, value)
         network._state.change(**{arguments.names[self.name]: checked})

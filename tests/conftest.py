@@ -1,10 +1,26 @@
 """Fixtures used by several test files."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from fastmlp.core.machine import processor
-from helpers import SHARED_DATA
+from helpers import SHARED_DATA, TESTS
+
+MANY = 1000  # tests: as many need most kernels
+
+
+def pytest_collection_finish(session):
+    """Compile for both dtypes at the same time if most tests are to run."""
+    if len(session.items) < MANY or session.config.option.collectonly:
+        return
+    script = TESTS / "helpers" / "compile_kernels.py"
+    processes = [subprocess.Popen([sys.executable, script, d]) for d in ("float32", "float64")]
+    for process in processes:
+        if process.wait() != 0:
+            raise pytest.UsageError(f"{script} failed")
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +53,14 @@ def make_data():
         return X, random.integers(0, sizes[-1], n)
 
     return make
+
+
+@pytest.fixture
+def make_mlp():
+    """Return a function that makes an `MLP` of [8, 12, 3] with some options."""
+    from fastmlp import MLP
+
+    return lambda **options: MLP([8, 12, 3], **{"random_state": 0} | options)
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 import doctest
 import importlib
+import inspect
+import pickle
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +77,19 @@ def test_the_readme_s_options(code, tmp_path, monkeypatch):
         assert made.history_["loss"][1] < made.history_["loss"][0]
 
 
-def test_the_readme_s_links_lead_somewhere():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    local = [link for link in links if "://" not in link]
-    assert local
-    for link in local:
-        assert (ROOT / link).exists(), link
+def test_the_readme_s_links_are_absolute_and_lead_somewhere():
+    """PyPI, which shows the README too, does not resolve relative links."""
+    source = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+    references = dict(re.findall(r"^(\[.+\]): (\S+)$", README, re.M))
+    inline = re.findall(r"\]\(([^)]+)\)", README)
+    own = [link for link in (*references.values(), *inline) if link.startswith(source)]
+    assert own and all(link.startswith("https://") for link in (*references.values(), *inline))
+    for path in (link.removeprefix(source) for link in own):
+        kind = "/raw/main/" if path.endswith(".svg") else "/blob/main/"
+        assert path.startswith(kind) and (ROOT / path.removeprefix(kind)).exists(), path
+    text = README.partition("<!-- Absolute")[0]
+    assert all(text.count(label) > 0 for label in references)
+    assert set(re.findall(r"\[`\w+[./]\w.*?`\]", text)) <= set(references)
 
 
 def test_the_readme_s_figures_are_what_the_command_wrote():
@@ -95,3 +105,14 @@ def test_public_functions_have_docstrings():
         for attribute, value in vars(module).items():
             if callable(value) and getattr(value, "__module__", "") == module.__name__:
                 assert attribute.startswith("_") or value.__doc__, f"{name}.{attribute}"
+
+
+@pytest.mark.parametrize("kind", [fastmlp.MLP, fastmlp.NeuralNet])
+def test_fit_is_documented_as_returning_the_network_of_its_class(kind):
+    assert "Returns\n-------\nself\n" in inspect.getdoc(kind.fit)
+
+
+def test_the_warning_has_its_public_name():
+    warning = fastmlp.DivergenceWarning
+    assert f"{warning.__module__}.{warning.__qualname__}" == "fastmlp.DivergenceWarning"
+    assert pickle.loads(pickle.dumps(warning)) is warning

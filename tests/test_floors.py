@@ -23,7 +23,7 @@ FLOORS = [
         "parameter_views", "random_sources", "schedules", "serialization", "settings",
     ),
     ("training",),
-    ("loading", "mlp", "neural_net"),
+    ("base", "loading", "mlp", "neural_net"),
     ("command_line", "__main__"),
 ]  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.

@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from measure import Case, figures, measure
 from systems import SYSTEMS
-from tooling import at_least, heading, list_of, make_parser, name_threads, one_of, refused, save
+from tooling import at_least, heading, invalid, list_of, make_parser, name_threads, one_of, save
 
 CASES = (
     "784-64-10@1,784-64-10@32,784-64-10@128,784-512-512-10@128,64-32-10@32,28-64-64-2@256,"
@@ -34,7 +34,7 @@ def parse_case(text):
     """Parse ``"784-64-10@32"`` or ``"784-64-10:1000"``."""
     match = re.fullmatch(r"([1-9]\d*(?:-[1-9]\d*)+)([@:])([1-9]\d*)", text)
     if match is None:
-        raise refused("layers@batch_size or layers:rows, such as 784-64-10@32", text)
+        raise invalid("layers@batch_size or layers:rows, such as 784-64-10@32", text)
     layers, mark, number = match.groups()
     sizes = tuple(int(size) for size in layers.split("-"))
     return Case(sizes, **{"batch_size" if mark == "@" else "n_rows": int(number)})

@@ -45,7 +45,7 @@ class Callback:
         """
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Handle the end of training without an exception; `logs` is that of the last epoch."""
+        """Handle the end of training without an exception; `logs` is from the last epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Handle the start of an epoch, counted from 0."""
@@ -133,11 +133,11 @@ class Progress(Callback):
 
 @functools.cache
 def bar_class() -> Any:
-    """Return a tqdm class without a monitor thread and with a lock of its own.
+    """Return a tqdm class without a monitor thread and with its own lock.
 
-    tqdm's lock is shared with forked processes: if one of them were killed while drawing, the
-    others would wait for it forever.
+    tqdm's lock is shared by forked processes: if one were killed while drawing, the others would
+    wait forever.
     """
-    from tqdm import tqdm  # imported here, as most programs never show a bar
+    from tqdm import tqdm  # imported here: most programs show no progress bar
 
     return type("Bar", (tqdm,), {"_lock": threading.RLock(), "monitor_interval": 0})

@@ -1,4 +1,4 @@
-"""The callbacks of a call of fit as one object."""
+"""All callbacks of a call of fit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CallbackList(Sequence[Callback]):
     Parameters
     ----------
     callbacks : list of Callback or CallbackList
-        The order is kept, except that checkpoints come last, since they save the state of the
+        The order is kept, except that checkpoints come last, because they save the state of the
         others: first those with a monitor, then those that are always written, as a fit resumes
         from the newest file.
     model : MLP or NeuralNet
@@ -47,10 +47,10 @@ class CallbackList(Sequence[Callback]):
 
     def begin(self, logs: dict[str, Any]) -> None:
         """Set the model of each callback, then call `on_train_begin`."""
-        self.tell("set_model", self._model)
-        self.tell("on_train_begin", logs)
+        self.call("set_model", self._model)
+        self.call("on_train_begin", logs)
 
-    def tell(self, hook: str, *arguments: Any) -> None:
+    def call(self, hook: str, *arguments: Any) -> None:
         """Call a method of each callback."""
         for callback in self._callbacks:
             getattr(callback, hook)(*arguments)

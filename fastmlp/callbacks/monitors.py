@@ -41,7 +41,7 @@ class Monitor(Callback):
         """Return the recorded value of the monitor; ValueError if there is none."""
         if not recorded or self.monitor not in recorded:
             names = short(", ".join(map(repr, recorded or ())), 150) or "nothing"
-            requirement = f"be one of what this fit records ({names})"
+            requirement = f"be one of the values that this fit records ({names})"
             raise ValueError(must("monitor", requirement, shown(self.monitor)))
         return recorded[self.monitor]
 
@@ -56,17 +56,17 @@ class Patience(Monitor):
     def __init__(self, monitor: str, mode: str, patience: int, min_delta: float):
         super().__init__(monitor, mode)
         self.patience = checks.whole_number("patience", patience, 1)
-        self.min_delta = checks.real_number("min_delta", min_delta)
-        self._forget()
+        self.min_delta = checks.non_negative("min_delta", min_delta)
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.best: float | None = None
         self._wait = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Reset the best value and the count."""
         super().on_train_begin(logs)
-        self._forget()
+        self._reset()
 
     def _improved(self, logs: dict[str, Any] | None) -> bool:
         """Whether the epoch is the best so far by more than min_delta; never for NaN."""
@@ -104,7 +104,7 @@ class EarlyStopping(Patience):
         Whether to restore the parameters of the best epoch when training ends, also after the last
         epoch, but not after an interrupt.
     mode : {"auto", "max", "min"}, default "auto"
-        Whether greater or smaller is better; "auto" knows the losses and the metrics of the fit.
+        Whether greater or smaller is better; "auto" decides by the loss or metric.
 
     Attributes
     ----------
@@ -114,8 +114,8 @@ class EarlyStopping(Patience):
     Raises
     ------
     ValueError, TypeError
-        If a parameter is invalid, as for all callbacks. A monitor that the fit does not record is
-        an error before training begins with mode "auto", otherwise after the first epoch.
+        If a parameter is invalid, as for all callbacks. If the fit does not record the monitor,
+        this is raised before training with mode "auto", otherwise after the first epoch.
 
     Examples
     --------
@@ -140,14 +140,14 @@ class EarlyStopping(Patience):
         super().__init__(monitor, mode, patience, min_delta)
         self.restore_best_weights = checks.flag("restore_best_weights", restore_best_weights)
 
-    def _forget(self) -> None:
-        super()._forget()
+    def _reset(self) -> None:
+        super()._reset()
         self.best_epoch: int | None = None
         self._weights: list[np.ndarray] = []
         self._biases: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Copy the parameters of the best epoch; stop after `patience` others."""
+        """Copy the parameters if the epoch is the best; stop if `patience` runs out."""
         if not self._improved(logs):
             self.model.stop_training |= self._wait >= self.patience
             return
@@ -223,10 +223,10 @@ class ReduceLROnPlateau(Patience):
         super().__init__(monitor, mode, patience, min_delta)
         self.factor = checks.between_zero_and_one("factor", factor)
         self.cooldown = checks.whole_number("cooldown", cooldown, 0)
-        self.min_rate = checks.real_number("min_rate", min_rate)
+        self.min_rate = checks.non_negative("min_rate", min_rate)
 
-    def _forget(self) -> None:
-        super()._forget()
+    def _reset(self) -> None:
+        super()._reset()
         self._cooling = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

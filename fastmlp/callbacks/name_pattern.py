@@ -45,15 +45,15 @@ class NamePattern:
         except LookupError:  # a field in the folder, or one without a name
             valid = False
         except ValueError as error:
-            raise self._refused(str(error)) from None
+            raise self._invalid(str(error)) from None
         if not valid:
-            raise self._refused("only the name of the file may have fields")
-        #: A pattern for `glob`, with * in place of fields.
+            raise self._invalid("only the name of the file may have fields")
+        #: A pattern for `glob`, with * instead of fields.
         self._glob = "".join(
             glob.escape(text) + ("" if name is None else "*") for text, name, _, _ in parts
         )
 
-    def _refused(self, reason: str) -> ValueError:
+    def _invalid(self, reason: str) -> ValueError:
         requirement = (
             "have fields such as {epoch:02d} and {loss:.3f} only in the file's name, and {{ for a "
             "brace"
@@ -87,6 +87,6 @@ class NamePattern:
         """Return (time in ns, path) of the files that match the pattern, newest first."""
         found = []
         for path in glob.glob(self._glob):
-            with contextlib.suppress(OSError):  # removed meanwhile
+            with contextlib.suppress(OSError):  # removed in the meantime
                 found.append((os.stat(path).st_mtime_ns, path))
         return sorted(found, reverse=True)

@@ -86,7 +86,7 @@ class ModelCheckpoint(Monitor):
             self.model.save(self._name.of(epoch, logs or {}))
 
     def latest(self) -> str | None:
-        """Return the path of the newest file written by this callback; None if there is none.
+        """Return the path of the newest file written by this callback, or None.
 
         If the name has fields, files that are not checkpoints of this pattern are ignored.
         """
@@ -122,7 +122,7 @@ class ModelCheckpoint(Monitor):
 class CSVLogger(Callback):
     """Write the history to a CSV file, with one line for each epoch.
 
-    The whole file is rewritten after every epoch, so that it is complete after ``resume``, too.
+    The whole file is rewritten after every epoch, so that it is also complete after ``resume``.
 
     Parameters
     ----------
@@ -156,5 +156,5 @@ class CSVLogger(Callback):
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["epoch", *history])
         writer.writerows([i, *row] for i, row in enumerate(zip(*history.values(), strict=True)))
-        with files.written_whole(self.path) as file:
+        with files.atomic_write(self.path) as file:
             file.write(text.getvalue().encode())

@@ -28,7 +28,7 @@ def train(args: argparse.Namespace) -> None:
     Raises
     ------
     KeyboardInterrupt
-        After Ctrl-C during training, once the state trained so far is saved; the message says so.
+        After Ctrl-C during training, once the model trained so far has been saved.
     """
     _check_writable(args.out)
     X, y = _samples(args)
@@ -107,7 +107,7 @@ def _compare_with_a_guess(accuracy: float, train: np.ndarray, held_out: np.ndarr
     share = np.count_nonzero(held_out == guess) / len(held_out)
     if accuracy <= share:
         warnings.warn(
-            f"the held-out accuracy, {accuracy:.4f}, is no better than that of always answering "
+            f"the held-out accuracy, {accuracy:.4f}, is no better than that of always predicting "
             f"{guess}, the most frequent label: {share:.4f}",
             stacklevel=1,
         )
@@ -120,7 +120,7 @@ def predict(args: argparse.Namespace) -> None:
     if X.shape[1] != net.layers[0]:
         requirement = f"have {net.layers[0]} values in each row, as {short(args.model, 150)} takes"
         raise ValueError(must(short(args.data, 150), requirement, f"{X.shape[1]}"))
-    # `str` of NumPy's float32 is the shortest text that is read back to the same number.
+    # `str` of NumPy's float32 is the shortest text that parses to the same number.
     rows = net.predict(X).reshape(len(X), -1)
     sys.stdout.writelines(",".join(map(str, row)) + "\n" for row in rows)
 
@@ -171,11 +171,11 @@ def _check_writable(path: str) -> None:
 
 
 class _Interrupts:
-    """Ctrl-C while it is entered: as before, until `ignored` is set to True.
+    """A context in which Ctrl-C works as usual until `ignored` is set to True.
 
-    A second Ctrl-C must not cost the model that the first one saves, and a signal cannot come
-    between the end of training and an assignment. Where Ctrl-C has no handler in Python nothing
-    changes: a process that the shell started with it ignored, in the background, ignores it.
+    So a second Ctrl-C cannot interrupt the saving of the model that the first one caused. Setting
+    an attribute leaves no gap for a signal after the end of training. If Ctrl-C has no handler in
+    Python, as in a background process that the shell started with it ignored, nothing changes.
     """
 
     ignored = False
@@ -190,7 +190,7 @@ class _Interrupts:
 
     def _set(self, handler: Any) -> None:
         if callable(self._before):
-            with suppress(ValueError):  # not the main thread: Ctrl-C does not arrive here anyway
+            with suppress(ValueError):  # not the main thread, which does not receive Ctrl-C
                 signal.signal(signal.SIGINT, handler)
 
     def _handle(self, number: int, frame: Any) -> None:

@@ -59,7 +59,7 @@ def find_scale(path: str, X: np.ndarray) -> float:
         row = int(np.argmin(np.isfinite(X).all(axis=1)))
         raise ValueError(must(short(path, 150), "be finite", f"NaN or infinity in row {row}"))
     mantissa, exponent = math.frexp(largest)  # largest == mantissa * 2 ** exponent
-    if mantissa == 0.5:  # the smallest there is: `largest` is a power of two itself
+    if mantissa == 0.5:  # `largest` is itself a power of two
         exponent -= 1
     if abs(exponent) > 64:
         requirement = (

@@ -2,7 +2,7 @@
 
 Exit codes: 0 for success, 2 for an error (one line on the standard error stream says which), 130
 after Ctrl-C. NumPy, and so `commands`, is imported when a command runs, so that ``fastmlp --help``
-answers at once.
+is fast.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DATA_HELP = "IDX files (plain or gzipped) or .npy files"
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that raises its errors, for `main` to report in one line."""
+    """An argument parser that raises errors, which `main` reports in one line."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
@@ -219,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"fastmlp: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader, such as `head`, has left. Python would complain again when it flushes.
+        # The reader, such as `head`, has exited. Python would fail again when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, TypeError, OSError, MemoryError, OverflowError, RuntimeError) as error:

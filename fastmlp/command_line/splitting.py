@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-MOST_NAMED = 5  # classes in a message
+MAX_NAMED = 5  # classes in a message
 
 
 def drawn_split(labels: np.ndarray, source: np.random.RandomState) -> tuple[Any, Any]:
@@ -52,7 +52,7 @@ def gaps(train: np.ndarray, held_out: np.ndarray) -> list[str]:
     if len(unknown) > 0:
         n = np.count_nonzero(np.isin(held_out, unknown))
         sentences.append(
-            f"{n} of the {len(held_out)} held-out samples are of classes without a training "
+            f"{n} of the {len(held_out)} held-out samples belong to classes without a training "
             f"sample: {_listed(unknown)}; without --no-shuffle, every class is split"
         )
     if len(unmeasured) > 0:
@@ -65,6 +65,6 @@ def gaps(train: np.ndarray, held_out: np.ndarray) -> list[str]:
 
 def _listed(classes: np.ndarray) -> str:
     """List some classes, and the number of others."""
-    named = ", ".join(map(str, classes[:MOST_NAMED].tolist()))
-    others = len(classes) - MOST_NAMED
+    named = ", ".join(map(str, classes[:MAX_NAMED].tolist()))
+    others = len(classes) - MAX_NAMED
     return f"{named} and {others} more" if others > 0 else named

@@ -48,7 +48,7 @@ class OptimizerState:
     rate : float or callable
         The learning rate, or a function that returns it for a step: 0 for the first step.
     rate_factor : float
-        Every rate is multiplied by it.
+        All rates are multiplied by it.
     first, second : arrays
         The moments, with the layout of the network's parameters; empty if the rule has none.
     moments : dict of arrays
@@ -151,7 +151,7 @@ class OptimizerState:
 
     @property
     def _powers(self) -> list[float]:
-        """``[beta1**taken, beta2**taken]``; whatever was set for rules without betas."""
+        """``[beta1**taken, beta2**taken]``; for rules without betas, the values that were set."""
         since = self.taken - self._known_at
         if since == 0 or not self._corrects:
             return self._powers_known

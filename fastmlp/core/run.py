@@ -17,7 +17,7 @@ from fastmlp.core.inputs.nonzeros import DENSE, SPARSE, ZERO_RICH
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.barrier import new_team
 from fastmlp.core.machine.interrupts import Halted, stopped_by_signals
-from fastmlp.core.machine.workers import as_a_team, shared_out
+from fastmlp.core.machine.workers import run_independently, run_team
 from fastmlp.core.optimizer_state import OptimizerState
 from fastmlp.core.step import RandomDraws, Samples, predict_rows, train_steps
 from fastmlp.core.storage import ForwardSpace, Network, Workspace
@@ -68,7 +68,11 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
     Never more than this process may run concurrently, because they wait for each other in every
     step.
     """
-    wanted = workers_wanted(n_threads, network, batch_size, n_samples)
+    return usable_of(workers_wanted(n_threads, network, batch_size, n_samples))
+
+
+def usable_of(wanted: int) -> int:
+    """Return how many of the workers that are wanted may run concurrently."""
     return min(wanted, processor.usable_threads()) if wanted > 1 else 1
 
 
@@ -204,9 +208,9 @@ def train_run(
         train_steps(0, 1, new_team(), *given, first, loss)
     began = time.perf_counter()
     if stops_within:
-        total = stopped_by_signals(partial(as_a_team, n_workers, task))
+        total = stopped_by_signals(partial(run_team, n_workers, task))
     else:
-        total = as_a_team(n_workers, task, new_team())
+        total = run_team(n_workers, task, new_team())
     refused = work.status.tolist()
     if any(refused):
         rows = [row - 1 for row in refused if row > 0]
@@ -289,7 +293,7 @@ def _predict_in_runs(
         def share(worker: int, team: np.ndarray, shares: list[int] = shares) -> float:
             return rows(shares[worker], shares[worker + 1], worker, team)
 
-        call = partial(shared_out, n_workers, share)
+        call = partial(run_independently, n_workers, share)
         try:
             refused = stopped_by_signals(call) if run_length.is_long else call(ALONE)
         except Halted:  # the handler raised nothing: run again, to completion

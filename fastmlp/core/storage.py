@@ -189,17 +189,17 @@ class Network:
         self.activations = self._table["activation"].tolist()
         self._others = ~np.isin(self._table["activation"], (IDENTITY, RELU))
         self.is_simple = not self._others.any()
-        self.regularise()
+        self.set_regularization()
         self.trained = self.like_parameters(1 + n_moments)
         self.parameters, self.moments = self.trained[0], self.trained[1:]
         self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
         self.weights, self.biases = self.views(self.parameters)
         self._padding = [part for part in self._padding_of(self.parameters) if part.size > 0]
 
-    def regularise(
+    def set_regularization(
         self, l2: Any = 0.0, l1: Any = 0.0, max_norm: Any = np.inf, dropout: Any = 0.0
     ) -> None:
-        """Set the penalties of each layer; each argument is a number or has one per layer.
+        """Set penalties, norms and dropout; each argument is a number or has one per layer.
 
         A layer's dropout applies to its outputs. Affects workspaces that are created afterwards.
         """

@@ -21,11 +21,11 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     X : ndarray of uint8, shape (1797, 64)
-        One image a row, its pixels line by line, from 0 (paper) to 16 (ink).
+        One image per row, its pixels line by line, from 0 (paper) to 16 (ink).
     y : ndarray of int64, shape (1797,)
         The digit on each image, 0 to 9.
 
-    Both are new arrays at every call.
+    Every call returns new arrays.
 
     Examples
     --------

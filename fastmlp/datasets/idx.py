@@ -28,8 +28,8 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     """Read the array in an IDX file, plain or gzipped.
 
     A file holds two zero bytes, one byte for the type, one for the number of dimensions, each
-    dimension as a big-endian uint32, then the elements in C order. Whether it is gzipped shows
-    in its first two bytes, so its name does not matter.
+    dimension as a big-endian uint32, then the elements in C order. Gzipped files are recognized by
+    their first two bytes, whatever their name.
 
     Parameters
     ----------
@@ -40,15 +40,15 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
     -------
     ndarray
         A new array, C-contiguous and writable, in the machine's byte order: uint8, int8, int16,
-        int32, float32 or float64, as the file says.
+        int32, float32 or float64, depending on the file.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file (and other ``OSError`` if it cannot be read).
     ValueError
-        If the file is no IDX file, its gzip stream is damaged, or its length is not the one its
-        header announces.
+        If the file is not an IDX file, its gzip stream is damaged, or its length does not match
+        its header.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         raise ValueError(must(name, requirement, f"{len(content)} ({fault})"))
     try:
         stored = np.ndarray(shape, dtype, buffer=content, offset=start)
-    except ValueError as error:  # more dimensions than NumPy has, or 0 times something absurd
+    except ValueError as error:  # too many dimensions for NumPy, or 0 times a huge one
         requirement = "have a shape that NumPy supports"
         got = f"{n_dims} dimensions {short(str(shape))}"
         raise ValueError(must(name, requirement, got)) from error

@@ -39,10 +39,10 @@ def file_name(path: Any, argument: str = "path") -> str:
 
 
 @contextlib.contextmanager
-def opened(path: Any) -> Iterator[IO[bytes]]:
+def open_for_reading(path: Any) -> Iterator[IO[bytes]]:
     """Open `path`, or use an open binary file; the result is seekable."""
     if isinstance(path, (str, os.PathLike)):
-        with open(file_name(path), "rb") as file, opened(file) as whole:
+        with open(file_name(path), "rb") as file, open_for_reading(file) as whole:
             yield whole
         return
     try:
@@ -56,13 +56,13 @@ def opened(path: Any) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def written(path: Any, name: str = "path") -> Iterator[Any]:
-    """Open `path` as `written_whole` does; an open binary file is written to directly.
+def open_for_writing(path: Any, name: str = "path") -> Iterator[Any]:
+    """Open `path` as `atomic_write` does; an open binary file is written to directly.
 
     `name` is that of the argument, in messages.
     """
     if isinstance(path, (str, os.PathLike)):
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             yield file
         return
     try:
@@ -75,7 +75,7 @@ def written(path: Any, name: str = "path") -> Iterator[Any]:
 class _Stream(io.RawIOBase):
     """A file that is written sequentially, without seeking.
 
-    Some files claim to be seekable and are not: devices, files of `gzip`.
+    Some files, such as devices and those of `gzip`, claim to be seekable but are not.
     """
 
     def __init__(self, file: Any):
@@ -88,9 +88,9 @@ class _Stream(io.RawIOBase):
         left = memoryview(data).cast("B")
         size = len(left)
         while left:
-            n = self._file.write(left)  # perhaps not all, if it is unbuffered
+            n = self._file.write(left)  # an unbuffered file may not write all of it
             if n == 0:
-                raise OSError("the file takes no more")
+                raise OSError("no more data can be written to the file")
             left = left[len(left) if n is None else n :]
         return size
 
@@ -104,7 +104,7 @@ def _no_file(path: Any, use: str, name: str = "path") -> TypeError:
 
 
 @contextlib.contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Any]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Open a temporary file that replaces `path` at the end, and is removed after an error.
 
     Pipes and devices cannot be replaced and are written to directly.
@@ -137,7 +137,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Any]:
 
 
 def check_writable(path: str) -> None:
-    """Raise OSError or ValueError if `written_whole` could not write to `path`."""
+    """Raise OSError or ValueError if `atomic_write` could not write to `path`."""
     target, old = _target(path)
     if target is not None:
         descriptor, temporary = _temporary(target, old)
@@ -148,7 +148,7 @@ def check_writable(path: str) -> None:
 def _target(name: str) -> tuple[Path | None, os.stat_result | None]:
     """Return the regular file that `name` leads to and its status, if it exists.
 
-    None if it leads to a pipe, a device, or an open file that was removed (by ``/dev/fd``).
+    None if it leads to a pipe, a device, or (through ``/dev/fd``) to an open file that was removed.
     """
     target = Path(os.path.realpath(name))
     try:
@@ -157,13 +157,13 @@ def _target(name: str) -> tuple[Path | None, os.stat_result | None]:
         return target, None
     if stat.S_ISDIR(old.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
-    # A file that another process replaces has no name for a moment, too.
+    # A file that another process is replacing also has no name for a moment.
     nameless = old.st_nlink == 0 and not os.path.lexists(target)
     return (target if stat.S_ISREG(old.st_mode) and not nameless else None), old
 
 
 def _temporary(target: Path, old: os.stat_result | None) -> tuple[int, Path]:
-    """Create a file beside `target`, locked and with its permissions; return descriptor and path.
+    """Create a locked file next to `target`, with its permissions; return descriptor and path.
 
     Temporary files of killed processes for the same target are removed.
     """

@@ -13,7 +13,7 @@ FORMAT_VERSION = 3  # 2 added input_shift and input_scale, 3 `MLP` and checkpoin
 
 
 def save(state: dict[str, Any], path: Any) -> None:
-    """Write the dict of a network, perhaps with a checkpoint, to a path or an open file.
+    """Write the dict of a network, and of a checkpoint if there is one, to a path or an open file.
 
     Raises
     ------
@@ -22,13 +22,13 @@ def save(state: dict[str, Any], path: Any) -> None:
     """
     state = state | {"random_state": random_sources.to_dict(state["random_state"])}
     schema.checked(state)
-    with files.written(path) as file:
+    with files.open_for_writing(path) as file:
         npz_format.write(file, {"format": FORMAT, "format_version": FORMAT_VERSION} | state)
 
 
 def read(path: Any) -> dict[str, Any]:
     """Return what `save` wrote; ValueError for any other file or a newer format."""
-    with files.opened(path) as file:
+    with files.open_for_reading(path) as file:
         try:
             return schema.checked(npz_format.read(file, _of_this_version))
         except NewerFormat as error:

@@ -1,4 +1,4 @@
-"""Plain values and arrays as an ``.npz`` file: JSON, and arrays beside it.
+"""Plain values and arrays in an ``.npz`` file: JSON, and one member for each array.
 
 Files are not trusted. No pickle is involved, and no more memory is allocated than the size of the
 file: members are stored uncompressed, and arrays have the size of their members.
@@ -20,8 +20,8 @@ from fastmlp.messages import must, short
 
 ARRAY = "array in this file"  # the key of a reference to an array
 NETWORK = "network"  # the member with the JSON
-MOST_LEVELS = 100  # of nested dicts and lists
-LARGEST_INT = 10**40  # random states have 128 bits
+MAX_DEPTH = 100  # of nested dicts and lists
+MAX_INT = 10**40  # random states have 128 bits
 _PLAIN = {float, str, bool, type(None)}  # a history may have millions of these
 
 #: The header of `numpy.save` for arrays that are not structured.
@@ -49,9 +49,9 @@ def _without(arrays: dict[str, Any], value: Any, name: str, level: int) -> Any:
     if isinstance(value, np.ndarray):
         return {ARRAY: _put(arrays, value, name)}
     if isinstance(value, (dict, list, tuple)):
-        if level == MOST_LEVELS:
-            requirement = f"have at most {MOST_LEVELS} levels of lists and dicts"
-            raise ValueError(must(name[:60], requirement, "more"))
+        if level == MAX_DEPTH:
+            requirement = f"have at most {MAX_DEPTH} levels of lists and dicts"
+            raise ValueError(must(name[:60], requirement, "more levels"))
         items = value.items() if isinstance(value, dict) else enumerate(value)
         parts = {
             key: part
@@ -63,13 +63,13 @@ def _without(arrays: dict[str, Any], value: Any, name: str, level: int) -> Any:
             return list(parts.values())
         if ARRAY in parts or not all(isinstance(key, str) for key in parts):
             requirement = f"have keys that are str and not {ARRAY!r}, which is reserved"
-            raise TypeError(must(name[:60], requirement, "others"))
+            raise TypeError(must(name[:60], requirement, "other keys"))
         return parts
     if not isinstance(value, (str, int, float, type(None))):
         requirement = "be a number, a string, an array, or a list or dict of them"
         raise TypeError(must(name[:60], requirement, f"a value of type {type(value).__name__}"))
-    if isinstance(value, int) and abs(value) >= LARGEST_INT:
-        raise ValueError(must(name[:60], "have at most 40 digits", "an int of more"))
+    if isinstance(value, int) and abs(value) >= MAX_INT:
+        raise ValueError(must(name[:60], "have at most 40 digits", "a longer int"))
     return value
 
 
@@ -88,11 +88,11 @@ def _put(arrays: dict[str, Any], array: np.ndarray, name: str) -> str:
 # Reading ------------------------------------------------------------------------------------------
 
 
-def read(file: IO[bytes], translated: Callable[[Any], Any]) -> Any:
+def read(file: IO[bytes], converted: Callable[[Any], Any]) -> Any:
     """Return the values that `write` wrote.
 
-    `translated` is called with the JSON, which has references to arrays, and returns the values to
-    read, with a reference to every array of the file once.
+    `converted` is called with the JSON, which has references to arrays, and returns the values to
+    read, which must refer to every array of the file exactly once.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def read(file: IO[bytes], translated: Callable[[Any], Any]) -> Any:
         members = _members(file, archive)
         text = _array(archive, members.pop(NETWORK)).item()
         state = json.loads(text, parse_int=_whole, object_pairs_hook=_unique)
-        found = _with(archive, members, translated(state), 0)
+        found = _with(archive, members, converted(state), 0)
     if members:
         raise ValueError("it has arrays that nothing refers to")
     return found
@@ -143,7 +143,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
 
 def _with(archive: zipfile.ZipFile, members: dict[str, Any], value: Any, level: int) -> Any:
     """Undo `_without`, removing the arrays from `members`."""
-    if level > MOST_LEVELS:
+    if level > MAX_DEPTH:
         raise ValueError("it is nested too deeply")
     if isinstance(value, dict):
         if set(value) == {ARRAY}:

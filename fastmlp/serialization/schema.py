@@ -63,7 +63,7 @@ def checked(state: Any) -> dict[str, Any]:
         "descent": record({
             "taken": COUNT,
             "powers": list_of(between(0, 1), 2),
-            "rate_factor": checks.real_number,
+            "rate_factor": checks.non_negative,
         }),
         "seen": COUNT,
         "key": KEY,
@@ -77,7 +77,7 @@ def checked(state: Any) -> dict[str, Any]:
 
 
 def _layers(name: str, value: Any) -> list[int]:
-    return checks.layer_sizes(list_of(whole(1, checks.LARGEST_LAYER))(name, value))
+    return checks.layer_sizes(list_of(whole(1, checks.MAX_LAYER_SIZE))(name, value))
 
 
 # Arguments ----------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def _arguments(kind: str, sizes: list[int], dtype: np.dtype) -> dict[str, checks
         "loss": dict_of(anything),
         "init": _init(sizes),
         "warm_start": boolean,
-        "n_threads": optional(whole(1, checks.MOST_THREADS)),
+        "n_threads": optional(whole(1, checks.MAX_THREADS)),
     }
     return {name: known.get(name, anything) for name in ARGUMENTS[kind].names}
 

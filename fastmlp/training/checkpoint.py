@@ -53,7 +53,7 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
 def assignable(state: State) -> dict[str, Any]:
     """Return the arguments of `ASSIGNABLE` as in a file.
 
-    Without a learning rate that is a custom function: files contain only its next value.
+    A learning rate that is a custom function is left out: files contain only its next value.
     """
     rate = state.settings.learning_rate
     has_value = not callable(rate) or type(rate) in KINDS["learning_rate"].values()
@@ -64,8 +64,8 @@ def assignable(state: State) -> dict[str, Any]:
 def assign(state: State, began_with: dict[str, Any], arguments: dict[str, Any]) -> None:
     """Assign the settings that callbacks had assigned when the checkpoint was written.
 
-    Settings that this fit began with on purpose, other than those that the fit of the checkpoint
-    `began_with`, are left. ValueError for what a file has in place of a setting.
+    A setting that this fit was given a new value for, other than the one that the fit of the
+    checkpoint `began_with`, keeps it. ValueError if the file has an invalid setting.
     """
     kind = ARGUMENTS[state.class_name]
     try:

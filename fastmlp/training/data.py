@@ -44,7 +44,7 @@ class FitData:
     ends : bool
         Whether batches can be iterated over only once.
     order : callable or None
-        Returns the rows of an epoch, in place of what `shuffle` says.
+        Returns the rows of an epoch, regardless of `shuffle`.
     """
 
     samples: Data | None = None
@@ -65,18 +65,18 @@ class FitData:
         self.reader = Reader(state, None if self.restarts else state.feature_names)
 
     def take(
-        self, X: Any, y: Any, sample_weight: Any, class_weight: Any, is_checked: bool = False
+        self, X: Any, y: Any, sample_weight: Any, class_weight: Any, check_finite: bool = False
     ) -> None:
-        """Check the training data; if `is_checked`, also whether X is finite."""
+        """Check the training data; with `check_finite` also whether X is finite."""
         self._class_weight = class_weight
         if y is not None:
             if isinstance(X, np.memmap) and self.shuffle is True:
                 self.shuffle = "blocks"
             self.samples = self.reader.samples("X", X, "y", y, sample_weight, to_train_on=True)
-            if class_weight is not None:  # errors come before any random number is drawn
+            if class_weight is not None:  # raise errors before drawing random numbers
                 self._weighted_by_class(self.samples)
-            if is_checked:
-                self.reader.look_at("X", self.samples.X)
+            if check_finite:
+                self.reader.check_finite("X", self.samples.X)
             return
         if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or not _is_source(X):
             requirement = "be an iterable of (X, y) batches if `y` is None"

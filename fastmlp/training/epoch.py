@@ -17,7 +17,7 @@ from fastmlp.core.run import (
     RunLength,
     inputs_of,
     train_run,
-    workers_for,
+    usable_of,
     workers_wanted,
 )
 from fastmlp.core.step import RandomDraws, Samples
@@ -33,6 +33,8 @@ from fastmlp.validation.targets import as_scored
 class DivergenceWarning(RuntimeWarning):
     """Training stopped because a loss, a parameter or a moment was NaN or infinite."""
 
+    __module__ = "fastmlp"  # its public name, also in pickles
+
 
 class SizedWorkspace(NamedTuple):
     """A workspace, and the sizes of the minibatches that fit in it."""
@@ -45,6 +47,10 @@ class SizedWorkspace(NamedTuple):
     n_samples: int  # of the last dense block, if one worker trains on it; else 0
 
 
+#: Called after every run with the samples of the epoch so far and the sum of their losses.
+Report = Callable[[int, float], None]
+
+
 class Trainer:
     """Epochs of one or several calls of fit.
 
@@ -53,14 +59,12 @@ class Trainer:
     state : State
         Changed.
     batch_size : int
-    report : callable, optional
-        Called after every run with the samples of the epoch so far and the sum of their losses.
 
     Attributes
     ----------
     snapshot : Snapshot
         The state at the last `begin`, at the start of the epoch, or before a long step.
-    refuses : bool
+    undoes_all : bool
         Whether a row of X that is not finite must restore the state of `begin`, however
         many steps came before it. Possible until another snapshot is taken.
     is_dead : bool
@@ -68,30 +72,25 @@ class Trainer:
         layer at 0.
     """
 
-    def __init__(
-        self,
-        state: State,
-        batch_size: int,
-        report: Callable[[int, float], None] | None = None,
-    ):
-        self.state, self.batch_size, self.report = state, batch_size, report
+    def __init__(self, state: State, batch_size: int):
+        self.state, self.batch_size = state, batch_size
         state.network.clear_padding()  # and every epoch keeps it zero
         self.snapshot = Snapshot(state)
-        self.refuses = self.is_dead = False
+        self.undoes_all = self.is_dead = False
         self._is_fresh = False  # whether the snapshot equals the state
         self._run_length: RunLength | None = None
         self._sized: SizedWorkspace | None = None
 
-    def begin(self, refuses: bool) -> None:
+    def begin(self, undoes_all: bool) -> None:
         """Take a snapshot before any row is trained on."""
         self.snapshot.take_all()
-        self.refuses, self._is_fresh = refuses, True
+        self.undoes_all, self._is_fresh = undoes_all, True
 
     def renew(self) -> None:
         """Begin from another state, keeping the snapshot of `begin` unchanged."""
         self.snapshot, self._is_fresh = Snapshot(self.state), False
 
-    def epoch(self, blocks: Epoch) -> float:
+    def epoch(self, blocks: Epoch, report: Report | None = None) -> float:
         """Train on all blocks of samples once; return the mean loss.
 
         After any error, parameters and moments are finite.
@@ -99,6 +98,8 @@ class Trainer:
         Parameters
         ----------
         blocks : iterator of (Data, rows)
+        report : callable, optional
+            See `Report`.
 
         Raises
         ------
@@ -113,7 +114,7 @@ class Trainer:
         loss, total, done, is_first = 0.0, 0.0, 0, self.state.rows_seen == 0
         try:
             for data, order in blocks:
-                loss = self._train(data, order, done, loss)
+                loss = self._train(data, order, done, loss, report)
                 total = data.weight_of(order, total)
                 done += len(order)
         except Diverged:
@@ -127,7 +128,7 @@ class Trainer:
         if not (math.isfinite(loss) and math.isfinite(total)):
             self.snapshot.restore()
             raise Diverged("the loss")
-        self.refuses = False  # every row was read
+        self.undoes_all = False  # every row was read
         self.is_dead = is_first and done > 0 and self.state.is_dead(data.X)
         return loss / total if total > 0 else 0.0
 
@@ -137,7 +138,9 @@ class Trainer:
         self.snapshot.restore()
         return True
 
-    def _train(self, data: Data, order: np.ndarray, done: int, loss: float) -> float:
+    def _train(
+        self, data: Data, order: np.ndarray, done: int, loss: float, report: Report | None
+    ) -> float:
         """Train on one block; return `loss` plus the losses of its samples."""
         rows, seen = np.asarray(order, np.int64), self.state.rows_seen
         batch_size, step = min(self.batch_size, len(rows)), 0
@@ -145,8 +148,8 @@ class Trainer:
         samples = self._samples(data, rows, batch_size, seen, sized.inputs)
         while True:
             step, loss = self._run(data, samples, step, loss)
-            if self.report is not None:
-                self.report(done + min(step * batch_size, len(rows)), loss)
+            if report is not None:
+                report(done + min(step * batch_size, len(rows)), loss)
             if step * batch_size >= len(rows):
                 return loss
             if sized.version != self.state.version:  # a callback has assigned something
@@ -197,11 +200,11 @@ class Trainer:
 
     def _prepare_to_stop_within(self, data: Data) -> None:
         """Take the snapshot before the step, after checking that all rows are finite."""
-        if self.refuses:
+        if self.undoes_all:
             row = first_not_finite(self.state.network, data.X)
             if row is not None:
                 raise NotFinite(row)
-            self.refuses = False
+            self.undoes_all = False
         if self.state.is_finite:
             self.snapshot.take()
 
@@ -217,7 +220,8 @@ class Trainer:
         noisy = state.settings.input_noise > 0  # noise makes X dense
         if sparse and noisy:
             raise sparse_with_noise("X")
-        n_workers = workers_for(state.settings.n_threads, state.network, batch_size, len(X))
+        wanted = workers_wanted(state.settings.n_threads, state.network, batch_size, len(X))
+        n_workers = usable_of(wanted)
         if (
             old is None
             or old.version != state.version
@@ -231,7 +235,6 @@ class Trainer:
             self._sized = old = SizedWorkspace(
                 work, inputs, batch_size, most_listed, state.version, 0
             )
-        wanted = workers_wanted(state.settings.n_threads, state.network, batch_size, len(X))
         if not sparse and wanted == 1:  # otherwise it depends on how many threads may run now
             self._sized = old = old._replace(n_samples=len(X))
         return old

@@ -47,7 +47,7 @@ class Fit:
     data : FitData
     plan : Plan
     trainer : Trainer, optional
-        That of an earlier fit without callbacks.
+        That of an earlier fit.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Fit:
             self.trainer = self._trainer()
             self._run_or_undo(found)
             if callbacks:
-                callbacks.tell("on_train_end", _last(state.history))
+                callbacks.call("on_train_end", _last(state.history))
         finally:
             if state.fit is self:
                 try:
@@ -98,28 +98,27 @@ class Fit:
 
     def _trainer(self) -> Trainer:
         """Return a trainer: the one that is known, if it has the same batch size."""
-        known, self._known = self._known, None  # freed before there is another
+        known, self._known = self._known, None  # freed before another one is created
         if known is not None and known.batch_size == self.data.batch_size:
             return known
-        report = self._report if self.plan.callbacks else None
-        return Trainer(self.state, self.data.batch_size, report)
+        return Trainer(self.state, self.data.batch_size)
 
     def _run_or_undo(self, found: dict[str, Any] | None) -> None:
         """Train; undo everything after an early error, and for X that is not finite.
 
         The kernels check each row while reading it, at no cost; a check before the first step would
-        read all of X once more.
+        read all of X an extra time.
         """
         state, trainer, source = self.state, self.trainer, self.state.source
-        trainer.begin(refuses=self.data.samples is not None and not self.plan.continues)
+        trainer.begin(undoes_all=self.data.samples is not None and not self.plan.continues)
         before = trainer.snapshot
         position = random_sources.random_position(source) if self._may_fail_after_draws else None
         try:
             self._run(found)
         except Exception as error:
             # Batches before a row that is not finite are kept.
-            refused = isinstance(error, NotFinite) and trainer.refuses
-            if refused or not self._has_begun:
+            undoes_all = isinstance(error, NotFinite) and trainer.undoes_all
+            if undoes_all or not self._has_begun:
                 before.restore_all()
                 if position is not None:
                     random_sources.return_to_position(source, position)
@@ -145,9 +144,8 @@ class Fit:
     # The epochs -------------------------------------------------------------------------------
 
     def _run(self, found: dict[str, Any] | None) -> None:
-        state, data, (epochs, callbacks, *_), source = (
-            self.state, self.data, self.plan, self.state.source,
-        )  # fmt: skip
+        state, data, source = self.state, self.data, self.state.source
+        epochs, callbacks = self.plan.epochs, self.plan.callbacks
         if data.restarts:
             state.draw_parameters()
         state.draw_key()  # dropout may have been assigned since
@@ -177,10 +175,10 @@ class Fit:
     def _one_epoch(self, source: Any) -> None:
         state, callbacks, epoch, self.runs = self.state, self.plan.callbacks, self.epochs_done, 0
         if callbacks:
-            callbacks.tell("on_epoch_begin", epoch, {})
+            callbacks.call("on_epoch_begin", epoch, {})
         self.epochs_done += 1
         try:
-            loss = self.trainer.epoch(self.data.epoch(source))
+            loss = self.trainer.epoch(self.data.epoch(source), self._report if callbacks else None)
             recorded = self._scores(loss)
         except Diverged as error:
             state.stop_training = True
@@ -192,19 +190,19 @@ class Fit:
             )
             return
         finally:
-            state.feature_names = self.data.reader.feature_names  # perhaps those of the first batch
+            state.feature_names = self.data.reader.feature_names  # known after the first batch
         if self.trainer.is_dead:
             warn(DEAD, RuntimeWarning)
         for name, value in recorded.items():
             state.history.setdefault(name, []).append(value)
         if callbacks:
             self.at_epoch_end = True
-            callbacks.tell("on_epoch_end", epoch, _last(state.history))
+            callbacks.call("on_epoch_end", epoch, _last(state.history))
             self.at_epoch_end = False
 
     def _report(self, done: int, loss: float) -> None:
         logs = {"samples": done, "loss": loss / done}
-        self.plan.callbacks.tell("on_train_batch_end", self.runs, logs)
+        self.plan.callbacks.call("on_train_batch_end", self.runs, logs)
         self.runs += 1
 
     # Scores -------------------------------------------------------------------------------------

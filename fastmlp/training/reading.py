@@ -94,10 +94,10 @@ class Reader:
             f"{name}[0]", X, f"{name}[1]", y, weight[0] if weight else None,
             to_train_on, not to_train_on, f"{name}[2]",
         )  # fmt: skip
-        self.look_at(f"{name}[0]", data.X)
+        self.check_finite(f"{name}[0]", data.X)
         return data
 
-    def look_at(self, name: str, X: np.ndarray | SparseRows) -> None:
+    def check_finite(self, name: str, X: np.ndarray | SparseRows) -> None:
         """Raise ValueError for the first row of X that is not finite."""
         row = first_not_finite(self.state.network, X)
         if row is not None:

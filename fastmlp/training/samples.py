@@ -13,8 +13,8 @@ from fastmlp.core.storage import Network
 from fastmlp.messages import must
 from fastmlp.validation.targets import of_one_form
 
-MOST_IN_ONE_THREAD = 10_000  # elements up to which OpenBLAS starts no threads for a dot product
-CHECKED_TOGETHER = 2**20  # elements of X, which limits the size of temporary arrays
+SINGLE_THREADED = 10_000  # elements up to which OpenBLAS uses one thread for a dot product
+CHECKED_AT_ONCE = 2**20  # elements of X, which limits the size of temporary arrays
 
 
 class Data(NamedTuple):
@@ -24,9 +24,9 @@ class Data(NamedTuple):
     targets: Targets
 
     def weight_of(self, rows: np.ndarray, before: float) -> float:
-        """Return `before` plus the weights of these samples, added one by one; 1 each if not given.
+        """Return `before` plus the weights of these samples, 1 each if not given.
 
-        Thus the sum does not depend on how an epoch is split.
+        They are added one by one, so that the sum does not depend on how an epoch is split.
         """
         weights = self.targets.weights
         if len(weights) == 0:
@@ -36,7 +36,7 @@ class Data(NamedTuple):
 
 
 def copied(data: Data) -> Data:
-    """Return a copy of the samples, which shares no memory with them."""
+    """Return a copy of the samples that shares no memory with them."""
     X = data.X
     if isinstance(X, SparseRows):
         X = SparseRows(X.numbers.copy(), X.inputs.copy(), X.starts.copy())
@@ -46,7 +46,7 @@ def copied(data: Data) -> Data:
 
 
 def joined(parts: list[Data]) -> Data:
-    """Concatenate the samples of all parts; a single part is returned as it is."""
+    """Concatenate the samples of all parts; a single part is returned unchanged."""
     if len(parts) == 1:
         return parts[0]
     Xs: list[Any] = [data.X for data in parts]
@@ -133,7 +133,7 @@ def first_not_finite(network: Network, X: np.ndarray | SparseRows) -> int | None
             numbers = X.numbers if scale is None else X.numbers * scale[X.inputs]
         wrong = np.flatnonzero(~np.isfinite(numbers))
         return int(np.searchsorted(X.starts, wrong[0], "right")) - 1 if len(wrong) else None
-    together = max(1, CHECKED_TOGETHER // n_in)
+    together = max(1, CHECKED_AT_ONCE // n_in)
     for start in range(0, len(X), together):
         x = X[start : start + together].astype(network.dtype, copy=False)
         if scale is not None:
@@ -146,7 +146,7 @@ def first_not_finite(network: Network, X: np.ndarray | SparseRows) -> int | None
 
 def all_finite(array: np.ndarray) -> bool:
     """Return whether all elements are finite, first by their sum, which is faster."""
-    if array.size <= MOST_IN_ONE_THREAD:
+    if array.size <= SINGLE_THREADED:
         total = np.vdot(array, array)  # without warnings, in a third of the time of a sum
     else:
         with np.errstate(all="ignore"):

@@ -26,9 +26,7 @@ def block_rows(batch_size: int, n_bytes: int) -> int:
 def epoch_of_arrays(
     data: Data, rows: np.ndarray | None, shuffle: bool | str, source: Any, batch_size: int
 ) -> Epoch:
-    """Yield the samples, shuffled unless `shuffle` is false.
-
-    Only those of `rows`, unless it is None.
+    """Yield the samples, or only those of `rows`, shuffled unless `shuffle` is false.
 
     With "blocks", contiguous pieces of rows are drawn, `PIECES` to a block, and the rows of a block
     are shuffled, so that a file larger than the memory is read in long stretches. If one block

@@ -1,4 +1,4 @@
-"""A network as data: its settings, what training changes, and copies to return to."""
+"""A network as data: its settings, what training changes, and snapshots of it."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class State:
     def _apply(self) -> None:
         """Make the next steps use the settings of `IN_EVERY_STEP`."""
         settings = self.settings
-        self.network.regularise(
+        self.network.set_regularization(
             settings.of_layers("l2"),
             settings.of_layers("l1"),
             [_bound(norm) for norm in settings.of_layers("max_norm")],
@@ -156,7 +156,7 @@ class State:
         self.history, self.is_fitted, self.feature_names = {}, False, None
 
     def draw_key(self) -> None:
-        """Draw the key of dropout and noise, if they are used and there is none yet."""
+        """Draw the key for dropout and noise, if they are used and it has not been drawn yet."""
         if self.key == 0 and (self.settings.input_noise > 0 or self.network.drops):
             self.key = random_sources.random_key(self.source)
 
@@ -244,8 +244,8 @@ class Snapshot:
     Parameters
     ----------
     state : State
-        Copied by each `take`, which allocates no array. A fit takes all of it before it begins,
-        and the rest again before each epoch and each long step.
+        Copied by each `take`, which allocates no array. A fit calls `take_all` before it begins,
+        and `take` before each epoch and each long step.
     """
 
     def __init__(self, state: State):
@@ -275,7 +275,7 @@ class Snapshot:
         state.optimizer.position, state.key = self._position, self._key
 
     def restore_all(self) -> None:
-        """Restore this, and what the last `take_all` copied besides."""
+        """Restore everything that the last `take_all` copied."""
         self.restore()
         state, history = self._state, self._history
         state.is_fitted, state.feature_names, state.stop_training = self._rest

@@ -50,9 +50,7 @@ def plain_arguments(state: State) -> dict[str, Any]:
 
 def _plain(name: str, value: Any, state: State) -> Any:
     if type(value) in KINDS.get(name, {}).values():
-        with contextlib.suppress(
-            TypeError
-        ):  # a schedule of a custom function, which cannot be saved
+        with contextlib.suppress(TypeError):  # for a `WarmUp` of a custom function
             return options.to_dict(value, KINDS[name])
     if callable(value):  # a custom learning rate: its next value
         return float(value(state.optimizer.taken))

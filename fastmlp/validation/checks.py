@@ -20,25 +20,22 @@ from fastmlp.core.inputs.gather import KEPT, SparseRows
 from fastmlp.messages import must, raised, short, shown
 from fastmlp.validation import real_numbers
 
-MOST_THREADS = 1024  # of the operating system
-LARGEST_LAYER = 2**31 - 1  # units
-LARGEST_INT = 2**63 - 1
-MOST_WEIGHTS = 2**44  # of 8 bytes: the 128 TiB that a process can address
-NOT_ONE = (
-    bool,
-    np.bool_,
-    real_numbers.NOT_REAL,
-)  # not a number, although NumPy and Python convert them
+MAX_THREADS = 1024  # of the operating system
+MAX_LAYER_SIZE = 2**31 - 1  # units
+MAX_INT = 2**63 - 1
+MAX_WEIGHTS = 2**44  # of 8 bytes: the 128 TiB that a process can address
+#: Types that Python and NumPy convert to numbers, but that are not accepted as such.
+NOT_NUMBERS = (bool, np.bool_, real_numbers.NOT_REAL)
 
 #: A function from the name and value of an argument to the converted value.
 Checker = Callable[[str, Any], Any]
 
 
-def whole_number(name: str, value: Any, least: int, most: int = LARGEST_INT) -> int:
+def whole_number(name: str, value: Any, least: int, most: int = MAX_INT) -> int:
     """Return `value` as an int from `least` to `most`; TypeError or ValueError otherwise."""
     requirement = f"be an int of at least {least}"
     try:
-        if isinstance(value, NOT_ONE):
+        if isinstance(value, NOT_NUMBERS):
             raise TypeError
         number = operator.index(value)
     except Exception:
@@ -52,11 +49,11 @@ def whole_number(name: str, value: Any, least: int, most: int = LARGEST_INT) -> 
 
 def thread_count(value: Any) -> int:
     """Return `value` as a number of threads."""
-    return whole_number("n_threads", value, 1, MOST_THREADS)
+    return whole_number("n_threads", value, 1, MAX_THREADS)
 
 
 def flag(name: str, value: Any, *names: str) -> Any:
-    """Return `value` as a bool, also where it is an int, or as one of the names."""
+    """Return `value` as a bool, if it is a bool or int, or unchanged if it is one of the names."""
     if isinstance(value, str) and value in names:
         return value
     if not isinstance(value, (int, np.bool_)):
@@ -68,12 +65,12 @@ def flag(name: str, value: Any, *names: str) -> Any:
 
 
 def _number_that(is_valid: Callable[[float], bool], requirement: str) -> Checker:
-    """Return a checker of real numbers, which bools and durations are not."""
+    """Return a checker of real numbers; bools and durations are not accepted."""
     of_type = f"be a number that is {requirement}"
 
     def checker(name: str, value: Any) -> float:
         try:
-            if isinstance(value, NOT_ONE) or not isinstance(value, numbers.Real):
+            if isinstance(value, NOT_NUMBERS) or not isinstance(value, numbers.Real):
                 raise TypeError
             number = float(value)
         except OverflowError:
@@ -88,7 +85,7 @@ def _number_that(is_valid: Callable[[float], bool], requirement: str) -> Checker
     return checker
 
 
-real_number = _number_that(lambda x: 0 <= x < np.inf, "finite and at least 0")
+non_negative = _number_that(lambda x: 0 <= x < np.inf, "finite and at least 0")
 above_zero = _number_that(lambda x: 0 < x < np.inf, "finite and above 0")
 from_zero_below_one = _number_that(lambda x: 0 <= x < 1, "at least 0 and below 1")
 between_zero_and_one = _number_that(lambda x: 0 < x < 1, "above 0 and below 1")
@@ -153,14 +150,14 @@ def choice(name: str, value: Any, known: Iterable[str]) -> str:
 def layer_sizes(layers: Any) -> list[int]:
     """Return the sizes of the input, hidden and output layers as ints of at least 1."""
     layers = listed("layers", layers, "a list of two or more sizes")
-    sizes = [whole_number(f"layers[{l}]", size, 1, LARGEST_LAYER) for l, size in enumerate(layers)]
+    sizes = [whole_number(f"layers[{l}]", size, 1, MAX_LAYER_SIZE) for l, size in enumerate(layers)]
     if len(sizes) < 2:
         raise ValueError(
-            must("layers", "have two or more sizes, those of input and output included", f"{sizes}")
+            must("layers", "have two or more sizes, including the input and the output", f"{sizes}")
         )
     n_weights = sum(n_in * n_out for n_in, n_out in itertools.pairwise(sizes))
-    if n_weights > MOST_WEIGHTS:
-        requirement = f"have at most {MOST_WEIGHTS:.1e} weights, which a process can address"
+    if n_weights > MAX_WEIGHTS:
+        requirement = f"have at most {MAX_WEIGHTS:.1e} weights, which a process can address"
         got = f"{n_weights:.1e} weights for the sizes {shown(sizes)}"
         raise ValueError(must("layers", requirement, got))
     return sizes
@@ -218,7 +215,7 @@ def array_of(name: str, values: Any, is_of_classes: bool = False) -> np.ndarray:
         with contextlib.suppress(Exception):  # an int too large for float64, a signalling NaN
             array = array.astype(np.float64)
     if array.dtype.kind not in real_numbers.KINDS:
-        raise real_numbers.refusal(name, values, array, is_of_classes)
+        raise real_numbers.not_real(name, values, array, is_of_classes)
     return array
 
 
@@ -285,7 +282,7 @@ def readable(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _writable_alias(array: np.ndarray) -> np.ndarray:
-    """Return the same memory as a writable array, for kernels that never write to it."""
+    """Return a writable view of the same memory, for kernels that never write to it."""
     memory: Any = (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
     memory._owner = array  # keeps the memory alive
     return np.frombuffer(memory, array.dtype).reshape(array.shape)

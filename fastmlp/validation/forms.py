@@ -1,6 +1,6 @@
 """Checkers of plain values, the parts of a schema.
 
-Each is a `checks.Checker`: a function (name, value) that returns the value in form, or raises
+Each is a `checks.Checker`: a function (name, value) that returns the converted value, or raises
 TypeError or ValueError.
 """
 
@@ -126,7 +126,7 @@ def dict_of(check: Checker) -> Checker:
 
 
 def _type(value: Any) -> str:
-    """Return the type alone: a value from a file may take long to show."""
+    """Return only the type: formatting a value from a file may take long."""
     return f"a value of type {type(value).__name__}"
 
 
@@ -140,7 +140,9 @@ def fields(checkers: Mapping[str, Checker]) -> Checker:
     def checker(name: str, value: Any) -> dict[str, Any]:
         missing = set(checkers) - set(dict_of(anything)(name, value))
         if missing:
-            raise ValueError(must(name or FILE, f"have the key {min(missing)!r}", "none of it"))
+            raise ValueError(
+                must(name or FILE, f"have the key {min(missing)!r}", "a dict without it")
+            )
         return {key: check(_inside(name, key), value[key]) for key, check in checkers.items()}
 
     return checker

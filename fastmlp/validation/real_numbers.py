@@ -20,6 +20,7 @@ REAL = (numbers.Real, np.bool_)
 NOT_REAL = np.timedelta64  # a subclass of NumPy's signed integers
 KINDS = "biuf"  # of NumPy's dtypes
 ARRAY = "be an array or a list of real numbers"
+TEXT = "the text"
 ENCODE = "encode class names as integers with classes, y = numpy.unique(y, return_inverse=True)"
 
 
@@ -38,8 +39,8 @@ def are_real(objects: np.ndarray) -> bool:
 def n_masked(values: Any) -> int:
     """Return how many values are masked in a masked array, or in a list that holds some.
 
-    `numpy.asarray` would take the values below the mask. Lists within a list are not searched: that
-    would look at the type of each of their numbers, and NumPy converts a masked one to NaN.
+    `numpy.asarray` would use the values under the mask. Lists within a list are not searched: that
+    would check the type of each of their elements, and NumPy converts a masked one to NaN.
     """
     if isinstance(values, np.ma.MaskedArray):
         return 0 if values.dtype.names else int(np.count_nonzero(np.ma.getmaskarray(values)))
@@ -50,11 +51,11 @@ def n_masked(values: Any) -> int:
     return sum(map(n_masked, values))
 
 
-def refusal(name: str, values: Any, array: np.ndarray, is_of_classes: bool = False) -> TypeError:
-    """Return the error for `values`, whose `array` is not one of real numbers.
+def not_real(name: str, values: Any, array: np.ndarray, is_of_classes: bool = False) -> TypeError:
+    """Return the error for `values`, whose `array` does not hold real numbers.
 
-    It shows the first value that is not: column by column, as users go through a table. If the
-    values may be classes and that one is text, it says how to encode names.
+    The message shows the first value that is not a real number, searching column by column. If
+    the values may be classes and this one is text, it says how to encode names.
     """
     items = array
     if array.dtype.kind in "US":  # NumPy has converted the numbers beside it to text, too
@@ -68,31 +69,31 @@ def refusal(name: str, values: Any, array: np.ndarray, is_of_classes: bool = Fal
             kind, advice = fault
             index = np.unravel_index(at, items.shape[::-1])[::-1]
             place = _place([int(i) for i in index], _columns(values, items))
-            got = f"the {kind} {shown(value)} {place}"
-            if is_of_classes and kind == "text":
+            got = f"{kind} {shown(value)} {place}".lstrip()
+            if is_of_classes and kind == TEXT:
                 return TypeError(must(name, "contain only integers", got, ENCODE))
             return TypeError(must(name, "contain only real numbers", got, advice))
     return TypeError(must(name, ARRAY, f"{type(values).__name__} of {shown(array.dtype)}"))
 
 
 def _fault(value: Any) -> tuple[str, str] | None:
-    """Return what kind of value this is, if it is not a real number, and what to do about it."""
+    """Return a description of a value and advice, both perhaps empty; None for real numbers."""
     if is_real(type(value)):
         try:
             float(value)
         except OverflowError:
-            return "value", "float64 cannot represent it"
+            return "", "float64 cannot represent it"
         except Exception:  # a signalling NaN of Decimal, a user's class
-            return "value", ""
+            return "the value", ""
         return None
     if value is None or type(value).__name__ in ("NAType", "NaTType"):  # without importing pandas
-        return "missing value", "fill missing values or drop their rows"
+        return "the missing value", "fill missing values or drop their rows"
     if isinstance(value, (str, bytes)):
-        return "text", "encode text as numbers, for example one-hot"
+        return TEXT, "encode text as numbers, for example one-hot"
     dates = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
     if isinstance(value, dates):
-        return "value", "convert dates and durations to numbers, for example days"
-    return "value", ""
+        return "the value", "convert dates and durations to numbers, for example days"
+    return "the value", ""
 
 
 def _place(index: list[int], columns: list[Any] | None) -> str:

@@ -157,6 +157,6 @@ def _of_classes(class_weight: Any, counts: np.ndarray) -> np.ndarray:
             except (TypeError, ValueError) as error:
                 requirement = f"have only classes from 0 to {n_classes - 1}"
                 raise type(error)(must("class_weight", requirement, shown(label))) from None
-            weights[number] = checks.real_number(f"class_weight[{number}]", weight)
+            weights[number] = checks.non_negative(f"class_weight[{number}]", weight)
         return weights
     return _weights("class_weight", class_weight, n_classes)

@@ -177,7 +177,7 @@ def _dense(shape: tuple[int, int], entries: tuple[np.ndarray, ...]) -> np.ndarra
 def of_one_form(parts: list[Targets], sizes: list[int]) -> list[Targets]:
     """Convert labels to probabilities if some of the parts have labels and some probabilities.
 
-    The parts, of these sizes, can be concatenated then.
+    The parts, with these numbers of samples, can then be concatenated.
     """
     widths = [len(t.values) // n for t, n in zip(parts, sizes, strict=True) if len(t.values) > 0]
     if not widths or not any(len(t.labels) > 0 for t in parts):

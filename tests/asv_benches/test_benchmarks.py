@@ -1,10 +1,12 @@
 """The benchmarks and the tools built on them, but not their timings."""
 
 import ast
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import pytest
 
@@ -136,6 +138,30 @@ def test_turns_are_interleaved(alternate, order):
 
 def test_a_median_ratio_is_that_of_the_rounds():
     assert median_ratio([1.0, 6.0, 2.0], [1.0, 2.0, 1.0]) == 2.0
+
+
+def test_an_interrupted_export_is_repeated(tmp_path, monkeypatch):
+    def archive(*names):
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w") as members:
+            for name in names:
+                members.addfile(tarfile.TarInfo(f"fastmlp/{name}"))
+        return file.getvalue()
+
+    def extract_one(self, path, **options):
+        self.extract(self.getmembers()[0], path, **options)
+        raise KeyboardInterrupt
+
+    whole = archive("__init__.py", "mlp.py")
+    monkeypatch.setattr(paired, "VERSIONS", tmp_path)
+    monkeypatch.setattr(paired, "git", lambda c, *_: b"name\n" if c == "rev-parse" else whole)
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(tarfile.TarFile, "extractall", extract_one)
+        with pytest.raises(KeyboardInterrupt):
+            paired.export("HEAD")
+    folder = paired.export("HEAD")
+    assert [path.name for path in folder.iterdir()] == ["fastmlp"]
+    assert {path.name for path in (folder / "fastmlp").iterdir()} == {"__init__.py", "mlp.py"}
 
 
 def looks(*pairs):

@@ -7,25 +7,12 @@ import numpy as np
 import pytest
 
 from fastmlp import MLP
-from fastmlp.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from fastmlp.callbacks import EarlyStopping, ModelCheckpoint
+from helpers.callbacks import Interrupt
 from helpers.messages import assert_form
 from helpers.same_bits import assert_same_bits, bits_of
 
 SIZES = [8, 12, 3]
-
-
-class Interrupt(Callback):
-    def __init__(self, epoch=None):
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self.epoch:
-            raise KeyboardInterrupt
-
-
-@pytest.fixture
-def data(make_data):
-    return make_data(SIZES, 60)
 
 
 def fit(data, path, epochs=5, cut=None, **options):

@@ -82,7 +82,7 @@ def test_the_last_fifth(n, n_train):
 def test_gaps_are_named():
     assert gaps(np.array([0, 1, 2]), np.array([2, 1, 0, 0])) == []
     unknown, unmeasured = gaps(np.array([0, 0, 1]), np.array([1, 7, 7, 8]))
-    assert unknown.startswith("3 of the 4 held-out samples are of classes without a training")
+    assert unknown.startswith("3 of the 4 held-out samples belong to classes without a training")
     assert "sample: 7, 8; without --no-shuffle" in unknown
     assert unmeasured.endswith("without a held-out sample: 0")
     (many,) = gaps(np.arange(1000), np.array([999]))

@@ -228,9 +228,9 @@ def test_as_many_rows_as_a_block_of_64_megabytes_has(kind, more, monkeypatch):
     size, blocks, train = 2**14, [], Trainer._train
     assert sources.block_rows(32, 4096) == size == 2**26 // 4096
 
-    def watched(training, data, order, done, loss):
+    def watched(training, data, order, *others):
         blocks.append(np.rint(data.X[order, 0] * 2**14).astype(int))
-        return train(training, data, order, done, loss)
+        return train(training, data, order, *others)
 
     monkeypatch.setattr(Trainer, "_train", watched)
     n = size + more

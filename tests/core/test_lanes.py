@@ -35,15 +35,26 @@ if IS_X86 and (processor.LANES, processor.REGISTERS) != (8, 16):
 
 
 @pytest.fixture(scope="module")
-def found():
-    """Return the digests for each width and processor, computed by two processes at a time."""
+def processes():
+    """Start two processes at a time; return futures of digests and of the output of pytest."""
 
     def compute(name):
         return digests(SETTINGS[name], COMPUTED[name] if processor.FUSED else EXACT)
 
+    def test(name):
+        arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "core/test_step.py"]
+        return run([*arguments, "-k", "not mnist"], OTHERS[name])
+
     with ThreadPoolExecutor(2) as pool:
-        slowest_first = sorted(SETTINGS, key=lambda name: -len(COMPUTED[name]))
-        return dict(zip(slowest_first, pool.map(compute, slowest_first), strict=True))
+        tested = {name: pool.submit(test, name) for name in OTHERS}  # the slowest come first
+        names = sorted(SETTINGS, key=lambda name: -len(COMPUTED[name]))
+        yield {name: pool.submit(compute, name) for name in names}, tested
+
+
+@pytest.fixture
+def found(processes):
+    """Return the digests for each width and processor."""
+    return {name: future.result() for name, future in processes[0].items()}
 
 
 def test_processes_compile_for_the_requested_processor(found):
@@ -73,10 +84,9 @@ OTHERS = {
 
 @pytest.mark.skipif(not OTHERS, reason="all have the bits of this processor")
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_formulas_hold(name):
+def test_the_formulas_hold(name, processes):
     """All of test_step.py, compiled for a width or processor whose bits may differ."""
-    arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "core/test_step.py"]
-    assert " passed" in run([*arguments, "-k", "not mnist"], OTHERS[name])
+    assert " passed" in processes[1][name].result()
 
 
 def test_an_unknown_width_is_refused():

@@ -1,9 +1,7 @@
-"""Same bits on any number of threads; interrupts, forks and concurrent fits."""
+"""Same bits on any number of threads; errors, forks and concurrent fits."""
 
 import _thread
 import multiprocessing
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -11,36 +9,11 @@ import time
 
 import numpy as np
 import pytest
-from numba import njit
 
-import fastmlp
 from fastmlp import MLP, NeuralNet
-from fastmlp.callbacks import Callback
-from fastmlp.core import rows_phase, run, step, storage
-from fastmlp.core.equations.update import Sink, update
-from fastmlp.core.machine import barrier, processor, workers
+from fastmlp.core import run, storage
+from fastmlp.core.machine import workers
 from helpers.same_bits import assert_same_bits
-
-
-@pytest.fixture(autouse=True)
-def interrupts_are_heard():
-    """Set Python's default handler, which processes started in the background lack."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def interrupted_after(seconds):
-    """Raise SIGINT after some seconds; return a list that will hold the time, and the timer."""
-    fired = []
-
-    def interrupt():
-        fired.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    timer = threading.Timer(seconds, interrupt)
-    timer.start()
-    return fired, timer
 
 
 def trained(n_threads, X, y, sizes, dtype, batch_size):
@@ -78,37 +51,6 @@ def test_as_many_threads_as_asked_for_really_train(make_data, monkeypatch):
     working = {(worker, thread) for worker, n_workers, thread in seen if n_workers == 3}
     assert {worker for worker, _ in working} == {0, 1, 2}
     assert len({thread for _, thread in working}) == 3
-
-
-def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch):
-    tiny, small, large = (
-        storage.Network(sizes, 0, np.dtype(np.float32))
-        for sizes in ([3, 2], [784, 64, 10], [784, 512, 512, 10])
-    )
-    assert run.workers_for(None, small, 1, 60000) == 1
-    assert run.workers_for(None, tiny, 32, 60000) == 1
-    assert run.workers_for(None, small, 8, 60000) == 1
-    assert run.workers_for(None, large, 128, 128) <= processor.usable_threads()
-    monkeypatch.setattr(processor, "usable_threads", lambda: 2)
-    assert run.workers_for(7, small, 32, 60000) == 2
-    monkeypatch.setattr(processor, "usable_threads", lambda: 64)
-    assert run.workers_for(7, small, 32, 60000) == 7
-    narrow = storage.Network([64, 10], 0, np.dtype(np.float32))
-    assert run.workers_for(7, small, 1, 60000) == 1
-    assert run.workers_for(None, narrow, 32, 10**6) == 1  # too little in a step
-    assert run.workers_for(None, small, 32, 200) == 1  # too little in the call
-    few = run.workers_for(None, small, 32, 60000)
-    assert 1 < few < run.workers_for(None, large, 512, 60000) <= 64
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
-def test_usable_threads_respects_affinity():
-    allowed = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(allowed)})
-        assert processor.usable_threads() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)
 
 
 def test_several_fits_at_once(digits):
@@ -153,69 +95,6 @@ def test_fork_before_and_after_a_fit(digits):
         net = NeuralNet([64, 20, 10], random_state=0, n_threads=2).fit(X, y, epochs=2)
         results.append(net.weights[0].copy())
     assert_same_bits(*results)
-
-
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads):
-    random = np.random.default_rng(0)
-    X, y = random.random((60000, 100), np.float32), random.integers(0, 10, 60000)
-    done = []
-
-    class Reports(Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            done.append(logs["samples"])
-
-    fastmlp.warmup("float32")
-    options = {"dtype": "float32", "random_state": 0, "n_threads": n_threads}
-    net = NeuralNet([100, 256, 10], **options)
-    fired = []
-
-    def interrupt():
-        fired.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    timer = threading.Timer(0.35, interrupt)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        net.fit(X, y, epochs=10000, batch_size=50, shuffle=False, callbacks=[Reports()])
-    assert time.perf_counter() - fired[0] < 0.5
-    timer.join()
-    epochs, again = len(net.history_["loss"]), NeuralNet([100, 256, 10], **options)
-    again.fit(X, y, epochs=epochs, batch_size=50, shuffle=False)
-    for start in range(0, len(X), 50):
-        if np.array_equal(again.weights[0], net.weights[0]):
-            break
-        again.fit(
-            X[start : start + 50], y[start : start + 50], epochs=1, batch_size=50, shuffle=False
-        )
-    assert_same_bits(again, net)
-    assert done and np.isfinite(net.weights[0]).all()
-
-
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_interrupt_within_a_long_step_undoes_it(n_threads):
-    """Half a second holds even if one step takes seconds."""
-    random = np.random.default_rng(0)
-    X, y = random.random((300_000, 100), np.float32), random.integers(0, 10, 300_000)
-    fastmlp.warmup("float32")
-    net = NeuralNet([100, 512, 10], dtype="float32", random_state=0, n_threads=n_threads)
-    before, fired = net.weights[0].copy(), []
-
-    def interrupt():
-        fired.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    timer = threading.Timer(0.4, interrupt)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        net.fit(X, y, epochs=1000, batch_size=len(X), shuffle=False)
-    assert time.perf_counter() - fired[0] < 0.5
-    timer.join()
-    epochs = len(net.history_["loss"])
-    again = NeuralNet([100, 512, 10], dtype="float32", random_state=0)
-    again.fit(X, y, epochs=epochs, batch_size=len(X), shuffle=False)
-    assert np.array_equal(again.weights[0], net.weights[0])
-    assert epochs > 0 or np.array_equal(before, net.weights[0])
 
 
 @pytest.fixture
@@ -370,158 +249,6 @@ def test_as_many_threads_as_asked_for_really_predict(make_data, monkeypatch):
     assert sorted(shares) == [(0, 166), (166, 333), (333, 500)]
 
 
-@njit(nogil=True)
-def until_stopped(worker, team, parameters, most):
-    """Change a parameter, wait for a signal, and change it again; return whether it came."""
-    parameters[worker] += 1
-    waited = 0
-    while not barrier.stopped(team) and waited < most:
-        waited += 1
-    parameters[worker] += 1
-    return waited < most
-
-
-@pytest.fixture
-def endless(monkeypatch):
-    """Replace steps by ones that wait to be stopped; return a list of whether each was."""
-    stopped = []
-
-    def endless(worker, n_workers, team, parameters, *rest):
-        if rest[-2] > 0:  # not the call that compiles
-            # In one expression of C code, after which the interrupt is raised.
-            stopped.extend(map(until_stopped, [worker], [team], [parameters], [MOST]))
-        return 0.0
-
-    until_stopped(0, barrier.new_team(), np.zeros(1), 10)  # compiles
-    monkeypatch.setattr(run, "train_steps", endless)
-    monkeypatch.setattr(run, "RUN_SECONDS", 0)  # shorter than any step
-    return stopped
-
-
-MOST = 10**10  # some seconds
-
-
-@pytest.mark.usefixtures("eight_processors")
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_long_step_is_stopped_and_undone(n_threads, endless, make_data):
-    X, y = make_data([10, 5], 100)
-    net = NeuralNet([10, 5], n_threads=n_threads, random_state=0)
-    before = net.weights[0].copy()
-    fired, timer = interrupted_after(0.2)
-    with pytest.raises(KeyboardInterrupt):
-        net.fit(X, y)
-    assert time.perf_counter() - fired[0] < 0.5
-    timer.join()
-    assert endless == [True] * n_threads
-    assert np.array_equal(net.weights[0], before)
-
-
-def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
-    wait, calls, done = workers.wait_for, [], []
-
-    def interrupted_at_first(*arguments):
-        calls.append(arguments)
-        if len(calls) == 1:
-            raise KeyboardInterrupt
-        wait(*arguments)
-
-    def task(worker):
-        time.sleep(0.2 * worker)
-        done.append(worker)
-        return 0.0
-
-    monkeypatch.setattr(workers, "wait_for", interrupted_at_first)
-    with pytest.raises(KeyboardInterrupt):
-        workers.together(2, task)
-    assert done == [0, 1]
-
-
-@njit
-def update_the_first_layer(work, sink, team):
-    update(
-        work.forward.layers[0],
-        work.forward.activations,
-        work.deltas,
-        8,
-        sink,
-        team,
-        0,
-        8,
-    )
-
-
-def test_a_stopped_team_changes_no_weight(one_call):
-    network = storage.Network([8, 8], 0, np.dtype(np.float64))
-    descent, samples = one_call(network, np.ones((8, 8)), np.zeros(8, np.int64), 8)
-    optimizer = descent.steps(1, True)
-    sink = Sink(True, 0.1, 0.0, network.parameters, 0)
-    for stop in (1, 0):
-        work, team = network.workspace(8, 1), run.new_team()
-        team[barrier.STOPPED] = stop
-        step.train_steps(0, 1, team, network.parameters, optimizer, samples, work, 0, 1, 0.0)
-        assert work.status[0] == (rows_phase.HALTED if stop else 0)
-        assert network.parameters.any() == (not stop)
-        network.parameters[...] = 0
-        work.forward.activations[...] = work.deltas[...] = 1
-        update_the_first_layer(work, sink, team)
-        assert network.parameters.any() == (not stop)
-        network.parameters[...] = 0
-
-
-CGROUPS = {
-    "version 1": {
-        "/proc/self/cgroup": "4:cpu,cpuacct:/group/mine\n1:name=systemd:/\n",
-        "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
-        "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
-        "/sys/fs/cgroup/cpu/group/cpu.cfs_quota_us": "350000",
-        "/sys/fs/cgroup/cpu/group/cpu.cfs_period_us": "100000",
-        "/sys/fs/cgroup/cpu/group/mine/cpu.cfs_quota_us": "-1",
-        "/sys/fs/cgroup/cpu/group/mine/cpu.cfs_period_us": "100000",
-    },
-    "version 2": {
-        "/proc/self/cgroup": "0::/group/mine\n",
-        "/sys/fs/cgroup/group/cpu.max": "max 100000",
-        "/sys/fs/cgroup/group/mine/cpu.max": "350000 100000",
-    },
-    "in a container": {
-        "/proc/self/cgroup": "0::/\n",
-        "/sys/fs/cgroup/cpu.max": "350000 100000",
-    },
-}
-
-
-@pytest.mark.parametrize("groups", CGROUPS)
-def test_usable_threads_respects_the_quota_of_every_parent_control_group(groups, monkeypatch):
-    files = dict(CGROUPS[groups])
-
-    def read_text(path):
-        if path.as_posix() not in files:
-            raise FileNotFoundError(path)
-        return files[path.as_posix()]
-
-    monkeypatch.setattr(processor.Path, "read_text", read_text)
-    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 64)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    for name in ("_numba_threads", "_library_threads"):
-        monkeypatch.setattr(processor, name, lambda: float("inf"))
-    for name in ("process_cpu_count", "cpu_count"):
-        monkeypatch.setattr(os, name, lambda: 64, raising=False)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
-    processor._quota.cache_clear()
-    assert processor.usable_threads() == 3
-    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 2)
-    assert processor.usable_threads() == 2
-    monkeypatch.setattr(processor.config, "NUMBA_NUM_THREADS", 64)
-    for name in files:
-        files[name] = files[name].replace("350000", "50000")
-    processor._quota.cache_clear()
-    assert processor.usable_threads() == 1
-    files.clear()
-    processor._quota.cache_clear()
-    assert processor.usable_threads() == 64
-    processor._quota.cache_clear()
-
-
 def test_several_predictions_at_once_of_one_network(make_data):
     X, _ = make_data([200, 64, 10], 640)
     net = NeuralNet([200, 64, 10], output_activation="identity", random_state=0)
@@ -542,39 +269,3 @@ def test_several_predictions_at_once_of_one_network(make_data):
     for thread in threads:
         thread.join()
     assert not wrong
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
-def test_workers_are_bound_apart_while_they_run_and_their_caller_is_free_again(monkeypatch):
-    allowed = os.sched_getaffinity(0)
-    bound = workers.together(len(allowed), lambda worker: min(os.sched_getaffinity(0)))
-    assert sorted(bound) == sorted(allowed)
-    assert os.sched_getaffinity(0) == allowed
-
-    def failing(worker):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        workers.together(2, failing)
-    assert os.sched_getaffinity(0) == allowed
-    monkeypatch.setattr(processor, "CURRENT", None)
-    assert processor.here() == -1
-    free = workers.together(2, lambda worker: len(os.sched_getaffinity(0)))
-    assert free == [len(allowed)] * 2
-
-
-def test_a_thread_that_may_not_be_bound_stays(monkeypatch):
-    def refused(*_):
-        asked.append(1)
-        raise PermissionError
-
-    asked: list[int] = []
-    monkeypatch.setattr(os, "sched_setaffinity", refused, raising=False)
-    processor.bind({0, 1}, 0, 1)
-    processor.unbind({0, 1})
-    assert len(asked) == 2
-    processor.bind({0, 1}, -1, 1)  # the home processor is unknown
-    processor.unbind(set())  # threads cannot be bound
-    assert len(asked) == 2
-    monkeypatch.delattr(os, "sched_setaffinity")
-    assert processor.allowed() == set()

@@ -1,4 +1,4 @@
-"""A training that starts or resumes, as a script for `test_resume.py`.
+"""A training that starts or resumes, as a script for `test_killed.py`.
 
     python tests/helpers/killed_training.py FOLDER OPTIMIZER SOURCE MOMENT COUNT
 

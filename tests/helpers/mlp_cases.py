@@ -4,6 +4,7 @@ Settings are the keyword arguments of `ReferenceMLP`, which `TorchMLP` takes as 
 turns them into an `MLP`.
 """
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -31,9 +32,57 @@ OPTIMIZERS = {
     "adam": ("Adam", 0.02),
     "adamw": ("AdamW", 0.02),
 }
+#: Losses and optimizers with other options than the defaults.
+LOSS_OPTIONS = [
+    ("softmax", {"label_smoothing": 0.1}),
+    ("huber", {"delta": 0.4}),
+    ("huber", {"delta": 2.5}),
+    ("pinball", {"quantile": 0.8}),
+]
+OPTIMIZER_OPTIONS = [
+    ("momentum", {"momentum": 0.5}),
+    ("nesterov", {"momentum": 0.5}),
+    ("rmsprop", {"decay": 0.9, "epsilon": 1e-4}),
+    ("adagrad", {"epsilon": 1e-4}),
+    ("adam", {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-4}),
+    ("adamw", {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-4}),
+]
+PENALTIES = [
+    {"l2": 0.1},
+    {"l2": [0.0, 0.2, 0.05]},
+    {"l1": [0.01, 0.0, 0.03]},
+    {"clip_norm": 0.2},
+    {"max_norm": [0.9, 1.1, 0.7]},
+    {"l2": 0.1, "l1": 0.01, "clip_norm": 0.3, "max_norm": 1.0},
+]
 # Twenty steps in two epochs; the last of each is smaller. The batch size is odd: with an even one
 # signs of an absolute error may cancel up to rounding, and Adagrad scales up rounding errors.
 SAMPLES, BATCH_SIZE, EPOCHS = 66, 7, 2
+
+
+@dataclasses.dataclass
+class NetOptions:
+    """The options of `ReferenceMLP` and `TorchMLP`; those of losses and optimizers are dicts."""
+
+    activation: str | list = "relu"
+    output_activation: str = "identity"
+    loss: str = "softmax"
+    loss_options: dict | None = None
+    optimizer: str = "sgd"
+    optimizer_options: dict | None = None
+    learning_rate: object = 0.1
+    l2: object = 0.0
+    l1: object = 0.0
+    max_norm: object = None
+    clip_norm: float | None = None
+
+    def of_layers(self, n):
+        """Return the activations of n layers, their l2, l1 and max_norm, which may be None."""
+        hidden = self.activation
+        hidden = [hidden] * (n - 1) if isinstance(hidden, str) else list(hidden)
+        norms = None if self.max_norm is None else np.broadcast_to(self.max_norm, n)
+        l2, l1 = np.broadcast_to(self.l2, n), np.broadcast_to(self.l1, n)
+        return [*hidden, self.output_activation], l2, l1, norms
 
 
 def settings(optimizer="sgd", **others):

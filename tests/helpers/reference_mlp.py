@@ -9,6 +9,8 @@ import math
 import numpy as np
 from scipy.special import erfc, expit
 
+from helpers.mlp_cases import NetOptions
+
 # X, z, a and delta are (rows of the minibatch, units).
 
 
@@ -225,41 +227,23 @@ class RandomDraws:
 
 
 class ReferenceMLP:
-    """A network with the options of `MLP`.
+    """A network with `NetOptions`.
 
-    Options of losses and optimizers are dicts; a learning rate is a number or a function of the
-    step; `draws` is a `RandomDraws` where there is dropout or input noise.
+    A learning rate is a number or a function of the step; `draws` is a `RandomDraws` where there is
+    dropout or input noise.
     """
 
-    def __init__(
-        self,
-        weights,
-        biases,
-        *,
-        activation="relu",
-        output_activation="identity",
-        loss="softmax",
-        loss_options=None,
-        optimizer="sgd",
-        optimizer_options=None,
-        learning_rate=0.1,
-        l2=0.0,
-        l1=0.0,
-        max_norm=None,
-        clip_norm=None,
-        draws=None,
-    ):
-        n = len(weights)
+    def __init__(self, weights, biases, *, draws=None, **options):
+        given, n = NetOptions(**options), len(weights)
         self.weights = [np.array(w, np.float64) for w in weights]
         self.biases = [np.array(b, np.float64) for b in biases]
-        hidden = [activation] * (n - 1) if isinstance(activation, str) else list(activation)
-        self.activations = [ACTIVATIONS[name] for name in [*hidden, output_activation]]
-        self.loss_function, self.loss_options = LOSSES[loss], loss_options or {}
-        self.optimizer, self.optimizer_options = optimizer, optimizer_options or {}
-        self.rate = learning_rate if callable(learning_rate) else lambda step: learning_rate
-        self.l2, self.l1 = np.broadcast_to(l2, n), np.broadcast_to(l1, n)
-        self.max_norm = None if max_norm is None else np.broadcast_to(max_norm, n)
-        self.clip_norm = clip_norm
+        names, self.l2, self.l1, self.max_norm = given.of_layers(n)
+        self.activations = [ACTIVATIONS[name] for name in names]
+        self.loss_function, self.loss_options = LOSSES[given.loss], given.loss_options or {}
+        self.optimizer, self.optimizer_options = given.optimizer, given.optimizer_options or {}
+        rate = given.learning_rate
+        self.rate = rate if callable(rate) else lambda step: rate
+        self.clip_norm = given.clip_norm
         self.draws = draws
         self.states = [{} for _ in range(2 * n)]  # of the weights, then of the biases
         self.n_steps = self.n_seen = 0

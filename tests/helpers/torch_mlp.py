@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from helpers.mlp_cases import NetOptions
+
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 F = torch.nn.functional
 
@@ -63,45 +65,27 @@ def optimizer_of(name, groups, rate, beta1=0.9, beta2=0.999, momentum=0.9, decay
 
 
 class TorchMLP:
-    """Takes the arguments of `ReferenceMLP`, and a function that makes a scheduler."""
+    """A network with `NetOptions`, and a function that makes a scheduler."""
 
-    def __init__(
-        self,
-        weights,
-        biases,
-        *,
-        activation="relu",
-        output_activation="identity",
-        loss="softmax",
-        loss_options=None,
-        optimizer="sgd",
-        optimizer_options=None,
-        learning_rate=0.1,
-        l2=0.0,
-        l1=0.0,
-        max_norm=None,
-        clip_norm=None,
-        scheduler=None,
-    ):
-        n = len(weights)
-        hidden = [activation] * (n - 1) if isinstance(activation, str) else list(activation)
-        self.activations = [ACTIVATIONS[name] for name in [*hidden, output_activation]]
+    def __init__(self, weights, biases, *, scheduler=None, **options):
+        given = NetOptions(**options)
+        names, decay, self.l1, self.max_norm = given.of_layers(len(weights))
+        self.activations = [ACTIVATIONS[name] for name in names]
         self.layers = [torch.nn.Linear(*w.shape[::-1], dtype=torch.float64) for w in weights]
         for layer, w, b in zip(self.layers, weights, biases, strict=True):
             layer.weight.data[...] = torch.from_numpy(w)
             layer.bias.data[...] = torch.from_numpy(b.ravel())
-        self.loss_name, self.loss_options = loss, loss_options or {}
-        decay = np.broadcast_to(l2, n)
+        self.loss_name, self.loss_options = given.loss, given.loss_options or {}
         groups = [
             {"params": [layer.weight], "weight_decay": float(d)}
             for layer, d in zip(self.layers, decay, strict=True)
         ]
         groups.append({"params": [layer.bias for layer in self.layers], "weight_decay": 0.0})
-        self.optimizer = optimizer_of(optimizer, groups, learning_rate, **(optimizer_options or {}))
+        self.optimizer = optimizer_of(
+            given.optimizer, groups, given.learning_rate, **(given.optimizer_options or {})
+        )
         self.scheduler = scheduler(self.optimizer) if scheduler else None
-        self.l1 = np.broadcast_to(l1, n)
-        self.max_norm = None if max_norm is None else np.broadcast_to(max_norm, n)
-        self.clip_norm = clip_norm
+        self.clip_norm = given.clip_norm
         self.losses = []  # of every epoch
 
     @property

@@ -40,47 +40,19 @@ def test_every_activation_of_the_output(activation, loss):
     assert_same_training(settings("momentum", **given))
 
 
-@pytest.mark.parametrize(
-    "loss, options",
-    [
-        ("softmax", {"label_smoothing": 0.1}),
-        ("huber", {"delta": 0.4}),
-        ("pinball", {"quantile": 0.8}),
-    ],
-)
+@pytest.mark.parametrize("loss, options", mlp_cases.LOSS_OPTIONS)
 def test_options_of_losses(loss, options):
     assert_same_training(settings(activation="tanh", loss=loss, loss_options=options))
 
 
-@pytest.mark.parametrize(
-    "optimizer, options",
-    [
-        ("momentum", {"momentum": 0.5}),
-        ("nesterov", {"momentum": 0.5}),
-        ("rmsprop", {"decay": 0.9, "epsilon": 1e-4}),
-        ("adagrad", {"epsilon": 1e-4}),
-        ("adam", {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-4}),
-        ("adamw", {"beta1": 0.8, "beta2": 0.95, "epsilon": 1e-4}),
-    ],
-)
+@pytest.mark.parametrize("optimizer, options", mlp_cases.OPTIMIZER_OPTIONS)
 def test_options_of_optimizers(optimizer, options):
     given = settings(optimizer, activation="elu", optimizer_options=options)
     assert_same_training(given)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize(
-    "penalties",
-    [
-        {"l2": 0.1},
-        {"l2": [0.0, 0.2, 0.05]},
-        {"l1": [0.01, 0.0, 0.03]},
-        {"clip_norm": 0.2},
-        {"max_norm": [0.9, 1.1, 0.7]},
-        {"l2": 0.1, "l1": 0.01, "clip_norm": 0.3, "max_norm": 1.0},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("penalties", mlp_cases.PENALTIES, ids=str)
 def test_penalties_and_limits(optimizer, penalties):
     assert_same_training(settings(optimizer, activation="gelu", loss="logistic", **penalties))
 

@@ -35,7 +35,7 @@ def forward(layer, parameters, activations, team, first, last):
     activations : flat array
         The layer's inputs are read, its outputs overwritten, to whole tiles of rows.
     team : int64 array
-        When it is told to stop, this stops between two tiles.
+        If its ``team[STOPPED]`` is set, this returns between two tiles.
     first, last : int
     """
     sums = Product(

@@ -35,7 +35,7 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
     panel : array
         Overwritten with some columns of W.T.
     team : int64 array
-        When it is told to stop, this stops between two tiles.
+        If its ``team[STOPPED]`` is set, this returns between two tiles.
     first, last : int
     """
     finish = GATE if below.activation == RELU else STORE

@@ -65,7 +65,7 @@ def update(layer, activations, deltas, n_rows, sink, team, first, last):
     sink : Sink
         Changed or overwritten where it has the weights of the layer's inputs first to last.
     team : int64 array
-        When it is told to stop, this stops between two tiles.
+        If its ``team[STOPPED]`` is set, this returns between two tiles.
     first, last : int
         `first` is a multiple of `MOST_ROWS`, and `last` is one or is n_in.
     """

@@ -123,7 +123,7 @@ def change_row(rule, gradients, gradient_at, weights, at, n):
     at, n : int
     """
     w, g = weights[at : at + n], gradients[gradient_at : gradient_at + n]
-    _penalise(rule, w, g)
+    _penalize(rule, w, g)
     if rule.kind == SGD:
         rate = w.dtype.type(rule.rate)
         for j in range(n):
@@ -137,7 +137,7 @@ def change_row(rule, gradients, gradient_at, weights, at, n):
 
 
 @kernel
-def _penalise(rule, w, g):
+def _penalize(rule, w, g):
     l2, l1, zero = w.dtype.type(rule.l2), w.dtype.type(rule.l1), w.dtype.type(0)
     if l2 != 0:
         if rule.kind == ADAMW:

@@ -1,7 +1,7 @@
 """A barrier for the threads of one step: LLVM atomics on an int64 array.
 
 ``team[ARRIVED]`` counts arrivals and is never reset. ``team[BEGUN]`` is set by worker 0 when it
-starts, or to `ABANDONED` by Python if worker 0 will never start: a single thread decides, so no
+starts, or to `ABANDONED` by Python if worker 0 will never start: only one thread decides, so no
 worker waits forever. A nonzero ``team[STOPPED]``, set by Python, asks all workers to return soon:
 their results are discarded.
 """
@@ -28,7 +28,7 @@ SPINS = 2000  # a few microseconds: more than balanced shares differ by, less th
 
 
 class Worker(NamedTuple):
-    """One of the threads that take a step together."""
+    """One of the threads that share the work of a step."""
 
     number: int  # 0 is the calling thread's
     n_workers: int
@@ -36,7 +36,7 @@ class Worker(NamedTuple):
 
 
 def new_team() -> np.ndarray:
-    """Return the barrier of a new team, at which no worker has arrived."""
+    """Return the barrier of a new team: no worker has arrived."""
     return np.zeros(TEAM_SIZE, np.int64)
 
 
@@ -66,7 +66,7 @@ def _read(typing_context, array, index):
 
 @intrinsic
 def _pause(typing_context):
-    """Tell the processor that this loop waits; a no-op where there is no such hint."""
+    """Hint to the processor that this is a spin loop; a no-op where there is no such hint."""
 
     def write(context, builder, signature, values):
         if processor.PAUSE:
@@ -104,7 +104,7 @@ def begin(worker):
 
 @kernel
 def _wait(spins):
-    """Wait a moment, first by spinning, later by yielding; return spins + 1."""
+    """Wait briefly, at first by spinning, later by yielding; return spins + 1."""
     if spins < SPINS:
         _pause()
     else:

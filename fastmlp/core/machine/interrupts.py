@@ -27,9 +27,9 @@ def stopped_by_signals(call: Callable[[np.ndarray], T]) -> T:
 
     Ctrl-C is such a signal. Python runs the handler after the kernels have returned. But when the
     signal arrives, Python writes its number to the file set by `signal.set_wakeup_fd`, and this
-    file is mapped to the memory of the team: the number becomes ``team[STOPPED]``. So no thread
-    needs to wait for signals. In other threads than the main one, where Python handles no signals,
-    and on systems without such files, signals do not stop the team.
+    file is mapped to the memory of the team: the number becomes ``team[STOPPED]``. So no extra
+    thread waits for signals. Signals do not stop the team in threads other than the main one, where
+    Python handles no signals, or on systems without such files.
 
     Raises
     ------
@@ -46,30 +46,30 @@ def stopped_by_signals(call: Callable[[np.ndarray], T]) -> T:
         descriptor = file.fileno()
         os.lseek(descriptor, AT, os.SEEK_SET)
         team = np.frombuffer(memory, np.int64)
-        former: list[int] = []
+        previous: list[int] = []
         try:
             try:
                 with contextlib.suppress(ValueError):  # this is not the main thread
                     # A single expression of C code, which no handler can interrupt.
-                    former.extend(map(signal.set_wakeup_fd, [descriptor]))
+                    previous.extend(map(signal.set_wakeup_fd, [descriptor]))
                 result = call(team)
             finally:
-                _put_back(former, descriptor, team)
+                _restore_wakeup(previous, descriptor, team)
         finally:
-            _put_back(former, descriptor, team)  # in case an interrupt ended the first
+            _restore_wakeup(previous, descriptor, team)  # in case an interrupt ended the first
     if team[STOPPED] != 0:
         raise Halted
     return result
 
 
-def _put_back(former: list[int], descriptor: int, team: np.ndarray) -> None:
-    """Restore the former file for signals, and pass on those that have arrived."""
-    while former:
+def _restore_wakeup(previous: list[int], descriptor: int, team: np.ndarray) -> None:
+    """Restore the previous file for signals, and pass on those that have arrived."""
+    while previous:
         try:
-            signal.set_wakeup_fd(former[-1])
+            signal.set_wakeup_fd(previous[-1])
         except (OSError, ValueError):  # it was closed
             signal.set_wakeup_fd(-1)
-        before = former.pop()
+        before = previous.pop()
         arrived = bytes(team.view(np.uint8)[AT : os.lseek(descriptor, 0, os.SEEK_CUR)])
         if before != -1 and arrived:
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Run the workers of a call: one in this thread, the others in threads of their own."""
+"""Run the workers of a call: one in the calling thread, the others in new threads."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class NoThread(Exception):
     """A thread could not be started; those that were started have ended."""
 
 
-def together(
+def run_concurrently(
     n_workers: int, task: Callable[[int], float], team: np.ndarray | None = None
 ) -> list[float]:
-    """Return ``[task(0), task(1), ...]``, run concurrently; task(0) in this thread.
+    """Return ``[task(0), task(1), ...]``, run concurrently, with task(0) in the calling thread.
 
-    The other workers of a team wait for worker 0. If it will not start, because a thread could not
-    be started or an interrupt came first, the team is abandoned.
+    The other workers of a team wait for worker 0. If it cannot start, because of an interrupt or
+    because a thread could not be started, the team is abandoned.
 
-    This uses low-level threads and locks, whose calls a signal cannot interrupt halfway. Ctrl-C in
-    the Python code of `threading.Event` would leave its lock held, so that the next wait never
-    ends, and in the weak reference callback that runs when a `threading.Thread` is freed it would
-    be lost.
+    This uses low-level threads and locks, whose calls cannot be interrupted halfway by a signal.
+    Ctrl-C in the Python code of `threading.Event` would leave its lock held, so that the next wait
+    would never end, and Ctrl-C in the weak reference callback that runs when a `threading.Thread`
+    is freed would be lost.
 
     Raises
     ------
@@ -99,30 +99,30 @@ def wait_for(ended: set[int], locks: list[LockType]) -> None:
         raise interrupt
 
 
-def as_a_team(
+def run_team(
     n_workers: int, task: Callable[[int, int, np.ndarray], float], team: np.ndarray
 ) -> float:
-    """Return the result of worker 0 of a team: ``task(0, n_workers, team)``.
+    """Run ``task(worker, n_workers, team)`` for each worker of a team; return worker 0's result.
 
-    If the threads of the others cannot be started, it is the only worker.
+    If the threads of the others cannot be started, worker 0 does all of the work.
     """
     if n_workers == 1:
         return task(0, 1, team)
     try:
-        return together(n_workers, lambda worker: task(worker, n_workers, team), team)[0]
+        return run_concurrently(n_workers, lambda worker: task(worker, n_workers, team), team)[0]
     except NoThread:
         team[BEGUN] = 0
         return task(0, 1, team)
 
 
-def shared_out(
+def run_independently(
     n_workers: int, task: Callable[[int, np.ndarray], float], team: np.ndarray
 ) -> list[float]:
-    """Return ``[task(0, team), task(1, team), ...]``, for workers that do not meet.
+    """Return ``[task(0, team), task(1, team), ...]``, for workers without a barrier.
 
-    Concurrently, or one after the other if their threads cannot be started.
+    They run concurrently, or one after the other if threads cannot be started.
     """
     try:
-        return together(n_workers, lambda worker: task(worker, team))
+        return run_concurrently(n_workers, lambda worker: task(worker, team))
     except NoThread:
         return [task(worker, team) for worker in range(n_workers)]

@@ -23,7 +23,7 @@ _ROUND_32, _ROUND_64 = np.float32(1.5 * 2**23), 1.5 * 2.0**52
 
 
 def for_kernels(single: Callable, double: Callable, instead: str) -> Callable[[Callable], Callable]:
-    """Return a decorator that makes a function, of which only the docstring is used, a kernel.
+    """Return a decorator that replaces the body of a function, which is only a docstring.
 
     Parameters
     ----------
@@ -35,16 +35,16 @@ def for_kernels(single: Callable, double: Callable, instead: str) -> Callable[[C
 
     def decorate(function: Callable) -> Callable:
         @functools.wraps(function)
-        def refuse(x):
+        def in_python(x):
             name = function.__name__
             raise NotImplementedError(f"{name} is compiled into kernels; use {instead} in Python")
 
-        @overload(refuse, jit_options=JOINED)
+        @overload(in_python, jit_options=JOINED)
         def choose(x):
             chosen = single if x == types.float32 else double
             return lambda x: chosen(x)
 
-        return refuse
+        return in_python
 
     return decorate
 

@@ -97,7 +97,7 @@ def test_errors_pass_and_signals_are_written_where_they_were(pipe):
 
 
 def test_an_interrupt_while_the_wakeup_file_is_restored(pipe, monkeypatch):
-    put_back, calls = interrupts._put_back, []
+    put_back, calls = interrupts._restore_wakeup, []
 
     def interrupted_at_first(*arguments):
         calls.append(arguments)
@@ -105,7 +105,7 @@ def test_an_interrupt_while_the_wakeup_file_is_restored(pipe, monkeypatch):
             raise KeyboardInterrupt
         put_back(*arguments)
 
-    monkeypatch.setattr(interrupts, "_put_back", interrupted_at_first)
+    monkeypatch.setattr(interrupts, "_restore_wakeup", interrupted_at_first)
     with pytest.raises(KeyboardInterrupt):
         interrupts.stopped_by_signals(lambda team: 7)
     assert len(calls) == 2
@@ -319,7 +319,7 @@ def test_ctrl_c_takes_effect_within_half_a_second(what, n_threads):
 #: One interrupt for each moment between task 0 and the end at which Python looks for signals.
 EVERY_MOMENT = """
 import dis, faulthandler, signal, sys, time
-from fastmlp.core.machine.workers import together
+from fastmlp.core.machine.workers import run_concurrently
 
 faulthandler.dump_traceback_later(60, exit=True)
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -354,7 +354,7 @@ def interrupted(moment):
     heard = False
     sys.settrace(trace)
     try:
-        together(2, task)
+        run_concurrently(2, task)
     except KeyboardInterrupt:
         heard = True
     sys.settrace(None)

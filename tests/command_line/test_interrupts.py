@@ -1,0 +1,100 @@
+"""Ctrl-C during training saves the model."""
+
+import os
+import signal
+import subprocess
+import time
+from types import SimpleNamespace
+
+import pytest
+
+import fastmlp
+from fastmlp import command_line
+from fastmlp.command_line import commands
+from helpers.command_line import make_images, start
+
+
+def interrupt(folder, handler, epochs):
+    """Interrupt a training that has begun; return its end, with its stacks if there is none.
+
+    `handler` is that of this process, which decides whether the child is started with Ctrl-C
+    ignored, as by a shell that starts it in the background.
+    """
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        process = start(folder, "train", "images", "labels", "--epochs", epochs)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            assert os.read(process.stderr.fileno(), 1)  # the progress bar: training has begun
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            pytest.fail(f"no end after SIGINT: {process.communicate()[1].decode()[-5000:]}")
+        finally:
+            process.kill()
+    return process.returncode, out, err.decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_interrupt_saves_the_state_so_far(files):
+    code, out, err = interrupt(files, signal.default_int_handler, 1_000_000_000)
+    assert code == 130, err
+    assert out == b""
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == (
+        "fastmlp: interrupted; the model trained so far is saved to model.npz"
+    )
+    images, labels = make_images()
+    assert fastmlp.NeuralNet.load(files / "model.npz").score(images.reshape(100, 24), labels) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_in_the_background_interrupts_stay_ignored(files):
+    code, out, err = interrupt(files, signal.SIG_IGN, 100_000)
+    assert code == 0, err
+    assert b"100000 epochs" in out and "interrupted" not in err
+
+
+@pytest.mark.parametrize("call", ["perf_counter", "save"])
+def test_a_second_interrupt_does_not_cost_the_model(files, call, monkeypatch, capsys):
+    """Neither while the model is saved nor in the call before."""
+    fit, save = fastmlp.NeuralNet.fit, fastmlp.NeuralNet.save
+    clock = SimpleNamespace(perf_counter=time.perf_counter)
+
+    def twice(self, *arguments, **others):
+        fit(self, *arguments, **others)
+        if "verbose" in others:  # not the fit that compiles
+            clock.perf_counter = interrupted
+            raise KeyboardInterrupt
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return save(*arguments) if arguments else time.perf_counter()
+
+    monkeypatch.chdir(files)
+    monkeypatch.setattr(fastmlp.NeuralNet, "fit", twice)
+    if call == "save":
+        monkeypatch.setattr(fastmlp.NeuralNet, "save", interrupted)
+    else:
+        monkeypatch.setattr(commands, "time", clock)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert command_line.main(["train", "images", "labels", "--epochs", "1"]) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err.endswith("saved to model.npz\n")
+    fastmlp.load("model.npz")
+
+
+def test_interrupt_elsewhere(monkeypatch, capsys):
+    def interrupt(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "predict", interrupt)
+    assert command_line.main(["predict", "model.npz", "digits"]) == 130
+    assert capsys.readouterr().err == "fastmlp: interrupted\n"
