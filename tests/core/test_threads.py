@@ -16,7 +16,7 @@ from numba import njit
 import fastmlp
 from fastmlp import MLP, NeuralNet
 from fastmlp.callbacks import Callback
-from fastmlp.core import rows_phase, run, step, storage
+from fastmlp.core import pace, rows_phase, run, step, storage
 from fastmlp.core.equations.update import Sink, update
 from fastmlp.core.machine import barrier, processor, workers
 from helpers.same_bits import assert_same_bits
@@ -80,7 +80,7 @@ def test_as_many_threads_as_asked_for_really_train(make_data, monkeypatch):
     assert len({thread for _, thread in working}) == 3
 
 
-def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch):
+def test_none_tries_what_the_process_may_use_and_no_more_than_may_gain(monkeypatch):
     tiny, small, large = (
         storage.Network(sizes, 0, np.dtype(np.float32))
         for sizes in ([3, 2], [784, 64, 10], [784, 512, 512, 10])
@@ -99,6 +99,10 @@ def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch)
     assert run.workers_for(None, small, 32, 200) == 1  # too little in the call
     few = run.workers_for(None, small, 32, 60000)
     assert 1 < few < run.workers_for(None, large, 512, 60000) <= 64
+    assert run.numbers_to_try(7, 2) == [2]
+    assert run.numbers_to_try(None, 1) == [1]
+    assert run.numbers_to_try(None, 6) == [1, 2, 4, 6]
+    assert run.numbers_to_try(None, 8) == [1, 2, 4, 8]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
@@ -242,7 +246,7 @@ def threads_that_start(monkeypatch):
 def test_a_thread_that_cannot_start_leaves_the_work_to_one(
     n_started, run_seconds, monkeypatch, make_data, threads_that_start
 ):
-    monkeypatch.setattr(run, "RUN_SECONDS", run_seconds)
+    monkeypatch.setattr(pace, "RUN_SECONDS", run_seconds)
     sizes = [20, 33, 5]
     X, y = make_data(sizes, 203)
     alone = trained(1, X, y, sizes, "float64", 16)
@@ -257,7 +261,7 @@ def test_a_thread_that_cannot_start_leaves_the_work_to_one(
 
 @pytest.mark.parametrize("run_seconds", [0.1, 0])
 def test_one_thread_starts_none(run_seconds, monkeypatch, make_data, threads_that_start):
-    monkeypatch.setattr(run, "RUN_SECONDS", run_seconds)
+    monkeypatch.setattr(pace, "RUN_SECONDS", run_seconds)
     started = threads_that_start(10)
     X, y = make_data([20, 33, 5], 640)
     options = {"n_threads": 1, "random_state": 0}
@@ -272,7 +276,7 @@ WITHOUT_THREADS = """
 import numpy as np, os, resource, threading
 from fastmlp import MLP, NeuralNet
 from fastmlp.core.machine import processor
-from fastmlp.core import run
+from fastmlp.core import pace
 processor.usable_threads = lambda: 2
 X, y = np.random.default_rng(0).random((600, 20)), np.arange(600) % 5
 nets = [NeuralNet([20, 64, 5], n_threads=n, random_state=0) for n in (2, 2, 1)]
@@ -286,7 +290,7 @@ try:
 except RuntimeError:
     print("refused")
 for seconds, net in zip((0.1, 0), nets[1:]):
-    run.RUN_SECONDS = seconds
+    pace.RUN_SECONDS = seconds
     net.fit(X, y, epochs=2, batch_size=600)
     assert np.array_equal(net.weights[0], nets[0].weights[0])
     assert np.array_equal(net.predict(X), nets[0].predict(X))
@@ -335,7 +339,7 @@ def test_a_run_for_every_step_gives_the_same_bits(n_threads, monkeypatch, make_d
     sizes = [20, 33, 5]
     X, y = make_data(sizes, 203)
     at_once = trained(n_threads, X, y, sizes, "float64", 16)
-    monkeypatch.setattr(run, "RUN_SECONDS", 0)
+    monkeypatch.setattr(pace, "RUN_SECONDS", 0)
     assert_same_bits(at_once, trained(n_threads, X, y, sizes, "float64", 16))
 
 
@@ -350,10 +354,32 @@ def test_runs_begin_short_and_keep_their_pace_from_epoch_to_epoch(monkeypatch, m
     X, y = make_data([2, 4, 2], 200_000)
     NeuralNet([2, 4, 2], n_threads=1).fit(X, y, epochs=2, batch_size=1)
     assert 1000 < lengths[1] < 100_000  # a microsecond each, and ten on a slow machine
-    pace = run.RunLength(storage.Network([8, 8, 2], 0, np.dtype(np.float32)), 16)
-    guess = pace.step_seconds
-    pace.measured(1, 0.0)
-    assert pace.step_seconds == guess / 8
+
+
+@pytest.mark.skipif(processor.CLOCK is None, reason="kernels read no clock on this system")
+@pytest.mark.usefixtures("eight_processors")
+def test_a_run_that_is_late_ends_after_a_step_with_the_same_bits(monkeypatch, make_data):
+    """Worker 1 starts late; worker 0 notices while it waits."""
+    sizes, ends, train_steps = [20, 33, 5], [], run.train_steps
+    X, y = make_data(sizes, 2000)
+    alone = trained(1, X, y, sizes, "float64", 16)
+
+    def late(worker, n_workers, *rest):
+        if worker == 1:
+            time.sleep(0.01)
+        elif n_workers > 1:
+            ends.append(rest[-2] - rest[-3])
+        return train_steps(worker, n_workers, *rest)
+
+    monkeypatch.setattr(run, "train_steps", late)
+    monkeypatch.setattr(pace, "RUN_SECONDS", 1e9)
+    monkeypatch.setattr(pace, "FIRST_RUN_SECONDS", 1e9)
+    assert_same_bits(alone, trained(2, X, y, sizes, "float64", 16))
+    assert ends == [125, 125]  # the whole epoch in one run
+    ends.clear()
+    monkeypatch.setattr(pace.Pace, "most_seconds", 1e-3)
+    assert_same_bits(alone, trained(2, X, y, sizes, "float64", 16))
+    assert ends[:3] == [125, 123, 121]  # it is late in the first step, and decides in the second
 
 
 @pytest.mark.usefixtures("eight_processors")
@@ -361,7 +387,8 @@ def test_as_many_threads_as_asked_for_really_predict(make_data, monkeypatch):
     shares, predict_rows = [], run.predict_rows
 
     def watched(*arguments):
-        shares.append(arguments[-2:])
+        if arguments[-1] > 0:  # otherwise it only compiles
+            shares.append(arguments[-2:])
         return predict_rows(*arguments)
 
     monkeypatch.setattr(run, "predict_rows", watched)
@@ -394,7 +421,7 @@ def endless(monkeypatch):
 
     until_stopped(0, barrier.new_team(), np.zeros(1), 10)  # compiles
     monkeypatch.setattr(run, "train_steps", endless)
-    monkeypatch.setattr(run, "RUN_SECONDS", 0)  # shorter than any step
+    monkeypatch.setattr(pace, "RUN_SECONDS", 0)  # shorter than any step
     return stopped
 
 
@@ -545,36 +572,38 @@ def test_several_predictions_at_once_of_one_network(make_data):
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
-def test_workers_are_bound_apart_while_they_run_and_their_caller_is_free_again(monkeypatch):
-    allowed = os.sched_getaffinity(0)
-    bound = workers.together(len(allowed), lambda worker: min(os.sched_getaffinity(0)))
-    assert sorted(bound) == sorted(allowed)
-    assert os.sched_getaffinity(0) == allowed
+def test_workers_start_apart_and_no_thread_stays_bound(monkeypatch):
+    allowed, places = os.sched_getaffinity(0), []
+    set_affinity = os.sched_setaffinity
 
-    def failing(worker):
-        raise KeyboardInterrupt
+    def watched(process, processors):
+        places.append((threading.get_ident(), set(processors)))
+        set_affinity(process, processors)
 
-    with pytest.raises(KeyboardInterrupt):
-        workers.together(2, failing)
-    assert os.sched_getaffinity(0) == allowed
+    monkeypatch.setattr(os, "sched_setaffinity", watched)
+    bound = workers.together(len(allowed), lambda worker: os.sched_getaffinity(0))
+    assert bound == [allowed] * len(allowed)
+    moved = [processors for _, processors in places if processors != allowed]
+    assert len(places) == 2 * (len(allowed) - 1)
+    assert len(set.union(set(), *moved)) == len(moved) == len(allowed) - 1
+    assert threading.get_ident() not in {thread for thread, _ in places}
     monkeypatch.setattr(processor, "CURRENT", None)
     assert processor.here() == -1
-    free = workers.together(2, lambda worker: len(os.sched_getaffinity(0)))
-    assert free == [len(allowed)] * 2
+    places.clear()
+    workers.together(2, lambda worker: 0)
+    assert not places
 
 
-def test_a_thread_that_may_not_be_bound_stays(monkeypatch):
+def test_a_thread_that_may_not_be_moved_stays(monkeypatch):
     def refused(*_):
         asked.append(1)
         raise PermissionError
 
     asked: list[int] = []
     monkeypatch.setattr(os, "sched_setaffinity", refused, raising=False)
-    processor.bind({0, 1}, 0, 1)
-    processor.unbind({0, 1})
-    assert len(asked) == 2
-    processor.bind({0, 1}, -1, 1)  # the home processor is unknown
-    processor.unbind(set())  # threads cannot be bound
-    assert len(asked) == 2
+    processor.place({0, 1}, 0, 1)
+    assert len(asked) == 1
+    processor.place({0, 1}, -1, 1)  # the home processor is unknown
+    assert len(asked) == 1
     monkeypatch.delattr(os, "sched_setaffinity")
     assert processor.allowed() == set()
