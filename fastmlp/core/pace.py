@@ -19,10 +19,11 @@ MOST_STEPS = 2**16  # per run, because the rate of each is stored
 # `MOST_PATIENCE`: about 1% of the time is spent on trials.
 WARM_UP_SECONDS, HOPELESS = 0.001, 3.0
 TRIAL_SECONDS, TRIAL_STEPS, MOST_TRIAL_SECONDS = 0.003, 8, 0.02
-PATIENCE, MOST_PATIENCE = 10, 80
+PATIENCE, MOST_PATIENCE = 20, 160
 REST_SECONDS = 10 * TRIAL_SECONDS  # the least between two trials
-SURPRISE = 1.25  # a run that takes this many times as long as foreseen calls for a trial
-BEATEN = 1.1  # so does one that takes this many times as long as another number did
+# Runs that take this many times as long as foreseen, or as another number of workers did, call for
+# a trial, if a second, short one does so too: the first may have been interrupted.
+SURPRISE, BEATEN = 1.25, 1.1
 
 
 class Pace:
@@ -59,6 +60,7 @@ class Pace:
         self._steps, self._seconds = 0.0, 0.0  # of the runs that have not been judged
         self._rested, self._rest = 0.0, 0.0  # seconds since the last trial, and until the next
         self._patience, self._goes_up = PATIENCE, True
+        self._is_in_doubt = False  # whether the last run of the best number was slow
         self._longest = TRIAL_SECONDS  # the length of the next run of the best number
 
     def allow(self, numbers: Sequence[int]) -> None:
@@ -172,10 +174,16 @@ class Pace:
         """Update the rate of the best number, and begin a trial if it is time for one."""
         rate, former = self._rate(self._steps, self._seconds), self.rates.get(self.best)
         slower = former is not None and rate > SURPRISE * former
+        calls = slower or any(rate > BEATEN * self.rates.get(n, math.inf) for n in self._around())
+        self._rested += self._seconds
+        if calls and not self._is_in_doubt and len(self.numbers) > 1:
+            self._is_in_doubt, self._longest = True, self._trial_seconds
+            self._begin(None)
+            return
+        self._is_in_doubt = False
         self.rates[self.best] = rate if former is None or slower else (rate + former) / 2
         self._longest = min(2 * self._longest, RUN_SECONDS)
-        self._rested += self._seconds
-        if slower or any(rate > BEATEN * self.rates.get(n, math.inf) for n in self._around()):
+        if calls:
             self._patience, self._rest = PATIENCE, min(self._rest, REST_SECONDS)
             self._goes_up = False
         self._begin(self._neighbour() if self._rested >= self._rest else None)

@@ -32,7 +32,7 @@ MULTIPLY_ADD, PER_ROW, PER_UNIT, PER_ACTIVATION = 1e-10, 2e-7, 1e-9, 2e-8  # sec
 PER_STEP, PER_PARAMETER = 2e-6, 1e-9
 # A second worker may pay off if its share of a step takes a few microseconds, because two barriers
 # take one, and its share of the call half a millisecond, because starting a thread takes a tenth.
-STEP_SHARE = 1e5  # multiply-adds
+STEP_SHARE = 5e4  # multiply-adds
 CALL_SHARE = 2e7
 # Skipping zeros pays off if a smaller share of X is nonzero than this, or half of it for
 # minibatches of fewer than `FEW_ROWS`, provided that minibatches and the first layer fill a tile:
