@@ -1,12 +1,14 @@
 """The number of workers that is chosen, by simulated timings; and real ones of forced choices."""
 
 import itertools
+import os
 
 import numpy as np
 import pytest
 
-from fastmlp import NeuralNet
+from fastmlp import MLP
 from fastmlp.core import pace, run
+from fastmlp.core.machine import workers
 from fastmlp.core.pace import Pace
 from helpers.same_bits import assert_same_bits
 
@@ -180,9 +182,10 @@ class EveryNumber(Pace):
 
 
 @pytest.mark.usefixtures("eight_processors")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("options", [{}, {"optimizer": "adam", "clip_norm": 1.0, "max_norm": 0.5}])
 @pytest.mark.parametrize("kind", ["dense", "zeros", "sparse"])
-def test_same_bits_while_the_number_of_workers_changes(kind, dtype, monkeypatch, make_data):
+def test_same_bits_while_the_number_of_workers_changes(kind, options, monkeypatch, make_data):
+    """All share a workspace for the largest number."""
     sizes = [100, 64, 40, 10]
     X, y = make_data(sizes, 600)
     if kind != "dense":
@@ -191,7 +194,7 @@ def test_same_bits_while_the_number_of_workers_changes(kind, dtype, monkeypatch,
         X = pytest.importorskip("scipy.sparse").csr_array(X)
 
     def trained(n_threads):
-        net = NeuralNet(sizes, dtype=dtype, random_state=0, n_threads=n_threads)
+        net = MLP(sizes, random_state=0, n_threads=n_threads, **options)
         net.fit(X, y, epochs=3, batch_size=48)
         return [*net.weights, *net.biases, net.predict_proba(X), np.array(net.history_["loss"])]
 
@@ -201,5 +204,59 @@ def test_same_bits_while_the_number_of_workers_changes(kind, dtype, monkeypatch,
     monkeypatch.setattr(run, "Pace", EveryNumber)
     monkeypatch.setattr(EveryNumber, "seen", [])
     changing = trained(None)
-    assert len(set(EveryNumber.seen)) >= 3
+    assert set(EveryNumber.seen) >= {1, 2, 4, 6}
     assert_same_bits(alone, changing)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_with_one_processor_no_thread_starts(monkeypatch, make_data):
+    allowed = os.sched_getaffinity(0)
+    X, y = make_data([100, 64, 10], 640)
+    monkeypatch.setattr(workers, "start_new_thread", None)  # cannot be called
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        for n_threads in (None, 2):
+            net = MLP([100, 64, 10], random_state=0, n_threads=n_threads)
+            net.fit(X, y, epochs=2, batch_size=128).predict(X)
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.usefixtures("eight_processors")
+def test_later_fits_and_predictions_continue_with_what_is_known(monkeypatch, make_data):
+    made = []
+
+    class Watched(Pace):
+        def __init__(self, *arguments):
+            made.append(self)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(run, "Pace", Watched)
+    X, y = make_data([100, 64, 10], 640)
+    net = MLP([100, 64, 10], random_state=0)
+    for _ in range(3):
+        net.fit(X, y, epochs=1, batch_size=128)
+    assert len(made) == 1
+    net.fit(X, y, epochs=1, batch_size=64)  # other steps
+    assert len(made) == 2
+    for _ in range(3):
+        net.predict(X)
+    assert len(made) == 3
+    assert not any(pace.is_estimate for pace in made)
+
+
+def test_an_interrupted_run_teaches_nothing(monkeypatch, make_data):
+    """What was learnt before is kept."""
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    X, y = make_data([100, 64, 10], 640)
+    net = MLP([100, 64, 10], random_state=0, n_threads=1)
+    net.fit(X, y, epochs=2, batch_size=128)
+    chooser = net._state.network.paces["train"][1]
+    known = dict(vars(chooser))
+    monkeypatch.setattr(run, "train_steps", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, y, epochs=1, batch_size=128)
+    assert vars(chooser) == known
