@@ -63,9 +63,9 @@ class Pace:
         self._is_in_doubt = False  # whether the last run of the best number was slow
         self._longest = TRIAL_SECONDS  # the length of the next run of the best number
 
-    def allow(self, numbers: Sequence[int]) -> None:
+    def allow(self, numbers: list[int]) -> None:
         """Change the numbers of workers that may be tried; what is known of each is kept."""
-        if self.numbers == list(numbers):
+        if numbers == self.numbers:
             return
         self.numbers = list(numbers)
         known = [n for n in self.numbers if n in self.rates]

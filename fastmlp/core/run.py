@@ -189,7 +189,7 @@ def train_run(
     given = (network.parameters, optimizer, samples, work, first)
 
     def task(worker: int, n_workers: int, team: np.ndarray) -> float:
-        if worker == 0:
+        if worker == 0 and n_workers > 1:
             team[DEADLINE] = processor.deadline(pace.most_seconds)
         return train_steps(worker, n_workers, team, *given, last, loss)
 
