@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 from pathlib import Path
 
 
@@ -89,6 +90,23 @@ def one_of(names):
 def list_of(parse):
     """Return a function that parses values separated by commas, and drops repeated ones."""
     return lambda text: list(dict.fromkeys(parse(part) for part in text.split(",")))
+
+
+def case_of(make):
+    """Return a function that parses ``"784-64-10@32"`` or ``"784-64-10:1000"``.
+
+    It returns ``make((784, 64, 10), batch_size=32)`` or ``make((784, 64, 10), n_rows=1000)``.
+    """
+
+    def parse(text):
+        match = re.fullmatch(r"([1-9]\d*(?:-[1-9]\d*)+)([@:])([1-9]\d*)", text)
+        if match is None:
+            raise invalid("layers@batch_size or layers:rows, such as 784-64-10@32", text)
+        layers, mark, number = match.groups()
+        sizes = tuple(int(size) for size in layers.split("-"))
+        return make(sizes, **{"batch_size" if mark == "@" else "n_rows": int(number)})
+
+    return parse
 
 
 def new_file(text):

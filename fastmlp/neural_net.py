@@ -85,8 +85,8 @@ class NeuralNet(BaseNetwork):
         after ``np.random.seed(s)`` the weights are those of the NumPy version; an int seeds a new
         RandomState, which gives the same weights.
     n_threads : int or None, default None
-        The largest number of threads for training and prediction, see `MLP`. None chooses a number
-        for the size of the work. The results have the same bits for any number.
+        The largest number of threads for training and prediction, see `MLP`. None measures which
+        number is fastest. The results have the same bits for any number.
 
     Attributes
     ----------

@@ -13,7 +13,6 @@ as in MNIST.
 
 import functools
 import importlib.metadata
-import re
 import sys
 from pathlib import Path
 
@@ -21,23 +20,13 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from measure import Case, figures, measure
 from systems import SYSTEMS
-from tooling import at_least, heading, invalid, list_of, make_parser, name_threads, one_of, save
+from tooling import at_least, case_of, heading, list_of, make_parser, name_threads, one_of, save
 
 CASES = (
     "784-64-10@1,784-64-10@32,784-64-10@128,784-512-512-10@128,64-32-10@32,28-64-64-2@256,"
     "784-64-10:1,784-64-10:1000"
 )
 PACKAGES = {"numpy": "NumPy", "scikit-learn": "scikit-learn", "torch": "PyTorch", "jax": "JAX"}
-
-
-def parse_case(text):
-    """Parse ``"784-64-10@32"`` or ``"784-64-10:1000"``."""
-    match = re.fullmatch(r"([1-9]\d*(?:-[1-9]\d*)+)([@:])([1-9]\d*)", text)
-    if match is None:
-        raise invalid("layers@batch_size or layers:rows, such as 784-64-10@32", text)
-    layers, mark, number = match.groups()
-    sizes = tuple(int(size) for size in layers.split("-"))
-    return Case(sizes, **{"batch_size" if mark == "@" else "n_rows": int(number)})
 
 
 def versions():
@@ -98,7 +87,7 @@ def main():
         "--systems", type=list_of(one_of(SYSTEMS)), default=names, help=f"default: {names}"
     )
     parser.add_argument(
-        "--cases", type=list_of(parse_case), default=CASES, help=f"default: {CASES}"
+        "--cases", type=list_of(case_of(Case)), default=CASES, help=f"default: {CASES}"
     )
     parser.add_argument(
         "--threads", type=list_of(at_least(1)), default="1,2", help="default: %(default)s"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.core.equations.activations import IDENTITY
-from fastmlp.core.run import RunLength
+from fastmlp.core.run import estimate_step
 from fastmlp.core.storage import Network
 
 NET, SMALL_NET = (784, 512, 512, 10), (64, 32, 10)
@@ -84,7 +84,7 @@ def make_point(value, layers=NET, batch_size=BATCH_SIZE, n_threads=1, n_samples=
     """
     network = Network(list(layers), IDENTITY, DTYPE)
     # Estimated for one worker, so that every number of threads trains on the same samples.
-    step_seconds = RunLength(network, batch_size).step_seconds
+    step_seconds = estimate_step(network, batch_size)
     if n_samples is None:
         n_samples = batch_size * max(FEWEST_STEPS, int(TURN / step_seconds))
     epochs = max(1, int(TURN / step_seconds * batch_size / n_samples))

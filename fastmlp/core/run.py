@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -15,30 +17,27 @@ from fastmlp.core.equations.product import MOST_ROWS, ROW
 from fastmlp.core.inputs.gather import SparseRows, rows_of
 from fastmlp.core.inputs.nonzeros import DENSE, SPARSE, ZERO_RICH
 from fastmlp.core.machine import processor
-from fastmlp.core.machine.barrier import new_team
+from fastmlp.core.machine.barrier import DEADLINE, new_team
 from fastmlp.core.machine.interrupts import Halted, stopped_by_signals
 from fastmlp.core.machine.workers import run_independently, run_team
 from fastmlp.core.optimizer_state import OptimizerState
+from fastmlp.core.pace import Pace
 from fastmlp.core.step import RandomDraws, Samples, predict_rows, train_steps
 from fastmlp.core.storage import ForwardSpace, Network, Workspace
 
-RUN_SECONDS = 0.1  # the longest that Ctrl-C, the progress bar and callbacks wait
-STEP_SECONDS = 0.3  # Ctrl-C stops a longer step, before which what it changes must be copied
 # The estimate for the first run, for a slow core and float32: the time of a multiply-add; what a
 # row adds per layer, per unit, and per unit with activations other than relu; what a step adds, and
-# per parameter. The first run is short, in case the estimate is too low.
+# per parameter.
 MULTIPLY_ADD, PER_ROW, PER_UNIT, PER_ACTIVATION = 1e-10, 2e-7, 1e-9, 2e-8  # seconds
 PER_STEP, PER_PARAMETER = 2e-6, 1e-9
-FIRST_RUN_SECONDS = 0.01
-# A second worker pays off if its share of a step takes a few microseconds, because two barriers
+# A second worker may pay off if its share of a step takes a few microseconds, because two barriers
 # take one, and its share of the call half a millisecond, because starting a thread takes a tenth.
-STEP_SHARE = 1e5  # multiply-adds
+STEP_SHARE = 5e4  # multiply-adds
 CALL_SHARE = 2e7
 # Skipping zeros pays off if a smaller share of X is nonzero than this, or half of it for
 # minibatches of fewer than `FEW_ROWS`, provided that minibatches and the first layer fill a tile:
 # see the benchmark `fit.EpochSkippingZeros`. The share is estimated from `LOOKED_AT` rows.
 DENSE_ENOUGH, FEW_ROWS, LOOKED_AT = 0.45, 32, 64
-MOST_STEPS = 2**16  # per run, because the rate of each is stored
 NOTHING_DRAWN = RandomDraws(0, 0, 0.0)
 ALONE = new_team()  # for predictions, which are not stopped
 PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the L1 cache
@@ -63,10 +62,9 @@ def no_targets(dtype: np.dtype) -> Targets:
 
 
 def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:
-    """Return the number of workers: as many as `workers_wanted`.
+    """Return the largest number of workers: `workers_wanted`, or what this process may run.
 
-    Never more than this process may run concurrently, because they wait for each other in every
-    step.
+    More than it may run concurrently would wait for each other in every step.
     """
     return usable_of(workers_wanted(n_threads, network, batch_size, n_samples))
 
@@ -77,7 +75,7 @@ def usable_of(wanted: int) -> int:
 
 
 def workers_wanted(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:
-    """Return n_threads or, if it is None, how many workers pay off; at least 1."""
+    """Return n_threads or, if it is None, how many workers may pay off; at least 1."""
     if batch_size == 1:  # one row cannot be divided, and its update is short
         return 1
     if n_threads is not None:
@@ -89,6 +87,13 @@ def workers_wanted(n_threads: int | None, network: Network, batch_size: int, n_s
         work * n_samples // CALL_SHARE,
     )
     return max(1, int(useful))
+
+
+def numbers_to_try(n_threads: int | None, most: int) -> list[int]:
+    """Return the numbers of workers for `Pace`: only `most` if n_threads is given."""
+    if n_threads is not None:
+        return [most]
+    return [*itertools.takewhile(lambda n: n < most, (2**i for i in itertools.count())), most]
 
 
 def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> int:
@@ -108,41 +113,28 @@ def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> 
     return ZERO_RICH if n_nonzero < enough * looked_at.size else DENSE
 
 
-class RunLength:
-    """How many steps make a run, by an estimate at first and then by measurement.
+def pace_of_training(
+    network: Network, samples: Samples, X_dtype: np.dtype, numbers: list[int]
+) -> Pace:
+    """Return the pace of earlier fits of the same kind, or a new one."""
+    key = (samples.batch_size, samples.inputs, X_dtype, samples.draws is None)
+    known, pace = network.paces.get("train", (None, None))
+    if pace is None or known != key:
+        pace = Pace(estimate_step(network, samples.batch_size))
+        network.paces["train"] = key, pace
+    pace.allow(numbers)
+    return pace
 
-    Parameters
-    ----------
-    network : Network
-    batch_size : int
-    """
 
-    def __init__(self, network: Network, batch_size: int):
-        of_a_row = (
-            network.multiply_adds * MULTIPLY_ADD * network.dtype.itemsize / 4
-            + len(network.weights) * PER_ROW
-            + sum(network.sizes) * (PER_UNIT if network.is_simple else PER_ACTIVATION)
-        )
-        n_parameters = sum((a + 1) * b for a, b in itertools.pairwise(network.sizes))
-        of_a_step = PER_STEP + n_parameters * PER_PARAMETER
-        self.step_seconds = batch_size * of_a_row + of_a_step
-        self.is_estimate = True
-
-    @property
-    def steps(self) -> int:
-        """The number of steps in a run of `RUN_SECONDS`, or less at first; at least 1."""
-        seconds = min(RUN_SECONDS, FIRST_RUN_SECONDS) if self.is_estimate else RUN_SECONDS
-        return max(1, min(int(seconds / self.step_seconds), MOST_STEPS))
-
-    @property
-    def is_long(self) -> bool:
-        """Whether a single step takes, or might take, so long that signals must stop it."""
-        return self.step_seconds > (RUN_SECONDS / 2 if self.is_estimate else STEP_SECONDS)
-
-    def measured(self, steps: int, seconds: float) -> None:
-        """Use the time of a run; one that happens to be fast lengthens the next only eightfold."""
-        self.step_seconds = max(seconds / steps, self.step_seconds / 8)
-        self.is_estimate = False
+def estimate_step(network: Network, batch_size: int) -> float:
+    """Return about how many seconds a step takes with one worker on a slow core."""
+    of_a_row = (
+        network.multiply_adds * MULTIPLY_ADD * network.dtype.itemsize / 4
+        + len(network.weights) * PER_ROW
+        + sum(network.sizes) * (PER_UNIT if network.is_simple else PER_ACTIVATION)
+    )
+    n_parameters = sum((a + 1) * b for a, b in itertools.pairwise(network.sizes))
+    return batch_size * of_a_row + PER_STEP + n_parameters * PER_PARAMETER
 
 
 def train_run(
@@ -150,12 +142,12 @@ def train_run(
     optimizer_state: OptimizerState,
     samples: Samples,
     work: Workspace,
-    run_length: RunLength,
+    pace: Pace,
     first: int = 0,
     loss: float = 0.0,
     stops_within: bool = False,
 ) -> tuple[int, float]:
-    """Train on minibatches of ``samples.order``, from number `first` on, for about `RUN_SECONDS`.
+    """Train on minibatches of ``samples.order``, from number `first` on, for one run.
 
     Parameters
     ----------
@@ -166,8 +158,8 @@ def train_run(
     samples : Samples
     work : Workspace
         Overwritten. It has room for one minibatch, and for as many workers as are to train.
-    run_length : RunLength
-        Updated by the measured time.
+    pace : Pace
+        Says how many steps and workers, at most as many as `work` is for; told the measured time.
     first : int, default 0
         Below the number of minibatches.
     loss : float, default 0.0
@@ -195,18 +187,20 @@ def train_run(
     Halted
         If a signal whose handler raised nothing stopped it within a step. Likewise.
     """
-    n_workers = len(work.status)
-    last = min(first + run_length.steps, -(-len(samples.order) // samples.batch_size))
+    n_workers = pace.n_workers
+    last = min(first + pace.steps, -(-len(samples.order) // samples.batch_size))
     optimizer = optimizer_state.steps(last - first, samples.draws is None)
     given = (network.parameters, optimizer, samples, work, first)
 
     def task(worker: int, n_workers: int, team: np.ndarray) -> float:
+        if worker == 0 and n_workers > 1:
+            team[DEADLINE] = processor.deadline(pace.most_seconds)
         return train_steps(worker, n_workers, team, *given, last, loss)
 
     work.status[...] = 0
-    if run_length.is_estimate:  # compile now, before threads wait for each other
+    if pace.is_estimate:  # compile now, before threads wait for each other
         train_steps(0, 1, new_team(), *given, first, loss)
-    began = time.perf_counter()
+    taken, began = optimizer_state.taken, time.perf_counter()
     if stops_within:
         total = stopped_by_signals(partial(run_team, n_workers, task))
     else:
@@ -215,7 +209,9 @@ def train_run(
     if any(refused):
         rows = [row - 1 for row in refused if row > 0]
         raise NotFinite(rows[0]) if rows else Diverged("the loss")
-    run_length.measured(last - first, time.perf_counter() - began)
+    last = first + optimizer_state.taken - taken  # fewer if it was late
+    seconds, batch_size = time.perf_counter() - began, samples.batch_size
+    pace.measured(min(last - first, len(samples.order) / batch_size - first), seconds)
     return last, total
 
 
@@ -250,10 +246,10 @@ def predict(
         PREDICTED_TOGETHER,
         inputs,
     )
-    n_workers, blocks = 1, -(-n // PREDICTED_TOGETHER)
+    most, blocks = 1, -(-n // PREDICTED_TOGETHER)
     if blocks > 1:
-        n_workers = min(workers_for(n_threads, network, n, n), blocks)
-    spaces = [_forward_space(network, X, inputs) for _ in range(n_workers)]
+        most = min(workers_for(n_threads, network, n, n), blocks)
+    spaces = [_forward_space(network, X, inputs) for _ in range(most)]
 
     def rows(first: int, last: int, worker: int = 0, team: np.ndarray = ALONE) -> float:
         return predict_rows(
@@ -268,7 +264,12 @@ def predict(
         )
 
     try:
-        refused = rows(0, n) if blocks == 1 else _predict_in_runs(network, n, n_workers, rows)
+        if blocks == 1:
+            refused = rows(0, n)
+        else:
+            key = (X.dtype, inputs, loss is None, targets is None)
+            with _pace_of_predictions(network, key, numbers_to_try(n_threads, most)) as pace:
+                refused = _predict_in_runs(pace, n, rows)
     finally:
         if inputs != SPARSE:
             network.give_back(spaces, inputs)
@@ -277,17 +278,34 @@ def predict(
     return predictions, losses
 
 
+@contextlib.contextmanager
+def _pace_of_predictions(
+    network: Network, key: tuple[Any, ...], numbers: list[int]
+) -> Iterator[Pace]:
+    """Yield the pace of earlier calls, which no other thread gets meanwhile, or a new one."""
+    known, pace = network.paces.pop("predict", (None, None))
+    if pace is None or known != key:
+        pace = Pace(estimate_step(network, PREDICTED_TOGETHER))
+    pace.allow(numbers)
+    try:
+        yield pace
+    finally:
+        network.paces["predict"] = key, pace
+
+
 def _predict_in_runs(
-    network: Network, n: int, n_workers: int, rows: Callable[[int, int, int, np.ndarray], float]
+    pace: Pace, n: int, rows: Callable[[int, int, int, np.ndarray], float]
 ) -> float:
     """Call ``rows(first, last, worker, team)`` for shares of n rows, until one returns nonzero.
 
     Returns that: 1 + the first row with NaN or infinity, or 0.
     """
-    run_length, start = RunLength(network, PREDICTED_TOGETHER), 0
+    if pace.is_estimate:
+        rows(0, 0, 0, ALONE)  # compiles
+    start = 0
     while start < n:
-        steps, began = run_length.steps, time.perf_counter()
-        stop = min(start + n_workers * steps * PREDICTED_TOGETHER, n)
+        n_workers, began = pace.n_workers, time.perf_counter()
+        stop = min(start + max(pace.steps, n_workers) * PREDICTED_TOGETHER, n)
         shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
 
         def share(worker: int, team: np.ndarray, shares: list[int] = shares) -> float:
@@ -295,12 +313,12 @@ def _predict_in_runs(
 
         call = partial(run_independently, n_workers, share)
         try:
-            refused = stopped_by_signals(call) if run_length.is_long else call(ALONE)
+            refused = stopped_by_signals(call) if pace.is_long else call(ALONE)
         except Halted:  # the handler raised nothing: run again, to completion
             refused = call(ALONE)
         if any(refused):
             return next(row for row in refused if row > 0)
-        run_length.measured(steps, time.perf_counter() - began)
+        pace.measured((stop - start) / PREDICTED_TOGETHER, time.perf_counter() - began)
         start = stop
     return 0
 

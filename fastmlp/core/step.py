@@ -10,7 +10,7 @@ from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_
 from fastmlp.core.equations.product import share
 from fastmlp.core.equations.update_rules import ROWS, STEPS
 from fastmlp.core.inputs.gather import Sparse
-from fastmlp.core.machine.barrier import Worker, begin, meet
+from fastmlp.core.machine.barrier import Worker, begin, decide_to_end, ends, meet
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.structure import by_address
@@ -81,6 +81,7 @@ def train_steps(
         `DIVERGED` if a loss is not finite: then this step and later ones change no parameter. If
         the team was told to stop it becomes `HALTED`, and the parameters are undefined.
     first_step, last_step : int
+        It ends earlier if ``team[DEADLINE]`` has passed and workers wait for each other.
     loss : float
         The sum of the losses before the first step.
 
@@ -104,7 +105,9 @@ def train_steps(
             if work.status[worker] == 0:
                 rows_phase(me, parameters, samples, work, minibatch, block, end)
         meetings += 1
+        decide_to_end(me)
         meet(me, meetings)
+        is_last = ends(me)
         for w in range(n_workers):
             if work.status[w] != 0:
                 return loss
@@ -119,6 +122,8 @@ def train_steps(
             optimizer.counts[ROWS] += n_rows
         meetings += 1
         meet(me, meetings)
+        if is_last:
+            break
     return loss
 
 

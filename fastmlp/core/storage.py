@@ -167,6 +167,8 @@ class Network:
         Whether a layer has dropout.
     is_constrained : bool
         Whether the units of a layer have a maximum norm.
+    paces : dict
+        What `run` knows of the speed of training and predictions.
     multiply_adds : int
         To train on one sample: forward, gradients of weights, deltas of hidden layers.
     """
@@ -192,6 +194,7 @@ class Network:
         self.set_regularization()
         self.trained = self.like_parameters(1 + n_moments)
         self.parameters, self.moments = self.trained[0], self.trained[1:]
+        self.paces: dict[str, Any] = {}
         self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
         self.weights, self.biases = self.views(self.parameters)
         self._padding = [part for part in self._padding_of(self.parameters) if part.size > 0]

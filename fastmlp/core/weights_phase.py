@@ -84,7 +84,10 @@ def change_layer(worker, layer, parameters, optimizer, samples, work, n_rows, st
     rows_at_a_time = larger(last - first, MOST_ROWS)
     if kept:
         target = buffer = worker_slice(work.gradients, worker)
-        rows_at_a_time = len(buffer) // (layer.stride_out * MOST_ROWS) * MOST_ROWS
+        room = len(work.gradients) // len(work.status)  # also if fewer workers than may be tried
+        if samples.inputs == SPARSE:
+            room = len(buffer)
+        rows_at_a_time = room // (layer.stride_out * MOST_ROWS) * MOST_ROWS
     for k in range(first, last, rows_at_a_time):
         end, at = smaller(k + rows_at_a_time, last), layer.weights_at + k * layer.stride_out
         sink = Sink(at_once, rate, l2, target, -at if kept else 0)

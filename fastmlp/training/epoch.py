@@ -11,11 +11,13 @@ import numpy as np
 from fastmlp.core.inputs.gather import SparseRows, rows_of
 from fastmlp.core.inputs.nonzeros import DENSE, SPARSE
 from fastmlp.core.machine.interrupts import Halted
+from fastmlp.core.pace import Pace
 from fastmlp.core.run import (
     Diverged,
     NotFinite,
-    RunLength,
     inputs_of,
+    numbers_to_try,
+    pace_of_training,
     train_run,
     usable_of,
     workers_wanted,
@@ -40,6 +42,7 @@ class SizedWorkspace(NamedTuple):
     """A workspace, and the sizes of the minibatches that fit in it."""
 
     work: Workspace
+    numbers: list[int]  # of workers, which may be tried
     inputs: int  # how the first layer reads X: a code of `nonzeros`
     batch_size: int
     most_listed: int  # nonzeros in a row of sparse X
@@ -78,7 +81,7 @@ class Trainer:
         self.snapshot = Snapshot(state)
         self.undoes_all = self.is_dead = False
         self._is_fresh = False  # whether the snapshot equals the state
-        self._run_length: RunLength | None = None
+        self._pace: Pace | None = None
         self._sized: SizedWorkspace | None = None
 
     def begin(self, undoes_all: bool) -> None:
@@ -174,20 +177,22 @@ class Trainer:
     def _run(self, data: Data, samples: Samples, step: int, loss: float) -> tuple[int, float]:
         """Train for one run; after an interrupt, only finished steps have changed the state."""
         state = self.state
-        if self._run_length is None:
-            self._run_length = RunLength(state.network, samples.batch_size)
-        run_length = self._run_length
         assert self._sized is not None
+        numbers = self._sized.numbers
+        if self._pace is None:
+            self._pace = pace_of_training(state.network, samples, data.X.dtype, numbers)
+        pace = self._pace
+        pace.allow(numbers)
         arguments = (
             state.network,
             state.optimizer,
             samples,
             self._sized.work,
-            run_length,
+            pace,
             step,
             loss,
         )
-        if not run_length.is_long:
+        if not pace.is_long:
             return train_run(*arguments)
         self._prepare_to_stop_within(data)
         try:
@@ -233,10 +238,12 @@ class Trainer:
             inputs = DENSE if noisy else inputs_of(state.network, X, batch_size)
             work = state.network.workspace(batch_size, n_workers, inputs, most_listed)
             self._sized = old = SizedWorkspace(
-                work, inputs, batch_size, most_listed, state.version, 0
+                work, [], inputs, batch_size, most_listed, state.version, 0
             )
-        if not sparse and wanted == 1:  # otherwise it depends on how many threads may run now
-            self._sized = old = old._replace(n_samples=len(X))
+        # The number of workers depends on how many threads may run now, unless one is wanted.
+        n_samples = len(X) if not sparse and wanted == 1 else 0
+        numbers = numbers_to_try(state.settings.n_threads, n_workers)
+        self._sized = old = old._replace(numbers=numbers, n_samples=n_samples)
         return old
 
 

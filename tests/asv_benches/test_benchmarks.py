@@ -40,6 +40,26 @@ def test_peers_prints_a_row_for_each_case():
     assert all(float(row.split("|")[3]) > 0 for row in rows)
 
 
+def test_contention_prints_a_row_for_each_case_and_length():
+    result = subprocess.run(
+        [
+            *(sys.executable, str(BENCHES / "contention.py"), "--scenarios", "alone,itself"),
+            *("--cases", "20-16-4@32,20-4:64", "--rounds", "1", "--seconds", "0.01,0.02"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    rows = [line for line in result.stdout.splitlines() if line.startswith("| [")]
+    of_a_table = ["[20, 16, 4], batch 32", "[20, 4], predict 64"]
+    assert [row.split("|")[1].strip() for row in rows] == 4 * of_a_table
+    for row in rows:
+        one, two, default, best, ratio = (float(cell) for cell in row.split("|")[2:7])
+        assert best == (1 if one <= two else 2)
+        assert default >= 0 and ratio > 0
+
+
 @pytest.mark.parametrize(
     ("script", "option", "given", "accepted"),
     [
@@ -52,6 +72,14 @@ def test_peers_prints_a_row_for_each_case():
         ("peers", "--rounds", "0", "an int of at least 1"),
         ("peers", "--write", "nowhere", "a folder that can be written to"),
         ("peers", "--json", "nowhere/turns.json", "a file in an existing folder"),
+        ("contention.py", "--scenarios", "x", "one of alone, one, two, itself, quota"),
+        (
+            "contention.py",
+            "--cases",
+            "784@3",
+            "layers@batch_size or layers:rows, such as 784-64-10@32",
+        ),
+        ("contention.py", "--seconds", "0", "a number of seconds above 0"),
         ("paired.py", "--bench", "(", "a regular expression (missing ), unterminated subpattern"),
         ("paired.py", "--factor", "1", "a number above 1"),
         ("paired.py", "--factor", "x", "a number above 1"),
@@ -66,6 +94,7 @@ def test_invalid_options_are_refused_before_measuring(tmp_path, script, option, 
     # Little work, so that a value that is not refused shows soon.
     little = {
         "peers": ["--systems", "fastmlp", "--cases", "20-4@1", "--threads", "1", "--rounds", "1"],
+        "contention.py": ["--scenarios", "alone", "--cases", "20-4:1", "--rounds", "1"],
         "paired.py": ["no-such-revision"],
         "selftest.py": ["--same", "0"],
     }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from fastmlp.core import run, step
+from fastmlp.core import pace, run, step
 from fastmlp.core.equations import product
 from fastmlp.core.inputs import gather, nonzeros
 from fastmlp.core.inputs.nonzeros import DENSE, ZERO_RICH
@@ -170,7 +170,7 @@ def test_predictions_of_wide_layers(width, i):
 def test_predictions_of_as_many_rows_as_a_run_has(n_threads, more):
     sizes = [1100, 1100, 6]
     network = mlp_cases.mlp(*mlp_cases.parameters(sizes), {})._state.network
-    a_run = int(run.RUN_SECONDS / run.MULTIPLY_ADD / network.multiply_adds)
+    a_run = int(pace.RUN_SECONDS / run.MULTIPLY_ADD / network.multiply_adds)
     assert 100 < a_run < 1000
     assert_predicted(sizes, "softmax", "tanh", "float32", n_threads * a_run + more, (n_threads,))
 
@@ -209,8 +209,8 @@ def test_as_many_steps_as_a_run_may_have(more, monkeypatch):
         return steps(descent, n, plain)
 
     monkeypatch.setattr(run.OptimizerState, "steps", count)
-    monkeypatch.setattr(run, "FIRST_RUN_SECONDS", 1e9)
-    monkeypatch.setattr(run, "RUN_SECONDS", 1e9)  # otherwise a run ends after a tenth of a second
+    monkeypatch.setattr(pace, "FIRST_RUN_SECONDS", 1e9)
+    monkeypatch.setattr(pace, "RUN_SECONDS", 1e9)  # otherwise a run ends after a tenth of a second
     given = {"loss": "squared_error", "optimizer": "adam", "learning_rate": rate}
     net = mlp_cases.mlp([np.array([[0.5]])], [np.array([[0.25]])], given)
     net.fit(X[:, np.newaxis], y, 1, 1, shuffle=False)

@@ -6,14 +6,14 @@ import time
 
 import numpy as np
 import pytest
-from numba import njit
 
 import fastmlp
 from fastmlp import NeuralNet
 from fastmlp.callbacks import Callback
-from fastmlp.core import rows_phase, run, step, storage
+from fastmlp.core import pace, rows_phase, run, step, storage
 from fastmlp.core.equations.update import Sink, update
 from fastmlp.core.machine import barrier, workers
+from fastmlp.core.machine.kernel import kernel
 from helpers.same_bits import assert_same_bits
 
 
@@ -88,7 +88,7 @@ def test_interrupt_within_a_long_step_undoes_it(n_threads):
     assert epochs > 0 or np.array_equal(before, net.weights[0])
 
 
-@njit(nogil=True)
+@kernel(entry=True)
 def until_stopped(worker, team, parameters, most):
     """Change a parameter, wait for a signal, and change it again; return whether it came."""
     parameters[worker] += 1
@@ -112,7 +112,7 @@ def endless(monkeypatch):
 
     until_stopped(0, barrier.new_team(), np.zeros(1), 10)  # compiles
     monkeypatch.setattr(run, "train_steps", endless)
-    monkeypatch.setattr(run, "RUN_SECONDS", 0)  # shorter than any step
+    monkeypatch.setattr(pace, "RUN_SECONDS", 0)  # shorter than any step
     return stopped
 
 
@@ -154,7 +154,7 @@ def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
     assert done == [0, 1]
 
 
-@njit
+@kernel(entry=True)
 def update_the_first_layer(work, sink, team):
     update(
         work.forward.layers[0],

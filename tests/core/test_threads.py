@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fastmlp import MLP, NeuralNet
-from fastmlp.core import run, storage
-from fastmlp.core.machine import workers
+from fastmlp.core import pace, run
+from fastmlp.core.machine import processor, workers
 from helpers.same_bits import assert_same_bits
 
 
@@ -121,7 +121,7 @@ def threads_that_start(monkeypatch):
 def test_a_thread_that_cannot_start_leaves_the_work_to_one(
     n_started, run_seconds, monkeypatch, make_data, threads_that_start
 ):
-    monkeypatch.setattr(run, "RUN_SECONDS", run_seconds)
+    monkeypatch.setattr(pace, "RUN_SECONDS", run_seconds)
     sizes = [20, 33, 5]
     X, y = make_data(sizes, 203)
     alone = trained(1, X, y, sizes, "float64", 16)
@@ -136,7 +136,7 @@ def test_a_thread_that_cannot_start_leaves_the_work_to_one(
 
 @pytest.mark.parametrize("run_seconds", [0.1, 0])
 def test_one_thread_starts_none(run_seconds, monkeypatch, make_data, threads_that_start):
-    monkeypatch.setattr(run, "RUN_SECONDS", run_seconds)
+    monkeypatch.setattr(pace, "RUN_SECONDS", run_seconds)
     started = threads_that_start(10)
     X, y = make_data([20, 33, 5], 640)
     options = {"n_threads": 1, "random_state": 0}
@@ -151,7 +151,7 @@ WITHOUT_THREADS = """
 import numpy as np, os, resource, threading
 from fastmlp import MLP, NeuralNet
 from fastmlp.core.machine import processor
-from fastmlp.core import run
+from fastmlp.core import pace
 processor.usable_threads = lambda: 2
 X, y = np.random.default_rng(0).random((600, 20)), np.arange(600) % 5
 nets = [NeuralNet([20, 64, 5], n_threads=n, random_state=0) for n in (2, 2, 1)]
@@ -165,7 +165,7 @@ try:
 except RuntimeError:
     print("refused")
 for seconds, net in zip((0.1, 0), nets[1:]):
-    run.RUN_SECONDS = seconds
+    pace.RUN_SECONDS = seconds
     net.fit(X, y, epochs=2, batch_size=600)
     assert np.array_equal(net.weights[0], nets[0].weights[0])
     assert np.array_equal(net.predict(X), nets[0].predict(X))
@@ -214,7 +214,7 @@ def test_a_run_for_every_step_gives_the_same_bits(n_threads, monkeypatch, make_d
     sizes = [20, 33, 5]
     X, y = make_data(sizes, 203)
     at_once = trained(n_threads, X, y, sizes, "float64", 16)
-    monkeypatch.setattr(run, "RUN_SECONDS", 0)
+    monkeypatch.setattr(pace, "RUN_SECONDS", 0)
     assert_same_bits(at_once, trained(n_threads, X, y, sizes, "float64", 16))
 
 
@@ -229,10 +229,32 @@ def test_runs_begin_short_and_keep_their_pace_from_epoch_to_epoch(monkeypatch, m
     X, y = make_data([2, 4, 2], 200_000)
     NeuralNet([2, 4, 2], n_threads=1).fit(X, y, epochs=2, batch_size=1)
     assert 1000 < lengths[1] < 100_000  # a microsecond each, and ten on a slow machine
-    pace = run.RunLength(storage.Network([8, 8, 2], 0, np.dtype(np.float32)), 16)
-    guess = pace.step_seconds
-    pace.measured(1, 0.0)
-    assert pace.step_seconds == guess / 8
+
+
+@pytest.mark.skipif(processor.CLOCK is None, reason="kernels read no clock on this system")
+@pytest.mark.usefixtures("eight_processors")
+def test_a_run_that_is_late_ends_after_a_step_with_the_same_bits(monkeypatch, make_data):
+    """Worker 1 starts late; worker 0 notices while it waits."""
+    sizes, ends, train_steps = [20, 33, 5], [], run.train_steps
+    X, y = make_data(sizes, 2000)
+    alone = trained(1, X, y, sizes, "float64", 16)
+
+    def late(worker, n_workers, *rest):
+        if worker == 1:
+            time.sleep(0.01)
+        elif n_workers > 1:
+            ends.append(rest[-2] - rest[-3])
+        return train_steps(worker, n_workers, *rest)
+
+    monkeypatch.setattr(run, "train_steps", late)
+    monkeypatch.setattr(pace, "RUN_SECONDS", 1e9)
+    monkeypatch.setattr(pace, "FIRST_RUN_SECONDS", 1e9)
+    assert_same_bits(alone, trained(2, X, y, sizes, "float64", 16))
+    assert ends == [125, 125]  # the whole epoch in one run
+    ends.clear()
+    monkeypatch.setattr(pace.Pace, "most_seconds", 1e-3)
+    assert_same_bits(alone, trained(2, X, y, sizes, "float64", 16))
+    assert ends[:3] == [125, 123, 121]  # it is late in the first step, and decides in the second
 
 
 @pytest.mark.usefixtures("eight_processors")
@@ -240,7 +262,8 @@ def test_as_many_threads_as_asked_for_really_predict(make_data, monkeypatch):
     shares, predict_rows = [], run.predict_rows
 
     def watched(*arguments):
-        shares.append(arguments[-2:])
+        if arguments[-1] > 0:  # otherwise it only compiles
+            shares.append(arguments[-2:])
         return predict_rows(*arguments)
 
     monkeypatch.setattr(run, "predict_rows", watched)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from fastmlp import MLP, DivergenceWarning, NeuralNet, callbacks
-from fastmlp.core import run
+from fastmlp.core import pace, run
 from fastmlp.training import sources
 from helpers.same_bits import bits_of
 
@@ -256,7 +256,7 @@ def test_a_memory_map_that_one_block_holds_is_shuffled_as_an_array(rows, data, t
 def test_one_snapshot_is_all_that_a_fit_needs(optimizer, most, is_long, monkeypatch):
     """Peak memory in units of the parameters."""
     if is_long:
-        monkeypatch.setattr(run.RunLength, "is_long", True)
+        monkeypatch.setattr(pace.Pace, "is_long", True)
     X, y = np.random.default_rng(0).random((64, 1500), np.float32), np.arange(64) % 3
     tiny = MLP([2, 2, 3], optimizer=optimizer, random_state=0)
     tiny.fit(X[:, :2], y, epochs=2)  # compiles
@@ -325,7 +325,7 @@ def test_a_refused_fit_with_a_long_first_step_keeps_the_history(data, monkeypatc
     """The snapshot before a long step does not become that of the whole fit."""
     mlp, (X, y) = MLP(SIZES, random_state=0), data
     mlp.fit(X, y, epochs=2)
-    monkeypatch.setattr(run, "RUN_SECONDS", 0)  # so that every first step is a long one
+    monkeypatch.setattr(pace, "RUN_SECONDS", 0)  # so that every first step is a long one
     history, before = {name: list(values) for name, values in mlp.history_.items()}, bits_of(mlp)
     mlp.learning_rate = lambda step: -1
     with pytest.raises(ValueError, match="learning_rate"):

@@ -2,8 +2,9 @@
 
 ``team[ARRIVED]`` counts arrivals and is never reset. ``team[BEGUN]`` is set by worker 0 when it
 starts, or to `ABANDONED` by Python if worker 0 will never start: only one thread decides, so no
-worker waits forever. A nonzero ``team[STOPPED]``, set by Python, asks all workers to return soon:
-their results are discarded.
+worker waits forever. A worker that still waits when ``team[DEADLINE]`` has passed sets
+``team[LATE]``, so that the run can end after the next step. A nonzero ``team[STOPPED]``, set by
+Python, asks all workers to return soon: their results are discarded.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from fastmlp.core.machine import processor
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.vector import VectorType, address_of
 
-ARRIVED, BEGUN, STOPPED = 0, 8, 16  # each on its own cache line
+ARRIVED, BEGUN, DEADLINE, LATE, ENDS, STOPPED = 0, 8, 16, 24, 32, 40  # each on its own cache line
 ABANDONED = -1
-TEAM_SIZE = 24
-SPINS = 2000  # a few microseconds: more than balanced shares differ by, less than a time slice
+TEAM_SIZE = 48
+SPINS = 2000  # tens of microseconds: more than balanced shares differ by, less than a time slice
 
 
 class Worker(NamedTuple):
@@ -90,6 +91,26 @@ def _yield(typing_context):
     return types.void(), write
 
 
+@intrinsic
+def _clock(typing_context):
+    """Return the time in nanoseconds, see `processor.deadline`; 0 where there is no such clock."""
+
+    def write(context, builder, signature, values):
+        word = ir.IntType(64)
+        if not processor.CLOCK or not llvm.address_of_symbol(processor.CLOCK):
+            return ir.Constant(word, 0)
+        now = cgutils.alloca_once(builder, ir.LiteralStructType([word, word]))
+        call = ir.FunctionType(ir.IntType(32), [ir.IntType(32), now.type])
+        function = cgutils.get_or_insert_function(builder.module, call, processor.CLOCK)
+        builder.call(function, [ir.Constant(ir.IntType(32), processor.CLOCK_ID), now])
+        seconds, nanoseconds = (
+            builder.load(cgutils.gep_inbounds(builder, now, 0, part)) for part in (0, 1)
+        )
+        return builder.add(builder.mul(seconds, ir.Constant(word, 10**9)), nanoseconds)
+
+    return types.int64(), write
+
+
 @kernel
 def begin(worker):
     """Start the team (worker 0), or wait until it starts; return False if it was abandoned."""
@@ -128,6 +149,24 @@ def meet(worker, meetings):
     spins = 0
     while _read(worker.team, ARRIVED) < worker.n_workers * meetings:
         spins = _wait(spins)
+        if spins > SPINS and 0 < worker.team[DEADLINE] < _clock():
+            worker.team[LATE] = 1
+
+
+@kernel
+def decide_to_end(worker):
+    """Decide, before the first meeting of a step, whether the step is the last because it is late.
+
+    Only worker 0 decides. The others read `ends` between this meeting and the next.
+    """
+    if worker.number == 0 and worker.team[LATE] != 0:
+        worker.team[ENDS] = 1
+
+
+@kernel
+def ends(worker):
+    """Return what worker 0 has decided."""
+    return worker.team[ENDS] != 0
 
 
 @kernel

@@ -32,7 +32,7 @@ class _Library(JITCodeLibrary):
     def finalize(self) -> None:
         """Link all kernels below this one, optimize and generate machine code."""
         _link_below(self, self._final_module)
-        self._linking_libraries = []
+        self._linking_libraries: list[Any] = []
         super().finalize()
 
     def _optimize_final_module(self) -> None:
@@ -50,6 +50,7 @@ class _Linked(JITCodeLibrary):
 
     def __init__(self, codegen: Any):
         super().__init__(codegen, "fastmlp")
+        self._shared_module: Any = None
 
     def _optimize_functions(self, module: Any) -> None:
         """Do nothing: the entry point optimizes everything that it links."""

@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -162,25 +163,25 @@ def allowed() -> set[int]:
     return os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
 
 
-def bind(allowed: set[int], home: int, worker: int) -> None:
-    """Bind the calling thread to the allowed processor that is `worker` places after `home`.
+def deadline(seconds: float) -> int:
+    """Return the time in some seconds by the clock that kernels read, 0 if there is none."""
+    return time.clock_gettime_ns(CLOCK_ID) + int(seconds * 1e9) if CLOCK else 0
+
+
+def place(allowed: set[int], home: int, worker: int) -> None:
+    """Move the calling thread to the allowed processor that is `worker` places after `home`.
 
     The lowest follows the highest, so that processes with different homes do not all put their
-    second worker on the lowest. Some systems start, wake or move a thread to a processor that is
-    busy, and take long to notice that another is idle. Does nothing if a thread cannot be bound or
-    `home` is unknown.
+    second worker on the lowest. Some systems start a thread on a busy processor, and take long to
+    notice that another is idle. The thread is not bound: the system may move it later, because the
+    processor may belong to another process. Does nothing if a thread cannot be bound or `home` is
+    unknown.
     """
     if home in allowed:
         places = sorted(allowed)
         place = (places.index(home) + worker) % len(places)
-        with contextlib.suppress(OSError):  # not permitted: do not bind
+        with contextlib.suppress(OSError):  # not permitted
             os.sched_setaffinity(0, {places[place]})
-
-
-def unbind(allowed: set[int]) -> None:
-    """Let the calling thread run on all the allowed processors again."""
-    if allowed:
-        with contextlib.suppress(OSError):
             os.sched_setaffinity(0, allowed)
 
 
@@ -219,3 +220,7 @@ COMPRESS = "llvm.x86.avx512.mask.compress" if X86 and "avx512vl" in FEATURES els
 # The hint that a loop spins, and the call that yields the processor to another thread.
 PAUSE = "llvm.x86.sse2.pause" if X86 else None
 YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+
+# The clock by which waiting workers notice that a run is late: C's name for it, and its number.
+CLOCK_ID = getattr(time, "CLOCK_MONOTONIC", -1)
+CLOCK = "clock_gettime" if CLOCK_ID >= 0 and sys.maxsize > 2**32 else None

@@ -18,7 +18,7 @@ from numba.extending import NativeValue, models, register_model, typeof_impl, un
 
 from fastmlp.core.machine.vector import WORD, VectorType, vector_value
 
-C = TypeVar("C", bound=type)
+C = TypeVar("C", bound=type[tuple[Any, ...]])
 
 
 def by_address(structure: C) -> C:
@@ -27,11 +27,12 @@ def by_address(structure: C) -> C:
     In a kernel its arrays are vectors, its other fields are numbers, structures or None. Kernels
     cannot make or change a structure.
     """
+    fields: tuple[str, ...] = structure._fields  # type: ignore[attr-defined]
 
     @typeof_impl.register(structure)
     def type_of_structure(values: Any, context: Any) -> StructureType:
         kinds = tuple(_type_of(value, context) for value in values)
-        return StructureType(structure.__name__, structure._fields, kinds)
+        return StructureType(structure.__name__, fields, kinds)
 
     return structure
 

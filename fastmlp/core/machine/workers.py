@@ -46,7 +46,7 @@ def run_concurrently(
 
     def work(worker: int) -> None:
         try:
-            processor.bind(allowed, home, worker)
+            processor.place(allowed, home, worker)
             results[worker] = task(worker)
         except BaseException as error:
             errors.append(error)
@@ -55,8 +55,6 @@ def run_concurrently(
             locks[worker].release()
 
     def finish() -> None:
-        if running:
-            processor.unbind(allowed)
         if team is not None and team[BEGUN] == 0:
             team[BEGUN] = ABANDONED
         wait_for(ended, locks[1 : len(running) + 1])
@@ -71,8 +69,6 @@ def run_concurrently(
                     running.extend(map(start_new_thread, [work], [(worker,)]))
                 except RuntimeError as error:  # "can't start new thread"
                     raise NoThread from error
-            if running:
-                processor.bind(allowed, home, 0)
             results[0] = task(0)
         finally:
             finish()

@@ -12,7 +12,7 @@ import pytest
 from numba import njit
 
 from fastmlp import MLP
-from fastmlp.core import run
+from fastmlp.core import pace, run
 from fastmlp.core.machine import barrier, interrupts, processor
 from helpers.same_bits import assert_same_bits
 
@@ -162,7 +162,7 @@ def test_a_step_that_a_signal_stopped_is_done_again(n_threads, monkeypatch, make
     nets = [MLP([100, 256, 5], **options) for _ in range(2)]
     for net in nets:
         net.fit(X[:8], y[:8], epochs=1, batch_size=8)
-    monkeypatch.setattr(run, "RUN_SECONDS", 0)  # shorter than any step
+    monkeypatch.setattr(pace, "RUN_SECONDS", 0)  # shorter than any step
     nets[0].fit(X, y, epochs=3, batch_size=len(X))
     done = threading.Event()
 

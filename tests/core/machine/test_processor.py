@@ -129,31 +129,36 @@ def test_a_variable_reaches_the_workers_of_a_fit(variable):
 
 
 @pytest.fixture
-def bound(monkeypatch):
-    """Record where threads would be bound, instead of binding them."""
+def moved(monkeypatch):
+    """Record where threads would be moved, instead of moving them."""
     places = []
-    monkeypatch.setattr(os, "sched_setaffinity", lambda _, one: places.append(*one), raising=False)
+
+    def record(_, processors):
+        if len(processors) == 1:  # otherwise they are free again
+            places.append(*processors)
+
+    monkeypatch.setattr(os, "sched_setaffinity", record, raising=False)
     return places
 
 
 @pytest.mark.parametrize("n", [8, 64])
-def test_workers_are_bound_on_from_home(n, bound):
+def test_workers_start_on_from_home(n, moved):
     allowed = set(range(0, 2 * n, 2))
     for home in allowed:
         for worker in range(n + 1):
-            processor.bind(allowed, home, worker)
+            processor.place(allowed, home, worker)
         expected = [(home + 2 * worker) % (2 * n) for worker in range(n + 1)]
-        assert bound == expected
-        bound.clear()
+        assert moved == expected
+        moved.clear()
 
 
-def test_second_workers_of_processes_do_not_share_processors(bound):
+def test_second_workers_of_processes_do_not_share_processors(moved):
     for home in range(8):
-        processor.bind(set(range(8)), home, 1)
-    assert sorted(bound) == list(range(8))
+        processor.place(set(range(8)), home, 1)
+    assert sorted(moved) == list(range(8))
 
 
-def test_a_home_that_is_not_allowed_binds_no_thread(bound):
+def test_a_home_that_is_not_allowed_moves_no_thread(moved):
     for home in (-1, 5):
-        processor.bind({0, 1, 2}, home, 1)
-    assert not bound
+        processor.place({0, 1, 2}, home, 1)
+    assert not moved

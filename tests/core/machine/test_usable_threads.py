@@ -1,6 +1,7 @@
 """Limits of the number of threads, and processors that threads are bound to."""
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from fastmlp.core import run, storage
 from fastmlp.core.machine import processor, workers
 
 
-def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch):
+def test_none_tries_what_the_process_may_use_and_no_more_than_may_gain(monkeypatch):
     tiny, small, large = (
         storage.Network(sizes, 0, np.dtype(np.float32))
         for sizes in ([3, 2], [784, 64, 10], [784, 512, 512, 10])
@@ -28,6 +29,10 @@ def test_none_takes_what_the_process_may_use_and_no_more_than_gains(monkeypatch)
     assert run.workers_for(None, small, 32, 200) == 1  # too little in the call
     few = run.workers_for(None, small, 32, 60000)
     assert 1 < few < run.workers_for(None, large, 512, 60000) <= 64
+    assert run.numbers_to_try(7, 2) == [2]
+    assert run.numbers_to_try(None, 1) == [1]
+    assert run.numbers_to_try(None, 6) == [1, 2, 4, 6]
+    assert run.numbers_to_try(None, 8) == [1, 2, 4, 8]
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
@@ -95,36 +100,38 @@ def test_usable_threads_respects_the_quota_of_every_parent_control_group(groups,
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
-def test_workers_are_bound_apart_while_they_run_and_their_caller_is_free_again(monkeypatch):
-    allowed = os.sched_getaffinity(0)
-    bound = workers.run_concurrently(len(allowed), lambda worker: min(os.sched_getaffinity(0)))
-    assert sorted(bound) == sorted(allowed)
-    assert os.sched_getaffinity(0) == allowed
+def test_workers_start_apart_and_no_thread_stays_bound(monkeypatch):
+    allowed, places = os.sched_getaffinity(0), []
+    set_affinity = os.sched_setaffinity
 
-    def failing(worker):
-        raise KeyboardInterrupt
+    def watched(process, processors):
+        places.append((threading.get_ident(), set(processors)))
+        set_affinity(process, processors)
 
-    with pytest.raises(KeyboardInterrupt):
-        workers.run_concurrently(2, failing)
-    assert os.sched_getaffinity(0) == allowed
+    monkeypatch.setattr(os, "sched_setaffinity", watched)
+    bound = workers.together(len(allowed), lambda worker: os.sched_getaffinity(0))
+    assert bound == [allowed] * len(allowed)
+    moved = [processors for _, processors in places if processors != allowed]
+    assert len(places) == 2 * (len(allowed) - 1)
+    assert len(set.union(set(), *moved)) == len(moved) == len(allowed) - 1
+    assert threading.get_ident() not in {thread for thread, _ in places}
     monkeypatch.setattr(processor, "CURRENT", None)
     assert processor.here() == -1
-    free = workers.run_concurrently(2, lambda worker: len(os.sched_getaffinity(0)))
-    assert free == [len(allowed)] * 2
+    places.clear()
+    workers.together(2, lambda worker: 0)
+    assert not places
 
 
-def test_a_thread_that_may_not_be_bound_stays(monkeypatch):
+def test_a_thread_that_may_not_be_moved_stays(monkeypatch):
     def refused(*_):
         asked.append(1)
         raise PermissionError
 
     asked: list[int] = []
     monkeypatch.setattr(os, "sched_setaffinity", refused, raising=False)
-    processor.bind({0, 1}, 0, 1)
-    processor.unbind({0, 1})
-    assert len(asked) == 2
-    processor.bind({0, 1}, -1, 1)  # the home processor is unknown
-    processor.unbind(set())  # threads cannot be bound
-    assert len(asked) == 2
+    processor.place({0, 1}, 0, 1)
+    assert len(asked) == 1
+    processor.place({0, 1}, -1, 1)  # the home processor is unknown
+    assert len(asked) == 1
     monkeypatch.delattr(os, "sched_setaffinity")
     assert processor.allowed() == set()
