@@ -14,7 +14,7 @@ import fastmlp
 from fastmlp import MLP, NeuralNet
 from fastmlp.core import run, step, storage
 from fastmlp.core.equations.activations import ACTIVATIONS
-from fastmlp.core.machine import kernel
+from fastmlp.core.machine import code_cache, kernel
 from fastmlp.losses import LOSSES
 from fastmlp.optimizers import OPTIMIZERS
 from helpers.same_bits import assert_same_bits
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    entries = kernel._Entries(str(tmp_path), "step")
+    entries = code_cache._Entries(str(tmp_path), "step")
     entries.save("key", 1)
     assert entries.load("key") is None and not list(tmp_path.iterdir())
     monkeypatch.undo()
@@ -227,31 +227,31 @@ def test_warmup_compiles_or_loads_all_that_a_fit_needs():
 
 
 def test_where_no_folder_is_found_each_process_compiles(monkeypatch):
-    monkeypatch.setattr(kernel._Folder, "from_function", lambda function, file: None)
-    monkeypatch.setattr(kernel._NoCache, "told", False)
+    monkeypatch.setattr(code_cache._Folder, "from_function", lambda function, file: None)
+    monkeypatch.setattr(code_cache._NoCache, "told", False)
     with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
         assert kernel.kernel(lambda x: x + 1, entry=True)(1) == 2
     assert kernel.kernel(lambda x: x + 2, entry=True)(1) == 3
 
 
 def test_cached_files_of_older_sources_are_removed(tmp_path, monkeypatch):
-    kernel._Entries(str(tmp_path), "step").save("key", 1)
-    kernel._Entries(str(tmp_path), "other").save("key", 2)
-    monkeypatch.setattr(kernel, "_SOURCES", "later")
-    entries = kernel._Entries(str(tmp_path), "step")
+    code_cache._Entries(str(tmp_path), "step").save("key", 1)
+    code_cache._Entries(str(tmp_path), "other").save("key", 2)
+    monkeypatch.setattr(code_cache, "_SOURCES", "later")
+    entries = code_cache._Entries(str(tmp_path), "step")
     entries.save("key", 3)
     assert entries.load("key") == 3
     assert len(list(tmp_path.glob("step.*"))) == 1 and len(list(tmp_path.glob("other.*"))) == 1
 
 
 def test_the_digest_of_the_sources_depends_on_what_they_say(tmp_path):
-    assert kernel._sources(tmp_path) is None
-    assert kernel._sources(tmp_path / "nowhere") is None
+    assert code_cache._sources(tmp_path) is None
+    assert code_cache._sources(tmp_path / "nowhere") is None
     (tmp_path / "kernel.py").write_text("")
     (tmp_path / "deep").mkdir()
     digests = set()
     for name in ("tile.py", "deep/tile.py", "deep/late.py"):
         for text in ("one", "two"):
             (tmp_path / name).write_text(text)
-            digests.add(kernel._sources(tmp_path))
+            digests.add(code_cache._sources(tmp_path))
     assert len(digests) == 6

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from fastmlp.core.machine import kernel, processor
+from fastmlp.core.machine import code_cache, kernel, processor
 from helpers import tiny_package
 from helpers.tiny_package import call
 
 
 def test_every_flipped_bit_is_noticed(tmp_path):
-    entries = kernel._Entries(str(tmp_path), "step")
+    entries = code_cache._Entries(str(tmp_path), "step")
     entries.save("key", list(range(20)))
     (path,) = tmp_path.iterdir()
     content = path.read_bytes()
@@ -33,7 +33,7 @@ def test_every_flipped_bit_is_noticed(tmp_path):
 
 
 def test_a_whole_file_of_another_key_is_not_taken(tmp_path):
-    entries = kernel._Entries(str(tmp_path), "step")
+    entries = code_cache._Entries(str(tmp_path), "step")
     entries.save("key", 1)
     (path,) = tmp_path.iterdir()
     path.rename(tmp_path / entries._file_name("other"))
@@ -41,11 +41,11 @@ def test_a_whole_file_of_another_key_is_not_taken(tmp_path):
 
 
 def test_nothing_of_a_damaged_file_is_unpickled(tmp_path, monkeypatch):
-    entries = kernel._Entries(str(tmp_path), "step")
+    entries = code_cache._Entries(str(tmp_path), "step")
     entries.save("key", 1)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-1])
-    monkeypatch.setattr(kernel.pickle, "loads", lambda _: pytest.fail("it was"))
+    monkeypatch.setattr(code_cache.pickle, "loads", lambda _: pytest.fail("it was"))
     assert entries.load("key") is None
 
 
@@ -102,7 +102,7 @@ def test_what_is_whole_but_no_compiled_code_is_compiled_again(filled):
     package, settings, paths = filled
     for path in paths:
         content = pickle.dumps((1, 2))
-        path.write_bytes(kernel._checksum(path.name, content) + content)
+        path.write_bytes(code_cache._checksum(path.name, content) + content)
     assert call(package, **settings) == [3, 2, 0]
     assert call(package, **settings) == [0, 2, 0]
 
@@ -141,8 +141,8 @@ def test_a_process_without_a_cache_says_once_that_it_compiles(tmp_path):
 
 
 def test_nothing_is_kept_where_no_source_can_be_read(monkeypatch):
-    monkeypatch.setattr(kernel, "_SOURCES", None)
-    monkeypatch.setattr(kernel._NoCache, "told", False)
+    monkeypatch.setattr(code_cache, "_SOURCES", None)
+    monkeypatch.setattr(code_cache._NoCache, "told", False)
     compiled = kernel.kernel(lambda x: x + 1, entry=True)
     with pytest.warns(RuntimeWarning, match="source"):
         assert compiled(1) == 2
@@ -157,7 +157,7 @@ def test_a_folder_that_is_gone_costs_only_time(tmp_path, monkeypatch):
 
     monkeypatch.setattr(kernel.config, "CACHE_DIR", str(tmp_path))
     compiled = kernel.kernel(one_more, entry=True)
-    monkeypatch.setattr(kernel._Folder, "ensure_cache_path", full)
+    monkeypatch.setattr(code_cache._Folder, "ensure_cache_path", full)
     assert compiled(1) == 2
 
 

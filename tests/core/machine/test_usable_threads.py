@@ -109,7 +109,7 @@ def test_workers_start_apart_and_no_thread_stays_bound(monkeypatch):
         set_affinity(process, processors)
 
     monkeypatch.setattr(os, "sched_setaffinity", watched)
-    bound = workers.together(len(allowed), lambda worker: os.sched_getaffinity(0))
+    bound = workers.run_concurrently(len(allowed), lambda worker: os.sched_getaffinity(0))
     assert bound == [allowed] * len(allowed)
     moved = [processors for _, processors in places if processors != allowed]
     assert len(places) == 2 * (len(allowed) - 1)
@@ -118,7 +118,7 @@ def test_workers_start_apart_and_no_thread_stays_bound(monkeypatch):
     monkeypatch.setattr(processor, "CURRENT", None)
     assert processor.here() == -1
     places.clear()
-    workers.together(2, lambda worker: 0)
+    workers.run_concurrently(2, lambda worker: 0)
     assert not places
 
 
