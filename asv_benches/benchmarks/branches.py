@@ -122,7 +122,7 @@ def product(repeat, hidden=RELU, output=IDENTITY, l2=0.0, descends=True):
 def activation(code, dropout=0.0):
     """Half as many rows as other branches have: they and their derivatives fit the L1 cache."""
     network = Network([8, 64, 10], IDENTITY, FLOAT32, hidden_activations=[code])
-    network.regularize(dropout=dropout)
+    network.set_regularization(dropout=dropout)
     work = network.workspace(N_ROWS // 2, 1)
     # Where gelu(z) = silu(z) = z in float32.
     work.forward.activations[:] = np.linspace(6.5, 9, len(work.forward.activations))
