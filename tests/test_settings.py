@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastmlp import MLP, NeuralNet, callbacks, losses, optimizers, schedules
-from fastmlp.core import run
+from fastmlp.core import pace
 from helpers.same_bits import bits_of
 
 SIZES = [6, 140, 5, 3]  # wider than the 128 sums of a norm
@@ -123,7 +123,7 @@ def test_an_assignment_is_as_if_made_with_it(name, optimizer, data):
 @pytest.mark.parametrize("name", ["learning_rate", "l2", "l1", "clip_norm", "max_norm", "dropout"])
 def test_an_assignment_within_an_epoch_holds_from_the_next_run(name, data, monkeypatch):
     """Basic kernels give way to those with all options within an epoch, with the right masks."""
-    monkeypatch.setattr(run, "MOST_STEPS", 1)  # a run is a step
+    monkeypatch.setattr(pace, "MOST_STEPS", 1)  # a run is a step
     value = {"learning_rate": 0.0}.get(name, ASSIGNABLE[name][0])
     X, y = data
 
@@ -187,7 +187,7 @@ def test_a_warm_up_of_a_function_is_kept(data, tmp_path):
 
 @pytest.mark.usefixtures("eight_processors")
 def test_threads_that_are_assigned_train_from_the_next_run_on(data, monkeypatch):
-    monkeypatch.setattr(run, "MOST_STEPS", 1)
+    monkeypatch.setattr(pace, "MOST_STEPS", 1)
     workers = []
 
     class Assigns(callbacks.Callback):
@@ -298,7 +298,7 @@ def test_initial_weights_that_are_not_finite_are_refused(data):
 
 
 def test_an_assigned_rate_makes_no_new_workspace(data, monkeypatch):
-    monkeypatch.setattr(run, "MOST_STEPS", 1)
+    monkeypatch.setattr(pace, "MOST_STEPS", 1)
     rooms = set()
 
     class Assigns(callbacks.Callback):

@@ -1,8 +1,10 @@
 """The benchmarks and the tools built on them, but not their timings."""
 
 import ast
+import importlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +16,10 @@ from helpers import ROOT
 
 BENCHES = ROOT / "asv_benches"
 sys.path.insert(0, str(BENCHES))
+import guards  # noqa: E402
 import paired  # noqa: E402
 import selftest  # noqa: E402
+import serving  # noqa: E402
 from benchmarks.timed import interleave, median_ratio  # noqa: E402
 
 
@@ -86,7 +90,7 @@ def test_contention_prints_a_row_for_each_case_and_length():
         ("paired.py", "--rounds", "0", "an int of at least 1"),
         ("paired.py", "--write", "nowhere", "a folder that can be written to"),
         ("paired.py", "--json", "nowhere/turns.json", "a file in an existing folder"),
-        ("selftest.py", "--only", "unknown", "one of gather, forward, propagate"),
+        ("selftest.py", "--only", "unknown", "one of forward, propagate, update"),
         ("selftest.py", "--same", "-1", "an int of at least 0"),
     ],
 )
@@ -141,7 +145,9 @@ def test_paired_prints_its_table_though_a_file_cannot_be_written(
         folder.rmdir()
         return {"slow": looks((1.0, 1.2))}, {}
 
-    monkeypatch.setattr(paired, "export", lambda revision: tmp_path)
+    version = paired.Version("v1", tmp_path, BENCHES)
+    monkeypatch.setattr(paired, "export", lambda revision: version)
+    monkeypatch.setattr(paired, "list_benchmarks", lambda versions: ([["slow"], ["slow"]], {}))
     monkeypatch.setattr(paired, "compare", compare)
     monkeypatch.setattr(sys, "argv", ["paired.py", "main", option, str(given)])
     with pytest.raises(FileNotFoundError):
@@ -174,22 +180,23 @@ def test_an_interrupted_export_is_repeated(tmp_path, monkeypatch):
         file = io.BytesIO()
         with tarfile.open(fileobj=file, mode="w") as members:
             for name in names:
-                members.addfile(tarfile.TarInfo(f"fastmlp/{name}"))
+                members.addfile(tarfile.TarInfo(name))
         return file.getvalue()
 
     def extract_one(self, path, **options):
         self.extract(self.getmembers()[0], path, **options)
         raise KeyboardInterrupt
 
-    whole = archive("__init__.py", "mlp.py")
+    whole = archive("fastmlp/__init__.py", "fastmlp/mlp.py", "asv_benches/benchmarks/fit.py")
     monkeypatch.setattr(paired, "VERSIONS", tmp_path)
     monkeypatch.setattr(paired, "git", lambda c, *_: b"name\n" if c == "rev-parse" else whole)
     with monkeypatch.context() as interrupted:
         interrupted.setattr(tarfile.TarFile, "extractall", extract_one)
         with pytest.raises(KeyboardInterrupt):
             paired.export("HEAD")
-    folder = paired.export("HEAD")
-    assert [path.name for path in folder.iterdir()] == ["fastmlp"]
+    folder = paired.export("HEAD").package
+    assert {path.name for path in folder.iterdir()} == {"fastmlp", "asv_benches"}
+    assert (folder / "asv_benches" / "benchmarks" / "fit.py").exists()
     assert {path.name for path in (folder / "fastmlp").iterdir()} == {"__init__.py", "mlp.py"}
 
 
@@ -206,9 +213,10 @@ def test_slower_is_what_is_so_at_its_quickest_and_in_the_median_look():
         "faster": looks((1.0, 0.5)),
     }
     assert paired.slower(turns, 1.05) == ["slower"]
+    assert paired.faster(turns, 1.05) == ["faster"]
     failures = {name: ["ImportError: no such kernel", None] for name in ("new", "newer", "newest")}
     failures["broken"] = ["ImportError: no such kernel", "TypeError: nothing"]
-    text = paired.table(turns, failures, 1.05, ("v1", "v2"))
+    text = paired.table(turns, failures, 1.05, ("v1", "v2"), (["old"], ["added", "added too"]))
     assert text.splitlines() == [
         "| benchmark | v2 / v1 | |",
         "|---|---:|---|",
@@ -217,8 +225,35 @@ def test_slower_is_what_is_so_at_its_quickest_and_in_the_median_look():
         "| new and 2 more | | v1: ImportError: no such kernel |",
         "| broken | | v2: TypeError: nothing |",
         "",
-        "4 benchmarks compared, 1 more than 1.05 times as long",
+        "4 benchmarks compared: 1 slower and 1 faster by a factor of more than 1.05",
+        "4 could not run",
+        "1 only in v1: old",
+        "2 only in v2: added and 1 more",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected"),
+    [
+        ([1.01], False),
+        ([1.01, 0.99], True),
+        ([1.01, 0.97], False),  # one round is not clearly below the factor
+        ([1.01, 0.97, 1.0], True),
+        ([1.06, 1.1, 1.2], False),
+        ([1.1] * 5, False),
+        ([1.1] * 6, True),
+        ([0.9] * 6, True),
+        ([1.1] * 5 + [0.99], True),  # below the factor after all
+    ],
+)
+def test_a_benchmark_is_measured_until_its_rounds_agree(ratios, expected):
+    assert paired.settled(looks(*[(1.0, ratio) for ratio in ratios]), 1.05) == expected
+
+
+def test_a_difference_that_a_round_does_not_show_is_not_settled():
+    slow_process = [(1.2, 1.2)]
+    assert paired.ratio_of(looks(*[(1.0, 1.1)] * 6, *slow_process)) == 1.1
+    assert not paired.settled(looks(*[(1.0, 1.1)] * 6, *slow_process), 1.05)
 
 
 SLEEPING = """
@@ -232,41 +267,126 @@ class NeuralNet:
 
 @pytest.mark.parametrize(
     ("seconds", "slower", "failures"),
-    [(0.002, 0, 0), (0.003, 1, 0), ("'nothing'", 0, 1)],
+    [(0.002, 0, 0), (0.008, 1, 0), ("'nothing'", 0, 1)],
     ids=["as it was", "slower", "broken"],
 )
 def test_what_sleeps_longer_or_cannot_run_is_found(
     tmp_path, monkeypatch, seconds, slower, failures
 ):
-    folders = [tmp_path / "base", tmp_path / "head"]
-    for folder, nap in zip(folders, (0.002, seconds), strict=True):
-        (folder / "fastmlp").mkdir(parents=True)
-        (folder / "fastmlp" / "__init__.py").write_text(SLEEPING.format(seconds=nap))
-    benchmarks = paired.find_benchmarks(r"fit\.Call\.time_20_calls\(1\)")
-    assert len(benchmarks) == 1
-    turns, failed = paired.compare(folders, benchmarks, rounds=2)
+    versions = [paired.Version(name, tmp_path / name, BENCHES) for name in ("base", "head")]
+    for version, nap in zip(versions, (0.002, seconds), strict=True):
+        (version.package / "fastmlp").mkdir(parents=True)
+        source = SLEEPING.format(seconds=nap)
+        (version.package / "fastmlp" / "__init__.py").write_text(source)
+    listed, broken = paired.list_benchmarks(versions)
+    titles = guards.guarding(["Call(1)"], listed[0])
+    assert len(titles) == 1
+    assert "kernels (the module)" in broken  # this package has none
+    turns, failed = paired.compare(versions, titles, rounds=2)
     assert len(paired.slower(turns, paired.FACTOR)) == slower
     assert len(failed) == failures
     for errors in failed.values():
         assert errors[0] is None and errors[1].startswith("TypeError")
 
 
+SUITE = """
+class Work:
+    params, param_names = [{params}], ["n"]
+
+    def setup(self, n): pass
+    def time_it(self, n): sum(range(1000 * {times}))
+"""
+
+
+def test_each_version_runs_its_own_benchmarks(tmp_path):
+    versions = [paired.Version(name, tmp_path / name, tmp_path / name) for name in ("v1", "v2")]
+    for version, params, times in zip(versions, ("[1, 2]", "[2, 3]"), (1, 2), strict=True):
+        for module in ("fastmlp", "benchmarks"):
+            (version.package / module).mkdir(parents=True)
+            (version.package / module / "__init__.py").write_text("")
+        source = SUITE.format(params=params, times=times)
+        (version.package / "benchmarks" / "work.py").write_text(source)
+    listed, _ = paired.list_benchmarks(versions)
+    names = [[f"work.Work.time_it({n})" for n in numbers] for numbers in ((1, 2), (2, 3))]
+    assert listed == names
+    turns, failed = paired.compare(versions, ["work.Work.time_it(2)"], rounds=3)
+    assert paired.slower(turns, 1.5) == ["work.Work.time_it(2)"] and not failed
+
+
+BENCHMARKS, BROKEN = serving.find_benchmarks()
+
+
 def test_every_benchmark_has_a_docstring_and_a_readable_name():
-    for module, name, method, _ in paired.find_benchmarks():
-        kind = getattr(sys.modules[f"benchmarks.{module}"], name)
+    assert not BROKEN
+    for source, name, method, _ in BENCHMARKS.values():
+        kind = getattr(source, name)
         assert kind.__doc__.startswith("Guards "), name
         assert getattr(kind, method).pretty_name, method
         assert len(kind.param_names) == len(kind.params), name
 
 
-@pytest.mark.parametrize("name", [*selftest.KERNELS, *selftest.METHODS])
+PARTS = selftest.PARTS
+
+
+@pytest.mark.parametrize("name", PARTS)
 def test_the_self_test_slows_down_what_its_benchmarks_call(tmp_path, name):
-    path, pattern = (selftest.KERNELS | selftest.METHODS)[name]
-    source = (ROOT / "fastmlp" / path).read_text(encoding="utf-8")
-    (tmp_path / "base" / "fastmlp" / path).parent.mkdir(parents=True)
-    shutil.copy(ROOT / "fastmlp" / path, tmp_path / "base" / "fastmlp" / path)
-    slowed = (selftest.slowed_copy(tmp_path / "base", name) / "fastmlp" / path).read_text()
+    guard = PARTS[name]
+    source = (ROOT / "fastmlp" / guard.path).read_text(encoding="utf-8")
+    copy = tmp_path / "base" / "fastmlp" / guard.path
+    copy.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "fastmlp" / guard.path, copy)
+    base = paired.Version("HEAD", tmp_path / "base", BENCHES)
+    slowed = selftest.slowed_copy(base, [name]).package / "fastmlp" / guard.path
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
-    assert name in [node.name for node in functions]
-    assert slowed != source and ast.parse(slowed)
-    assert paired.find_benchmarks(pattern)
+    assert guard.function in [node.name for node in functions]
+    assert slowed.read_text() != source and ast.parse(slowed.read_text())
+    assert guards.guarding(guard.benchmarks, BENCHMARKS)
+
+
+def test_parts_that_are_slow_in_one_copy_share_no_benchmark():
+    groups = selftest.groups_of(PARTS, BENCHMARKS)
+    assert sorted(name for group in groups for name in group) == sorted(PARTS)
+    for group in groups:
+        titles = [t for n in group for t in guards.guarding(PARTS[n].benchmarks, BENCHMARKS)]
+        assert len(titles) == len(set(titles)), group
+
+
+def test_a_function_is_slow_in_all_calls_that_its_parts_name():
+    source = "from somewhere import RELU\ndef change(rule,\n    rows):\n    pass\n"
+    slowed = selftest.with_waiting(source, "change", ["rule == 1", "rows > 2"])
+    assert ".activations import" not in slowed
+    imported = selftest.with_waiting(source, "change", ["rule == ELU", "rule == RELU"])
+    assert "from fastmlp.core.equations.activations import ELU\n" in imported
+    assert "    if not ((rule == 1) or (rows > 2)):\n" in slowed
+    assert "        return _original_change(rule,\n" in slowed
+
+
+def test_every_pattern_of_the_table_has_benchmarks_and_every_benchmark_guards_something():
+    tables = [*guards.CALLS.values(), *(guard.benchmarks for guard in PARTS.values())]
+    patterns = [pattern for listed in tables for pattern in listed]
+    assert [p for p in patterns if not guards.guarding([p], BENCHMARKS)] == []
+    assert set(BENCHMARKS) - set(guards.guarding(patterns, BENCHMARKS)) == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "table", "codes"),
+    [
+        ("product", None, "STORE STORE_RELU GATE MULTIPLY DESCEND"),
+        (
+            *("activations", "ACTIVATIONS"),
+            "IDENTITY RELU LEAKY_RELU ELU SIGMOID TANH SOFTPLUS GELU SILU",
+        ),
+        ("losses", "LOSS_CODES", "SOFTMAX LOGISTIC POISSON SQUARED ABSOLUTE HUBER PINBALL"),
+        ("update_rules", "RULES", "SGD MOMENTUM NESTEROV RMSPROP ADAGRAD ADAM ADAMW"),
+    ],
+)
+def test_every_code_of_a_kernel_is_guarded(module, table, codes):
+    source = importlib.import_module(f"fastmlp.core.equations.{module}")
+    values = [getattr(source, code) for code in codes.split()]
+    assert values == list(getattr(source, table).values() if table else range(len(values)))
+    conditions = " ".join(guard.when for guard in PARTS.values())
+    assert [c for c in codes.split() if not re.search(rf"== {c}\b", conditions)] == []
+
+
+def test_the_readme_has_the_table_of_what_guards_what():
+    assert guards.table() in (BENCHES / "README.md").read_text(encoding="utf-8")

@@ -56,7 +56,7 @@ def test_arguments_of_the_hooks(make_mlp, data):
 
 
 def test_batch_hooks_get_the_samples_so_far_and_their_mean_loss(make_mlp, make_data, monkeypatch):
-    monkeypatch.setattr("fastmlp.core.run.MOST_STEPS", 2)
+    monkeypatch.setattr("fastmlp.core.pace.MOST_STEPS", 2)
     recorder = Recorder()
     X, y = make_data(SIZES, 47)
     mlp = make_mlp().fit(X, y, epochs=1, batch_size=5, callbacks=[recorder])

@@ -91,7 +91,7 @@ def test_held_out_samples_must_count(data):
 @pytest.mark.parametrize("at", [1, 3])
 def test_an_interrupt_counts_the_rows_of_finished_steps(error, at, data, monkeypatch):
     """So that the next fit draws the masks and noise of the rows that follow."""
-    monkeypatch.setattr(run, "MOST_STEPS", 1)
+    monkeypatch.setattr(pace, "MOST_STEPS", 1)
     X, y = data
 
     class Raises(callbacks.Callback):
@@ -154,7 +154,7 @@ def test_a_moment_that_overflows_is_divergence(optimizer, data):
 
 
 def test_an_interrupt_leaves_a_finite_state(data, monkeypatch):
-    monkeypatch.setattr(run, "MOST_STEPS", 1)
+    monkeypatch.setattr(pace, "MOST_STEPS", 1)
     mlp = MLP(SIZES, learning_rate=lambda step: 1e38, random_state=0)
     before = bits_of(mlp)
 
