@@ -296,8 +296,11 @@ def test_parts_that_are_slow_in_one_copy_share_no_benchmark():
 
 
 def test_a_function_is_slow_in_all_calls_that_its_parts_name():
-    source = "def change(rule,\n    rows):\n    pass\n"
+    source = "from somewhere import RELU\ndef change(rule,\n    rows):\n    pass\n"
     slowed = selftest.with_waiting(source, "change", ["rule == 1", "rows > 2"])
+    assert ".activations import" not in slowed
+    imported = selftest.with_waiting(source, "change", ["rule == ELU", "rule == RELU"])
+    assert "from fastmlp.core.equations.activations import ELU\n" in imported
     assert "    if not ((rule == 1) or (rows > 2)):\n" in slowed
     assert "        return _original_change(rule,\n" in slowed
 
