@@ -78,7 +78,7 @@ KERNELS = {
     "propagate": equation(
         "propagate", "propagate", "Products(propagate, *)", "Branch(propagate *)"
     ),
-    "update": equation("update", "update", "Products(update, *)", "Branch(update ??*)"),
+    "update": equation("update", "update", "Products(update, *)", "Branch(update *)"),
     "STORE": finish(
         *("STORE", "Products(forward, *)", "Branch(propagate identity)", "Branch(update stored)")
     ),

@@ -161,7 +161,8 @@ def with_waiting(source, function, alternatives):
     """Return the source with a function that waits where one of these expressions is true."""
     parameters = re.search(rf"^def {function}\((.*?)\):$", source, re.M | re.S)[1]
     when = " or ".join(f"({expression})" for expression in alternatives)
-    missing = [code for code in re.findall(r"[A-Z]{2}[A-Z_]+", when) if code not in source]
+    codes = re.findall(r"[A-Z]{2}[A-Z_]+", when)
+    missing = [code for code in codes if not re.search(rf"\b{code}\b", source)]
     if missing:
         source += f"\n\nfrom fastmlp.core.equations.activations import {', '.join(missing)}\n"
     return source + WAITING.format(
