@@ -16,6 +16,7 @@ from fastmlp.core.machine.barrier import new_team
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.processor import LANES
 from fastmlp.core.machine.tile import add_outer, store, zeros
+from fastmlp.core.machine.vector import vector
 from fastmlp.core.maths.functions import exp
 from fastmlp.core.step import Minibatch, Samples
 from fastmlp.core.storage import Network
@@ -59,10 +60,11 @@ def repeat_update(n, layer, below, parameters, activations, deltas, panel, team,
 @kernel(entry=True)
 def repeat_multiply_add(n, x, result):
     """Do the multiply-adds of one tile n times, in registers only."""
-    tile = zeros(WIDE, x)
+    factors = vector(x)
+    tile = zeros(WIDE, factors)
     for _ in range(n):
-        tile = add_outer(tile, x, 0, 1, x, 0)
-    store(tile, result, 0, 64)
+        tile = add_outer(tile, factors, 0, 1, factors, 0)
+    store(tile, vector(result), 0, 64)
 
 
 @kernel(entry=True)

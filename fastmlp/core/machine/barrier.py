@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.structure import by_value
 from fastmlp.core.machine.vector import VectorType, address_of
 
 ARRIVED, BEGUN, DEADLINE, LATE, ENDS, STOPPED = 0, 8, 16, 24, 32, 40  # each on its own cache line
@@ -28,6 +29,7 @@ TEAM_SIZE = 48
 SPINS = 2000  # tens of microseconds: more than balanced shares differ by, less than a time slice
 
 
+@by_value
 class Worker(NamedTuple):
     """One of the threads that share the work of a step."""
 
