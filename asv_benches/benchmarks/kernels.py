@@ -54,7 +54,7 @@ def repeat_update(n, layer, below, parameters, activations, deltas, panel, team,
     """Call `update` n times, with a learning rate so small that the weights hardly change."""
     for _ in range(n):
         n_in = layer[0].n_in
-        update(layer[0], activations, deltas, n_rows, sink, team, 0, n_in)
+        update(layer[0], activations, deltas, n_rows, sink, panel, team, 0, n_in)
 
 
 @kernel(entry=True)
@@ -109,7 +109,7 @@ def repeat_update_marked(n, layers, work, team, sink, n_rows):
     """Call `update_marked` of the first layer n times; its weights hardly change."""
     for _ in range(n):
         update_marked(
-            layers[0], work.forward, work.deltas, n_rows, sink, team, work.words,
+            layers[0], work.forward, work.deltas, n_rows, sink, work.panels, team, work.words,
             0, layers[0].n_in,
         )  # fmt: skip
 

@@ -31,7 +31,7 @@ import numpy as np
 
 from fastmlp.core.equations.activations import IDENTITY, RELU
 from fastmlp.core.equations.norms import RUNNING_SUMS
-from fastmlp.core.equations.product import MOST_ROWS
+from fastmlp.core.equations.product import MOST_ROWS, PANEL_LINES
 from fastmlp.core.inputs.nonzeros import (
     DENSE,
     INPUTS_TOGETHER,
@@ -121,7 +121,7 @@ class Workspace(NamedTuple):
 
     forward: ForwardSpace
     deltas: np.ndarray  # for each layer (capacity, stride_out): dloss/dz
-    panels: np.ndarray  # for each worker: some columns of transposed weights
+    panels: np.ndarray  # for each worker: what `product.multiply` reads often
     columns: Columns
     words: np.ndarray  # int64; for each worker: the rows in which some inputs are marked, as bits
     losses: np.ndarray  # (capacity,), float64: the loss of each row
@@ -314,7 +314,7 @@ class Network:
         for name in ("input_at", "output_at", "delta_at"):
             table[name] *= capacity
         last = table[-1]
-        panel = 4 * CACHE_LINE // self.dtype.itemsize * int(table["stride_out"].max())
+        panel = PANEL_LINES * CACHE_LINE // self.dtype.itemsize
         n_words = -(-n_rows // ROWS_IN_A_WORD) if inputs == ZERO_RICH else 0
         table["stride_marks"] = n_words * ROWS_IN_A_WORD
         n_marks = int(table[0]["padded_in"] * table[0]["stride_marks"])

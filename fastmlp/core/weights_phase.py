@@ -105,13 +105,14 @@ def change_layer(worker, layer, parameters, optimizer, samples, work, n_rows, st
 def update_rows(worker, layer, samples, work, n_rows, sink, first, last):
     """Compute the gradients of the weights of the layer's inputs first to last, for the sink."""
     activations, deltas, team = work.forward.activations, work.deltas, worker.team
+    panel = worker_slice(work.panels, worker)
     if layer.number == 1 and samples.inputs == SPARSE:
         update_sparse(layer, samples.sparse, work, n_rows, sink, team, first, last)
     elif layer.number == 1 and samples.inputs == ZERO_RICH:
         words = worker_slice(work.words, worker)
-        update_marked(layer, work.forward, deltas, n_rows, sink, team, words, first, last)
+        update_marked(layer, work.forward, deltas, n_rows, sink, panel, team, words, first, last)
     else:
-        update(layer, activations, deltas, n_rows, sink, team, first, last)
+        update(layer, activations, deltas, n_rows, sink, panel, team, first, last)
 
 
 # All layers together --------------------------------------------------------------------------

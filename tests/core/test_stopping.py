@@ -162,6 +162,7 @@ def update_the_first_layer(work, sink, team):
         work.deltas,
         8,
         sink,
+        work.panels,
         team,
         0,
         8,

@@ -19,7 +19,7 @@ from fastmlp.core.equations.product import (
 from fastmlp.core.inputs.nonzeros import list_at
 from fastmlp.core.machine.barrier import stopped
 from fastmlp.core.machine.kernel import kernel
-from fastmlp.core.machine.tile import columns, relu, repeat_row, store
+from fastmlp.core.machine.tile import columns, load, relu, store
 from fastmlp.core.maths.random_bits import drop, key_of
 
 
@@ -40,9 +40,11 @@ def forward(layer, parameters, activations, team, first, last):
     """
     sums = Product(
         n_terms=layer.n_in,
+        first_column=0,
         n_columns=layer.padded_out,
         x=inputs_of(layer, activations),
         y=weights_of(layer, parameters),
+        packs=False,
         panel=parameters,
         start=layer.biases_at,
         target=outputs_of(layer, activations),
@@ -51,7 +53,7 @@ def forward(layer, parameters, activations, team, first, last):
         rate=0.0,
         decay=0.0,
     )
-    multiply(sums, 0, team, first, last)
+    multiply(sums, team, first, last)
 
 
 @kernel
@@ -112,9 +114,9 @@ def _forward_listed(shape, j, layer, parameters, space, team, first, last):
         for b in range(layer.n_blocks):
             for i in range(first, last):
                 at = layer.output_at + i * layer.stride_out + j
-                z = repeat_row(shape, activations, at)
+                z = load(shape, activations, at, 0)
                 if b == 0:
-                    z = repeat_row(shape, parameters, layer.biases_at + j)
+                    z = load(shape, parameters, layer.biases_at + j, 0)
                 listed_at = list_at(layer, i, b)
                 z = add_listed(z, space, listed_at, parameters, weights + j, layer.stride_out)
                 if b == layer.n_blocks - 1 and layer.activation == RELU:

@@ -22,8 +22,9 @@ from fastmlp.core.machine.tile import (
     copy_transposed,
     descend,
     lanes_of,
+    load,
+    prefetch_tile,
     relu,
-    repeat_row,
     rows,
     store,
     store_product,
@@ -36,11 +37,17 @@ from fastmlp.core.machine.tile import (
 WIDE, PAIR, SINGLE = (
     (Shape(4, 4), Shape(8, 2), Shape(8, 1))
     if processor.REGISTERS == 32
-    else (Shape(4, 2), Shape(4, 2), Shape(8, 1))
+    else (Shape(4, 3), Shape(4, 2), Shape(8, 1))
 )
 MOST_ROWS = 8  # of any shape above; a worker's share consists of blocks of so many rows
 ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 
+# A product is computed in blocks, so that what a tile reads is still in the cache from the tile
+# before: in sums of at most TERMS terms at a time, and for at most ROWS_AT_ONCE rows.
+TERMS, ROWS_AT_ONCE = 512, 512
+MOST_LANES = 16  # of any vector: a block of terms is transposed by whole vectors
+PANEL_LINES = 4 * (TERMS + ROWS_AT_ONCE)  # cache lines of a panel: no tile has more than 4 in a row
+PREFETCHED_TERMS = 64  # sums of fewer terms take no longer than the memory that they would hide
 
 # What is done with a sum s: ``target = s``; ``target = relu(s)``; ``target = s`` where the gate is
 # positive and 0 elsewhere; ``target *= s``; ``target -= rate * (s + decay * target)``.
@@ -67,10 +74,14 @@ class Product(NamedTuple):
     """
 
     n_terms: int
+    first_column: int  # from which on it is computed
     n_columns: int  # whole vectors
     x: Matrix  # (rows, n_terms)
     y: Matrix  # (n_terms, n_columns)
-    panel: np.ndarray  # overwritten with columns of y if these are not adjacent, else any array
+    packs: bool  # whether columns of y are copied to the panel; they must be if its row_step is 1
+    panel: (
+        np.ndarray
+    )  # `PANEL_LINES` cache lines, overwritten; any array if forward, see `multiply`
     start: int  # the offset of start[0] in the array of y; -1 for zeros
     target: Matrix  # (rows, n_columns)
     gate: Matrix  # (rows, n_columns)
@@ -125,45 +136,71 @@ def share(n, worker):
 
 
 @kernel
-def multiply(product, j, team, first, last):
-    """Compute the rows first to last of a `Product`, from column j on.
+def multiply(product, team, first, last):
+    """Compute the rows first to last of a `Product`.
 
     Parameters
     ----------
     product : Product
         Its target is overwritten, to whole tiles of rows.
-    j : int
     team : int64 array
         When it is told to stop, this stops between two tiles.
     first, last : int
     """
-    j = _multiply(WIDE, j, product, team, first, last)
-    j = _multiply(PAIR, j, product, team, first, last)
-    _multiply(SINGLE, j, product, team, first, last)
+    wide, pair = columns(WIDE, product.panel), columns(PAIR, product.panel)
+    single, n_columns = columns(SINGLE, product.panel), product.n_columns
+    last_wide = n_columns
+    if wide == pair + single and (n_columns - product.first_column) % wide == single:
+        last_wide -= pair  # two pairs are faster than a wide tile and a single vector
+    for block in range(first, last, ROWS_AT_ONCE):
+        end = smaller(block + ROWS_AT_ONCE, last)
+        j = _multiply(WIDE, product.first_column, last_wide, product, team, block, end)
+        j = _multiply(PAIR, j, n_columns, product, team, block, end)
+        _multiply(SINGLE, j, n_columns, product, team, block, end)
 
 
 @kernel
-def _multiply(shape, j, product, team, first, last):
-    """Compute the columns from j on in tiles of `shape`; return the first column that is left."""
-    x = product.x
-    width = columns(shape, x.array)
-    while j + width <= product.n_columns:
-        y, y_at, y_step = product.y.array, product.y.offset + j, product.y.row_step
-        if product.y.col_step != 1:
-            _transpose(product.y, j, product.panel, width, product.n_terms)
-            y, y_at, y_step = product.panel, 0, width
-        for r in range(first, last, rows(shape)):
-            if stopped(team):
-                break
-            tile = zeros(shape, x.array)
-            if product.start >= 0:
-                tile = repeat_row(shape, product.y.array, product.start + j)
-            x_at = x.offset + r * x.row_step
-            for t in range(product.n_terms):
-                tile = add_outer(
-                    tile, x.array, x_at + t * x.col_step, x.row_step, y, y_at + t * y_step
-                )
-            _finish(tile, product, r, j)
+def _multiply(shape, j, last_column, product, team, first, last):
+    """Compute columns from j on in tiles of `shape`; return the first column that is left."""
+    x, target, gate, panel = product.x, product.target, product.gate, product.panel
+    n_terms, width = product.n_terms, columns(shape, panel)
+    n_blocks = (n_terms + TERMS - 1) // TERMS
+    together = (n_terms + n_blocks * MOST_LANES - 1) // (n_blocks * MOST_LANES) * MOST_LANES
+    while j + width <= last_column:
+        for begin in range(0, n_terms, together):
+            end = smaller(begin + together, n_terms)
+            y_step = product.y.row_step
+            y, y_at = product.y.array, product.y.offset + begin * y_step + j
+            if product.packs:
+                _pack(product.y, begin, end, j, panel, width)
+                y, y_at, y_step = panel, 0, width
+            for r in range(first, last, rows(shape)):
+                if stopped(team):
+                    break
+                target_at = target.offset + r * target.row_step + j
+                if n_terms >= PREFETCHED_TERMS:
+                    prefetch_tile(shape, target.array, target_at, target.row_step)
+                    if product.finish == GATE:
+                        gate_at = gate.offset + r * gate.row_step + j
+                        prefetch_tile(shape, gate.array, gate_at, gate.row_step)
+                # Sums that miss terms wait in the target, or in the panel if it is not just set.
+                sums, sums_at, sums_step = target.array, target_at, target.row_step
+                if product.finish > GATE:
+                    sums, sums_at, sums_step = panel, (TERMS + r - first) * width, width
+                tile = zeros(shape, panel)
+                if begin > 0:
+                    tile = load(shape, sums, sums_at, sums_step)
+                elif product.start >= 0:
+                    tile = load(shape, product.y.array, product.start + j, 0)
+                x_at = x.offset + r * x.row_step + begin * x.col_step
+                for t in range(end - begin):
+                    tile = add_outer(
+                        tile, x.array, x_at + t * x.col_step, x.row_step, y, y_at + t * y_step
+                    )
+                if end < n_terms:
+                    store(tile, sums, sums_at, sums_step)
+                else:
+                    _finish(tile, product, r, j)
         j += width
     return j
 
@@ -187,13 +224,18 @@ def _finish(tile, product, r, j):
 
 
 @kernel
-def _transpose(y, j, panel, width, n_terms):
-    """``panel[t, c] = y[t, j + c]`` for c < width, so that sums over t load whole vectors."""
-    lanes = lanes_of(y.array)
+def _pack(y, begin, end, j, panel, width):
+    """``panel[t, c] = y[begin + t, j + c]`` for c < width, so that sums load adjacent vectors."""
+    lanes = lanes_of(panel)
     for c in range(0, width, lanes):
-        for t in range(0, n_terms, lanes):
-            y_at = y.offset + (j + c) * y.col_step + t
-            copy_transposed(y.array, y_at, y.col_step, panel, t * width + c, width)
+        if y.col_step == 1:
+            for t in range(begin, end):
+                row = load(ROW_SINGLE, y.array, y.offset + t * y.row_step + j + c, 0)
+                store(row, panel, (t - begin) * width + c, 0)
+        else:
+            for t in range(begin, end, lanes):
+                y_at = y.offset + (j + c) * y.col_step + t
+                copy_transposed(y.array, y_at, y.col_step, panel, (t - begin) * width + c, width)
 
 
 @kernel

@@ -33,7 +33,7 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
     deltas : flat array
         Those of `layer` are read; those of `below` are overwritten, to whole tiles of rows.
     panel : array
-        Overwritten with some columns of W.T.
+        Overwritten with some columns of W.T; see `product.Product`.
     team : int64 array
         If its ``team[STOPPED]`` is set, this returns between two tiles.
     first, last : int
@@ -42,9 +42,11 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
     finish = MULTIPLY if below.stores_derivative else finish
     sums = Product(
         n_terms=layer.n_out,
+        first_column=0,
         n_columns=layer.padded_in,
         x=deltas_of(layer, deltas),
         y=transposed(weights_of(layer, parameters)),
+        packs=True,
         panel=panel,
         start=-1,
         target=deltas_of(below, deltas),
@@ -53,4 +55,4 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
         rate=0.0,
         decay=0.0,
     )
-    multiply(sums, 0, team, first, last)
+    multiply(sums, team, first, last)

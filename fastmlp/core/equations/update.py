@@ -52,7 +52,7 @@ def apply_gradient(tile, sink, at, stride):
 
 
 @kernel
-def update(layer, activations, deltas, n_rows, sink, team, first, last):
+def update(layer, activations, deltas, n_rows, sink, panel, team, first, last):
     """``W -= learning_rate * (sum over i of delta[i] a_in[i].T + l2 * W)``, or as `sink` says.
 
     Parameters
@@ -64,23 +64,28 @@ def update(layer, activations, deltas, n_rows, sink, team, first, last):
         The number of rows of the minibatch.
     sink : Sink
         Changed or overwritten where it has the weights of the layer's inputs first to last.
+    panel : array
+        Overwritten, see `product.Product`.
     team : int64 array
         If its ``team[STOPPED]`` is set, this returns between two tiles.
     first, last : int
         `first` is a multiple of `MOST_ROWS`, and `last` is one or is n_in.
     """
-    multiply(_sums(layer, activations, deltas, n_rows, sink), 0, team, first, last)
+    sums = _sums(layer, activations, deltas, n_rows, sink, panel, 0)
+    multiply(sums, team, first, last)
 
 
 @kernel
-def _sums(layer, activations, deltas, n_rows, sink):
+def _sums(layer, activations, deltas, n_rows, sink, panel, first_column):
     """Return the `Product` that computes the gradient of the layer's weights, or changes them."""
     return Product(
         n_terms=n_rows,
+        first_column=first_column,
         n_columns=layer.padded_out,
         x=transposed(inputs_of(layer, activations)),
         y=deltas_of(layer, deltas),
-        panel=deltas,
+        packs=True,
+        panel=panel,
         start=-1,
         target=Matrix(sink.target, layer.weights_at + sink.shift, layer.stride_out, 1),
         gate=absent(deltas),
@@ -91,12 +96,12 @@ def _sums(layer, activations, deltas, n_rows, sink):
 
 
 @kernel
-def update_marked(layer, space, deltas, n_rows, sink, team, words, first, last):
+def update_marked(layer, space, deltas, n_rows, sink, panel, team, words, first, last):
     """Do `update`, skipping inputs that are zero, which gives the same sums.
 
     Parameters
     ----------
-    layer, deltas, n_rows, sink, team, first, last
+    layer, deltas, n_rows, sink, panel, team, first, last
         As in `update`.
     space : storage.ForwardSpace
         Read: the layer's inputs and their marks, of `nonzeros.mark_inputs`.
@@ -111,7 +116,8 @@ def update_marked(layer, space, deltas, n_rows, sink, team, words, first, last):
         find_rows(layer, space, words, n_rows, k, end)
         j = _update_marked(layer, space.activations, deltas, n_rows, sink, team, words, k, end)
     # The remaining columns fill too few registers to profit.
-    multiply(_sums(layer, space.activations, deltas, n_rows, sink), j, team, first, last)
+    sums = _sums(layer, space.activations, deltas, n_rows, sink, panel, j)
+    multiply(sums, team, first, last)
 
 
 @kernel

@@ -125,6 +125,15 @@ class Writer:
         address = self.pointer(argument, position, tile.vector)
         self.builder.store(value, address, align=tile.dtype.bitwidth // 8)
 
+    def prefetch(self, argument: int, position, level: int):
+        """Start loading the cache line of element `position` into the L1 or L2 cache."""
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        call = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        address = self.builder.bitcast(self.pointer(argument, position), byte)
+        read, locality, data = (ir.Constant(word, value) for value in (0, 4 - level, 1))
+        self.builder.call(call, [address, read, locality, data])
+
     def spread(self, number, lanes: int):
         """Broadcast `number` to every lane of a vector."""
         empty = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
@@ -219,16 +228,16 @@ def zeros(typing_context, shape, array):
 
 
 @intrinsic
-def repeat_row(typing_context, shape, array, position):
-    """``repeat_row(shape, array, position)``: every row is ``array[position:]``."""
+def load(typing_context, shape, array, position, stride):
+    """``load(shape, array, position, stride)``: row r is ``array[position + r * stride:]``."""
     tile = _tile_of(shape, array)
 
     def write(context, builder, signature, values):
         w = Writer(context, builder, signature, values)
-        row = w.load_row(tile, 1, values[2])
-        return w.tile(tile, [row] * tile.rows)
+        starts = [w.at(values[2], r, values[3]) for r in range(tile.rows)]
+        return w.tile(tile, [w.load_row(tile, 1, start) for start in starts])
 
-    return tile(shape, array, types.intp), write
+    return tile(shape, array, types.intp, types.intp), write
 
 
 @intrinsic
@@ -291,19 +300,40 @@ def copy_transposed(
 ):
     """``target[...] = source[...].T`` for one square block of lanes x lanes.
 
-    Interleaving the two halves of the rows log2(lanes) times is the transposition.
+    Blocks of at least 128 bits change places between rows first, then the elements within each by
+    interleaving rows: every exchange is one instruction, because none mixes both.
     """
     lanes = processor.LANES * 32 // source.dtype.bitwidth
+    block = 128 // source.dtype.bitwidth
     tile = TileType(source.dtype, lanes, 1)
 
     def write(context, builder, signature, values):
         w = Writer(context, builder, signature, values)
-        low = w.mask(lane // 2 + (lane % 2) * lanes for lane in range(lanes))
-        high = w.mask(lanes // 2 + lane // 2 + (lane % 2) * lanes for lane in range(lanes))
+
+        def shuffled(a, b, places):
+            """Return two vectors of elements of a and b: each place is (from b?, lane)."""
+            return [
+                builder.shuffle_vector(a, b, w.mask(of_b * lanes + lane for of_b, lane in vector))
+                for vector in places
+            ]
+
         rows = [w.load(tile, 0, w.at(values[1], r, values[2])) for r in range(lanes)]
-        for _ in range(lanes.bit_length() - 1):
-            pairs = zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True)
-            rows = [builder.shuffle_vector(a, b, m) for a, b in pairs for m in (low, high)]
+        distance = lanes // 2
+        while distance >= block:
+            first = [(c & distance > 0, c & ~distance) for c in range(lanes)]
+            second = [(c & distance > 0, c | distance) for c in range(lanes)]
+            for r in (r for r in range(lanes) if r & distance == 0):
+                pair = rows[r], rows[r + distance]
+                rows[r], rows[r + distance] = shuffled(*pair, (first, second))
+            distance //= 2
+        low = [(c % 2, c // block * block + c % block // 2) for c in range(lanes)]
+        high = [(of_b, lane + block // 2) for of_b, lane in low]
+        for start in range(0, lanes, block):
+            group = rows[start : start + block]
+            for _ in range(block.bit_length() - 1):
+                pairs = zip(group[: block // 2], group[block // 2 :], strict=True)
+                group = [row for a, b in pairs for row in shuffled(a, b, (low, high))]
+            rows[start : start + block] = group
         for r, row in enumerate(rows):
             w.store(tile, row, 3, w.at(values[4], r, values[5]))
         return context.get_dummy_value()
@@ -394,13 +424,24 @@ def prefetch(typing_context, array, position):
     """``prefetch(array, position)``: start loading one cache line into the L2 cache."""
 
     def write(context, builder, signature, values):
-        w = Writer(context, builder, signature, values)
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        address = builder.bitcast(w.pointer(0, values[1]), byte)
-        read, level, data = (ir.Constant(word, value) for value in (0, 2, 1))
-        builder.call(call, [address, read, level, data])
+        Writer(context, builder, signature, values).prefetch(0, values[1], level=2)
         return context.get_dummy_value()
 
     return types.void(array, types.intp), write
+
+
+@intrinsic
+def prefetch_tile(typing_context, shape, array, position, stride):
+    """``prefetch_tile(shape, array, position, stride)``: start loading what `load` would load."""
+    tile = _tile_of(shape, array)
+    line = processor.CACHE_LINE * 8 // tile.dtype.bitwidth
+
+    def write(context, builder, signature, values):
+        w = Writer(context, builder, signature, values)
+        for r in range(tile.rows):
+            start = w.at(values[2], r, values[3])
+            for c in range(0, tile.vectors * tile.lanes, line):
+                w.prefetch(1, builder.add(start, w.constant(c)), level=1)
+        return context.get_dummy_value()
+
+    return types.void(shape, array, types.intp, types.intp), write
