@@ -37,8 +37,9 @@ class _Library(JITCodeLibrary):
 
     def _optimize_final_module(self) -> None:
         """Optimize once. Numba would first look for references to count, which kernels have not."""
-        passes, builder = self._codegen._module_pass_manager(opt=2)
-        passes.run(self._final_module, builder)
+        made = self._codegen._module_pass_manager(opt=2)
+        passes, *builder = made if isinstance(made, tuple) else (made,)  # alone before Numba 0.62
+        passes.run(self._final_module, *builder)
 
 
 class _Linked(JITCodeLibrary):
@@ -115,7 +116,7 @@ UNUSED_PASSES = {
 class _Typing:
     """Numba's typing context, which remembers what operators and functions return.
 
-    Numba asks every implementation of ``+`` anew for each sum of two integers.
+    Numba tries the implementations of ``+`` one by one for each sum of two integers.
     """
 
     known: dict[tuple[Any, ...], Any] = {}
@@ -138,17 +139,19 @@ class _Typing:
         return signature
 
     def resolve_getitem(self, target: Any, index: Any) -> Any:
+        """Return the signature of ``target[index]``."""
         return self.resolve_function_type(operator.getitem, (target, index), {})
 
     def resolve_setitem(self, target: Any, index: Any, value: Any) -> Any:
+        """Return the signature of ``target[index] = value``."""
         return self.resolve_function_type(operator.setitem, (target, index, value), {})
 
 
 class _Lower(Lower):
-    """How the typed code of a kernel becomes LLVM's, without references that could be counted.
+    """Translation of a typed kernel into LLVM's language, without reference counts.
 
-    Numba reads the old value of a variable that changes and clears one that ends, which is half of
-    all instructions, and only serves references to memory that it manages.
+    Numba reads the old value of a variable before it stores a new one, and clears a variable after
+    its last use, to count references to memory that it manages. That is 15 % of all instructions.
     """
 
     def alloca_lltype(self, name: str, lltype: Any, datamodel: Any = None) -> Any:
@@ -165,7 +168,7 @@ class _Lower(Lower):
             self.builder.store(value, self.getvar(name))
 
     def delvar(self, name: str) -> None:
-        """Do nothing to a variable that ends."""
+        """Do nothing after the last use of a variable."""
         if name not in self.varmap and name not in self._blk_local_varmap:
             super().delvar(name)
 
@@ -195,7 +198,6 @@ class _Compiler(Compiler):
         for done, why in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
             if done.__name__ not in UNUSED_PASSES:
                 manager.add_pass(_Lowering if done is NativeLowering else done, why)
-        # only the last
         manager.finalize()
         return [manager]
 

@@ -67,7 +67,7 @@ def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
 def _generalize(dispatcher: Any) -> None:
     """Compile once for all numbers and all arrays of a type.
 
-    Numba would compile anew where a call has a literal 0, and for arrays that are read-only.
+    Numba would compile again where a call has a literal 0, and for arrays that are read-only.
     """
     template = dispatcher.get_call_template
 
@@ -85,7 +85,7 @@ def _general(kind: Any) -> Any:
 
 
 def _pause_garbage_collection(dispatcher: Any) -> None:
-    """Do not search for garbage meanwhile: Numba makes millions of objects and keeps most."""
+    """Compile without garbage collection: Numba makes millions of objects and keeps most."""
     compile_for = dispatcher.compile
 
     def compile_without(signature: Any) -> Any:

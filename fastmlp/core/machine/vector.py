@@ -3,8 +3,8 @@
 To a compiled function, an array of Numba's is a structure of seven parts, which are passed to every
 function that it calls. A vector has two: the address of its first element and its length. It is
 contiguous, has one dimension and does not own its memory. Nothing is bounds-checked, and indices
-count from the beginning. Kernels index and slice a vector like an array; slices are views. With
-vectors in the place of arrays, kernels take half the time to compile.
+count from the beginning. Kernels index and slice a vector like an array; slices are views. Kernels
+compile faster with vectors than with arrays.
 """
 
 from __future__ import annotations
