@@ -12,7 +12,7 @@ import numpy as np
 from fastmlp.core.inputs.nonzeros import INPUTS_TOGETHER, ROWS_IN_A_WORD, lowest_bit
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.barrier import stopped
-from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.kernel import joined, kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.tile import (
     Shape,
@@ -205,7 +205,7 @@ def _multiply(shape, j, last_column, product, team, first, last):
     return j
 
 
-@kernel
+@joined
 def _finish(tile, product, r, j):
     """Apply `product.finish` to a tile, whose first element is (r, j)."""
     target, gate = product.target, product.gate
@@ -238,7 +238,7 @@ def _pack(y, begin, end, j, panel, width):
                 copy_transposed(y.array, y_at, y.col_step, panel, (t - begin) * width + c, width)
 
 
-@kernel
+@joined
 def add_listed(tile, space, at, y, y_at, y_step):
     """``tile + x y`` for one row x, with only the terms of the list at `at`, in its order."""
     listed, values = space.listed, space.values
@@ -247,7 +247,7 @@ def add_listed(tile, space, at, y, y_at, y_step):
     return tile
 
 
-@kernel
+@joined
 def add_marked(tile, words, at, n_words, x, r, y, j):
     """``tile + x y``, with only the terms whose bits are set, in their order.
 

@@ -22,10 +22,13 @@ from fastmlp.core.equations.product import (
 )
 from fastmlp.core.inputs.nonzeros import INPUTS_TOGETHER, ROWS_IN_A_WORD, find_rows, list_at
 from fastmlp.core.machine.barrier import stopped
-from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.kernel import joined, kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.structure import by_value
 from fastmlp.core.machine.tile import add_outer, add_row, add_scaled, columns, descend, store, zeros
+
+# Of a minibatch, so few that they stay in the L1 cache: then copying columns of them gains nothing.
+FEW_DELTAS = 4096
 
 
 @by_value
@@ -39,7 +42,7 @@ class Sink(NamedTuple):
     shift: int  # from a weight's position in the parameters to that in `target`
 
 
-@kernel
+@joined
 def apply_gradient(tile, sink, at, stride):
     """Pass a tile of gradients to the sink; its first weight is at `at` in the parameters."""
     at += sink.shift
@@ -84,7 +87,7 @@ def _sums(layer, activations, deltas, n_rows, sink, panel, first_column):
         n_columns=layer.padded_out,
         x=transposed(inputs_of(layer, activations)),
         y=deltas_of(layer, deltas),
-        packs=True,
+        packs=n_rows * layer.stride_out > FEW_DELTAS,
         panel=panel,
         start=-1,
         target=Matrix(sink.target, layer.weights_at + sink.shift, layer.stride_out, 1),

@@ -25,8 +25,14 @@ if config.DISABLE_JIT:
 
 
 def joined(function: Callable) -> Any:
-    """Compile `function` as a kernel that LLVM always inlines."""
-    return njit(**JOINED)(function)
+    """Compile `function` as a kernel that LLVM always inlines.
+
+    For what is called in loops that become vectors, and for tiles, which otherwise leave the
+    registers to be passed.
+    """
+    dispatcher = njit(**JOINED)(function)
+    _generalize(dispatcher)
+    return dispatcher
 
 
 def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
