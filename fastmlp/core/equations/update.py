@@ -87,7 +87,8 @@ def _sums(layer, activations, deltas, n_rows, sink, panel, first_column):
         n_columns=layer.padded_out,
         x=transposed(inputs_of(layer, activations)),
         y=deltas_of(layer, deltas),
-        packs=n_rows * layer.stride_out > FEW_DELTAS,
+        # Gradients that are stored are computed for a few rows at a time: too few for a copy.
+        packs=sink.descends and n_rows * layer.stride_out > FEW_DELTAS,
         panel=panel,
         start=-1,
         target=Matrix(sink.target, layer.weights_at + sink.shift, layer.stride_out, 1),
