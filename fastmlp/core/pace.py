@@ -13,7 +13,7 @@ STEP_SECONDS = 0.3  # Ctrl-C stops a longer step, before which what it changes m
 FIRST_RUN_SECONDS = 0.005  # in case the estimate of a step is too low
 MOST_STEPS = 2**16  # per run, because the rate of each is stored
 # A trial of another number begins with a short run, which ends it if it takes `HOPELESS` times as
-# long as foreseen. What counts is the next part, in which what starting threads and filling their
+# long as expected. What counts is the next part, in which what starting threads and filling their
 # caches takes hardly shows: `TRIAL_STEPS`, within limits. After a trial that lost time, `PATIENCE`
 # times as much must pass before the next, twice as much after each that loses again, up to
 # `MOST_PATIENCE`: about 1% of the time is spent on trials.
@@ -21,7 +21,7 @@ WARM_UP_SECONDS, HOPELESS = 0.001, 3.0
 TRIAL_SECONDS, TRIAL_STEPS, MOST_TRIAL_SECONDS = 0.003, 8, 0.02
 PATIENCE, MOST_PATIENCE = 20, 160
 REST_SECONDS = 10 * TRIAL_SECONDS  # the least between two trials
-# Runs that take this many times as long as foreseen, or as another number of workers did, call for
+# Runs that take this many times as long as expected, or as another number of workers did, call for
 # a trial, if a second, short one does so too: the first may have been interrupted.
 SURPRISE, BEATEN = 1.25, 1.1
 
@@ -147,14 +147,14 @@ class Pace:
     def _judge_part(self, n: int) -> None:
         """End the trial of n if it is hopeless; otherwise end each part that was long enough."""
         former = self.rates[self.best]
-        foreseen, seconds = self._steps * former, self._seconds
-        is_over = max(seconds, foreseen) >= self._part_seconds
-        if seconds > HOPELESS * foreseen or (self._is_warm and is_over):
+        expected, seconds = self._steps * former, self._seconds
+        is_over = max(seconds, expected) >= self._part_seconds
+        if seconds > HOPELESS * expected or (self._is_warm and is_over):
             self.rates[n] = self._rate(self._steps, seconds)
-            self._lost += seconds - foreseen
+            self._lost += seconds - expected
             self._judge_trial(n, former)
         elif is_over:
-            self._is_warm, self._lost = True, seconds - foreseen
+            self._is_warm, self._lost = True, seconds - expected
             self._steps = self._seconds = 0.0
 
     def _judge_trial(self, n: int, former: float) -> None:

@@ -46,7 +46,7 @@ def forward_rows(team, parameters, samples, space, derivatives, minibatch, first
     Parameters
     ----------
     team : int64 array
-        If it is told to stop, the result is undefined.
+        If its ``team[STOPPED]`` is set, the result is undefined.
     parameters : flat array
         Read.
     samples : step.Samples

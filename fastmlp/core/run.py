@@ -159,7 +159,7 @@ def train_run(
     work : Workspace
         Overwritten. It has room for one minibatch, and for as many workers as are to train.
     pace : Pace
-        Says how many steps and workers, at most as many as `work` is for; told the measured time.
+        Gives the numbers of steps and workers, at most those of `work`; receives the measured time.
     first : int, default 0
         Below the number of minibatches.
     loss : float, default 0.0

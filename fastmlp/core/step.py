@@ -145,7 +145,7 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
     Parameters
     ----------
     team : int64 array
-        Of `barrier.new_team`; only read, to see if it is told to stop.
+        Of `barrier.new_team`; only read: if its ``team[STOPPED]`` is set, the result is undefined.
     parameters : flat array
         Read.
     samples : Samples

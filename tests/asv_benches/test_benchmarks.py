@@ -23,18 +23,20 @@ import serving  # noqa: E402
 from benchmarks.timed import interleave, median_ratio  # noqa: E402
 
 
-def test_peers_prints_a_row_for_each_case():
+def printed_rows(script, *arguments):
+    """Run a script of the benchmarks; return the rows of the tables that it prints."""
     result = subprocess.run(
-        [
-            *(sys.executable, str(BENCHES / "peers"), "--systems", "fastmlp", "--threads", "1,2"),
-            *("--cases", "20-16-4@32,20-4@1,20-4:1", "--rounds", "1"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
+        [sys.executable, str(BENCHES / script), *arguments],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    return [line for line in result.stdout.splitlines() if line.startswith("| [")]
+
+
+def test_peers_prints_a_row_for_each_case():
+    rows = printed_rows(
+        *("peers", "--systems", "fastmlp", "--threads", "1,2"),
+        *("--cases", "20-16-4@32,20-4@1,20-4:1", "--rounds", "1"),
     )
-    rows = [line for line in result.stdout.splitlines() if line.startswith("| [")]
     of_a_table = [
         [" [20, 16, 4] ", " batch 32 "],
         [" [20, 4] ", " batch 1 "],
@@ -45,17 +47,10 @@ def test_peers_prints_a_row_for_each_case():
 
 
 def test_contention_prints_a_row_for_each_case_and_length():
-    result = subprocess.run(
-        [
-            *(sys.executable, str(BENCHES / "contention.py"), "--scenarios", "alone,itself"),
-            *("--cases", "20-16-4@32,20-4:64", "--rounds", "1", "--seconds", "0.01,0.02"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
+    rows = printed_rows(
+        *("contention.py", "--scenarios", "alone,itself", "--cases", "20-16-4@32,20-4:64"),
+        *("--rounds", "1", "--seconds", "0.01,0.02"),
     )
-    rows = [line for line in result.stdout.splitlines() if line.startswith("| [")]
     of_a_table = ["[20, 16, 4], batch 32", "[20, 4], predict 64"]
     assert [row.split("|")[1].strip() for row in rows] == 4 * of_a_table
     for row in rows:

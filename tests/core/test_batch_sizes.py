@@ -32,9 +32,14 @@ CONSTANTS = {
     run.FEW_ROWS,
     nonzeros.ROWS_IN_A_WORD,
     step.ROWS_TOGETHER,
+    product.TERMS,
+    product.PREFETCHED_TERMS,
 }
 #: With 768 rows, each of three workers has `ROWS_TOGETHER`; with 776, one has more.
-BATCHES = [1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 513, 768, 776]
+BATCHES = [
+    *(1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257),
+    *(511, 512, 513, 768, 776),
+]
 
 pytestmark = pytest.mark.usefixtures("eight_processors")
 

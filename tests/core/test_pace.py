@@ -136,7 +136,7 @@ def test_the_first_run_is_short_and_a_fast_one_lengthens_the_next_eightfold():
     assert chooser.steps == 1
 
 
-def test_a_step_with_fewer_workers_is_foreseen_to_take_longer():
+def test_a_step_with_fewer_workers_is_expected_to_take_longer():
     """So that Ctrl-C can stop it."""
     chooser = Pace(0.2, [2, 4])
     chooser.measured(1, 0.2)

@@ -5,6 +5,7 @@ import pytest
 
 from fastmlp.core.equations.activations import STRIP
 from fastmlp.core.equations.norms import RUNNING_SUMS
+from fastmlp.core.equations.product import ROWS_AT_ONCE, TERMS
 from fastmlp.core.inputs import nonzeros
 from fastmlp.core.machine import processor
 from fastmlp.core.storage import GRADIENTS_TOGETHER, Network
@@ -12,7 +13,10 @@ from helpers import mlp_cases
 from helpers.reference_mlp import RandomDraws
 from helpers.sized_cases import assert_all_met, assert_trained, case
 
-CONSTANTS = {RUNNING_SUMS, nonzeros.INPUTS_TOGETHER, nonzeros.LISTED_TOGETHER, STRIP}
+CONSTANTS = {
+    *(RUNNING_SUMS, STRIP, TERMS, ROWS_AT_ONCE),
+    *(nonzeros.INPUTS_TOGETHER, nonzeros.LISTED_TOGETHER),
+}
 #: Rows of a multiple of 1024 bytes, which get padding, have 128, 256 or 512 units.
 WIDTHS = [127, 128, 129, 200, 255, 256, 257, 300, 511, 512, 513, 520, 1100]
 

@@ -79,9 +79,7 @@ class Product(NamedTuple):
     x: Matrix  # (rows, n_terms)
     y: Matrix  # (n_terms, n_columns)
     packs: bool  # whether columns of y are copied to the panel; they must be if its row_step is 1
-    panel: (
-        np.ndarray
-    )  # `PANEL_LINES` cache lines, overwritten; any array if forward, see `multiply`
+    panel: np.ndarray  # `PANEL_LINES` cache lines, overwritten; any array if it is not used
     start: int  # the offset of start[0] in the array of y; -1 for zeros
     target: Matrix  # (rows, n_columns)
     gate: Matrix  # (rows, n_columns)
@@ -144,7 +142,7 @@ def multiply(product, team, first, last):
     product : Product
         Its target is overwritten, to whole tiles of rows.
     team : int64 array
-        When it is told to stop, this stops between two tiles.
+        If its ``team[STOPPED]`` is set, this returns between two tiles.
     first, last : int
     """
     wide, pair = columns(WIDE, product.panel), columns(PAIR, product.panel)
@@ -183,9 +181,9 @@ def _multiply(shape, j, last_column, product, team, first, last):
                     if product.finish == GATE:
                         gate_at = gate.offset + r * gate.row_step + j
                         prefetch_tile(shape, gate.array, gate_at, gate.row_step)
-                # Sums that miss terms wait in the target, or in the panel if it is not just set.
+                # Partial sums are kept in the target, or in the panel if its old values are needed.
                 sums, sums_at, sums_step = target.array, target_at, target.row_step
-                if product.finish > GATE:
+                if product.finish == MULTIPLY or product.finish == DESCEND:
                     sums, sums_at, sums_step = panel, (TERMS + r - first) * width, width
                 tile = zeros(shape, panel)
                 if begin > 0:
