@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from fastmlp.core import pace, run, step
-from fastmlp.core.equations import product
+from fastmlp.core.equations import product, update
 from fastmlp.core.inputs import gather, nonzeros
 from fastmlp.core.inputs.nonzeros import DENSE, ZERO_RICH
 from fastmlp.core.machine import processor
@@ -54,6 +54,23 @@ def of_batch(batch_size, i):
 @pytest.mark.parametrize("batch_size", BATCHES)
 def test_every_batch_size_with_every_option(batch_size, i):
     assert_trained(of_batch(batch_size, i))
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 3e-3), ("float64", 1e-9)])
+@pytest.mark.parametrize("batch_size", [64, 65, 511, 512, 513, 1100])
+def test_plain_sgd_with_copied_deltas(batch_size, dtype, tolerance):
+    """Copied where there are more than `FEW_DELTAS`, and in blocks of at most `TERMS` rows."""
+    sizes = [40, 60, 6]
+    weights, biases = mlp_cases.parameters(sizes)
+    X, y = mlp_cases.samples("softmax", sizes, batch_size)
+    net = mlp_cases.mlp(weights, biases, {}, dtype=dtype, n_threads=1)
+    stride = net._state.network._table["stride_out"][0]
+    assert (batch_size * stride > update.FEW_DELTAS) == (batch_size > 64)
+    net.fit(X, y, 1, batch_size, shuffle=False)
+    slow = ReferenceMLP(weights, biases, loss="softmax", learning_rate=0.1)
+    slow.fit(X, y, 1, batch_size)
+    for old, found, exact in zip(weights, net.weights, slow.weights, strict=True):
+        assert np.abs(found - exact).max() <= tolerance * np.abs(exact - old).max()
 
 
 def test_the_cases_above_are_complete():
