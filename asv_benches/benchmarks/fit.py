@@ -114,7 +114,7 @@ class EpochOfFewRows(_Epoch):
 
 
 class FewRowsOverOne(_Epoch):
-    """Guards the same as a ratio, which issue 13 limits: the largest of 2 to 7 rows."""
+    """Guards the same as a ratio: the largest of 2 to 7 rows."""
 
     params = [["784-64-10", "64-32-10"]]
     param_names = ["net"]
@@ -225,7 +225,7 @@ class Call(_Epoch):
 
 
 class CallOverSteps(_Epoch):
-    """Guards the same as a ratio, which issue 13 limits: a call's time over that of its steps."""
+    """Guards the same as a ratio: a call's time over that of its steps."""
 
     unit = "times as long as its share of a call with 16 times the samples"
 

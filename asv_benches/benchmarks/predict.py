@@ -46,7 +46,7 @@ class Predict(Timed):
 
 
 class PredictOverNumPy:
-    """Guards calls with few rows as a ratio to plain NumPy, which issue 13 limits."""
+    """Guards calls with few rows as a ratio to plain NumPy."""
 
     params = [["784-64-10", "64-32-10"], [1, 10], ["predict", "predict_proba"]]
     param_names = ["net", "rows in a call", "method"]
