@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.kernel import joined, kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.maths.float_bits import number
 from fastmlp.core.maths.functions import log
@@ -150,7 +150,7 @@ def _cosine(word, like):
     return p * square * x + x
 
 
-@kernel
+@joined  # a call that stays one prevents vectorization
 def _normals(words, deviation):
     first, second = words
     u = number(np.int32(first >> 1), deviation) + number(1.0, deviation)  # never 0
