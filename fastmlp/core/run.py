@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.core import step
 from fastmlp.core.equations.losses import Loss, Targets
 from fastmlp.core.equations.product import MOST_ROWS, ROW
 from fastmlp.core.inputs.gather import SparseRows, rows_of
@@ -19,10 +20,11 @@ from fastmlp.core.inputs.nonzeros import DENSE, SPARSE, ZERO_RICH
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.barrier import DEADLINE, Worker, new_team
 from fastmlp.core.machine.interrupts import Halted, stopped_by_signals
+from fastmlp.core.machine.kernel import DirectCalls
 from fastmlp.core.machine.workers import run_independently, run_team
 from fastmlp.core.optimizer_state import OptimizerState
 from fastmlp.core.pace import Pace
-from fastmlp.core.step import RandomDraws, Samples, predict_rows, train_steps
+from fastmlp.core.step import RandomDraws, Samples
 from fastmlp.core.storage import ForwardSpace, Network, Workspace
 
 # The estimate for the first run, for a slow core and float32: the time of a multiply-add; what a
@@ -53,6 +55,22 @@ class NotFinite(Exception):
 
 class Diverged(Exception):
     """Training has diverged: what the message names is not finite."""
+
+
+def _types_of(parameters: np.ndarray, samples: Samples) -> tuple[Any, ...]:
+    """Return what the types of all arguments of a kernel depend on."""
+    X = samples.X
+    X_type = None if X is None else X.dtype.num
+    return parameters.dtype.num, X_type, samples.loss is None, samples.draws is None
+
+
+train_steps = DirectCalls(
+    step.train_steps,
+    lambda worker, parameters, optimizer, samples, *_: _types_of(parameters, samples),
+)
+predict_rows = DirectCalls(
+    step.predict_rows, lambda team, parameters, samples, *_: _types_of(parameters, samples)
+)
 
 
 @functools.cache
