@@ -78,17 +78,17 @@ class Trainer:
 
     def __init__(self, state: State, batch_size: int):
         self.state, self.batch_size = state, batch_size
-        state.network.clear_padding()  # and every epoch keeps it zero
         self.snapshot = Snapshot(state)
         self.undoes_all = self.is_dead = False
         self._is_fresh = False  # whether the snapshot equals the state
-        self._pace: Pace | None = None
         self._sized: SizedWorkspace | None = None
-        self._has_looked = False  # whether `_sized.inputs` was chosen for X like that of this fit
+        self.prepare()
 
-    def forget_data(self) -> None:
-        """Look again, in the next epoch, at how X is read fastest and at the speed of a step."""
-        self._pace, self._has_looked = None, False
+    def prepare(self) -> None:
+        """Prepare for a call of fit, whose X may be of another kind."""
+        self.state.network.clear_padding()  # and every epoch keeps it zero
+        self._pace: Pace | None = None
+        self._has_looked = False  # whether `_sized.inputs` was chosen for X of this kind
 
     @property
     def n_bytes(self) -> int:

@@ -102,7 +102,7 @@ class Fit:
         known, self.known = self.known, None  # freed before another one is created
         if known is not None and known.batch_size == self.data.batch_size:
             if not self.plan.continues:
-                known.forget_data()
+                known.prepare()
             return known
         return Trainer(self.state, self.data.batch_size)
 
