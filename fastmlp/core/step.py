@@ -10,7 +10,7 @@ from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_
 from fastmlp.core.equations.product import share
 from fastmlp.core.equations.update_rules import ROWS, STEPS
 from fastmlp.core.inputs.gather import Sparse
-from fastmlp.core.machine.barrier import begin, decide_to_end, ends, meet
+from fastmlp.core.machine.barrier import begin, decide_to_end, ends, wait_for_all
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.structure import by_address
@@ -89,7 +89,7 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
     """
     if not begin(worker):
         return loss
-    meetings = 0
+    waits = 0
     for step in range(first_step, last_step):
         start = step * samples.batch_size
         n_rows = smaller(samples.batch_size, len(samples.order) - start)
@@ -99,9 +99,9 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
             end = smaller(block + ROWS_TOGETHER, last)
             if work.status[worker.number] == 0:
                 rows_phase(worker, parameters, samples, work, minibatch, block, end)
-        meetings += 1
+        waits += 1
         decide_to_end(worker)
-        meet(worker, meetings)
+        wait_for_all(worker, waits)
         is_last = ends(worker)
         for w in range(worker.n_workers):
             if work.status[w] != 0:
@@ -109,14 +109,14 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
         if worker.number == 0:
             for i in range(n_rows):
                 loss += work.losses[i]
-        meetings = weights_phase(
-            worker, parameters, optimizer, samples, work, n_rows, step - first_step, meetings
+        waits = weights_phase(
+            worker, parameters, optimizer, samples, work, n_rows, step - first_step, waits
         )
         if worker.number == 0:  # not in Python, where an interrupt could come in between
             optimizer.counts[STEPS] += 1
             optimizer.counts[ROWS] += n_rows
-        meetings += 1
-        meet(worker, meetings)
+        waits += 1
+        wait_for_all(worker, waits)
         if is_last:
             break
     return loss
@@ -163,11 +163,11 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
     for start in range(first, last, samples.batch_size):
         n_rows = smaller(samples.batch_size, last - start)
         minibatch = Minibatch(start, n_rows, 0.0)
-        refused = forward_rows(
+        bad_row = forward_rows(
             team, parameters, samples, space, space.activations[:0], minibatch, row, n_rows
         )
-        if refused != 0:
-            return refused
+        if bad_row != 0:
+            return bad_row
         for i in range(n_rows):
             at = output.output_at + i * output.stride_out
             a = space.activations[at : at + output.padded_out]
