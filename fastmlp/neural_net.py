@@ -160,7 +160,7 @@ class NeuralNet(BaseNetwork):
     reg_lambda = Assignable[float]()
     n_threads = Assignable[int | None]()
     init, warm_start, l2, l1, max_norm = Absent(), Absent(), Absent(), Absent(), Absent()
-    dropout, input_noise, clip_norm = Absent(), Absent(), Absent()
+    dropout, input_noise, clip_norm, l2_per_batch = Absent(), Absent(), Absent(), Absent()
 
     def __repr__(self) -> str:
         """Return the call that creates this network, without default arguments."""

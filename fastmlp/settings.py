@@ -39,6 +39,7 @@ class Settings:
     init: Any = "xavier_normal"
     l2: Any = 0.0
     l1: Any = 0.0
+    l2_per_batch: Any = False
     max_norm: Any = None
     dropout: Any = 0.0
     input_noise: Any = 0.0
@@ -62,6 +63,7 @@ class Settings:
             learning_rate=_rate,
             l2=_one_or_each(n_hidden + 1, number),
             l1=_one_or_each(n_hidden + 1, number),
+            l2_per_batch=checks.flag,
             max_norm=_one_or_each(n_hidden + 1, _norm),
             dropout=_one_or_each(n_hidden, checks.from_zero_below_one),
             input_noise=number,

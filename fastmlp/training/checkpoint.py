@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastmlp.messages import must, short, shown
-from fastmlp.serialization import model_files
+from fastmlp.serialization import model_files, schema
 from fastmlp.settings import ARGUMENTS
 from fastmlp.training.state import State
 from fastmlp.training.state_dict import KINDS, argument, plain_arguments
@@ -15,7 +15,9 @@ ASSIGNABLE = {
     "learning_rate", "l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "reg_lambda"
 }  # fmt: skip
 #: Arguments that must be equal to resume a fit; others may be changed deliberately.
-RELEVANT = {"layers", "activation", "output_activation", "loss", "optimizer", "dtype"}
+RELEVANT = {
+    "layers", "activation", "output_activation", "loss", "optimizer", "l2_per_batch", "dtype"
+}  # fmt: skip
 
 
 def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +42,8 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
         raise model_files.not_a_network(path, wanted="a checkpoint of a fit")
     fit = model["fit"]
     wanted = {"class": state.class_name} | plain_arguments(state) | same
-    found = {"class": model["class"]} | model["arguments"] | {name: fit[name] for name in same}
+    arguments = schema.ADDED | model["arguments"]
+    found = {"class": model["class"]} | arguments | {name: fit[name] for name in same}
     for name in wanted:
         relevant = name in RELEVANT or name == "class" or name in same
         if relevant and found.get(name) != wanted[name]:
