@@ -102,6 +102,11 @@ class OptimizerState:
         self._penalties = np.zeros(self.network.n_squares if wanted else 0)
 
     @property
+    def gradients(self) -> np.ndarray:
+        """The gradients of the last step, with penalties, if they are clipped; otherwise empty."""
+        return self._gradients
+
+    @property
     def counts_penalty(self) -> bool:
         """Whether l2 is divided by the weight of a minibatch and counted in its loss."""
         return len(self._penalties) > 0
