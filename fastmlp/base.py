@@ -74,7 +74,7 @@ class BaseNetwork:
 
     @history_.setter
     def history_(self, history: dict[str, list[float]]) -> None:
-        self._state.history = history
+        self._state.history = checks.history("history_", history)
 
     @property
     def stop_training(self) -> bool:
@@ -83,7 +83,7 @@ class BaseNetwork:
 
     @stop_training.setter
     def stop_training(self, stops: bool) -> None:
-        self._state.stop_training = stops
+        self._state.stop_training = checks.flag("stop_training", stops)
 
     @property
     def weights(self) -> ParameterViews:

@@ -93,9 +93,9 @@ class MLP(BaseNetwork):
 
     Attributes
     ----------
-    learning_rate, init, l2, l1, max_norm, dropout, input_noise, clip_norm, warm_start, n_threads
-        May be assigned, also by callbacks: checked immediately, and used from the next step. Other
-        parameters cannot be changed.
+    learning_rate, l2, l1, max_norm, dropout, input_noise, clip_norm, n_threads, warm_start
+        May be assigned, also by callbacks: checked immediately, and used from the next step, or by
+        the next `fit` for warm_start. Other parameters cannot be changed. Lists are copies.
     rate_factor : float
         A factor of all learning rates, 1.0 until it is assigned.
     weights, biases : sequences of arrays
@@ -162,8 +162,8 @@ class MLP(BaseNetwork):
     dtype = Fixed[np.dtype[Any]]()
     input_shift = Fixed[float | np.ndarray]()
     input_scale = Fixed[float | np.ndarray]()
+    init = Fixed[InitializerName | list[ArrayLike]]()
     learning_rate = Assignable[float | Callable[[int], float] | None]()
-    init = Assignable[InitializerName | list[ArrayLike]]()
     l2 = Assignable[float | list[float]]()
     l1 = Assignable[float | list[float]]()
     max_norm = Assignable[float | list[float | None] | None]()

@@ -185,16 +185,23 @@ def call_text(cls: type, kind: type, arguments: dict[str, Any]) -> str:
     """
     defaults = inspect.signature(kind).parameters
     shown = [
-        f"{name}={(value.name if isinstance(value, np.dtype) else value)!r}"
-        for name, value in arguments.items()
+        f"{name}={value!r}"
+        for name, value in ((name, _shortest(value)) for name, value in arguments.items())
         if name != "layers" and not _is_default(value, defaults[name].default)
     ]
     return f"{cls.__name__}({', '.join([str(arguments['layers']), *shown])})"
 
 
+def _shortest(value: Any) -> Any:
+    """Return the shortest value of an argument that means the same."""
+    if isinstance(value, np.ndarray) and (value == value[0]).all():
+        return float(value[0])
+    return value.name if isinstance(value, np.dtype) else value
+
+
 def _is_default(value: Any, default: Any) -> bool:
-    if isinstance(value, np.dtype):
-        return value == np.dtype(default)
+    if isinstance(default, type):
+        return value == np.dtype(default).name
     if isinstance(default, str):
         named = LOSSES.get(default) or OPTIMIZERS.get(default)
         if named is not None:
@@ -238,16 +245,19 @@ class Fixed(Generic[T]):
             return self._read(network)
         names = ARGUMENTS[network._state.class_name].names
         value = getattr(network._state.settings, names.get(self.name, self.name))
-        return value.copy() if isinstance(value, (list, np.ndarray)) else value
+        if isinstance(value, np.ndarray):
+            value = value.view()
+            value.flags.writeable = False
+        return value.copy() if isinstance(value, list) else value
 
     def __set__(self, network: Any, value: Never) -> None:
-        raise AttributeError(
-            f"`{self.name}` cannot be assigned: create a new {network._state.class_name} with "
-            f"another `{self.name}`."
-        )
+        kind = network._state.class_name
+        is_argument = self.name == "random_state" or self.name in ARGUMENTS[kind].names
+        advice = f": create a new {kind} with another `{self.name}`" if is_argument else ""
+        raise AttributeError(f"`{self.name}` cannot be assigned{advice}.")
 
 
-class Absent(Fixed[Any]):
+class Absent(Fixed[T]):
     """A setting of `MLP` that this class fixes."""
 
     def __set__(self, network: Any, value: Never) -> None:

@@ -92,6 +92,7 @@ class TwoProcessors(Timed):
         def peak(n_workers):
             def task(worker, team):
                 return repeat_multiply_add(n, x, results[worker])
+
             return seconds_of(partial(run_independently, n_workers, task, new_team()))
 
         turns = [partial(peak, n) for n in (1, 2)]

@@ -103,13 +103,17 @@ class State:
 
         The next step uses them, in a fit that runs as well.
         """
-        before, self.settings = self.settings, dataclasses.replace(self.settings, **changes)
-        self.optimizer.rate = self._rate
-        if any(getattr(before, name) != getattr(self.settings, name) for name in IN_EVERY_STEP):
-            self._apply()
-            self.version += 1
+        self.use(dataclasses.replace(self.settings, **changes))
         if self.fit is not None:
             self.draw_key()
+
+    def use(self, settings: Settings) -> None:
+        """Take settings that differ in what may be assigned; the next step uses them."""
+        before, self.settings = self.settings, settings
+        self.optimizer.rate = self._rate
+        if any(getattr(before, name) != getattr(settings, name) for name in IN_EVERY_STEP):
+            self._apply()
+            self.version += 1
 
     @property
     def _rate(self) -> Any:
@@ -260,9 +264,10 @@ class Snapshot:
         self._position, self._key = state.optimizer.position, state.key
 
     def take_all(self) -> None:
-        """Copy everything, including the history."""
+        """Copy everything, including the history and what callbacks may assign."""
         self.take()
         state = self._state
+        self._settings = state.settings
         self._rest = state.is_fitted, state.feature_names, state.stop_training
         self._history = state.history
         self._lengths = {name: len(values) for name, values in state.history.items()}
@@ -278,6 +283,7 @@ class Snapshot:
         """Restore everything that the last `take_all` copied."""
         self.restore()
         state, history = self._state, self._history
+        state.use(self._settings)
         state.is_fitted, state.feature_names, state.stop_training = self._rest
         state.history = history
         for name in list(history):
