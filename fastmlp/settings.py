@@ -20,9 +20,21 @@ from fastmlp.validation import checks
 from fastmlp.validation.checks import Checker
 
 
+class Use(NamedTuple):
+    """Where a setting matters, besides the creation of a network."""
+
+    defines: bool = False  # the network and its training: must be equal to resume a fit
+    trains: bool = False  # read in each step; a fit resumes with what callbacks assigned
+    prepares: bool = False  # workspaces and the arguments of kernels, which a change renews
+
+
+def _used(default: Any = dataclasses.MISSING, **use: bool) -> Any:
+    return dataclasses.field(default=default, metadata=Use(**use)._asdict())
+
+
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Settings:
-    """The arguments of `MLP` except random_state, which its docstring describes.
+    """The arguments of `MLP` (described there), except random_state.
 
     Raises
     ------
@@ -30,24 +42,24 @@ class Settings:
         If one of them is invalid.
     """
 
-    layers: Any
-    activation: Any = "relu"
-    output_activation: Any = "identity"
-    loss: Any = "softmax"
-    optimizer: Any = "adam"
-    learning_rate: Any = None
+    layers: Any = _used(defines=True)
+    activation: Any = _used("relu", defines=True)
+    output_activation: Any = _used("identity", defines=True)
+    loss: Any = _used("softmax", defines=True)
+    optimizer: Any = _used("adam", defines=True)
+    learning_rate: Any = _used(None, trains=True)
     init: Any = "xavier_normal"
-    l2: Any = 0.0
-    l1: Any = 0.0
-    max_norm: Any = None
-    dropout: Any = 0.0
-    input_noise: Any = 0.0
-    clip_norm: Any = None
-    dtype: Any = np.float32
+    l2: Any = _used(0.0, trains=True, prepares=True)
+    l1: Any = _used(0.0, trains=True, prepares=True)
+    max_norm: Any = _used(None, trains=True, prepares=True)
+    dropout: Any = _used(0.0, trains=True, prepares=True)
+    input_noise: Any = _used(0.0, trains=True, prepares=True)
+    clip_norm: Any = _used(None, trains=True, prepares=True)
+    dtype: Any = _used(np.float32, defines=True)
     input_shift: Any = 0.0
     input_scale: Any = 1.0
     warm_start: Any = True
-    n_threads: Any = None
+    n_threads: Any = _used(None, prepares=True)
 
     def __post_init__(self) -> None:
         check_fields(self, layers=lambda _, value: checks.layer_sizes(value))
@@ -103,6 +115,11 @@ class Settings:
         if not isinstance(self.input_shift, np.ndarray):
             return None
         return np.concatenate([self.input_shift, self.input_scale])
+
+
+def settings_that(use: str) -> frozenset[str]:
+    """Return the names of the settings that have a `Use`."""
+    return frozenset(f.name for f in dataclasses.fields(Settings) if f.metadata.get(use, False))
 
 
 class _CheckedArrays(list[Any]):

@@ -1,6 +1,7 @@
 """An assigned setting takes full effect at the next step, or is refused."""
 
 import copy
+import dataclasses
 import inspect
 import pickle
 import threading
@@ -8,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from fastmlp import MLP, NeuralNet, callbacks, losses, optimizers, schedules
+from fastmlp import MLP, NeuralNet, callbacks, losses, optimizers, schedules, settings
 from fastmlp.core import pace
 from helpers.same_bits import bits_of
 
@@ -51,6 +52,17 @@ class At(callbacks.Callback):
 @pytest.fixture
 def data(make_data):
     return make_data(SIZES, 90)
+
+
+def test_the_settings_are_the_arguments_of_an_mlp():
+    arguments = dict(inspect.signature(MLP).parameters)
+    del arguments["random_state"]
+    fields = {field.name: field for field in dataclasses.fields(settings.Settings)}
+    assert list(fields) == list(arguments)
+    for name in set(fields) - {"layers"}:
+        assert fields[name].default == arguments[name].default
+    for use in settings.Use._fields:
+        assert settings.settings_that(use) < fields.keys()
 
 
 @pytest.mark.parametrize("name", FIXED)
