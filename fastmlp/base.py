@@ -68,6 +68,11 @@ class BaseNetwork:
         self._state.optimizer.rate_factor = checks.non_negative("rate_factor", value)
 
     @property
+    def next_learning_rate(self) -> float:
+        """The learning rate of the next step, including `rate_factor`."""
+        return self._state.optimizer.next_rate
+
+    @property
     def history_(self) -> dict[str, list[float]]:
         """A value for each epoch of the last `fit`, by name."""
         return self._state.history
