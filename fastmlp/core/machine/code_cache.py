@@ -53,8 +53,12 @@ def _sources(folder: Any) -> str | None:
     where no source can be read.
     """
     with contextlib.suppress(OSError):
-        files = list(_files(folder))
-        return _digest(*files) if files else None
+        if files := list(_files(folder)):
+            digest = hashlib.sha256()
+            for name, content in files:
+                digest.update(f"{name} {len(content)}\n".encode())
+                digest.update(content)
+            return digest.hexdigest()[:16]
     return None
 
 

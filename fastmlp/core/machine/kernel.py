@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 from collections.abc import Callable
 from typing import Any
@@ -24,15 +25,34 @@ if config.DISABLE_JIT:
     )
 
 
+class Kernel:
+    """A compiled function that kernels call, and Python does not.
+
+    Numba's dispatcher is made when the first caller is compiled: compiled code from the cache needs
+    none, and a hundred of them take several milliseconds of an import.
+    """
+
+    def __init__(self, function: Callable, options: dict[str, Any]):
+        functools.update_wrapper(self, function)  # type: ignore[arg-type]
+        self._function, self._options = function, options
+
+    @functools.cached_property
+    def _dispatcher(self) -> Any:
+        return _dispatcher_of(self._function, self._options)
+
+    @property
+    def _numba_type_(self) -> types.Type:
+        """How Numba sees this object in the source of a kernel."""
+        return types.Dispatcher(self._dispatcher)
+
+
 def joined(function: Callable) -> Any:
     """Compile `function` as a kernel that LLVM always inlines.
 
     For what is called in loops that become vectors, and for tiles, which otherwise leave the
     registers to be passed.
     """
-    dispatcher = njit(**JOINED)(function)
-    _generalize(dispatcher)
-    return dispatcher
+    return Kernel(function, JOINED)
 
 
 def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
@@ -48,7 +68,7 @@ def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
 
     Returns
     -------
-    numba.core.dispatcher.Dispatcher
+    numba.core.dispatcher.Dispatcher or Kernel
 
     Notes
     -----
@@ -62,19 +82,20 @@ def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
     """
     if function is None:
         return lambda function: kernel(function, entry=entry)
-    dispatcher = njit(**(ENTRY if entry else CALLEE))(function)
-    _generalize(dispatcher)
-    if entry:
-        dispatcher._cache = cache_of(function)
-        _pause_garbage_collection(dispatcher)
+    if not entry:
+        return Kernel(function, CALLEE)
+    dispatcher = _dispatcher_of(function, ENTRY)
+    dispatcher._cache = cache_of(function)
+    _pause_garbage_collection(dispatcher)
     return dispatcher
 
 
-def _generalize(dispatcher: Any) -> None:
-    """Compile once for all numbers and all arrays of a type.
+def _dispatcher_of(function: Callable, options: dict[str, Any]) -> Any:
+    """Return Numba's dispatcher, which compiles once for all numbers and all arrays of a type.
 
     Numba would compile again where a call has a literal 0, and for arrays that are read-only.
     """
+    dispatcher = njit(**options)(function)
     template = dispatcher.get_call_template
 
     def generalized(arguments: Any, named: Any) -> Any:
@@ -82,6 +103,7 @@ def _generalize(dispatcher: Any) -> None:
         return template([_general(kind) for kind in arguments], named)
 
     dispatcher.get_call_template = generalized
+    return dispatcher
 
 
 def _general(kind: Any) -> Any:
