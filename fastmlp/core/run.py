@@ -17,7 +17,7 @@ from fastmlp.core.equations.product import MOST_ROWS, ROW
 from fastmlp.core.inputs.gather import SparseRows, rows_of
 from fastmlp.core.inputs.nonzeros import DENSE, SPARSE, ZERO_RICH
 from fastmlp.core.machine import processor
-from fastmlp.core.machine.barrier import DEADLINE, new_team
+from fastmlp.core.machine.barrier import DEADLINE, Worker, new_team
 from fastmlp.core.machine.interrupts import Halted, stopped_by_signals
 from fastmlp.core.machine.workers import run_independently, run_team
 from fastmlp.core.optimizer_state import OptimizerState
@@ -192,14 +192,14 @@ def train_run(
     optimizer = optimizer_state.steps(last - first, samples.draws is None)
     given = (network.parameters, optimizer, samples, work, first)
 
-    def task(worker: int, n_workers: int, team: np.ndarray) -> float:
-        if worker == 0 and n_workers > 1:
-            team[DEADLINE] = processor.deadline(pace.most_seconds)
-        return train_steps(worker, n_workers, team, *given, last, loss)
+    def task(worker: Worker) -> float:
+        if worker.number == 0 and worker.n_workers > 1:
+            worker.team[DEADLINE] = processor.deadline(pace.most_seconds)
+        return train_steps(worker, *given, last, loss)
 
     work.status[...] = 0
     if pace.is_estimate:  # compile now, before threads wait for each other
-        train_steps(0, 1, new_team(), *given, first, loss)
+        train_steps(Worker(0, 1, new_team()), *given, first, loss)
     taken, began = optimizer_state.taken, time.perf_counter()
     if stops_within:
         total = stopped_by_signals(partial(run_team, n_workers, task))

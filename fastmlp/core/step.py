@@ -10,11 +10,10 @@ from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_
 from fastmlp.core.equations.product import share
 from fastmlp.core.equations.update_rules import ROWS, STEPS
 from fastmlp.core.inputs.gather import Sparse
-from fastmlp.core.machine.barrier import Worker, begin, decide_to_end, ends, meet
+from fastmlp.core.machine.barrier import begin, decide_to_end, ends, wait_for_all
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.structure import by_address
-from fastmlp.core.machine.vector import vector
 from fastmlp.core.rows_phase import forward_rows, rows_phase
 from fastmlp.core.weights_phase import weights_phase
 
@@ -54,22 +53,19 @@ class Minibatch(NamedTuple):
 
 
 @kernel(entry=True)
-def train_steps(
-    worker, n_workers, team, parameters, optimizer, samples, work, first_step, last_step, loss
-):
-    """Train on the minibatches first_step to last_step, as one of n_workers that do so together.
+def train_steps(worker, parameters, optimizer, samples, work, first_step, last_step, loss):
+    """Train on the minibatches first_step to last_step, as one of the workers of a team.
 
     Every step has two phases. **Rows**: each worker takes a share of the minibatch's rows, and
     computes their activations, losses and deltas through all layers, from the old weights.
     **Weights**: each worker takes a share of every layer's weights, and changes it by the gradient
     summed over all rows. No element is written by two workers and every sum has one order, so the
-    result has the same bits for any n_workers.
+    result has the same bits for any number of workers.
 
     Parameters
     ----------
-    worker, n_workers : int
-    team : int64 array
-        The barrier of the workers, of `barrier.new_team`; changed.
+    worker : barrier.Worker
+        Its team is changed.
     parameters : flat array
         Every layer's weights and biases; changed.
     optimizer : update_rules.Optimizer
@@ -81,7 +77,7 @@ def train_steps(
         `DIVERGED` if a loss is not finite: then this step and later ones change no parameter. If
         the team was told to stop it becomes `HALTED`, and the parameters are undefined.
     first_step, last_step : int
-        It ends earlier if ``team[DEADLINE]`` has passed and workers wait for each other.
+        It ends earlier if ``worker.team[DEADLINE]`` has passed and workers wait for each other.
     loss : float
         The sum of the losses before the first step.
 
@@ -91,37 +87,36 @@ def train_steps(
         For worker 0, `loss` plus the losses of the samples, times their weights, each with the
         parameters of its step; for the others, `loss`.
     """
-    me = Worker(worker, n_workers, vector(team))
-    if not begin(me):
+    if not begin(worker):
         return loss
-    meetings = 0
+    waits = 0
     for step in range(first_step, last_step):
         start = step * samples.batch_size
         n_rows = smaller(samples.batch_size, len(samples.order) - start)
         minibatch = Minibatch(start, n_rows, _scale(samples, start, n_rows))
-        first, last = share(n_rows, me)
+        first, last = share(n_rows, worker)
         for block in range(first, last, ROWS_TOGETHER):
             end = smaller(block + ROWS_TOGETHER, last)
-            if work.status[worker] == 0:
-                rows_phase(me, parameters, samples, work, minibatch, block, end)
-        meetings += 1
-        decide_to_end(me)
-        meet(me, meetings)
-        is_last = ends(me)
-        for w in range(n_workers):
+            if work.status[worker.number] == 0:
+                rows_phase(worker, parameters, samples, work, minibatch, block, end)
+        waits += 1
+        decide_to_end(worker)
+        wait_for_all(worker, waits)
+        is_last = ends(worker)
+        for w in range(worker.n_workers):
             if work.status[w] != 0:
                 return loss
-        if worker == 0:
+        if worker.number == 0:
             for i in range(n_rows):
                 loss += work.losses[i]
-        meetings = weights_phase(
-            me, parameters, optimizer, samples, work, n_rows, step - first_step, meetings
+        waits = weights_phase(
+            worker, parameters, optimizer, samples, work, n_rows, step - first_step, waits
         )
-        if worker == 0:  # not in Python, where an interrupt could come in between
+        if worker.number == 0:  # not in Python, where an interrupt could come in between
             optimizer.counts[STEPS] += 1
             optimizer.counts[ROWS] += n_rows
-        meetings += 1
-        meet(me, meetings)
+        waits += 1
+        wait_for_all(worker, waits)
         if is_last:
             break
     return loss
@@ -168,11 +163,11 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
     for start in range(first, last, samples.batch_size):
         n_rows = smaller(samples.batch_size, last - start)
         minibatch = Minibatch(start, n_rows, 0.0)
-        refused = forward_rows(
+        bad_row = forward_rows(
             team, parameters, samples, space, space.activations[:0], minibatch, row, n_rows
         )
-        if refused != 0:
-            return refused
+        if bad_row != 0:
+            return bad_row
         for i in range(n_rows):
             at = output.output_at + i * output.stride_out
             a = space.activations[at : at + output.padded_out]

@@ -11,23 +11,23 @@ from fastmlp.core.equations.update import Sink, update, update_biases, update_ma
 from fastmlp.core.equations.update_rules import PER_STEP, SGD, change_rows, rule_of
 from fastmlp.core.equations.update_sparse import update_sparse
 from fastmlp.core.inputs.nonzeros import SPARSE, ZERO_RICH
-from fastmlp.core.machine.barrier import meet, worker_slice
+from fastmlp.core.machine.barrier import wait_for_all, worker_slice
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import larger, smaller
 
 
 @kernel
-def weights_phase(worker, parameters, optimizer, samples, work, n_rows, step, meetings):
-    """Change the worker's share of all weights; return the number of meetings so far.
+def weights_phase(worker, parameters, optimizer, samples, work, n_rows, step, waits):
+    """Change the worker's share of all weights; return how often the team has waited so far.
 
-    If gradients are clipped by their norm, they are collected first, all workers meet, and then
-    the weights change. If units have a maximum norm, all meet once more, because the weights of a
-    unit belong to several workers.
+    If gradients are clipped by their norm, they are collected first, and the weights change after a
+    barrier. If units have a maximum norm there is one more, because the weights of a unit belong to
+    several workers.
     """
     layers = work.forward.layers
     for l in range(len(layers)):
         change_layer(worker, layers[l], parameters, optimizer, samples, work, n_rows, step)
-    return finish_step(optimizer.options, optimizer, worker, parameters, work, step, meetings)
+    return finish_step(optimizer.options, optimizer, worker, parameters, work, step, waits)
 
 
 # A layer --------------------------------------------------------------------------------------
@@ -119,21 +119,21 @@ def update_rows(worker, layer, samples, work, n_rows, sink, first, last):
 
 
 @kernel
-def finish_step(options, optimizer, worker, parameters, work, step, meetings):
+def finish_step(options, optimizer, worker, parameters, work, step, waits):
     """Clip and apply collected gradients, and scale weights down to their maximum norm."""
     if options is None:
-        return meetings
+        return waits
     layers = work.forward.layers
     if clips(options):
         square_gradients(layers, optimizer, worker_slice(work.sums, worker), worker)
-        meetings += 1
-        meet(worker, meetings)
+        waits += 1
+        wait_for_all(worker, waits)
         change_by_collected(layers, parameters, optimizer, step, worker)
     if options.constrained:
-        meetings += 1
-        meet(worker, meetings)
+        waits += 1
+        wait_for_all(worker, waits)
         _constrain(worker, parameters, work)
-    return meetings
+    return waits
 
 
 @kernel

@@ -12,9 +12,9 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import fastmlp
 from fastmlp import MLP, NeuralNet
-from fastmlp.core import run, step, storage
+from fastmlp.core import step, storage
 from fastmlp.core.equations.activations import ACTIVATIONS
-from fastmlp.core.machine import code_cache, kernel
+from fastmlp.core.machine import barrier, code_cache, kernel
 from fastmlp.losses import LOSSES
 from fastmlp.optimizers import OPTIMIZERS
 from helpers.same_bits import assert_same_bits
@@ -165,13 +165,13 @@ def test_nothing_is_allocated_inside_a_step(monkeypatch, make_data, one_call):
     assert len(made) == 1  # one workspace for all steps and epochs
 
     descent, samples = one_call(net._state.network, X, y, 32)
-    optimizer, team = descent.steps(20, True), run.new_team()
+    optimizer, worker = descent.steps(20, True), barrier.Worker(0, 1, barrier.new_team())
 
     def allocations(steps, batch_size):
         samples_of = samples._replace(batch_size=batch_size)
         before = rtsys.get_allocation_stats()
         step.train_steps(
-            0, 1, team, net._state.network.parameters, optimizer, samples_of, made[0], 0, steps, 0.0
+            worker, net._state.network.parameters, optimizer, samples_of, made[0], 0, steps, 0.0
         )
         after = rtsys.get_allocation_stats()
         return after.alloc - before.alloc, after.mi_alloc - before.mi_alloc

@@ -104,10 +104,10 @@ def endless(monkeypatch):
     """Replace steps by ones that wait to be stopped; return a list of whether each was."""
     stopped = []
 
-    def endless(worker, n_workers, team, parameters, *rest):
+    def endless(worker, parameters, *rest):
         if rest[-2] > 0:  # not the call that compiles
             # In one expression of C code, after which the interrupt is raised.
-            stopped.extend(map(until_stopped, [worker], [team], [parameters], [MOST]))
+            stopped.extend(map(until_stopped, [worker.number], [worker.team], [parameters], [MOST]))
         return 0.0
 
     until_stopped(0, barrier.new_team(), np.zeros(1), 10)  # compiles
@@ -177,7 +177,8 @@ def test_a_stopped_team_changes_no_weight(one_call):
     for stop in (1, 0):
         work, team = network.workspace(8, 1), run.new_team()
         team[barrier.STOPPED] = stop
-        step.train_steps(0, 1, team, network.parameters, optimizer, samples, work, 0, 1, 0.0)
+        worker = barrier.Worker(0, 1, team)
+        step.train_steps(worker, network.parameters, optimizer, samples, work, 0, 1, 0.0)
         assert work.status[0] == (rows_phase.HALTED if stop else 0)
         assert network.parameters.any() == (not stop)
         network.parameters[...] = 0

@@ -41,9 +41,9 @@ def test_as_many_threads_as_asked_for_really_train(make_data, monkeypatch):
     seen = set()
     train_steps = run.train_steps
 
-    def watched(worker, n_workers, *rest):
-        seen.add((worker, n_workers, threading.get_ident()))
-        return train_steps(worker, n_workers, *rest)
+    def watched(worker, *rest):
+        seen.add((worker.number, worker.n_workers, threading.get_ident()))
+        return train_steps(worker, *rest)
 
     monkeypatch.setattr(run, "train_steps", watched)
     X, y = make_data([50, 20, 3], 500)
@@ -239,12 +239,12 @@ def test_a_run_that_is_late_ends_after_a_step_with_the_same_bits(monkeypatch, ma
     X, y = make_data(sizes, 2000)
     alone = trained(1, X, y, sizes, "float64", 16)
 
-    def late(worker, n_workers, *rest):
-        if worker == 1:
+    def late(worker, *rest):
+        if worker.number == 1:
             time.sleep(0.01)
-        elif n_workers > 1:
+        elif worker.n_workers > 1:
             ends.append(rest[-2] - rest[-3])
-        return train_steps(worker, n_workers, *rest)
+        return train_steps(worker, *rest)
 
     monkeypatch.setattr(run, "train_steps", late)
     monkeypatch.setattr(pace, "RUN_SECONDS", 1e9)

@@ -15,7 +15,6 @@ from fastmlp.core.machine.barrier import stopped
 from fastmlp.core.machine.kernel import joined, kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.tile import (
-    Shape,
     add_outer,
     add_scaled,
     columns,
@@ -31,6 +30,7 @@ from fastmlp.core.machine.tile import (
     store_where_positive,
     zeros,
 )
+from fastmlp.core.machine.tile_code import Shape
 
 # The widest shape keeps the multiply-add units busy with as few loads as the registers allow; the
 # narrower ones compute the remaining columns.
@@ -69,8 +69,8 @@ class Matrix(NamedTuple):
 class Product(NamedTuple):
     """``s[r, c] = start[c] + sum over t < n_terms of x[r, t] * y[t, c]``, and what is done with it.
 
-    All products have the same fields, so that `multiply` is compiled only once, and each has as few
-    arrays as possible, because passing one takes seven arguments. See `absent`.
+    All products have fields of the same types, so that `multiply` is compiled only once: a panel or
+    gate that is not used is `empty`.
     """
 
     n_terms: int
@@ -79,19 +79,25 @@ class Product(NamedTuple):
     x: Matrix  # (rows, n_terms)
     y: Matrix  # (n_terms, n_columns)
     packs: bool  # whether columns of y are copied to the panel; they must be if its row_step is 1
-    panel: np.ndarray  # `PANEL_LINES` cache lines, overwritten; any array if it is not used
+    panel: np.ndarray  # `PANEL_LINES` cache lines, overwritten; empty if nothing is packed or waits
     start: int  # the offset of start[0] in the array of y; -1 for zeros
     target: Matrix  # (rows, n_columns)
-    gate: Matrix  # (rows, n_columns)
+    gate: Matrix  # (rows, n_columns); without elements if `finish` is not GATE
     finish: int  # a code of the above
     rate: float
     decay: float
 
 
 @kernel
-def absent(array):
-    """Return a matrix for a field that the product does not use."""
-    return Matrix(array, -1, 0, 0)
+def empty(array):
+    """Return an array without elements, of the same type."""
+    return array[:0]
+
+
+@kernel
+def empty_matrix(array):
+    """Return a matrix without elements, of the same type as the others."""
+    return Matrix(empty(array), 0, 0, 0)
 
 
 @kernel

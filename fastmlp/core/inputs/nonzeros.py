@@ -17,7 +17,8 @@ from numba.extending import intrinsic
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import smaller
-from fastmlp.core.machine.tile import TileType, Writer, lanes_of
+from fastmlp.core.machine.tile import lanes_of
+from fastmlp.core.machine.tile_code import TileType, Writer
 
 # How the first layer reads X: all of it; dense rows, skipping zeros; sparse rows.
 DENSE, ZERO_RICH, SPARSE = 0, 1, 2

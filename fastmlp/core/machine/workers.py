@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastmlp.core.machine import processor
-from fastmlp.core.machine.barrier import ABANDONED, BEGUN
+from fastmlp.core.machine.barrier import ABANDONED, BEGUN, Worker
 
 POLL_SECONDS = 0.05  # on some systems, waiting for a thread cannot be interrupted
 
@@ -95,20 +95,18 @@ def wait_for(ended: set[int], locks: list[LockType]) -> None:
         raise interrupt
 
 
-def run_team(
-    n_workers: int, task: Callable[[int, int, np.ndarray], float], team: np.ndarray
-) -> float:
-    """Run ``task(worker, n_workers, team)`` for each worker of a team; return worker 0's result.
+def run_team(n_workers: int, task: Callable[[Worker], float], team: np.ndarray) -> float:
+    """Run the task of each worker of a team; return worker 0's result.
 
     If the threads of the others cannot be started, worker 0 does all of the work.
     """
     if n_workers == 1:
-        return task(0, 1, team)
+        return task(Worker(0, 1, team))
     try:
-        return run_concurrently(n_workers, lambda worker: task(worker, n_workers, team), team)[0]
+        return run_concurrently(n_workers, lambda w: task(Worker(w, n_workers, team)), team)[0]
     except NoThread:
         team[BEGUN] = 0
-        return task(0, 1, team)
+        return task(Worker(0, 1, team))
 
 
 def run_independently(
