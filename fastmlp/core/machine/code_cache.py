@@ -187,6 +187,7 @@ class _Cache(FunctionCache):
     """Numba's function cache, with files that depend on the sources of all callees too."""
 
     _impl_class = _InFolder
+    is_kept = True
 
     def __init__(self, function: Callable):
         super().__init__(function)
@@ -212,7 +213,7 @@ class _Cache(FunctionCache):
 class _NoCache(NullCache):
     """No cache; a warning before the first compilation of a process says why."""
 
-    told = False
+    is_kept = told = False
 
     def __init__(self, reason: str):
         self._reason = reason

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from numba import njit, types
@@ -86,7 +88,7 @@ def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
         return Kernel(function, CALLEE)
     dispatcher = _dispatcher_of(function, ENTRY)
     dispatcher._cache = cache_of(function)
-    _pause_garbage_collection(dispatcher)
+    dispatcher._compiler = _Watched(dispatcher)
     return dispatcher
 
 
@@ -112,17 +114,32 @@ def _general(kind: Any) -> Any:
     return types.unliteral(kind)
 
 
-def _pause_garbage_collection(dispatcher: Any) -> None:
-    """Compile without garbage collection: Numba makes millions of objects and keeps most."""
-    compile_for = dispatcher.compile
+def observe_compilation(context: Callable[[], AbstractContextManager[None]]) -> None:
+    """Compile in a context, from now on: entered when a compilation begins, left when it ends.
 
-    def compile_without(signature: Any) -> Any:
-        enabled = gc.isenabled()
-        gc.disable()
-        try:
-            return compile_for(signature)
-        finally:
-            if enabled:
-                gc.enable()
+    Only for kernels whose code is not on disk, and will be saved there.
+    """
+    _contexts.append(context)
 
-    dispatcher.compile = compile_without
+
+_contexts: list[Callable[[], AbstractContextManager[None]]] = []
+
+
+class _Watched:
+    """Numba's compiler of an entry point, called if compiled code is not on disk."""
+
+    def __init__(self, dispatcher: Any):
+        self._compiler, self._is_kept = dispatcher._compiler, dispatcher._cache.is_kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._compiler, name)
+
+    def compile(self, arguments: Any, result: Any) -> Any:
+        """Compile without garbage collection: Numba makes millions of objects and keeps most."""
+        with contextlib.ExitStack() as stack:
+            for context in _contexts if self._is_kept else ():
+                stack.enter_context(context())
+            if gc.isenabled():
+                stack.callback(gc.enable)
+                gc.disable()
+            return self._compiler.compile(arguments, result)
