@@ -14,8 +14,7 @@ from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
 from fastmlp.messages import must
 from fastmlp.optimizers import OPTIMIZERS
-from fastmlp.options import check_fields, chosen
-from fastmlp.schedules import function_of_step
+from fastmlp.options import check_fields, chosen, function_of_step
 from fastmlp.validation import checks
 from fastmlp.validation.checks import Checker
 

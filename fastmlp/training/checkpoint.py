@@ -8,7 +8,7 @@ from fastmlp.messages import must, short, shown
 from fastmlp.serialization import model_files
 from fastmlp.settings import ARGUMENTS, settings_that
 from fastmlp.training.state import State
-from fastmlp.training.state_dict import KINDS, argument, plain_arguments
+from fastmlp.training.state_dict import argument, kinds, plain_arguments
 
 
 def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def assignable(state: State) -> dict[str, Any]:
     A learning rate that is a custom function is left out: files contain only its next value.
     """
     rate = state.settings.learning_rate
-    has_value = not callable(rate) or type(rate) in KINDS["learning_rate"].values()
+    has_value = not callable(rate) or type(rate) in kinds("learning_rate").values()
     names = _arguments_that("trains", state) - (set() if has_value else {"learning_rate"})
     return {name: value for name, value in plain_arguments(state).items() if name in names}
 
