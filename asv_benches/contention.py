@@ -1,4 +1,4 @@
-"""Compare the default number of threads with the best fixed one, beside other busy processes.
+"""Compare the default number of threads with the best fixed one, also under load.
 
     tox -e contention                                          # all of it, half an hour
     python asv_benches/contention.py --scenarios one,two --cases 64-32-10@32 --rounds 3
@@ -95,7 +95,7 @@ def serve(pipe, group):
 
 
 def be_busy():
-    """Use a processor for ever."""
+    """Spin forever."""
     while True:
         pass
 

@@ -87,8 +87,8 @@ class MLP(BaseNetwork):
     n_threads : int or None, default None
         The largest number of threads for training and prediction. It is limited by the available
         processors, their quota, `OMP_NUM_THREADS`, `NUMBA_NUM_THREADS`, `numba.set_num_threads` and
-        `threadpoolctl.threadpool_limits`. None measures while it runs which number is fastest, and
-        again now and then, because other processes come and go; a given number stays. 1 starts
+        `threadpoolctl.threadpool_limits`. None measures which number is fastest, and
+        occasionally measures again, because the load changes; a given number is kept. 1 starts
         no thread. The results have the same bits for any number.
 
     Attributes

@@ -18,7 +18,7 @@ EPOCHS = {"784-64-10": 10, "784-512-512-10": 3, "64-32-10": 40}  # some tenths o
 
 
 def be_busy():
-    """Use a processor for ever."""
+    """Spin forever."""
     while True:
         pass
 

@@ -32,8 +32,8 @@ def weights_phase(worker, parameters, optimizer, samples, work, n_rows, step, wa
 
 # A layer --------------------------------------------------------------------------------------
 
-# How the gradients of a layer become the change of its weights. Without options, which is plain
-# SGD, the weights change at once.
+# How the gradients of a layer change its weights. Without options, which is plain SGD, the update
+# is part of the product.
 
 
 @kernel
@@ -53,11 +53,11 @@ def descends(options, layer):
 
 
 @kernel
-def apply_rule(options, optimizer, step, layer, penalised, gradients, parameters, at, n_rows):
+def apply_rule(options, optimizer, step, layer, penalized, gradients, parameters, at, n_rows):
     """Change rows of weights, the first of which is ``parameters[at:]``, by their gradients."""
     if options is None:
         return
-    l2, l1 = (layer.l2, layer.l1) if penalised else (0.0, 0.0)
+    l2, l1 = (layer.l2, layer.l1) if penalized else (0.0, 0.0)
     rule = rule_of(optimizer, step, l2, l1)
     change_rows(rule, gradients, parameters, at, layer.stride_out, n_rows, layer.padded_out)
 
