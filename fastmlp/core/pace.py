@@ -12,11 +12,11 @@ RUN_SECONDS = 0.1  # the longest that Ctrl-C, the progress bar and callbacks wai
 STEP_SECONDS = 0.3  # Ctrl-C stops a longer step, before which what it changes must be copied
 FIRST_RUN_SECONDS = 0.005  # in case the estimate of a step is too low
 MOST_STEPS = 2**16  # per run, because the rate of each is stored
-# A trial of another number begins with a short run, which ends it if it takes `ABORT_RATIO` times as
-# long as expected. Only the next part counts, when starting threads and cold caches no longer
-# dominate: `TRIAL_STEPS`, within limits. After a trial that lost time, `PATIENCE`
-# times as much must pass before the next, twice as much after each that loses again, up to
-# `MOST_PATIENCE`: about 1% of the time is spent on trials.
+# A trial of another number begins with a short run, which ends it if it takes `ABORT_RATIO` times
+# as long as expected. Only the next part counts, when starting threads and cold caches no longer
+# dominate: `TRIAL_STEPS`, within limits. After a trial that lost time, `PATIENCE` times as much
+# must pass before the next, twice as much after each that loses again, up to `MOST_PATIENCE`: about
+# 1% of the time is spent on trials.
 WARM_UP_SECONDS, ABORT_RATIO = 0.001, 3.0
 TRIAL_SECONDS, TRIAL_STEPS, MOST_TRIAL_SECONDS = 0.003, 8, 0.02
 PATIENCE, MOST_PATIENCE = 20, 160
