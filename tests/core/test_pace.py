@@ -245,7 +245,7 @@ def test_later_fits_and_predictions_continue_with_what_is_known(monkeypatch, mak
     assert not any(pace.is_estimate for pace in made)
 
 
-def test_an_interrupted_run_teaches_nothing(monkeypatch, make_data):
+def test_interrupted_runs_are_not_measured(monkeypatch, make_data):
     """What was learnt before is kept."""
 
     def interrupted(*arguments):
