@@ -65,6 +65,10 @@ class MLP(BaseNetwork):
         Penalties for all layers, or a list with one for each: ``l2 * w + l1 * sign(w)`` is added to
         the gradients of the weights; AdamW multiplies weights by ``1 - rate * l2`` instead. Not
         included in the losses in `history_`.
+    l2_per_batch : bool, default False
+        Whether the loss of a minibatch includes ``l2 * sum(w**2) / 2``, divided like those of its
+        samples by their total weight, as in scikit-learn. So the gradient has this term, and so
+        has the loss in `history_`: the mean over the minibatches by their numbers of samples.
     max_norm : float, list or None, default None
         The largest Euclidean norm of the incoming weights of a unit; larger ones are scaled down
         after each step.
@@ -137,6 +141,7 @@ class MLP(BaseNetwork):
         init: InitializerName | Sequence[ArrayLike] = "xavier_normal",
         l2: float | Sequence[float] = 0.0,
         l1: float | Sequence[float] = 0.0,
+        l2_per_batch: bool = False,
         max_norm: float | Sequence[float | None] | None = None,
         dropout: float | Sequence[float] = 0.0,
         input_noise: float = 0.0,
@@ -159,6 +164,7 @@ class MLP(BaseNetwork):
     output_activation = Fixed[ActivationName]()
     loss = Fixed[Loss]()
     optimizer = Fixed[Optimizer]()
+    l2_per_batch = Fixed[bool]()
     dtype = Fixed[np.dtype[Any]]()
     input_shift = Fixed[float | np.ndarray]()
     input_scale = Fixed[float | np.ndarray]()

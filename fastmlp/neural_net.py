@@ -162,6 +162,7 @@ class NeuralNet(BaseNetwork):
     init, warm_start = Absent[str](), Absent[bool]()
     l2, l1, max_norm = Absent[float](), Absent[float](), Absent[None]()
     dropout, input_noise, clip_norm = Absent[float](), Absent[float](), Absent[None]()
+    l2_per_batch = Absent[bool]()
 
     def __repr__(self) -> str:
         """Return the call that creates this network, without default arguments."""

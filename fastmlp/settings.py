@@ -50,6 +50,7 @@ class Settings:
     init: Any = "xavier_normal"
     l2: Any = _used(0.0, trains=True, prepares=True)
     l1: Any = _used(0.0, trains=True, prepares=True)
+    l2_per_batch: Any = _used(False, defines=True)
     max_norm: Any = _used(None, trains=True, prepares=True)
     dropout: Any = _used(0.0, trains=True, prepares=True)
     input_noise: Any = _used(0.0, trains=True, prepares=True)
@@ -73,6 +74,7 @@ class Settings:
             learning_rate=_rate,
             l2=_one_or_each(n_hidden + 1, number),
             l1=_one_or_each(n_hidden + 1, number),
+            l2_per_batch=checks.flag,
             max_norm=_one_or_each(n_hidden + 1, _norm),
             dropout=_one_or_each(n_hidden, checks.from_zero_below_one),
             input_noise=number,

@@ -21,6 +21,7 @@ FIXED = {
     "output_activation": "tanh",
     "loss": losses.Softmax(0.1),
     "optimizer": optimizers.SGD(),
+    "l2_per_batch": True,
     "dtype": "float64",
     "input_shift": 1.0,
     "input_scale": 2.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastmlp.messages import must, short, shown
-from fastmlp.serialization import model_files
+from fastmlp.serialization import model_files, schema
 from fastmlp.settings import ARGUMENTS, settings_that
 from fastmlp.training.state import State
 from fastmlp.training.state_dict import argument, kinds, plain_arguments
@@ -33,7 +33,8 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
         raise model_files.not_a_network(path, wanted="a checkpoint of a fit")
     fit = model["fit"]
     wanted = {"class": state.class_name} | plain_arguments(state) | same
-    found = {"class": model["class"]} | model["arguments"] | {name: fit[name] for name in same}
+    arguments = schema.ADDED | model["arguments"]
+    found = {"class": model["class"]} | arguments | {name: fit[name] for name in same}
     defining = _arguments_that("defines", state)
     for name in wanted:
         relevant = name in defining or name == "class" or name in same

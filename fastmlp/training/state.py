@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmlp import random_sources
 from fastmlp.core.equations.activations import ACTIVATIONS, RELU
-from fastmlp.core.equations.losses import LOSS_CODES, SOFTMAX, Loss, Targets
+from fastmlp.core.equations.losses import LOSS_CODES, REDUCTIONS, SOFTMAX, Loss, Targets
 from fastmlp.core.equations.update_rules import ROWS, RULES
 from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.core.optimizer_state import OptimizerState, moments_of
@@ -79,6 +79,7 @@ class State:
         self.is_fitted = self.stop_training = False
         self.feature_names: list[str] | None = None
         self.optimizer.rate = self._rate
+        self.optimizer.penalize_per_batch(settings.l2_per_batch)
         self._apply()
 
     @classmethod
@@ -130,7 +131,7 @@ class State:
             [*settings.of_layers("dropout"), 0.0],
         )
         self.optimizer.clip(_bound(settings.clip_norm))
-        basic_loss = self.loss == (SOFTMAX, 0.0)
+        basic_loss = (self.loss.kind, self.loss.parameter) == (SOFTMAX, 0.0)
         self._has_basic_prediction = basic_loss and self.network.is_simple
         self._has_basic_training = (
             self._has_basic_prediction and self.optimizer.is_basic and settings.input_noise == 0
@@ -224,7 +225,8 @@ def _bound(norm: float | None) -> float:
 
 def _kernel_loss(loss: Any) -> Loss:
     plain = to_dict(loss, LOSSES)
-    return Loss(LOSS_CODES[plain.pop("name")], float(next(iter(plain.values()), 0.0)))
+    kind, reduction = LOSS_CODES[plain.pop("name")], REDUCTIONS[plain.pop("reduction", "mean")]
+    return Loss(kind, float(next(iter(plain.values()), 0.0)), reduction)
 
 
 def _optimizer_state(network: Network, optimizer: Any) -> OptimizerState:
@@ -238,6 +240,8 @@ def _optimizer_state(network: Network, optimizer: Any) -> OptimizerState:
         plain.get("momentum", plain.get("beta1", 0.0)),
         plain.get("decay", plain.get("beta2", 0.0)),
         plain.get("epsilon", 0.0),
+        plain.get("rate_in_velocity", False),
+        not plain.get("epsilon_hat", False),
     )
 
 
