@@ -123,3 +123,10 @@ def check_fields(instance: Any, **checkers: checks.Checker) -> None:
 def count(name: str, value: Any) -> int:
     """Return `value` as an int of at least 1; TypeError or ValueError otherwise."""
     return checks.whole_number(name, value, 1)
+
+
+def function_of_step(name: str, value: Any) -> Any:
+    """Return `value` if it is a schedule or another function; TypeError for classes."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(must(name, "be a schedule or a function of the step", shown(value)))
+    return value

@@ -38,8 +38,8 @@ def weights_phase(worker, parameters, optimizer, samples, work, minibatch, step,
 
 # A layer --------------------------------------------------------------------------------------
 
-# How the gradients of a layer become the change of its weights. Without options, which is plain
-# SGD, the weights change at once.
+# How the gradients of a layer change its weights. Without options, which is plain SGD, the update
+# is part of the product.
 
 
 @kernel

@@ -8,13 +8,13 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from fastmlp import losses, optimizers
 from fastmlp.core.equations.activations import ACTIVATIONS
 from fastmlp.options import chosen
 from fastmlp.settings import Settings
-from sklearn import get_config
 
 SCHEDULES = {"constant", "invscaling", "adaptive"}
 #: Names of scikit-learn for what has another name here.

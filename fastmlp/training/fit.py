@@ -283,7 +283,7 @@ class Fit:
             if path is None:
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
-            raise TypeError(must("resume", "be True or a path", shown(resume)))
+            raise TypeError(must("resume", "be None, True, False or a path", shown(resume)))
         else:
             path = files.file_name(resume, "resume")
         found, reader = checkpoint.read(path, self.state, self._same()), self.data.reader

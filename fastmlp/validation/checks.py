@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.inputs.gather import KEPT, SparseRows
+from fastmlp.core.inputs.gather import KEPT, NARROWEST, SparseRows
 from fastmlp.messages import must, raised, short, shown
 from fastmlp.validation import real_numbers
 
@@ -62,6 +62,13 @@ def flag(name: str, value: Any, *names: str) -> Any:
             must(name, f"be {', '.join(others)} or {last}", shown(value))
         )
     return bool(value)
+
+
+def history(name: str, value: Any) -> dict[str, list[Any]]:
+    """Return `value` if it is a dict of lists."""
+    if not isinstance(value, dict) or not all(isinstance(v, list) for v in value.values()):
+        raise TypeError(must(name, "be a dict of lists", shown(value)))
+    return value
 
 
 def _number_that(is_valid: Callable[[float], bool], requirement: str) -> Checker:
@@ -233,13 +240,15 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
     reading.
     """
     array = X if hasattr(X, "tocsr") else array_of(name, X)
-    if len(array.shape) != 2 or array.shape[1] != n_in:
-        raise ValueError(must(name, f"have shape (n_samples, {n_in})", f"{array.shape}"))
-    if array.shape[0] == 0:
-        raise ValueError(must(name, "have at least one sample", f"shape {array.shape}"))
+    shape = array.shape
+    if len(shape) != 2 or shape[1] != n_in:
+        raise ValueError(must(name, f"have shape (n_samples, {n_in})", f"{shape}"))
+    if shape[0] == 0:
+        raise ValueError(must(name, "have at least one sample", f"shape {shape}"))
     if not isinstance(array, np.ndarray):
         return sparse_rows(name, array.tocsr(), dtype)
-    return readable(array, array.dtype if array.dtype in KEPT else dtype)
+    kept = array.itemsize < NARROWEST and array.dtype in KEPT
+    return readable(array, array.dtype if kept else dtype)
 
 
 def sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:
