@@ -13,6 +13,14 @@ from typing import Any
 from fastmlp.messages import must, shown
 from fastmlp.validation import checks
 
+#: In the metadata of a field that files of earlier releases lack.
+ADDED = "added"
+
+
+def added(default: Any) -> Any:
+    """Return a field that was added after a release: files have it unless it has its default."""
+    return dataclasses.field(default=default, metadata={ADDED: True})
+
 
 def chosen(name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
     """Return an instance: `value` itself, or the default instance of this name.
@@ -66,7 +74,9 @@ def to_dict(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
     for name, kind in kinds.items():
         if type(instance) is kind:
             values = {
-                field.name: getattr(instance, field.name) for field in dataclasses.fields(kind)
+                field.name: getattr(instance, field.name)
+                for field in dataclasses.fields(kind)
+                if ADDED not in field.metadata or getattr(instance, field.name) != field.default
             }
             return {"name": name} | {
                 field: value if isinstance(value, (int, float, str)) else to_dict(value, kinds)
@@ -113,3 +123,10 @@ def check_fields(instance: Any, **checkers: checks.Checker) -> None:
 def count(name: str, value: Any) -> int:
     """Return `value` as an int of at least 1; TypeError or ValueError otherwise."""
     return checks.whole_number(name, value, 1)
+
+
+def function_of_step(name: str, value: Any) -> Any:
+    """Return `value` if it is a schedule or another function; TypeError for classes."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(must(name, "be a schedule or a function of the step", shown(value)))
+    return value

@@ -11,11 +11,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 from fastmlp.core.optimizer_state import returned_rate
-from fastmlp.messages import must, shown
-from fastmlp.options import check_fields, count
+from fastmlp.options import check_fields, count, function_of_step
 from fastmlp.validation.checks import above_zero, from_zero_below_one, non_negative
 
 
@@ -315,10 +314,3 @@ def _power(base: float, exponent: float) -> float:
         return base**exponent
     except OverflowError:
         return math.inf
-
-
-def function_of_step(name: str, value: Any) -> Any:
-    """Return `value` if it is a schedule or another function; TypeError for classes."""
-    if not callable(value) or isinstance(value, type):
-        raise TypeError(must(name, "be a schedule or a function of the step", shown(value)))
-    return value

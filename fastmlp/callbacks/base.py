@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import math
-import threading
+import sys
 from typing import Any
 
+from fastmlp.callbacks.output import bar_class, shown_on
 from fastmlp.messages import must, shown
 
 
@@ -101,6 +102,7 @@ class Progress(Callback):
             raise TypeError(must("stream", "be None or a file open for text", shown(stream)))
         self.stream = stream
         self._bar: Any = None
+        self._opened = contextlib.ExitStack()
         self._samples: int | None = None
         self._before = 0  # samples of the epochs before this one
 
@@ -110,7 +112,10 @@ class Progress(Callback):
         logs = logs or {}
         self._samples, self._before = logs.get("samples"), 0
         total = None if self._samples is None else self._samples * logs.get("epochs", 1)
-        self._bar = bar_class()(total=total, unit=" samples", unit_scale=True, file=self.stream)
+        stream = sys.stderr if self.stream is None else self.stream
+        bar = bar_class()(total=total, unit=" samples", unit_scale=True, file=stream)
+        self._bar = self._opened.enter_context(bar)
+        self._opened.enter_context(shown_on(stream))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Move to the start of the epoch, which is not 0 after a resume."""
@@ -126,18 +131,5 @@ class Progress(Callback):
 
     def close(self) -> None:
         """Close the bar, so that the next output starts on a new line."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
-@functools.cache
-def bar_class() -> Any:
-    """Return a tqdm class without a monitor thread and with its own lock.
-
-    tqdm's lock is shared by forked processes: if one were killed while drawing, the others would
-    wait forever.
-    """
-    from tqdm import tqdm  # imported here: most programs show no progress bar
-
-    return type("Bar", (tqdm,), {"_lock": threading.RLock(), "monitor_interval": 0})
+        self._opened.close()
+        self._bar = None

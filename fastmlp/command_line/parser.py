@@ -40,7 +40,7 @@ def _hidden_layers(text: str) -> list[int]:
         return [int(size) for size in text.split(",")] if text.strip() else []
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"expected sizes such as 64 or 128,64, found {text!r}"
+            f"must be sizes such as 64 or 128,64, got {text!r}"
         ) from None
 
 
@@ -161,18 +161,19 @@ def _build_parser() -> argparse.ArgumentParser:
 
 def _run(args: argparse.Namespace) -> None:
     """Run a command; each warning becomes one line on the standard error stream."""
+    from fastmlp.callbacks.output import shown_on
     from fastmlp.command_line import commands
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), shown_on(sys.stderr):
         warnings.showwarning = _show_warning  # type: ignore[assignment]
         getattr(commands, args.command)(args)
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
     """Print a warning above the progress bar, if there is one."""
-    from fastmlp.callbacks.base import bar_class
+    from fastmlp.callbacks.output import write_line
 
-    bar_class().write(f"fastmlp: warning: {_in_one_line(message)}", file=sys.stderr)
+    write_line(f"fastmlp: warning: {_in_one_line(message)}", sys.stderr)
 
 
 def _in_one_line(message: object) -> str:

@@ -73,8 +73,8 @@ def forward_rows(team, parameters, samples, space, derivatives, minibatch, input
     """
     layers, activations, start = space.layers, space.activations, minibatch.start
     scaling, order = samples.scaling, samples.order
-    refused = gather(layers[0], samples.X, scaling, order, start, activations, first, last)
-    refused += list_sparse(layers[0], samples.sparse, samples, start, space, first, last)
+    status = gather(layers[0], samples.X, scaling, order, start, activations, first, last)
+    status += list_sparse(layers[0], samples.sparse, samples, start, space, first, last)
     if len(derivatives) > 0:
         add_input_noise(samples.draws, layers[0], activations, start, first, last)
     for l in range(len(layers)):
@@ -88,7 +88,7 @@ def forward_rows(team, parameters, samples, space, derivatives, minibatch, input
         else:
             forward(layer, parameters, activations, team, first, last)
         activate_if_stored(samples.draws, layer, activations, derivatives, start, first, last)
-    return refused
+    return status
 
 
 @kernel
@@ -97,14 +97,14 @@ def rows_phase(worker, parameters, samples, work, minibatch, first, last):
     layers, activations, deltas = work.forward.layers, work.forward.activations, work.deltas
     output, panel = layers[len(layers) - 1], worker_slice(work.panels, worker)
     _prefetch_targets(samples, minibatch.start, output, first, last)
-    refused = forward_rows(
+    status = forward_rows(
         worker.team, parameters, samples, work.forward, deltas, minibatch, samples.inputs, first,
         last,
     )  # fmt: skip
     diverged = output_delta(output, samples, work, minibatch, first, last)
-    if refused == 0 and diverged:
-        refused = DIVERGED
-    work.status[worker.number] = HALTED if stopped(worker.team) else refused
+    if status == 0 and diverged:
+        status = DIVERGED
+    work.status[worker.number] = HALTED if stopped(worker.team) else status
     for l in range(len(layers) - 1, 0, -1):
         propagate(
             layers[l], layers[l - 1], parameters, activations, deltas, panel, worker.team,

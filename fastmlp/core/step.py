@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_mean
+from fastmlp.core.equations.norms import measure_penalty, penalizes_per_batch, penalty
 from fastmlp.core.equations.product import share
 from fastmlp.core.equations.update_rules import ROWS, STEPS
 from fastmlp.core.inputs.gather import Sparse, gather
 from fastmlp.core.inputs.nonzeros import UNKNOWN, inputs_of_row
-from fastmlp.core.machine.barrier import begin, decide_to_end, ends, meet
+from fastmlp.core.machine.barrier import begin, decide_to_end, ends, wait_for_all, worker_slice
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.structure import by_address
@@ -86,11 +87,12 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
     -------
     float
         For worker 0, `loss` plus the losses of the samples, times their weights, each with the
-        parameters of its step; for the others, `loss`.
+        parameters of its step; with `l2_per_batch` instead plus the minibatches' mean losses,
+        including penalties, times their numbers of rows. For the others, `loss`.
     """
     if not begin(worker):
         return loss
-    meetings = 0
+    waits = 0
     for step in range(first_step, last_step):
         start = step * samples.batch_size
         n_rows = smaller(samples.batch_size, len(samples.order) - start)
@@ -100,27 +102,41 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
             end = smaller(block + ROWS_TOGETHER, last)
             if work.status[worker.number] == 0:
                 rows_phase(worker, parameters, samples, work, minibatch, block, end)
-        meetings += 1
+        sums = worker_slice(work.sums, worker)
+        measure_penalty(optimizer.options, work.forward.layers, parameters, sums, worker)
+        waits += 1
         decide_to_end(worker)
-        meet(worker, meetings)
+        wait_for_all(worker, waits)
         is_last = ends(worker)
         for w in range(worker.n_workers):
             if work.status[w] != 0:
                 return loss
         if worker.number == 0:
-            for i in range(n_rows):
-                loss += work.losses[i]
-        meetings = weights_phase(
-            worker, parameters, optimizer, samples, work, n_rows, step - first_step, meetings
+            loss = _add_losses(optimizer.options, work, minibatch, loss)
+        waits = weights_phase(
+            worker, parameters, optimizer, samples, work, minibatch, step - first_step, waits
         )
         if worker.number == 0:  # not in Python, where an interrupt could come in between
             optimizer.counts[STEPS] += 1
             optimizer.counts[ROWS] += n_rows
-        meetings += 1
-        meet(worker, meetings)
+        waits += 1
+        wait_for_all(worker, waits)
         if is_last:
             break
     return loss
+
+
+@kernel
+def _add_losses(options, work, minibatch, loss):
+    """Return `loss` plus that of the minibatch, which worker 0 adds up."""
+    if not penalizes_per_batch(options):
+        for i in range(minibatch.n_rows):
+            loss += work.losses[i]
+        return loss
+    total = 0.0
+    for i in range(minibatch.n_rows):
+        total += work.losses[i]
+    return loss + minibatch.n_rows * minibatch.scale * (total + penalty(options))
 
 
 @kernel
@@ -170,11 +186,11 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
                 space.activations, row, row + 1,
             )  # fmt: skip
             inputs = inputs_of_row(space.layers[0], space, row)
-        refused = forward_rows(
+        bad_row = forward_rows(
             team, parameters, samples, space, space.activations[:0], minibatch, inputs, row, n_rows
         )
-        if refused != 0:
-            return refused
+        if bad_row != 0:
+            return bad_row
         for i in range(n_rows):
             at = output.output_at + i * output.stride_out
             a = space.activations[at : at + output.padded_out]

@@ -12,13 +12,19 @@ from fastmlp import options, random_sources
 from fastmlp.losses import LOSSES
 from fastmlp.messages import must, short
 from fastmlp.optimizers import OPTIMIZERS
-from fastmlp.schedules import SCHEDULES
 from fastmlp.serialization import model_files
 from fastmlp.settings import ARGUMENTS
 from fastmlp.training.state import State
 
-#: Arguments that are instances of classes with names.
-KINDS: dict[str, Any] = {"loss": LOSSES, "optimizer": OPTIMIZERS, "learning_rate": SCHEDULES}
+
+def kinds(name: str) -> dict[str, Any]:
+    """Return the classes of an argument by their names; none for other arguments."""
+    if name == "learning_rate":
+        from fastmlp.schedules import SCHEDULES  # imported here: most rates are constant
+
+        return SCHEDULES
+    named: dict[str, Any] = {"loss": LOSSES, "optimizer": OPTIMIZERS}
+    return named.get(name, {})
 
 
 def to_dict(state: State) -> dict[str, Any]:
@@ -49,9 +55,9 @@ def plain_arguments(state: State) -> dict[str, Any]:
 
 
 def _plain(name: str, value: Any, state: State) -> Any:
-    if type(value) in KINDS.get(name, {}).values():
+    if type(value) in kinds(name).values():
         with contextlib.suppress(TypeError):  # for a `WarmUp` of a custom function
-            return options.to_dict(value, KINDS[name])
+            return options.to_dict(value, kinds(name))
     if callable(value):  # a custom learning rate: its next value
         return float(value(state.optimizer.taken))
     if isinstance(value, np.ndarray):
@@ -61,7 +67,7 @@ def _plain(name: str, value: Any, state: State) -> Any:
 
 def argument(name: str, plain: Any) -> Any:
     """Return the argument for a value of `plain_arguments`."""
-    return options.from_dict(plain, KINDS[name]) if isinstance(plain, dict) else plain
+    return options.from_dict(plain, kinds(name)) if isinstance(plain, dict) else plain
 
 
 def from_dict(found: dict[str, Any]) -> State:

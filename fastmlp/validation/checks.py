@@ -64,6 +64,13 @@ def flag(name: str, value: Any, *names: str) -> Any:
     return bool(value)
 
 
+def history(name: str, value: Any) -> dict[str, list[Any]]:
+    """Return `value` if it is a dict of lists."""
+    if not isinstance(value, dict) or not all(isinstance(v, list) for v in value.values()):
+        raise TypeError(must(name, "be a dict of lists", shown(value)))
+    return value
+
+
 def _number_that(is_valid: Callable[[float], bool], requirement: str) -> Checker:
     """Return a checker of real numbers; bools and durations are not accepted."""
     of_type = f"be a number that is {requirement}"
@@ -88,6 +95,7 @@ def _number_that(is_valid: Callable[[float], bool], requirement: str) -> Checker
 non_negative = _number_that(lambda x: 0 <= x < np.inf, "finite and at least 0")
 above_zero = _number_that(lambda x: 0 < x < np.inf, "finite and above 0")
 from_zero_below_one = _number_that(lambda x: 0 <= x < 1, "at least 0 and below 1")
+from_zero_to_one = _number_that(lambda x: 0 <= x <= 1, "at least 0 and at most 1")
 between_zero_and_one = _number_that(lambda x: 0 < x < 1, "above 0 and below 1")
 
 

@@ -142,7 +142,7 @@ def test_a_first_fit_starts_soon(tmp_path):
 
 
 def test_a_kernel_that_allocates_does_not_compile():
-    @kernel.kernel
+    @kernel.kernel(entry=True)
     def doubled(x):
         y = np.empty_like(x)
         for i in range(len(x)):

@@ -91,7 +91,7 @@ def gather(layer, X, scaling, order, start, activations, first, last):
         return 0
     n = layer.n_in
     line = CACHE_LINE // X.itemsize
-    refused = 0
+    bad_row = 0
     for i in range(first, last):
         row = order[start + i]
         if start + i + AHEAD < len(order):  # this minibatch's or the next one's
@@ -107,9 +107,9 @@ def gather(layer, X, scaling, order, start, activations, first, last):
             broken |= value - value != 0  # NaN or infinity
         if len(scaling) > 0:
             broken |= scale(a, scaling)
-        if broken and refused == 0:
-            refused = row + 1
-    return refused
+        if broken and bad_row == 0:
+            bad_row = row + 1
+    return bad_row
 
 
 @kernel

@@ -40,7 +40,7 @@ def list_sparse(layer, X, samples, start, space, first, last):
     if X is None:
         return 0
     scaling, order, listed, values = samples.scaling, samples.order, space.listed, space.values
-    refused = 0
+    bad_row = 0
     for i in range(first, last):
         row = order[start + i]
         if start + i + AHEAD < len(order):  # this minibatch's or the next one's
@@ -59,9 +59,9 @@ def list_sparse(layer, X, samples, start, space, first, last):
                 value = value * scaling[layer.n_in + inputs[s]]
             row_values[s] = value
             broken |= value - value != 0
-        if broken and refused == 0:
-            refused = row + 1
-    return refused
+        if broken and bad_row == 0:
+            bad_row = row + 1
+    return bad_row
 
 
 @kernel

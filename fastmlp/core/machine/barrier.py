@@ -136,20 +136,20 @@ def _wait(spins):
 
 
 @kernel
-def meet(worker, meetings):
-    """Wait until every worker has arrived at this meeting; what they wrote before is then visible.
+def wait_for_all(worker, waits):
+    """Wait until every worker has arrived; what they wrote before is then visible.
 
     Parameters
     ----------
     worker : Worker
-    meetings : int
-        The number of meetings of this team so far, including this one: 1, 2, 3, ...
+    waits : int
+        How often the team has waited so far, including this time: 1, 2, 3, ...
     """
     if worker.n_workers == 1:
         return
     _add(worker.team, ARRIVED, 1)
     spins = 0
-    while _read(worker.team, ARRIVED) < worker.n_workers * meetings:
+    while _read(worker.team, ARRIVED) < worker.n_workers * waits:
         spins = _wait(spins)
         if spins > SPINS and 0 < worker.team[DEADLINE] < _clock():
             worker.team[LATE] = 1
@@ -157,9 +157,9 @@ def meet(worker, meetings):
 
 @kernel
 def decide_to_end(worker):
-    """Decide, before the first meeting of a step, whether the step is the last because it is late.
+    """Decide before the first barrier of a step whether it is the last, because the run is late.
 
-    Only worker 0 decides. The others read `ends` between this meeting and the next.
+    Only worker 0 decides. The others read `ends` between this barrier and the next.
     """
     if worker.number == 0 and worker.team[LATE] != 0:
         worker.team[ENDS] = 1
@@ -167,7 +167,7 @@ def decide_to_end(worker):
 
 @kernel
 def ends(worker):
-    """Return what worker 0 has decided."""
+    """Return whether this is the last step of the run."""
     return worker.team[ENDS] != 0
 
 

@@ -21,9 +21,11 @@ from numba.core.caching import (
     NullCache,
     _CacheLocator,
 )
+from numba.core.compiler import compile_result
 from numba.misc.appdirs import AppDirs
 
 from fastmlp.core.machine import processor
+from fastmlp.core.machine.compiler import Library
 
 CORE = "fastmlp.core"
 CHECKSUM = hashlib.sha256
@@ -51,8 +53,12 @@ def _sources(folder: Any) -> str | None:
     where no source can be read.
     """
     with contextlib.suppress(OSError):
-        files = list(_files(folder))
-        return _digest(*files) if files else None
+        if files := list(_files(folder)):
+            digest = hashlib.sha256()
+            for name, content in files:
+                digest.update(f"{name} {len(content)}\n".encode())
+                digest.update(content)
+            return digest.hexdigest()[:16]
     return None
 
 
@@ -99,6 +105,32 @@ class _InFolder(CompileResultCacheImpl):
     """How compiled code is serialized, and where it is stored."""
 
     _locator_classes = [_Folder]
+
+    def reduce(self, compiled: Any) -> tuple[Any, ...]:
+        """Return the machine code of a kernel, and what Python needs to call it.
+
+        Numba would save LLVM's code too, which is twice as long and takes longer to load.
+        """
+        function = compiled.fndesc
+        function.typemap = function.calltypes = None  # cannot be pickled
+        code = compiled.library.machine_code()
+        return code, function, compiled.environment, compiled.signature
+
+    def rebuild(self, target: Any, saved: tuple[Any, ...]) -> Any:
+        """Return the compiled kernel for what `reduce` returned."""
+        code, function, environment, signature = saved
+        called = function.llvm_func_name, function.llvm_cpython_wrapper_name
+        library = Library.of_machine_code(target.codegen(), code, called)
+        return compile_result(
+            target_context=target,
+            typing_context=target.typing_context,
+            library=library,
+            fndesc=function,
+            environment=environment,
+            entry_point=target.get_executable(library, function, environment),
+            signature=signature,
+            objectmode=False,
+        )
 
 
 class _Entries(IndexDataCacheFile):
@@ -155,6 +187,7 @@ class _Cache(FunctionCache):
     """Numba's function cache, with files that depend on the sources of all callees too."""
 
     _impl_class = _InFolder
+    is_kept = True
 
     def __init__(self, function: Callable):
         super().__init__(function)
@@ -166,8 +199,9 @@ class _Cache(FunctionCache):
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Return the compiled code of a signature, or None if it must be compiled."""
         try:
-            return super().load_overload(signature, target)
-        except Exception:  # the file does not hold compiled code
+            # Numba's `load_overload` first imports all that it can compile, which takes 0.2 s.
+            return self._load_overload(signature, target)
+        except Exception:  # unreadable, or it does not hold compiled code
             return None
 
     def save_overload(self, signature: Any, data: Any) -> None:
@@ -179,7 +213,7 @@ class _Cache(FunctionCache):
 class _NoCache(NullCache):
     """No cache; a warning before the first compilation of a process says why."""
 
-    told = False
+    is_kept = told = False
 
     def __init__(self, reason: str):
         self._reason = reason

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gc
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from numba import njit, types
@@ -24,15 +27,34 @@ if config.DISABLE_JIT:
     )
 
 
+class Kernel:
+    """A compiled function that kernels call, and Python does not.
+
+    Numba's dispatcher is made when the first caller is compiled: compiled code from the cache needs
+    none, and a hundred of them take several milliseconds of an import.
+    """
+
+    def __init__(self, function: Callable, options: dict[str, Any]):
+        functools.update_wrapper(self, function)  # type: ignore[arg-type]
+        self._function, self._options = function, options
+
+    @functools.cached_property
+    def _dispatcher(self) -> Any:
+        return _dispatcher_of(self._function, self._options)
+
+    @property
+    def _numba_type_(self) -> types.Type:
+        """How Numba sees this object in the source of a kernel."""
+        return types.Dispatcher(self._dispatcher)
+
+
 def joined(function: Callable) -> Any:
     """Compile `function` as a kernel that LLVM always inlines.
 
     For what is called in loops that become vectors, and for tiles, which otherwise leave the
     registers to be passed.
     """
-    dispatcher = njit(**JOINED)(function)
-    _generalize(dispatcher)
-    return dispatcher
+    return Kernel(function, JOINED)
 
 
 def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
@@ -48,7 +70,7 @@ def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
 
     Returns
     -------
-    numba.core.dispatcher.Dispatcher
+    numba.core.dispatcher.Dispatcher or Kernel
 
     Notes
     -----
@@ -62,11 +84,11 @@ def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
     """
     if function is None:
         return lambda function: kernel(function, entry=entry)
-    dispatcher = njit(**(ENTRY if entry else CALLEE))(function)
-    _generalize(dispatcher)
-    if entry:
-        dispatcher._cache = cache_of(function)
-        _pause_garbage_collection(dispatcher)
+    if not entry:
+        return Kernel(function, CALLEE)
+    dispatcher = _dispatcher_of(function, ENTRY)
+    dispatcher._cache = cache_of(function)
+    dispatcher._compiler = _Watched(dispatcher)
     return dispatcher
 
 
@@ -98,11 +120,12 @@ class DirectCalls:
         return compiled(*arguments)
 
 
-def _generalize(dispatcher: Any) -> None:
-    """Compile once for all numbers and all arrays of a type.
+def _dispatcher_of(function: Callable, options: dict[str, Any]) -> Any:
+    """Return Numba's dispatcher, which compiles once for all numbers and all arrays of a type.
 
     Numba would compile again where a call has a literal 0, and for arrays that are read-only.
     """
+    dispatcher = njit(**options)(function)
     template = dispatcher.get_call_template
 
     def generalized(arguments: Any, named: Any) -> Any:
@@ -110,6 +133,7 @@ def _generalize(dispatcher: Any) -> None:
         return template([_general(kind) for kind in arguments], named)
 
     dispatcher.get_call_template = generalized
+    return dispatcher
 
 
 def _general(kind: Any) -> Any:
@@ -118,17 +142,32 @@ def _general(kind: Any) -> Any:
     return types.unliteral(kind)
 
 
-def _pause_garbage_collection(dispatcher: Any) -> None:
-    """Compile without garbage collection: Numba makes millions of objects and keeps most."""
-    compile_for = dispatcher.compile
+def observe_compilation(context: Callable[[], AbstractContextManager[None]]) -> None:
+    """Compile in a context, from now on: entered when a compilation begins, left when it ends.
 
-    def compile_without(signature: Any) -> Any:
-        enabled = gc.isenabled()
-        gc.disable()
-        try:
-            return compile_for(signature)
-        finally:
-            if enabled:
-                gc.enable()
+    Only for kernels whose code is not on disk, and will be saved there.
+    """
+    _contexts.append(context)
 
-    dispatcher.compile = compile_without
+
+_contexts: list[Callable[[], AbstractContextManager[None]]] = []
+
+
+class _Watched:
+    """Numba's compiler of an entry point, called if compiled code is not on disk."""
+
+    def __init__(self, dispatcher: Any):
+        self._compiler, self._is_kept = dispatcher._compiler, dispatcher._cache.is_kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._compiler, name)
+
+    def compile(self, arguments: Any, result: Any) -> Any:
+        """Compile without garbage collection: Numba makes millions of objects and keeps most."""
+        with contextlib.ExitStack() as stack:
+            for context in _contexts if self._is_kept else ():
+                stack.enter_context(context())
+            if gc.isenabled():
+                stack.callback(gc.enable)
+                gc.disable()
+            return self._compiler.compile(arguments, result)
