@@ -1,4 +1,4 @@
-"""Compare the default number of threads with the best fixed one, beside other busy processes.
+"""Compare the default number of threads with the best fixed one, also under load.
 
     tox -e contention                                          # all of it, half an hour
     python asv_benches/contention.py --scenarios one,two --cases 64-32-10@32 --rounds 3
@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.data import make_data
-from benchmarks.timed import interleave
+from benchmarks.threads import be_busy
+from benchmarks.timed import interleave, seconds_of
 from tooling import at_least, case_of, heading, invalid, list_of, make_parser, one_of, save
 
 import fastmlp
@@ -71,12 +72,10 @@ def turn(case, n_threads, n_samples, epochs):
         random_state=0,
         n_threads=n_threads,
     )
-    began = time.perf_counter()
     if case.n_rows:
-        net.predict_proba(X)
-    else:
-        net.fit(X[:n_samples], y[:n_samples], epochs=epochs, batch_size=case.batch_size)
-    return time.perf_counter() - began
+        return seconds_of(lambda: net.predict_proba(X))
+    rows = X[:n_samples], y[:n_samples]
+    return seconds_of(lambda: net.fit(*rows, epochs=epochs, batch_size=case.batch_size))
 
 
 def serve(pipe, group):
@@ -92,12 +91,6 @@ def serve(pipe, group):
         while repeats and not pipe.poll():
             turn(*arguments)
         pipe.send(seconds)
-
-
-def be_busy():
-    """Use a processor for ever."""
-    while True:
-        pass
 
 
 # In the measuring process ---------------------------------------------------------------------

@@ -68,13 +68,18 @@ class BaseNetwork:
         self._state.optimizer.rate_factor = checks.non_negative("rate_factor", value)
 
     @property
+    def next_learning_rate(self) -> float:
+        """The learning rate of the next step, including `rate_factor`."""
+        return self._state.optimizer.next_rate
+
+    @property
     def history_(self) -> dict[str, list[float]]:
         """A value for each epoch of the last `fit`, by name."""
         return self._state.history
 
     @history_.setter
     def history_(self, history: dict[str, list[float]]) -> None:
-        self._state.history = history
+        self._state.history = checks.history("history_", history)
 
     @property
     def stop_training(self) -> bool:
@@ -83,7 +88,7 @@ class BaseNetwork:
 
     @stop_training.setter
     def stop_training(self, stops: bool) -> None:
-        self._state.stop_training = stops
+        self._state.stop_training = checks.flag("stop_training", stops)
 
     @property
     def weights(self) -> ParameterViews:

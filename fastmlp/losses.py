@@ -27,11 +27,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 from fastmlp.argument_types import Task
-from fastmlp.options import check_fields
-from fastmlp.validation.checks import above_zero, between_zero_and_one, from_zero_below_one
+from fastmlp.core.equations.losses import REDUCTIONS
+from fastmlp.options import added, check_fields
+from fastmlp.validation.checks import (
+    above_zero,
+    between_zero_and_one,
+    choice,
+    flag,
+    from_zero_below_one,
+)
+
+
+def _reduction(name: str, value: Any) -> str:
+    return choice(name, value, REDUCTIONS)
 
 
 class Loss(ABC):
@@ -97,6 +108,12 @@ class Logistic(Loss):
     to z is :math:`(p - t) / n_{out}` (Bishop, Pattern Recognition and Machine Learning, 2006,
     section 4.3.2). Use one output for binary classification, several for multilabel.
 
+    Parameters
+    ----------
+    reduction : {"mean", "sum", "mixed"}, default "mean"
+        Whether the loss is the mean or the sum over the outputs. "mixed" reports the mean but has
+        the derivative of the sum.
+
     Examples
     --------
     >>> from fastmlp import MLP
@@ -106,7 +123,11 @@ class Logistic(Loss):
     [0, 1, 1, 1]
     """
 
+    reduction: str = added("mean")
     task: ClassVar[Task] = "labels"
+
+    def __post_init__(self) -> None:
+        check_fields(self, reduction=_reduction)
 
 
 @final
@@ -117,6 +138,14 @@ class SquaredError(Loss):
     The derivative with respect to z is 2 (z - t) / n_out. The constant with the smallest loss is
     the mean of the targets.
 
+    Parameters
+    ----------
+    half : bool, default False
+        Whether the loss and its derivative are multiplied by 1/2.
+    reduction : {"mean", "sum", "mixed"}, default "mean"
+        As for `Logistic`. ``SquaredError(half=True, reduction="mixed")`` is the loss of
+        scikit-learn's ``MLPRegressor``.
+
     Examples
     --------
     >>> from fastmlp import MLP
@@ -125,7 +154,12 @@ class SquaredError(Loss):
     5.0
     """
 
+    half: bool = added(False)
+    reduction: str = added("mean")
     task: ClassVar[Task] = "values"
+
+    def __post_init__(self) -> None:
+        check_fields(self, half=flag, reduction=_reduction)
 
 
 @final
@@ -183,6 +217,14 @@ class Poisson(Loss):
     log t! (McCullagh and Nelder, Generalized Linear Models, 1989, chapter 6). The derivative with
     respect to z is (exp(z) - t) / n_out.
 
+    Parameters
+    ----------
+    deviance : bool, default False
+        Whether the loss is half the deviance, ``exp(z) - t + t (log t - z)``, which is 0 for a
+        perfect prediction. The derivative is the same.
+    reduction : {"mean", "sum", "mixed"}, default "mean"
+        As for `Logistic`.
+
     Examples
     --------
     >>> from fastmlp.losses import Poisson
@@ -190,7 +232,12 @@ class Poisson(Loss):
     'values'
     """
 
+    deviance: bool = added(False)
+    reduction: str = added("mean")
     task: ClassVar[Task] = "values"
+
+    def __post_init__(self) -> None:
+        check_fields(self, deviance=flag, reduction=_reduction)
 
 
 @final

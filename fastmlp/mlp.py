@@ -65,6 +65,10 @@ class MLP(BaseNetwork):
         Penalties for all layers, or a list with one for each: ``l2 * w + l1 * sign(w)`` is added to
         the gradients of the weights; AdamW multiplies weights by ``1 - rate * l2`` instead. Not
         included in the losses in `history_`.
+    l2_per_batch : bool, default False
+        Whether the loss of a minibatch includes ``l2 * sum(w**2) / 2``, divided like those of its
+        samples by their total weight, as in scikit-learn. So the gradient has this term, and so
+        has the loss in `history_`: the mean over the minibatches by their numbers of samples.
     max_norm : float, list or None, default None
         The largest Euclidean norm of the incoming weights of a unit; larger ones are scaled down
         after each step.
@@ -87,15 +91,15 @@ class MLP(BaseNetwork):
     n_threads : int or None, default None
         The largest number of threads for training and prediction. It is limited by the available
         processors, their quota, `OMP_NUM_THREADS`, `NUMBA_NUM_THREADS`, `numba.set_num_threads` and
-        `threadpoolctl.threadpool_limits`. None measures while it runs which number is fastest, and
-        again now and then, because other processes come and go; a given number stays. 1 starts
+        `threadpoolctl.threadpool_limits`. None measures which number is fastest, and
+        occasionally measures again, because the load changes; a given number is kept. 1 starts
         no thread. The results have the same bits for any number.
 
     Attributes
     ----------
-    learning_rate, init, l2, l1, max_norm, dropout, input_noise, clip_norm, warm_start, n_threads
-        May be assigned, also by callbacks: checked immediately, and used from the next step. Other
-        parameters cannot be changed.
+    learning_rate, l2, l1, max_norm, dropout, input_noise, clip_norm, n_threads, warm_start
+        May be assigned, also by callbacks: checked immediately, and used from the next step, or by
+        the next `fit` for warm_start. Other parameters cannot be changed. Lists are copies.
     rate_factor : float
         A factor of all learning rates, 1.0 until it is assigned.
     weights, biases : sequences of arrays
@@ -137,6 +141,7 @@ class MLP(BaseNetwork):
         init: InitializerName | Sequence[ArrayLike] = "xavier_normal",
         l2: float | Sequence[float] = 0.0,
         l1: float | Sequence[float] = 0.0,
+        l2_per_batch: bool = False,
         max_norm: float | Sequence[float | None] | None = None,
         dropout: float | Sequence[float] = 0.0,
         input_noise: float = 0.0,
@@ -159,11 +164,12 @@ class MLP(BaseNetwork):
     output_activation = Fixed[ActivationName]()
     loss = Fixed[Loss]()
     optimizer = Fixed[Optimizer]()
+    l2_per_batch = Fixed[bool]()
     dtype = Fixed[np.dtype[Any]]()
     input_shift = Fixed[float | np.ndarray]()
     input_scale = Fixed[float | np.ndarray]()
+    init = Fixed[InitializerName | list[ArrayLike]]()
     learning_rate = Assignable[float | Callable[[int], float] | None]()
-    init = Assignable[InitializerName | list[ArrayLike]]()
     l2 = Assignable[float | list[float]]()
     l1 = Assignable[float | list[float]]()
     max_norm = Assignable[float | list[float | None] | None]()

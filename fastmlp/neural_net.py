@@ -153,14 +153,16 @@ class NeuralNet(BaseNetwork):
     dtype = Fixed[np.dtype[Any]]()
     input_shift = Fixed[float | np.ndarray]()
     input_scale = Fixed[float | np.ndarray]()
-    activation = Fixed[list[ActivationName]]()
-    loss = Fixed[Loss]()
-    optimizer = Fixed[Optimizer]()
     learning_rate = Assignable[float]()
     reg_lambda = Assignable[float]()
     n_threads = Assignable[int | None]()
-    init, warm_start, l2, l1, max_norm = Absent(), Absent(), Absent(), Absent(), Absent()
-    dropout, input_noise, clip_norm = Absent(), Absent(), Absent()
+    activation = Absent[list[ActivationName]]()
+    loss = Absent[Loss]()
+    optimizer = Absent[Optimizer]()
+    init, warm_start = Absent[str](), Absent[bool]()
+    l2, l1, max_norm = Absent[float](), Absent[float](), Absent[None]()
+    dropout, input_noise, clip_norm = Absent[float](), Absent[float](), Absent[None]()
+    l2_per_batch = Absent[bool]()
 
     def __repr__(self) -> str:
         """Return the call that creates this network, without default arguments."""

@@ -12,8 +12,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from fastmlp.options import check_fields
-from fastmlp.validation.checks import above_zero, from_zero_below_one
+from fastmlp.options import added, check_fields
+from fastmlp.validation.checks import above_zero, flag, from_zero_below_one, from_zero_to_one
 
 
 class Optimizer(ABC):
@@ -59,8 +59,11 @@ class Momentum(Optimizer):
     Parameters
     ----------
     momentum : float, default 0.9
-        The :math:`\mu` above, at least 0 and below 1. For a constant gradient the effective
-        learning rate approaches :math:`\eta / (1 - \mu)`.
+        The :math:`\mu` above, from 0 to 1. For a constant gradient the effective learning rate
+        approaches :math:`\eta / (1 - \mu)`.
+    rate_in_velocity : bool, default False
+        Whether :math:`v \leftarrow \mu v + \eta g`, :math:`w \leftarrow w - v`, which differs only
+        if the learning rate changes: the velocity keeps the rates of earlier steps.
 
     Raises
     ------
@@ -71,17 +74,18 @@ class Momentum(Optimizer):
     --------
     >>> from fastmlp.optimizers import Momentum
     >>> Momentum(0.95)
-    Momentum(momentum=0.95)
+    Momentum(momentum=0.95, rate_in_velocity=False)
     >>> Momentum(-1)
     Traceback (most recent call last):
-    ValueError: `momentum` must be at least 0 and below 1, got -1.0.
+    ValueError: `momentum` must be at least 0 and at most 1, got -1.0.
     """
 
     momentum: float = 0.9
+    rate_in_velocity: bool = added(False)
     default_rate: ClassVar[float] = 0.01
 
     def __post_init__(self) -> None:
-        check_fields(self, momentum=from_zero_below_one)
+        check_fields(self, momentum=from_zero_to_one, rate_in_velocity=flag)
 
 
 @final
@@ -97,20 +101,24 @@ class Nesterov(Optimizer):
     Parameters
     ----------
     momentum : float, default 0.9
-        The :math:`\mu` above, at least 0 and below 1.
+        The :math:`\mu` above, from 0 to 1.
+    rate_in_velocity : bool, default False
+        Whether :math:`v \leftarrow \mu v + \eta g`, :math:`w \leftarrow w - (\eta g + \mu v)`, as
+        for `Momentum`.
 
     Examples
     --------
     >>> from fastmlp.optimizers import Nesterov
     >>> Nesterov()
-    Nesterov(momentum=0.9)
+    Nesterov(momentum=0.9, rate_in_velocity=False)
     """
 
     momentum: float = 0.9
+    rate_in_velocity: bool = added(False)
     default_rate: ClassVar[float] = 0.01
 
     def __post_init__(self) -> None:
-        check_fields(self, momentum=from_zero_below_one)
+        check_fields(self, momentum=from_zero_to_one, rate_in_velocity=flag)
 
 
 @final
@@ -195,21 +203,35 @@ class Adam(Optimizer):
         At least 0 and below 1.
     epsilon : float, default 1e-8
         Above 0.
+    epsilon_hat : bool, default False
+        Whether epsilon is added to :math:`\sqrt v` before the correction of its bias. This is the
+        :math:`\hat\epsilon` at the end of section 2 of the paper, which scikit-learn and TensorFlow
+        use:
+
+        .. math:: w \leftarrow w - \eta \, \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} \,
+                  \frac{m}{\sqrt v + \hat\epsilon}
 
     Examples
     --------
     >>> from fastmlp.optimizers import Adam
     >>> Adam(beta1=0.8)
-    Adam(beta1=0.8, beta2=0.999, epsilon=1e-08)
+    Adam(beta1=0.8, beta2=0.999, epsilon=1e-08, epsilon_hat=False)
     """
 
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_hat: bool = added(False)
     default_rate: ClassVar[float] = 0.001
 
     def __post_init__(self) -> None:
-        check_fields(self, beta1=from_zero_below_one, beta2=from_zero_below_one, epsilon=above_zero)
+        check_fields(
+            self,
+            beta1=from_zero_below_one,
+            beta2=from_zero_below_one,
+            epsilon=above_zero,
+            epsilon_hat=flag,
+        )
 
 
 @final

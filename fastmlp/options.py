@@ -13,6 +13,14 @@ from typing import Any
 from fastmlp.messages import must, shown
 from fastmlp.validation import checks
 
+#: In the metadata of a field that files of earlier releases lack.
+ADDED = "added"
+
+
+def added(default: Any) -> Any:
+    """Return a field that was added after a release: files have it unless it has its default."""
+    return dataclasses.field(default=default, metadata={ADDED: True})
+
 
 def chosen(name: str, value: Any, kinds: Mapping[str, Any]) -> Any:
     """Return an instance: `value` itself, or the default instance of this name.
@@ -66,7 +74,9 @@ def to_dict(instance: Any, kinds: Mapping[str, Any]) -> dict[str, Any]:
     for name, kind in kinds.items():
         if type(instance) is kind:
             values = {
-                field.name: getattr(instance, field.name) for field in dataclasses.fields(kind)
+                field.name: getattr(instance, field.name)
+                for field in dataclasses.fields(kind)
+                if ADDED not in field.metadata or getattr(instance, field.name) != field.default
             }
             return {"name": name} | {
                 field: value if isinstance(value, (int, float, str)) else to_dict(value, kinds)

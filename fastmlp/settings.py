@@ -19,9 +19,21 @@ from fastmlp.validation import checks
 from fastmlp.validation.checks import Checker
 
 
+class Use(NamedTuple):
+    """Where a setting matters, besides the creation of a network."""
+
+    defines: bool = False  # the network and its training: must be equal to resume a fit
+    trains: bool = False  # read in each step; a fit resumes with what callbacks assigned
+    prepares: bool = False  # workspaces and the arguments of kernels, which a change renews
+
+
+def _used(default: Any = dataclasses.MISSING, **use: bool) -> Any:
+    return dataclasses.field(default=default, metadata=Use(**use)._asdict())
+
+
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Settings:
-    """The arguments of `MLP` except random_state, which its docstring describes.
+    """The arguments of `MLP` (described there), except random_state.
 
     Raises
     ------
@@ -29,24 +41,25 @@ class Settings:
         If one of them is invalid.
     """
 
-    layers: Any
-    activation: Any = "relu"
-    output_activation: Any = "identity"
-    loss: Any = "softmax"
-    optimizer: Any = "adam"
-    learning_rate: Any = None
+    layers: Any = _used(defines=True)
+    activation: Any = _used("relu", defines=True)
+    output_activation: Any = _used("identity", defines=True)
+    loss: Any = _used("softmax", defines=True)
+    optimizer: Any = _used("adam", defines=True)
+    learning_rate: Any = _used(None, trains=True)
     init: Any = "xavier_normal"
-    l2: Any = 0.0
-    l1: Any = 0.0
-    max_norm: Any = None
-    dropout: Any = 0.0
-    input_noise: Any = 0.0
-    clip_norm: Any = None
-    dtype: Any = np.float32
+    l2: Any = _used(0.0, trains=True, prepares=True)
+    l1: Any = _used(0.0, trains=True, prepares=True)
+    l2_per_batch: Any = _used(False, defines=True)
+    max_norm: Any = _used(None, trains=True, prepares=True)
+    dropout: Any = _used(0.0, trains=True, prepares=True)
+    input_noise: Any = _used(0.0, trains=True, prepares=True)
+    clip_norm: Any = _used(None, trains=True, prepares=True)
+    dtype: Any = _used(np.float32, defines=True)
     input_shift: Any = 0.0
     input_scale: Any = 1.0
     warm_start: Any = True
-    n_threads: Any = None
+    n_threads: Any = _used(None, prepares=True)
 
     def __post_init__(self) -> None:
         check_fields(self, layers=lambda _, value: checks.layer_sizes(value))
@@ -61,6 +74,7 @@ class Settings:
             learning_rate=_rate,
             l2=_one_or_each(n_hidden + 1, number),
             l1=_one_or_each(n_hidden + 1, number),
+            l2_per_batch=checks.flag,
             max_norm=_one_or_each(n_hidden + 1, _norm),
             dropout=_one_or_each(n_hidden, checks.from_zero_below_one),
             input_noise=number,
@@ -102,6 +116,11 @@ class Settings:
         if not isinstance(self.input_shift, np.ndarray):
             return None
         return np.concatenate([self.input_shift, self.input_scale])
+
+
+def settings_that(use: str) -> frozenset[str]:
+    """Return the names of the settings that have a `Use`."""
+    return frozenset(f.name for f in dataclasses.fields(Settings) if f.metadata.get(use, False))
 
 
 class _CheckedArrays(list[Any]):
@@ -184,16 +203,23 @@ def call_text(cls: type, kind: type, arguments: dict[str, Any]) -> str:
     """
     defaults = inspect.signature(kind).parameters
     shown = [
-        f"{name}={(value.name if isinstance(value, np.dtype) else value)!r}"
-        for name, value in arguments.items()
+        f"{name}={value!r}"
+        for name, value in ((name, _shortest(value)) for name, value in arguments.items())
         if name != "layers" and not _is_default(value, defaults[name].default)
     ]
     return f"{cls.__name__}({', '.join([str(arguments['layers']), *shown])})"
 
 
+def _shortest(value: Any) -> Any:
+    """Return the shortest value of an argument that means the same."""
+    if isinstance(value, np.ndarray) and (value == value[0]).all():
+        return float(value[0])
+    return value.name if isinstance(value, np.dtype) else value
+
+
 def _is_default(value: Any, default: Any) -> bool:
-    if isinstance(value, np.dtype):
-        return value == np.dtype(default)
+    if isinstance(default, type):
+        return value == np.dtype(default).name
     if isinstance(default, str):
         named = LOSSES.get(default) or OPTIMIZERS.get(default)
         if named is not None:
@@ -237,16 +263,19 @@ class Fixed(Generic[T]):
             return self._read(network)
         names = ARGUMENTS[network._state.class_name].names
         value = getattr(network._state.settings, names.get(self.name, self.name))
-        return value.copy() if isinstance(value, (list, np.ndarray)) else value
+        if isinstance(value, np.ndarray):
+            value = value.view()
+            value.flags.writeable = False
+        return value.copy() if isinstance(value, list) else value
 
     def __set__(self, network: Any, value: Never) -> None:
-        raise AttributeError(
-            f"`{self.name}` cannot be assigned: create a new {network._state.class_name} with "
-            f"another `{self.name}`."
-        )
+        kind = network._state.class_name
+        is_argument = self.name == "random_state" or self.name in ARGUMENTS[kind].names
+        advice = f": create a new {kind} with another `{self.name}`" if is_argument else ""
+        raise AttributeError(f"`{self.name}` cannot be assigned{advice}.")
 
 
-class Absent(Fixed[Any]):
+class Absent(Fixed[T]):
     """A setting of `MLP` that this class fixes."""
 
     def __set__(self, network: Any, value: Never) -> None:

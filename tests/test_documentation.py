@@ -23,6 +23,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
         "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
         "datasets", "datasets.idx", "initializers", "losses",
         "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options", "schedules",
+        "sklearn.classifier", "sklearn.regressor",
     ],
 )  # fmt: skip
 def test_examples_in_docstrings(name, capsys):

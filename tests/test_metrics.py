@@ -151,7 +151,7 @@ def test_the_direction_is_that_of_better_outputs():
             assert (gained > 0) == metric.greater_is_better, name
 
 
-def test_a_network_that_diverged_is_not_praised():
+def test_metrics_after_divergence():
     nan = np.full((3, 7), np.nan)
     for name, metric in METRICS.items():
         for task in metric.tasks:

@@ -257,7 +257,7 @@ NETS = {
     "one layer": ([3, 2], {}),
     "narrow": ([1, 1, 1], {"activation": "tanh", "loss": "squared_error"}),
     "odd": ([5, 17, 9, 3], {"activation": ["gelu", "leaky_relu"], "loss": "softmax"}),
-    "penalised": (
+    "penalized": (
         [6, 33, 4],
         {"activation": "silu", "loss": "poisson", "l2": [0.1, 0.0], "l1": [0.0, 0.02]},
     ),

@@ -66,6 +66,12 @@ def test_a_refusal_names_what_it_must_be(value, error, given):
         (Logistic(), LOSSES, {"name": "logistic"}),
         (SGD(), OPTIMIZERS, {"name": "sgd"}),
         (Nesterov(0.5), OPTIMIZERS, {"name": "nesterov", "momentum": 0.5}),
+        (
+            Momentum(1, rate_in_velocity=True),
+            OPTIMIZERS,
+            {"name": "momentum", "momentum": 1.0, "rate_in_velocity": True},
+        ),
+        (Logistic("sum"), LOSSES, {"name": "logistic", "reduction": "sum"}),
         (Cosine(1, 20), SCHEDULES, {"name": "cosine", "rate": 1.0, "steps": 20, "final": 0.0}),
         (
             WarmUp(WarmUp(Constant(0.5), 3), 2),
@@ -124,8 +130,8 @@ def test_wrong_json_is_refused(plain):
         (Softmax, "label_smoothing", (-0.1, 1)),
         (Huber, "delta", (0, -1, 10**400)),
         (Pinball, "quantile", (0, 1)),
-        (Momentum, "momentum", (-0.1, 1)),
-        (Nesterov, "momentum", (-0.1, 1)),
+        (Momentum, "momentum", (-0.1, 1.1)),
+        (Nesterov, "momentum", (-0.1, 1.1)),
         (RMSprop, "decay", (-0.1, 1)),
         (RMSprop, "epsilon", (0, -1e-8)),
         (Adagrad, "epsilon", (0, -1e-8)),

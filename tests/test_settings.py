@@ -1,13 +1,15 @@
 """An assigned setting takes full effect at the next step, or is refused."""
 
 import copy
+import dataclasses
+import inspect
 import pickle
 import threading
 
 import numpy as np
 import pytest
 
-from fastmlp import MLP, NeuralNet, callbacks, losses, optimizers, schedules
+from fastmlp import MLP, NeuralNet, callbacks, losses, optimizers, schedules, settings
 from fastmlp.core import pace
 from helpers.same_bits import bits_of
 
@@ -19,11 +21,13 @@ FIXED = {
     "output_activation": "tanh",
     "loss": losses.Softmax(0.1),
     "optimizer": optimizers.SGD(),
+    "l2_per_batch": True,
     "dtype": "float64",
     "input_shift": 1.0,
     "input_scale": 2.0,
     "feature_names_in_": ["a"],
     "random_state": 3,
+    "init": "zeros",
 }
 #: Settings of `MLP`: valid and invalid values.
 ASSIGNABLE = {
@@ -34,7 +38,6 @@ ASSIGNABLE = {
     "clip_norm": (0.001, -1),
     "dropout": ([0.5, 0.0], 1.0),
     "input_noise": (0.5, np.nan),
-    "init": ("zeros", "ones"),
     "n_threads": (1, 0),
     "rate_factor": (0.5, -1),
 }
@@ -52,12 +55,29 @@ def data(make_data):
     return make_data(SIZES, 90)
 
 
+def test_the_settings_are_the_arguments_of_an_mlp():
+    arguments = dict(inspect.signature(MLP).parameters)
+    del arguments["random_state"]
+    fields = {field.name: field for field in dataclasses.fields(settings.Settings)}
+    assert list(fields) == list(arguments)
+    for name in set(fields) - {"layers"}:
+        assert fields[name].default == arguments[name].default
+    for use in settings.Use._fields:
+        assert settings.settings_that(use) < fields.keys()
+
+
 @pytest.mark.parametrize("name", FIXED)
 @pytest.mark.parametrize("kind", [MLP, NeuralNet])
-def test_what_is_fixed_refuses_assignment(kind, name, data):
+def test_fixed_settings_cannot_be_assigned(kind, name, data):
     net = kind(SIZES, random_state=0)
     before = repr(net)
-    with pytest.raises(AttributeError, match=name):
+    if name in ("num_layers", "feature_names_in_"):
+        message = "\\.$"
+    elif name in inspect.signature(kind).parameters:
+        message = f": create a new {kind.__name__} with another `{name}`\\.$"
+    else:
+        message = " to a NeuralNet: use an MLP\\.$"
+    with pytest.raises(AttributeError, match=f"^`{name}` cannot be assigned{message}"):
         setattr(net, name, FIXED[name])
     assert repr(net) == before
     net.fit(*data, epochs=1)
@@ -92,7 +112,7 @@ def test_a_refused_assignment_changes_nothing(name, data):
     assert bits_of(mlp.fit(*data, epochs=1)) == bits_of(other.fit(*data, epochs=1))
 
 
-@pytest.mark.parametrize("name", [n for n in ASSIGNABLE if n not in ("init", "n_threads")])
+@pytest.mark.parametrize("name", [n for n in ASSIGNABLE if n != "n_threads"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_an_assignment_is_as_if_made_with_it(name, optimizer, data):
     """Before the first fit; between two; and by a callback, before and after an epoch."""
@@ -154,7 +174,7 @@ def test_copies_have_what_was_assigned(kind, data, tmp_path):
     net = kind(SIZES, random_state=0)
     net.learning_rate = 0.125
     if kind is MLP:
-        net.l2, net.dropout, net.init, net.max_norm = [0.1, 0.2, 0.3], 0.25, "he_normal", 2.0
+        net.l2, net.dropout, net.max_norm = [0.1, 0.2, 0.3], 0.25, 2.0
     net.fit(*data, epochs=1)
     net.save(tmp_path / "net.npz")
     copies = [copy.deepcopy(net), pickle.loads(pickle.dumps(net)), kind.load(tmp_path / "net.npz")]
@@ -170,6 +190,59 @@ def test_a_subclass_with_a_constructor_of_its_own_has_a_repr():
             super().__init__([n, 2], activation="relu", l2=0.5, random_state=0)
 
     assert repr(Small(3)) == "Small([3, 2], l2=0.5)"
+
+
+@pytest.mark.parametrize("kind", [MLP, NeuralNet])
+@pytest.mark.parametrize(
+    "options",
+    ["", "input_scale=0.0625", "input_shift=2.0, input_scale=0.5", "dtype='float16'"],
+)
+def test_repr_is_the_shortest_call(kind, options):
+    other = "float64" if kind is MLP else "float32"
+    options = options.replace("float16", other)
+    call = f"{kind.__name__}([3, 2]{options and ', '}{options})"
+    assert repr(eval(call)) == call
+    default = np.dtype(inspect.signature(kind).parameters["dtype"].default).name
+    assert repr(kind([3, 2], dtype=default, input_scale=np.ones(3))) == f"{kind.__name__}([3, 2])"
+
+
+def test_the_scaling_that_an_attribute_returns_is_read_only():
+    mlp = MLP([3, 2], input_scale=[1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="read-only"):
+        mlp.input_scale[0] = 9
+
+
+@pytest.mark.parametrize("name, value", [("history_", 5), ("history_", {"loss": 1.0})])
+def test_a_history_that_cannot_be_extended_is_refused(name, value):
+    mlp = MLP([3, 2])
+    with pytest.raises(TypeError, match="^`history_` must be a dict of lists, got"):
+        mlp.history_ = value
+    with pytest.raises(ValueError, match="^`stop_training` must be True or False, got 'no'"):
+        mlp.stop_training = "no"
+    assert mlp.history_ == {} and mlp.stop_training is False
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_an_error_before_the_first_step_restores_settings(resumes, data, tmp_path):
+    """Those that callbacks had assigned, in this fit or before the checkpoint was written."""
+    checkpoint = callbacks.ModelCheckpoint(tmp_path / "mlp.npz")
+    value = {name: good for name, (good, _) in ASSIGNABLE.items()}
+    assigns = At("on_epoch_begin", 0, lambda model: [setattr(model, n, value[n]) for n in value])
+    MLP(SIZES, random_state=0).fit(*data, epochs=1, callbacks=[assigns, checkpoint])
+
+    def fails(model):
+        if resumes:
+            assert model.l2 == value["l2"]
+        raise RuntimeError("too early")
+
+    mlp, other = (MLP(SIZES, random_state=0) for _ in range(2))
+    begins = [At("on_epoch_begin", int(resumes), fails)]
+    if not resumes:
+        begins.insert(0, assigns)
+    with pytest.raises(RuntimeError, match="too early"):
+        mlp.fit(*data, epochs=2, callbacks=[*begins, checkpoint], resume=resumes)
+    assert repr(mlp) == repr(other) and mlp.rate_factor == 1
+    assert bits_of(mlp.fit(*data, epochs=1)) == bits_of(other.fit(*data, epochs=1))
 
 
 def test_a_warm_up_of_a_function_is_kept(data, tmp_path):
@@ -201,7 +274,7 @@ def test_threads_that_are_assigned_train_from_the_next_run_on(data, monkeypatch)
     assert bits_of(mlp) == bits_of(MLP(SIZES, random_state=0).fit(*data, 1, 30))
 
 
-@pytest.mark.parametrize("name", [n for n in ASSIGNABLE if n not in ("init", "n_threads")])
+@pytest.mark.parametrize("name", [n for n in ASSIGNABLE if n != "n_threads"])
 def test_a_resumed_fit_has_what_a_callback_had_assigned(name, data, tmp_path):
     value = ASSIGNABLE[name][0]
 
@@ -286,15 +359,11 @@ def test_a_callback_that_cannot_be_closed_leaves_the_network_free(error, data):
     mlp.fit(*data, epochs=1)
 
 
-def test_initial_weights_that_are_not_finite_are_refused(data):
+def test_initial_weights_that_are_not_finite_are_refused():
     wrong = [np.zeros((n_out, n_in)) for n_in, n_out in zip(SIZES, SIZES[1:], strict=False)]
     wrong[1][2, 3] = np.nan
     with pytest.raises(ValueError, match=r"^`init\[1\]` must be finite, got NaN or infinity"):
         MLP(SIZES, init=wrong)
-    mlp = MLP(SIZES, warm_start=False, random_state=0)
-    with pytest.raises(ValueError, match=r"^`init\[1\]` must be finite, got NaN or infinity"):
-        mlp.init = wrong
-    mlp.fit(*data, epochs=1).fit(*data, epochs=1)
 
 
 def test_an_assigned_rate_makes_no_new_workspace(data, monkeypatch):

@@ -18,7 +18,7 @@ EPOCHS = {"784-64-10": 10, "784-512-512-10": 3, "64-32-10": 40}  # some tenths o
 
 
 def be_busy():
-    """Use a processor for ever."""
+    """Spin forever."""
     while True:
         pass
 
@@ -92,6 +92,7 @@ class TwoProcessors(Timed):
         def peak(n_workers):
             def task(worker, team):
                 return repeat_multiply_add(n, x, results[worker])
+
             return seconds_of(partial(run_independently, n_workers, task, new_team()))
 
         turns = [partial(peak, n) for n in (1, 2)]

@@ -1,6 +1,6 @@
 """Time training by threads, batch, width, depth and samples, and compare with the roofline.
 
-    tox -e scaling                                            # all of it, some minutes
+    tox -e scaling                                            # all of it, two minutes
     python asv_benches/scaling --axes threads,batch --rounds 9 --write asv_benches/scaling
     python asv_benches/scaling --axes samples --most-samples 100000
 

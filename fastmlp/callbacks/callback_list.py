@@ -30,10 +30,10 @@ class CallbackList(Sequence[Callback]):
     def __init__(self, callbacks: Any, model: Any, verbose: bool = False):
         wanted = "a list of instances of callbacks.Callback"
         found = checks.listed("callbacks", callbacks, wanted)
-        for callback in found:
+        for i, callback in enumerate(found):
             if not isinstance(callback, Callback):
-                got = f"{shown(callback)} among them"
-                raise TypeError(must("callbacks", f"be {wanted}", got))
+                requirement = "be an instance of callbacks.Callback"
+                raise TypeError(must(f"callbacks[{i}]", requirement, shown(callback)))
         if verbose and not any(isinstance(callback, Progress) for callback in found):
             found.append(Progress())
         self._callbacks = sorted(found, key=_rank)

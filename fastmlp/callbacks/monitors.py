@@ -239,7 +239,7 @@ class ReduceLROnPlateau(Patience):
             self._reduce()
 
     def _reduce(self) -> None:
-        model, rate = self.model, self.model._state.optimizer.next_rate
+        model, rate = self.model, self.model.next_learning_rate
         lower = model.rate_factor * self.factor
         if rate > 0:  # if a schedule is at 0, no factor can make it min_rate
             lower = max(lower, self.min_rate / rate * model.rate_factor)

@@ -40,7 +40,7 @@ def _hidden_layers(text: str) -> list[int]:
         return [int(size) for size in text.split(",")] if text.strip() else []
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"expected sizes such as 64 or 128,64, found {text!r}"
+            f"must be sizes such as 64 or 128,64, got {text!r}"
         ) from None
 
 

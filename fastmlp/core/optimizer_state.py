@@ -41,7 +41,12 @@ class OptimizerState:
     kind : int
         A code of `update_rules`.
     momentum, decay, epsilon : float
-        See `update_rules.Optimizer`.
+        See `update_rules.OptimizerOptions`.
+    rate_in_velocity : bool, default False
+        Likewise.
+    corrects_epsilon : bool, default True
+        Whether epsilon is added after the bias correction of the mean of squares. If not, it is the
+        "epsilon hat" of Kingma and Ba, Adam, 2015, section 2.
 
     Attributes
     ----------
@@ -66,9 +71,12 @@ class OptimizerState:
         momentum: float = 0.0,
         decay: float = 0.0,
         epsilon: float = 0.0,
+        rate_in_velocity: bool = False,
+        corrects_epsilon: bool = True,
     ):
         self.network, self.kind = network, kind
         self.momentum, self.decay, self.epsilon = momentum, decay, epsilon
+        self.rate_in_velocity, self._corrects_epsilon = rate_in_velocity, corrects_epsilon
         self._betas = np.array([[momentum], [decay]])
         self._corrects = kind in FIRST_MOMENT & SECOND_MOMENT  # as Adam and AdamW do
         none = np.empty(0, network.dtype)
@@ -79,7 +87,7 @@ class OptimizerState:
         self.state = self.START
         self.rate: float | Callable[[int], Any] = 0.0
         self.clip_norm = NONE
-        self._gradients, self._squares = none, np.zeros(0)
+        self._gradients, self._squares, self._penalties = none, np.zeros(0), np.zeros(0)
 
     def clip(self, norm: float) -> None:
         """Set the maximum norm of the gradients, infinity for none."""
@@ -88,6 +96,20 @@ class OptimizerState:
             self._gradients = self.network.like_parameters(1)[0] if clips else none
             self._squares = np.zeros(self.network.n_squares if clips else 0)
         self.clip_norm = norm
+
+    def penalize_per_batch(self, wanted: bool) -> None:
+        """Set whether l2 is divided by the weight of a minibatch and counted in its loss."""
+        self._penalties = np.zeros(self.network.n_squares if wanted else 0)
+
+    @property
+    def gradients(self) -> np.ndarray:
+        """The gradients of the last step, with penalties, if they are clipped; otherwise empty."""
+        return self._gradients
+
+    @property
+    def counts_penalty(self) -> bool:
+        """Whether l2 is divided by the weight of a minibatch and counted in its loss."""
+        return len(self._penalties) > 0
 
     @property
     def taken(self) -> int:
@@ -102,7 +124,8 @@ class OptimizerState:
     @property
     def is_basic(self) -> bool:
         """Whether this is SGD with no option but l2."""
-        return self.kind == SGD and self.clip_norm == NONE and self.network.is_basic
+        options = self.clip_norm < NONE or self.counts_penalty
+        return self.kind == SGD and not options and self.network.is_basic
 
     def steps(self, n: int, basic: bool) -> Optimizer:
         """Return what kernels need for the next n steps; valid until the next call."""
@@ -115,9 +138,9 @@ class OptimizerState:
         options = None
         if not basic:
             options = OptimizerOptions(
-                self.kind, self.momentum, self.decay, self.epsilon, self.clip_norm,
-                self.network.is_constrained,
-                self.first, self.second, self._squares,
+                self.kind, self.momentum, self.decay, self.epsilon, self.rate_in_velocity,
+                self.counts_penalty, self.clip_norm, self.network.is_constrained,
+                self.first, self.second, self._squares, self._penalties,
             )  # fmt: skip
         return Optimizer(table.reshape(-1), self.counts, self._gradients, options)
 
@@ -135,6 +158,9 @@ class OptimizerState:
             self._ahead = np.multiply.accumulate(factors, axis=1)
             self._table[:, 1] = 1 / (1 - self._ahead[0])
             self._table[:, 2] = 1 / np.sqrt(1 - self._ahead[1])
+            if not self._corrects_epsilon:
+                self._table[:, 1] /= self._table[:, 2]
+                self._table[:, 2] = 1
 
     def _rates(self, n: int) -> Any:
         if not callable(self.rate):

@@ -1,6 +1,6 @@
-"""How long the next run is and how many workers take it, learnt from the runs before.
+"""Choose the length and the number of workers of the next run from the times of earlier runs.
 
-Data in, data out: it reads no clock and starts no thread.
+Pure logic: it reads no clock and starts no thread.
 """
 
 from __future__ import annotations
@@ -12,26 +12,25 @@ RUN_SECONDS = 0.1  # the longest that Ctrl-C, the progress bar and callbacks wai
 STEP_SECONDS = 0.3  # Ctrl-C stops a longer step, before which what it changes must be copied
 FIRST_RUN_SECONDS = 0.005  # in case the estimate of a step is too low
 MOST_STEPS = 2**16  # per run, because the rate of each is stored
-# A trial of another number begins with a short run, which ends it if it takes `HOPELESS` times as
-# long as expected. What counts is the next part, in which what starting threads and filling their
-# caches takes hardly shows: `TRIAL_STEPS`, within limits. After a trial that lost time, `PATIENCE`
-# times as much must pass before the next, twice as much after each that loses again, up to
-# `MOST_PATIENCE`: about 1% of the time is spent on trials.
-WARM_UP_SECONDS, HOPELESS = 0.001, 3.0
+# A trial of another number begins with a short run, which ends it if it takes `ABORT_RATIO` times
+# as long as expected. Only the next part counts, when starting threads and cold caches no longer
+# dominate: `TRIAL_STEPS`, within limits. After a trial that lost time, `PATIENCE` times as much
+# must pass before the next, twice as much after each that loses again, up to `MOST_PATIENCE`: about
+# 1% of the time is spent on trials.
+WARM_UP_SECONDS, ABORT_RATIO = 0.001, 3.0
 TRIAL_SECONDS, TRIAL_STEPS, MOST_TRIAL_SECONDS = 0.003, 8, 0.02
 PATIENCE, MOST_PATIENCE = 20, 160
 REST_SECONDS = 10 * TRIAL_SECONDS  # the least between two trials
-# Runs that take this many times as long as expected, or as another number of workers did, call for
-# a trial, if a second, short one does so too: the first may have been interrupted.
-SURPRISE, BEATEN = 1.25, 1.1
+# Runs that take this many times as long as expected, or as another number of workers did, cause a
+# trial if a second, short one confirms it.
+SLOWDOWN, SPEEDUP = 1.25, 1.1
 
 
 class Pace:
     """How many steps make the next run, and how many workers take it.
 
-    The numbers of workers are a ladder, tried rung by rung: the next higher one as long as that is
-    faster, and later the rungs next to the best now and then, or when runs of the best become
-    slower.
+    The numbers of workers are tried in increasing order while each is faster than the last. Later
+    the neighbors of the best one are tried again, occasionally or when runs become slower.
 
     Parameters
     ----------
@@ -122,7 +121,7 @@ class Pace:
     @property
     def most_seconds(self) -> float:
         """How long the next run may take before it is ended after a step, if workers wait."""
-        return min(HOPELESS * self.steps * self.step_seconds, STEP_SECONDS)
+        return min(ABORT_RATIO * self.steps * self.step_seconds, STEP_SECONDS)
 
     def measured(self, steps: float, seconds: float) -> None:
         """Learn from a run of `n_workers`; a short last minibatch is a fraction of a step.
@@ -149,7 +148,7 @@ class Pace:
         former = self.rates[self.best]
         expected, seconds = self._steps * former, self._seconds
         is_over = max(seconds, expected) >= self._part_seconds
-        if seconds > HOPELESS * expected or (self._is_warm and is_over):
+        if seconds > ABORT_RATIO * expected or (self._is_warm and is_over):
             self.rates[n] = self._rate(self._steps, seconds)
             self._lost += seconds - expected
             self._judge_trial(n, former)
@@ -162,7 +161,7 @@ class Pace:
         if self.rates[n] < former:
             self._goes_up = n > self.best
             self._prefer(n)
-            further = self._neighbour()
+            further = self._neighbor()
             self._begin(further if further not in self.rates else None)
         else:
             self._rest = max(REST_SECONDS, self._patience * self._lost)
@@ -173,8 +172,8 @@ class Pace:
     def _judge_best(self) -> None:
         """Update the rate of the best number, and begin a trial if it is time for one."""
         rate, former = self._rate(self._steps, self._seconds), self.rates.get(self.best)
-        slower = former is not None and rate > SURPRISE * former
-        calls = slower or any(rate > BEATEN * self.rates.get(n, math.inf) for n in self._around())
+        slower = former is not None and rate > SLOWDOWN * former
+        calls = slower or any(rate > SPEEDUP * self.rates.get(n, math.inf) for n in self._around())
         self._rested += self._seconds
         if calls and not self._is_in_doubt and len(self.numbers) > 1:
             self._is_in_doubt, self._longest = True, self._trial_seconds
@@ -186,7 +185,7 @@ class Pace:
         if calls:
             self._patience, self._rest = PATIENCE, min(self._rest, REST_SECONDS)
             self._goes_up = False
-        self._begin(self._neighbour() if self._rested >= self._rest else None)
+        self._begin(self._neighbor() if self._rested >= self._rest else None)
 
     def _prefer(self, n: int) -> None:
         self.best = n
@@ -198,7 +197,7 @@ class Pace:
         at = self.numbers.index(self.best)
         return [n for n in self.numbers[max(0, at - 1) : at + 2] if n != self.best]
 
-    def _neighbour(self) -> int | None:
+    def _neighbor(self) -> int | None:
         """Return the number next to the best one on the side to be tried, if there is any."""
         around = self._around()
         return (around[-1] if self._goes_up else around[0]) if around else None

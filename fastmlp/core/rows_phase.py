@@ -6,7 +6,14 @@ from fastmlp.core.equations.forward import activate_rows, forward, forward_liste
 from fastmlp.core.equations.losses import output_delta
 from fastmlp.core.equations.propagate import propagate
 from fastmlp.core.inputs.gather import gather
-from fastmlp.core.inputs.nonzeros import DENSE, SPARSE, list_inputs, mark_inputs
+from fastmlp.core.inputs.nonzeros import (
+    DENSE,
+    SPARSE,
+    UNKNOWN,
+    inputs_of_row,
+    list_inputs,
+    mark_inputs,
+)
 from fastmlp.core.inputs.sparse import list_sparse
 from fastmlp.core.machine.barrier import stopped, worker_slice
 from fastmlp.core.machine.kernel import kernel
@@ -70,10 +77,13 @@ def forward_rows(team, parameters, samples, space, derivatives, minibatch, first
     status += list_sparse(layers[0], samples.sparse, samples, start, space, first, last)
     if len(derivatives) > 0:
         add_input_noise(samples.draws, layers[0], activations, start, first, last)
+    inputs = samples.inputs
+    if inputs == UNKNOWN and minibatch.n_rows > 1:
+        inputs = inputs_of_row(layers[0], space, first)
     for l in range(len(layers)):
         layer = layers[l]
-        if minibatch.n_rows == 1 or (l == 0 and samples.inputs != DENSE):
-            if l > 0 or samples.inputs != SPARSE:
+        if minibatch.n_rows == 1 or (l == 0 and inputs != DENSE):
+            if l > 0 or inputs != SPARSE:
                 list_inputs(layer, space, first, last)
             if l == 0 and len(space.marks) > 0:
                 mark_inputs(layer, space, first, last)

@@ -12,18 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from fastmlp.core import step
 from fastmlp.core.equations.losses import Loss, Targets
-from fastmlp.core.equations.product import MOST_ROWS, ROW
+from fastmlp.core.equations.product import MOST_ROWS
 from fastmlp.core.inputs.gather import SparseRows, rows_of
-from fastmlp.core.inputs.nonzeros import DENSE, SPARSE, ZERO_RICH
+from fastmlp.core.inputs.nonzeros import DENSE, DENSE_ENOUGH, SPARSE, UNKNOWN, ZERO_RICH
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.barrier import DEADLINE, Worker, new_team
 from fastmlp.core.machine.interrupts import Halted, stopped_by_signals
+from fastmlp.core.machine.kernel import DirectCalls
 from fastmlp.core.machine.workers import run_independently, run_team
 from fastmlp.core.optimizer_state import OptimizerState
 from fastmlp.core.pace import Pace
-from fastmlp.core.step import RandomDraws, Samples, predict_rows, train_steps
-from fastmlp.core.storage import ForwardSpace, Network, Workspace
+from fastmlp.core.step import RandomDraws, Samples
+from fastmlp.core.storage import Network, Workspace
 
 # The estimate for the first run, for a slow core and float32: the time of a multiply-add; what a
 # row adds per layer, per unit, and per unit with activations other than relu; what a step adds, and
@@ -34,13 +36,14 @@ PER_STEP, PER_PARAMETER = 2e-6, 1e-9
 # take one, and its share of the call half a millisecond, because starting a thread takes a tenth.
 STEP_SHARE = 5e4  # multiply-adds
 CALL_SHARE = 2e7
-# Skipping zeros pays off if a smaller share of X is nonzero than this, or half of it for
-# minibatches of fewer than `FEW_ROWS`, provided that minibatches and the first layer fill a tile:
-# see the benchmark `fit.EpochSkippingZeros`. The share is estimated from `LOOKED_AT` rows.
-DENSE_ENOUGH, FEW_ROWS, LOOKED_AT = 0.45, 32, 64
+# In training, skipping zeros pays off if a smaller share of X is nonzero than `DENSE_ENOUGH`, or
+# half of it for minibatches of fewer than `FEW_ROWS`, provided that minibatches and the first layer
+# fill a tile: see the benchmark `fit.EpochSkippingZeros`. It is estimated from `LOOKED_AT` rows.
+FEW_ROWS, LOOKED_AT = 32, 64
 NOTHING_DRAWN = RandomDraws(0, 0, 0.0)
 ALONE = new_team()  # for predictions, which are not stopped
 PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the L1 cache
+ROWS, NO_LOSSES = np.arange(PREDICTED_TOGETHER), np.empty(0)  # of so many predictions, unscored
 
 
 class NotFinite(Exception):
@@ -55,8 +58,26 @@ class Diverged(Exception):
     """Training has diverged: what the message names is not finite."""
 
 
+def _types_to_predict(
+    team: np.ndarray, parameters: np.ndarray, samples: Samples, *others: Any
+) -> tuple[Any, ...]:
+    """Return what the types of all arguments of a kernel depend on."""
+    X, loss, draws = samples.X, samples.loss, samples.draws
+    return parameters.dtype.num, X is None or X.dtype.num, loss is None, draws is None
+
+
+def _types_to_train(
+    worker: Worker, parameters: np.ndarray, optimizer: Any, samples: Samples, *others: Any
+) -> tuple[Any, ...]:
+    return _types_to_predict(worker.team, parameters, samples)
+
+
+train_steps = DirectCalls(step.train_steps, _types_to_train)
+predict_rows = DirectCalls(step.predict_rows, _types_to_predict)
+
+
 @functools.cache
-def no_targets(dtype: np.dtype) -> Targets:
+def no_targets(dtype: str) -> Targets:
     """Return the targets for predictions that are not scored."""
     return Targets(np.empty(0, np.int64), np.empty(0, dtype), np.empty(0))
 
@@ -103,12 +124,12 @@ def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> 
     """
     if isinstance(X, SparseRows):
         return SPARSE
-    tile_columns = ROW.vectors * processor.LANES * 4 // network.dtype.itemsize
-    if batch_size < MOST_ROWS or network.sizes[1] < tile_columns:
+    if batch_size < MOST_ROWS or not network.can_skip_zeros:
         return DENSE
     looked_at = X[:: max(1, -(-len(X) // LOOKED_AT))]
-    shift = network.scaling[: network.sizes[0]]
-    n_nonzero = np.count_nonzero(looked_at - shift if shift.any() else looked_at)
+    if len(network.scaling) > 0:
+        looked_at = looked_at - network.scaling[: network.sizes[0]]
+    n_nonzero = np.count_nonzero(looked_at)
     enough = DENSE_ENOUGH if batch_size >= FEW_ROWS else DENSE_ENOUGH / 2
     return ZERO_RICH if n_nonzero < enough * looked_at.size else DENSE
 
@@ -232,35 +253,31 @@ def predict(
     NotFinite
         If a row of X has NaN or infinity.
     """
-    n = len(X)
+    n, (dense, sparse) = len(X), rows_of(X)
     predictions = np.empty((n, network.sizes[-1]), network.dtype)
-    losses = np.empty(0 if targets is None else n)
-    inputs = inputs_of(network, X, PREDICTED_TOGETHER if n >= LOOKED_AT else 1)
+    losses = NO_LOSSES if targets is None else np.empty(n)
+    inputs = SPARSE if dense is None else UNKNOWN if network.can_skip_zeros else DENSE
     samples = Samples(
-        *rows_of(X),
+        dense,
+        sparse,
         network.scaling,
-        no_targets(network.dtype) if targets is None else targets,
+        no_targets(network.dtype.char) if targets is None else targets,
         loss,
         None if loss is None else NOTHING_DRAWN,
-        np.arange(n, dtype=np.int64),
+        ROWS[:n] if n <= PREDICTED_TOGETHER else np.arange(n, dtype=np.int64),
         PREDICTED_TOGETHER,
         inputs,
     )
     most, blocks = 1, -(-n // PREDICTED_TOGETHER)
     if blocks > 1:
         most = min(workers_for(n_threads, network, n, n), blocks)
-    spaces = [_forward_space(network, X, inputs) for _ in range(most)]
+    most_listed = X.most_listed if isinstance(X, SparseRows) else 0
+    spaces = network.borrow(most, PREDICTED_TOGETHER, inputs, most_listed)
+    flat = predictions.reshape(-1)
 
     def rows(first: int, last: int, worker: int = 0, team: np.ndarray = ALONE) -> float:
         return predict_rows(
-            team,
-            network.parameters,
-            samples,
-            spaces[worker],
-            predictions.reshape(-1),
-            losses,
-            first,
-            last,
+            team, network.parameters, samples, spaces[worker], flat, losses, first, last
         )
 
     try:
@@ -271,8 +288,7 @@ def predict(
             with _pace_of_predictions(network, key, numbers_to_try(n_threads, most)) as pace:
                 refused = _predict_in_runs(pace, n, rows)
     finally:
-        if inputs != SPARSE:
-            network.give_back(spaces, inputs)
+        network.give_back(spaces, inputs)
     if refused:
         raise NotFinite(int(refused) - 1)
     return predictions, losses
@@ -321,9 +337,3 @@ def _predict_in_runs(
         pace.measured((stop - start) / PREDICTED_TOGETHER, time.perf_counter() - began)
         start = stop
     return 0
-
-
-def _forward_space(network: Network, X: np.ndarray | SparseRows, inputs: int) -> ForwardSpace:
-    if isinstance(X, SparseRows):
-        return network.workspace(PREDICTED_TOGETHER, 1, SPARSE, X.most_listed).forward
-    return network.borrow(PREDICTED_TOGETHER, inputs)

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_mean
+from fastmlp.core.equations.norms import measure_penalty, penalizes_per_batch, penalty
 from fastmlp.core.equations.product import share
 from fastmlp.core.equations.update_rules import ROWS, STEPS
 from fastmlp.core.inputs.gather import Sparse
-from fastmlp.core.machine.barrier import begin, decide_to_end, ends, wait_for_all
+from fastmlp.core.machine.barrier import begin, decide_to_end, ends, wait_for_all, worker_slice
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.structure import by_address
@@ -85,7 +86,8 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
     -------
     float
         For worker 0, `loss` plus the losses of the samples, times their weights, each with the
-        parameters of its step; for the others, `loss`.
+        parameters of its step; with `l2_per_batch` instead plus the minibatches' mean losses,
+        including penalties, times their numbers of rows. For the others, `loss`.
     """
     if not begin(worker):
         return loss
@@ -99,6 +101,8 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
             end = smaller(block + ROWS_TOGETHER, last)
             if work.status[worker.number] == 0:
                 rows_phase(worker, parameters, samples, work, minibatch, block, end)
+        sums = worker_slice(work.sums, worker)
+        measure_penalty(optimizer.options, work.forward.layers, parameters, sums, worker)
         waits += 1
         decide_to_end(worker)
         wait_for_all(worker, waits)
@@ -107,10 +111,9 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
             if work.status[w] != 0:
                 return loss
         if worker.number == 0:
-            for i in range(n_rows):
-                loss += work.losses[i]
+            loss = _add_losses(optimizer.options, work, minibatch, loss)
         waits = weights_phase(
-            worker, parameters, optimizer, samples, work, n_rows, step - first_step, waits
+            worker, parameters, optimizer, samples, work, minibatch, step - first_step, waits
         )
         if worker.number == 0:  # not in Python, where an interrupt could come in between
             optimizer.counts[STEPS] += 1
@@ -120,6 +123,19 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
         if is_last:
             break
     return loss
+
+
+@kernel
+def _add_losses(options, work, minibatch, loss):
+    """Return `loss` plus that of the minibatch, which worker 0 adds up."""
+    if not penalizes_per_batch(options):
+        for i in range(minibatch.n_rows):
+            loss += work.losses[i]
+        return loss
+    total = 0.0
+    for i in range(minibatch.n_rows):
+        total += work.losses[i]
+    return loss + minibatch.n_rows * minibatch.scale * (total + penalty(options))
 
 
 @kernel

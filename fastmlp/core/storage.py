@@ -31,13 +31,14 @@ import numpy as np
 
 from fastmlp.core.equations.activations import IDENTITY, RELU
 from fastmlp.core.equations.norms import RUNNING_SUMS
-from fastmlp.core.equations.product import MOST_ROWS, PANEL_LINES
+from fastmlp.core.equations.product import MOST_ROWS, PANEL_LINES, ROW
 from fastmlp.core.inputs.nonzeros import (
     DENSE,
     INPUTS_TOGETHER,
     LISTED_TOGETHER,
     ROWS_IN_A_WORD,
     SPARSE,
+    UNKNOWN,
     ZERO_RICH,
 )
 from fastmlp.core.machine.processor import CACHE_LINE, LANES
@@ -165,6 +166,9 @@ class Network:
         Whether it has only identity and relu, and no option but l2.
     drops : bool
         Whether a layer has dropout.
+    can_skip_zeros : bool
+        Whether the outputs of the first layer fill the registers of a row, so that skipping inputs
+        that are zero may be faster.
     is_constrained : bool
         Whether the units of a layer have a maximum norm.
     paces : dict
@@ -185,6 +189,7 @@ class Network:
         self.sizes, self.output_activation, self.dtype = sizes, output_activation, dtype
         self.scaling = np.empty(0, dtype) if scaling is None else scaling
         products = [a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        self.can_skip_zeros = sizes[1] * dtype.itemsize >= ROW.vectors * LANES * 4
         self.multiply_adds = 3 * sum(products) - products[0]
         self._table = self._layers_of_one_row()
         self._table["activation"][:-1] = RELU if hidden_activations is None else hidden_activations
@@ -195,7 +200,7 @@ class Network:
         self.trained = self.like_parameters(1 + n_moments)
         self.parameters, self.moments = self.trained[0], self.trained[1:]
         self.paces: dict[str, Any] = {}
-        self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], ZERO_RICH: []}
+        self._spare: dict[int, list[ForwardSpace]] = {DENSE: [], SPARSE: [], UNKNOWN: []}
         self.weights, self.biases = self.views(self.parameters)
         self._padding = [part for part in self._padding_of(self.parameters) if part.size > 0]
 
@@ -300,7 +305,7 @@ class Network:
             for name in ("output_at", "input_at"):  # there are no dense inputs
                 table[name] -= first["stride_in"]
             first["input_at"] = 0
-        elif inputs == ZERO_RICH:
+        elif inputs != DENSE:
             first["block_inputs"] = LISTED_TOGETHER
             first["n_blocks"] = -(-first["padded_in"] // LISTED_TOGETHER)
         of_a_row = first["n_blocks"] * (first["block_inputs"] + 1)
@@ -354,18 +359,22 @@ class Network:
         all_of_first = rows * int(strides[0]) if inputs == SPARSE else 0
         return max(GRADIENTS_TOGETHER, MOST_ROWS * int(strides.max()), all_of_first)
 
-    def borrow(self, n_rows: int, inputs: int) -> ForwardSpace:
-        """Return space for the forward pass of one worker, which is reused if possible.
+    def borrow(self, n: int, n_rows: int, inputs: int, most_listed: int = 0) -> list[ForwardSpace]:
+        """Return space for the forward pass of each of n workers, which is reused if possible.
 
         No other thread gets it until `give_back`. `n_rows` must be the same in every call, and
-        `inputs` `nonzeros.DENSE` or `nonzeros.ZERO_RICH`; it has no marks, which only updates need.
+        `inputs` is a code of `nonzeros` other than `ZERO_RICH`; see `workspace`.
         """
-        try:
-            return self._spare[inputs].pop()
-        except IndexError:
-            space = self.workspace(n_rows, 1, inputs).forward
-            return space._replace(marks=np.zeros(0, np.uint16))
+        spare = self._spare[inputs]
+        spaces: list[ForwardSpace] = []
+        while len(spaces) < n:
+            try:
+                spaces.append(spare.pop())
+            except IndexError:
+                spaces.append(self.workspace(n_rows, 1, inputs, most_listed).forward)
+        return spaces
 
     def give_back(self, spaces: list[ForwardSpace], inputs: int) -> None:
-        """Keep borrowed spaces for the next call of `borrow`."""
-        self._spare[inputs].extend(spaces)
+        """Keep borrowed spaces for the next call of `borrow`, except those for sparse rows."""
+        if inputs != SPARSE:
+            self._spare[inputs].extend(spaces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastmlp.core.equations.clip import change_by_collected, square_gradients
-from fastmlp.core.equations.norms import constrain_norms
+from fastmlp.core.equations.norms import constrain_norms, penalizes_per_batch
 from fastmlp.core.equations.product import MOST_ROWS, share
 from fastmlp.core.equations.update import Sink, update, update_biases, update_marked, update_sample
 from fastmlp.core.equations.update_rules import PER_STEP, SGD, change_rows, rule_of
@@ -17,23 +17,29 @@ from fastmlp.core.machine.scalars import larger, smaller
 
 
 @kernel
-def weights_phase(worker, parameters, optimizer, samples, work, n_rows, step, waits):
+def weights_phase(worker, parameters, optimizer, samples, work, minibatch, step, waits):
     """Change the worker's share of all weights; return how often the team has waited so far.
 
     If gradients are clipped by their norm, they are collected first, and the weights change after a
     barrier. If units have a maximum norm there is one more, because the weights of a unit belong to
     several workers.
     """
-    layers = work.forward.layers
+    layers, l2_share = work.forward.layers, 1.0
+    if penalizes_per_batch(optimizer.options):
+        l2_share = minibatch.scale
+    n_rows = minibatch.n_rows
     for l in range(len(layers)):
-        change_layer(worker, layers[l], parameters, optimizer, samples, work, n_rows, step)
-    return finish_step(optimizer.options, optimizer, worker, parameters, work, step, waits)
+        l2 = l2_share * layers[l].l2
+        change_layer(worker, layers[l], l2, parameters, optimizer, samples, work, n_rows, step)
+    return finish_step(
+        optimizer.options, optimizer, worker, parameters, l2_share, work, step, waits
+    )
 
 
 # A layer --------------------------------------------------------------------------------------
 
-# How the gradients of a layer become the change of its weights. Without options, which is plain
-# SGD, the weights change at once.
+# How the gradients of a layer change its weights. Without options, which is plain SGD, the update
+# is part of the product.
 
 
 @kernel
@@ -53,17 +59,16 @@ def descends(options, layer):
 
 
 @kernel
-def apply_rule(options, optimizer, step, layer, penalised, gradients, parameters, at, n_rows):
+def apply_rule(options, optimizer, step, layer, l2, l1, gradients, parameters, at, n_rows):
     """Change rows of weights, the first of which is ``parameters[at:]``, by their gradients."""
     if options is None:
         return
-    l2, l1 = (layer.l2, layer.l1) if penalised else (0.0, 0.0)
     rule = rule_of(optimizer, step, l2, l1)
     change_rows(rule, gradients, parameters, at, layer.stride_out, n_rows, layer.padded_out)
 
 
 @kernel
-def change_layer(worker, layer, parameters, optimizer, samples, work, n_rows, step):
+def change_layer(worker, layer, l2, parameters, optimizer, samples, work, n_rows, step):
     """Change the worker's share of a layer's weights, or collect gradients that are clipped.
 
     A rule other than plain SGD changes some rows at a time, so few that their gradients are still
@@ -73,7 +78,7 @@ def change_layer(worker, layer, parameters, optimizer, samples, work, n_rows, st
     at_once, waits = descends(options, layer), clips(options)
     kept = not (at_once or waits)
     target = parameters if at_once else optimizer.gradients
-    rate, l2 = optimizer.steps[PER_STEP * step], layer.l2
+    rate, l1 = optimizer.steps[PER_STEP * step], layer.l1
     first = last = 0
     if n_rows == 1 and at_once and l2 == 0:
         if worker.number == 0:
@@ -93,12 +98,12 @@ def change_layer(worker, layer, parameters, optimizer, samples, work, n_rows, st
         sink = Sink(at_once, rate, l2, target, -at if kept else 0)
         update_rows(worker, layer, samples, work, n_rows, sink, k, end)
         if kept:
-            apply_rule(options, optimizer, step, layer, True, buffer, parameters, at, end - k)
+            apply_rule(options, optimizer, step, layer, l2, l1, buffer, parameters, at, end - k)
     if worker.number == 0:
         at = layer.biases_at
         update_biases(layer, deltas, n_rows, Sink(at_once, rate, 0.0, target, -at if kept else 0))
         if kept:
-            apply_rule(options, optimizer, step, layer, False, buffer, parameters, at, 1)
+            apply_rule(options, optimizer, step, layer, 0.0, 0.0, buffer, parameters, at, 1)
 
 
 @kernel
@@ -119,7 +124,7 @@ def update_rows(worker, layer, samples, work, n_rows, sink, first, last):
 
 
 @kernel
-def finish_step(options, optimizer, worker, parameters, work, step, waits):
+def finish_step(options, optimizer, worker, parameters, l2_share, work, step, waits):
     """Clip and apply collected gradients, and scale weights down to their maximum norm."""
     if options is None:
         return waits
@@ -128,7 +133,7 @@ def finish_step(options, optimizer, worker, parameters, work, step, waits):
         square_gradients(layers, optimizer, worker_slice(work.sums, worker), worker)
         waits += 1
         wait_for_all(worker, waits)
-        change_by_collected(layers, parameters, optimizer, step, worker)
+        change_by_collected(layers, parameters, optimizer, l2_share, step, worker)
     if options.constrained:
         waits += 1
         wait_for_all(worker, waits)

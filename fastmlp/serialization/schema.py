@@ -33,6 +33,8 @@ from fastmlp.validation.forms import (
     whole,
 )
 
+#: Arguments that files of earlier releases lack, and their defaults.
+ADDED: dict[str, Any] = {"l2_per_batch": False}
 COUNT = whole(0, 2**62)
 DTYPE = one_of(("float32", "float64"))
 KEY = whole(-(2**63), 2**63 - 1)
@@ -52,7 +54,7 @@ def checked(state: Any) -> dict[str, Any]:
     optimizer = state["arguments"].get("optimizer", {"name": "sgd"})
     checkers = {
         "class": one_of(ARGUMENTS),
-        "arguments": record(_arguments(found["class"], sizes, dtype)),
+        "arguments": record(_arguments(found["class"], sizes, dtype), may_lack=ADDED),
         "random_state": random_sources.checked_source,
         "history_": dict_of(list_of(number)),
         "fitted": boolean,

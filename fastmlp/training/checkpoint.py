@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastmlp.messages import must, short, shown
-from fastmlp.serialization import model_files
-from fastmlp.settings import ARGUMENTS
+from fastmlp.serialization import model_files, schema
+from fastmlp.settings import ARGUMENTS, settings_that
 from fastmlp.training.state import State
 from fastmlp.training.state_dict import argument, kinds, plain_arguments
-
-#: Arguments that affect steps and may be assigned during a fit.
-ASSIGNABLE = {
-    "learning_rate", "l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "reg_lambda"
-}  # fmt: skip
-#: Arguments that must be equal to resume a fit; others may be changed deliberately.
-RELEVANT = {"layers", "activation", "output_activation", "loss", "optimizer", "dtype"}
 
 
 def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +20,7 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
     state : State
         Read.
     same : dict
-        What must be equal in addition to the arguments of `RELEVANT`.
+        What must be equal in addition to the arguments that define the training.
 
     Raises
     ------
@@ -40,9 +33,11 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
         raise model_files.not_a_network(path, wanted="a checkpoint of a fit")
     fit = model["fit"]
     wanted = {"class": state.class_name} | plain_arguments(state) | same
-    found = {"class": model["class"]} | model["arguments"] | {name: fit[name] for name in same}
+    arguments = schema.ADDED | model["arguments"]
+    found = {"class": model["class"]} | arguments | {name: fit[name] for name in same}
+    defining = _arguments_that("defines", state)
     for name in wanted:
-        relevant = name in RELEVANT or name == "class" or name in same
+        relevant = name in defining or name == "class" or name in same
         if relevant and found.get(name) != wanted[name]:
             requirement = f"be a checkpoint with this fit's {name}, {shown(wanted[name])}"
             got = f"{shown(found.get(name))} in {short(repr(str(path)), 100)}"
@@ -51,14 +46,20 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
 
 
 def assignable(state: State) -> dict[str, Any]:
-    """Return the arguments of `ASSIGNABLE` as in a file.
+    """Return the arguments that are read in each step, as in a file.
 
     A learning rate that is a custom function is left out: files contain only its next value.
     """
     rate = state.settings.learning_rate
     has_value = not callable(rate) or type(rate) in kinds("learning_rate").values()
-    names = ASSIGNABLE if has_value else ASSIGNABLE - {"learning_rate"}
+    names = _arguments_that("trains", state) - (set() if has_value else {"learning_rate"})
     return {name: value for name, value in plain_arguments(state).items() if name in names}
+
+
+def _arguments_that(use: str, state: State) -> set[str]:
+    """Return the arguments of the class whose settings have a `settings.Use`."""
+    names, chosen = ARGUMENTS[state.class_name].names, settings_that(use)
+    return {name for name, setting in names.items() if setting in chosen}
 
 
 def assign(state: State, began_with: dict[str, Any], arguments: dict[str, Any]) -> None:

@@ -108,6 +108,19 @@ class FitData:
         )
         return Data(data.X, found)
 
+    def give(
+        self,
+        samples: Data,
+        rows: np.ndarray | None,
+        order: Callable[[], np.ndarray],
+        validation: Data | None = None,
+    ) -> None:
+        """Take samples that are checked already, all of them or only `rows`, and their orders.
+
+        `order` returns the rows of the next epoch.
+        """
+        self.samples, self._rows, self.order, self.validation = samples, rows, order, validation
+
     def validate_on(self, pair: Any, fraction: float) -> None:
         """Check the validation data."""
         self.fraction = checks.from_zero_below_one("validation_fraction", fraction)

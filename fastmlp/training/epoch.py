@@ -118,7 +118,8 @@ class Trainer:
         try:
             for data, order in blocks:
                 loss = self._train(data, order, done, loss, report)
-                total = data.weight_of(order, total)
+                per_batch = self.state.settings.l2_per_batch  # so is then the loss
+                total = total + len(order) if per_batch else data.weight_of(order, total)
                 done += len(order)
         except Diverged:
             self.snapshot.restore()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from fastmlp import random_sources
@@ -35,6 +35,9 @@ class Plan(NamedTuple):
     metrics: Sequence[Metric] = ()
     scores_training: bool = False  # if there is no validation data
     continues: bool = False  # with the present history and weights, see `partial_fit`
+    #: Called after each epoch with what it has recorded; returns whether training stops.
+    after_epoch: Callable[[dict[str, float]], bool] | None = None
+    warns: bool = True  # of divergence, which otherwise raises `Diverged`, and of dead layers
 
 
 class Fit:
@@ -181,6 +184,8 @@ class Fit:
             loss = self.trainer.epoch(self.data.epoch(source), self._report if callbacks else None)
             recorded = self._scores(loss)
         except Diverged as error:
+            if not self.plan.warns:
+                raise
             state.stop_training = True
             warn(
                 f"training has stopped because {error} was NaN or infinity: a smaller "
@@ -191,10 +196,12 @@ class Fit:
             return
         finally:
             state.feature_names = self.data.reader.feature_names  # known after the first batch
-        if self.trainer.is_dead:
+        if self.trainer.is_dead and self.plan.warns:
             warn(DEAD, RuntimeWarning)
         for name, value in recorded.items():
             state.history.setdefault(name, []).append(value)
+        if self.plan.after_epoch is not None and self.plan.after_epoch(recorded):
+            state.stop_training = True
         if callbacks:
             self.at_epoch_end = True
             callbacks.call("on_epoch_end", epoch, _last(state.history))
@@ -276,7 +283,7 @@ class Fit:
             if path is None:
                 return None
         elif not isinstance(resume, (str, os.PathLike)):
-            raise TypeError(must("resume", "be True or a path", shown(resume)))
+            raise TypeError(must("resume", "be None, True, False or a path", shown(resume)))
         else:
             path = files.file_name(resume, "resume")
         found, reader = checkpoint.read(path, self.state, self._same()), self.data.reader

@@ -76,7 +76,7 @@ def epoch_of_batches(
     batches : iterable
         Each as `checked` takes it.
     checked : callable
-        From a batch to `Data`; it raises for what cannot be trained on.
+        From a batch to `Data`, after checking it.
     size : int
         Rows of a block; the last one has the remaining rows.
     shuffle : bool

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmlp import random_sources
 from fastmlp.core.equations.activations import ACTIVATIONS, RELU
-from fastmlp.core.equations.losses import LOSS_CODES, SOFTMAX, Loss, Targets
+from fastmlp.core.equations.losses import LOSS_CODES, REDUCTIONS, SOFTMAX, Loss, Targets
 from fastmlp.core.equations.update_rules import ROWS, RULES
 from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.core.optimizer_state import OptimizerState, moments_of
@@ -21,12 +21,11 @@ from fastmlp.messages import must
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.options import to_dict
 from fastmlp.parameter_views import ParameterViews
-from fastmlp.settings import ARGUMENTS, Settings
+from fastmlp.settings import ARGUMENTS, Settings, settings_that
 from fastmlp.training.samples import all_finite, dense_rows
 
 CHECKED_ROWS = 64  # rows of X with which dead units are detected
-#: Assignable settings that change a workspace or the arguments of kernels.
-IN_EVERY_STEP = ("l2", "l1", "max_norm", "dropout", "input_noise", "clip_norm", "n_threads")
+PREPARING = settings_that("prepares")
 LARGE = 10  # larger inputs are probably unscaled
 
 
@@ -51,7 +50,7 @@ class State:
     key : int
         The key of the random numbers for dropout and input noise; 0 until `draw_key`.
     version : int
-        How often a setting of `IN_EVERY_STEP` has changed.
+        How often a setting of `PREPARING` has changed.
     history : dict of lists
         A value for each epoch, by name.
     is_fitted, stop_training : bool
@@ -80,6 +79,7 @@ class State:
         self.is_fitted = self.stop_training = False
         self.feature_names: list[str] | None = None
         self.optimizer.rate = self._rate
+        self.optimizer.penalize_per_batch(settings.l2_per_batch)
         self._apply()
 
     @classmethod
@@ -103,13 +103,17 @@ class State:
 
         The next step uses them, in a fit that runs as well.
         """
-        before, self.settings = self.settings, dataclasses.replace(self.settings, **changes)
-        self.optimizer.rate = self._rate
-        if any(getattr(before, name) != getattr(self.settings, name) for name in IN_EVERY_STEP):
-            self._apply()
-            self.version += 1
+        self.use(dataclasses.replace(self.settings, **changes))
         if self.fit is not None:
             self.draw_key()
+
+    def use(self, settings: Settings) -> None:
+        """Take settings that differ in what may be assigned; the next step uses them."""
+        before, self.settings = self.settings, settings
+        self.optimizer.rate = self._rate
+        if any(getattr(before, name) != getattr(settings, name) for name in PREPARING):
+            self._apply()
+            self.version += 1
 
     @property
     def _rate(self) -> Any:
@@ -118,7 +122,7 @@ class State:
         return settings.optimizer.default_rate if given is None else given
 
     def _apply(self) -> None:
-        """Make the next steps use the settings of `IN_EVERY_STEP`."""
+        """Make the next steps use the settings of `PREPARING`."""
         settings = self.settings
         self.network.set_regularization(
             settings.of_layers("l2"),
@@ -127,7 +131,7 @@ class State:
             [*settings.of_layers("dropout"), 0.0],
         )
         self.optimizer.clip(_bound(settings.clip_norm))
-        basic_loss = self.loss == (SOFTMAX, 0.0)
+        basic_loss = (self.loss.kind, self.loss.parameter) == (SOFTMAX, 0.0)
         self._has_basic_prediction = basic_loss and self.network.is_simple
         self._has_basic_training = (
             self._has_basic_prediction and self.optimizer.is_basic and settings.input_noise == 0
@@ -221,7 +225,8 @@ def _bound(norm: float | None) -> float:
 
 def _kernel_loss(loss: Any) -> Loss:
     plain = to_dict(loss, LOSSES)
-    return Loss(LOSS_CODES[plain.pop("name")], float(next(iter(plain.values()), 0.0)))
+    kind, reduction = LOSS_CODES[plain.pop("name")], REDUCTIONS[plain.pop("reduction", "mean")]
+    return Loss(kind, float(next(iter(plain.values()), 0.0)), reduction)
 
 
 def _optimizer_state(network: Network, optimizer: Any) -> OptimizerState:
@@ -235,6 +240,8 @@ def _optimizer_state(network: Network, optimizer: Any) -> OptimizerState:
         plain.get("momentum", plain.get("beta1", 0.0)),
         plain.get("decay", plain.get("beta2", 0.0)),
         plain.get("epsilon", 0.0),
+        plain.get("rate_in_velocity", False),
+        not plain.get("epsilon_hat", False),
     )
 
 
@@ -260,9 +267,10 @@ class Snapshot:
         self._position, self._key = state.optimizer.position, state.key
 
     def take_all(self) -> None:
-        """Copy everything, including the history."""
+        """Copy everything, including the history and what callbacks may assign."""
         self.take()
         state = self._state
+        self._settings = state.settings
         self._rest = state.is_fitted, state.feature_names, state.stop_training
         self._history = state.history
         self._lengths = {name: len(values) for name, values in state.history.items()}
@@ -278,6 +286,7 @@ class Snapshot:
         """Restore everything that the last `take_all` copied."""
         self.restore()
         state, history = self._state, self._history
+        state.use(self._settings)
         state.is_fitted, state.feature_names, state.stop_training = self._rest
         state.history = history
         for name in list(history):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.core.inputs.gather import KEPT, SparseRows
+from fastmlp.core.inputs.gather import KEPT, NARROWEST, SparseRows
 from fastmlp.messages import must, raised, short, shown
 from fastmlp.validation import real_numbers
 
@@ -64,6 +64,13 @@ def flag(name: str, value: Any, *names: str) -> Any:
     return bool(value)
 
 
+def history(name: str, value: Any) -> dict[str, list[Any]]:
+    """Return `value` if it is a dict of lists."""
+    if not isinstance(value, dict) or not all(isinstance(v, list) for v in value.values()):
+        raise TypeError(must(name, "be a dict of lists", shown(value)))
+    return value
+
+
 def _number_that(is_valid: Callable[[float], bool], requirement: str) -> Checker:
     """Return a checker of real numbers; bools and durations are not accepted."""
     of_type = f"be a number that is {requirement}"
@@ -88,6 +95,7 @@ def _number_that(is_valid: Callable[[float], bool], requirement: str) -> Checker
 non_negative = _number_that(lambda x: 0 <= x < np.inf, "finite and at least 0")
 above_zero = _number_that(lambda x: 0 < x < np.inf, "finite and above 0")
 from_zero_below_one = _number_that(lambda x: 0 <= x < 1, "at least 0 and below 1")
+from_zero_to_one = _number_that(lambda x: 0 <= x <= 1, "at least 0 and at most 1")
 between_zero_and_one = _number_that(lambda x: 0 < x < 1, "above 0 and below 1")
 
 
@@ -232,13 +240,15 @@ def feature_rows(name: str, X: Any, n_in: int, dtype: np.dtype) -> np.ndarray | 
     reading.
     """
     array = X if hasattr(X, "tocsr") else array_of(name, X)
-    if len(array.shape) != 2 or array.shape[1] != n_in:
-        raise ValueError(must(name, f"have shape (n_samples, {n_in})", f"{array.shape}"))
-    if array.shape[0] == 0:
-        raise ValueError(must(name, "have at least one sample", f"shape {array.shape}"))
+    shape = array.shape
+    if len(shape) != 2 or shape[1] != n_in:
+        raise ValueError(must(name, f"have shape (n_samples, {n_in})", f"{shape}"))
+    if shape[0] == 0:
+        raise ValueError(must(name, "have at least one sample", f"shape {shape}"))
     if not isinstance(array, np.ndarray):
         return sparse_rows(name, array.tocsr(), dtype)
-    return readable(array, array.dtype if array.dtype in KEPT else dtype)
+    kept = array.itemsize < NARROWEST and array.dtype in KEPT
+    return readable(array, array.dtype if kept else dtype)
 
 
 def sparse_rows(name: str, matrix: Any, dtype: np.dtype) -> SparseRows:

@@ -1,4 +1,4 @@
-"""Which values of an array are not real numbers, and the error that shows the first.
+"""Find the values of an array that are not real numbers, and report the first.
 
 Real numbers are the ints, floats and bools of Python and NumPy, `decimal.Decimal` and
 `fractions.Fraction`. Text is not, even if it spells a number; None and ``pandas.NA`` are missing
@@ -60,7 +60,7 @@ def not_real(name: str, values: Any, array: np.ndarray, is_of_classes: bool = Fa
     the values may be classes and this one is text, it says how to encode names.
     """
     items = array
-    if array.dtype.kind in "US":  # NumPy has converted the numbers beside it to text, too
+    if array.dtype.kind in "US":  # NumPy has converted the other values to text as well
         items = np.asarray(values, object)
     if items.ndim == 0:
         value = items.item() if items.dtype.kind in "OUS" else items[()]

@@ -29,7 +29,7 @@ def targets(name: str, y: Any, n_samples: int, loss: Loss, n_out: int, dtype: An
         rows that are not probabilities, NaN and infinity, numbers outside 0 to 1 for the logistic
         loss, and below 0 for Poisson's.
     """
-    none = no_targets(np.dtype(dtype))
+    none = no_targets(np.dtype(dtype).char)
     if loss.kind == SOFTMAX:
         labels, values = _classes(name, y, n_samples, n_out, none)
         return Targets(labels, values, none.weights)

@@ -200,7 +200,7 @@ def looks(*pairs):
     return [([base], [head]) for base, head in pairs]
 
 
-def test_slower_is_what_is_so_at_its_quickest_and_in_the_median_look():
+def test_slower_needs_both_ratios():
     turns = {
         "slower": looks((1.0, 1.2), (2.0, 1.1), (1.0, 1.3)),
         "slow at times": looks((1.0, 1.2), (1.0, 1.2), (2.0, 1.0)),

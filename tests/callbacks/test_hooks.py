@@ -111,8 +111,8 @@ def test_an_error_after_a_step_leaves_the_steps(make_mlp, data):
     "callbacks, message",
     [
         (EarlyStopping(), "^`callbacks` must be a list of instances of .*, got <"),
-        ([EarlyStopping], "^`callbacks` must be a list of instances of .*, got <class .*> among"),
-        (["stop"], "^`callbacks` must be a list of instances of .*, got 'stop' among"),
+        ([EarlyStopping], r"^`callbacks\[0\]` must be an instance of .*, got <class .*"),
+        (["stop"], r"^`callbacks\[0\]` must be an instance of .*, got 'stop'"),
     ],
 )
 def test_invalid_callbacks_are_refused(make_mlp, data, callbacks, message):

@@ -77,7 +77,7 @@ def test_trials_that_lose_much_become_short_and_rare():
     assert any(n == 2 for n, *_ in runs[-len(runs) // 4 :])
 
 
-def test_a_neighbour_that_comes_and_goes():
+def test_other_load_comes_and_goes():
     """From 2 s to 6 s it takes a processor: two workers are three times as slow."""
 
     def slowness(n, now):
@@ -245,7 +245,7 @@ def test_later_fits_and_predictions_continue_with_what_is_known(monkeypatch, mak
     assert not any(pace.is_estimate for pace in made)
 
 
-def test_an_interrupted_run_teaches_nothing(monkeypatch, make_data):
+def test_interrupted_runs_are_not_measured(monkeypatch, make_data):
     """What was learnt before is kept."""
 
     def interrupted(*arguments):

@@ -303,7 +303,7 @@ def test_partial_fit_copies_no_history_and_makes_no_new_workspace(data):
 # Raw pixels --------------------------------------------------------------------------------------
 
 
-def test_a_network_that_dies_of_raw_pixels_says_so_once(mnist):
+def test_dead_units_warn_once(mnist):
     X, y = (mnist[0][:2000] * 255).round().astype(np.uint8), mnist[1][:2000]
     for form in (X, X.astype(np.float64), [(X, y)]):
         net = NeuralNet([784, 16, 10], random_state=0)
@@ -334,7 +334,7 @@ def test_a_refused_fit_with_a_long_first_step_keeps_the_history(data, monkeypatc
     assert not hasattr(mlp, "feature_names_in_")
 
 
-def test_a_callback_may_put_into_the_history_what_it_likes(data):
+def test_callbacks_can_add_to_the_history(data):
     class Note(callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.history_["note"] = None

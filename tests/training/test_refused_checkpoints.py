@@ -142,7 +142,7 @@ def test_invalid_paths(make_noisy, small_data, tmp_path):
     message = "^`resume` must be a path, or True with a ModelCheckpoint .*, got True without one"
     assert_not_resumed(make_noisy(), tmp_path, ValueError, message, *small_data, resume=True)
     for resume in (3, 1.5, ["model.npz"]):  # 3 could be an open file
-        message = "^`resume` must be True or a path, got"
+        message = "^`resume` must be None, True, False or a path, got"
         assert_not_resumed(make_noisy(), tmp_path, TypeError, message, *small_data, resume=resume)
     for resume in ("", "a\0b"):
         message = "^`resume` must be a valid file name, got"

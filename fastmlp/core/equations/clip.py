@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmlp.core.equations.norms import sum_of_squares
+from fastmlp.core.equations.norms import square_blocks, sum_of_squares
 from fastmlp.core.equations.product import MOST_ROWS, share
 from fastmlp.core.equations.update_rules import change_row, rule_of
 from fastmlp.core.machine.kernel import kernel
@@ -30,21 +30,16 @@ def square_gradients(layers, optimizer, sums, worker):
     squares = optimizer.options.squares
     for l in range(len(layers)):
         layer = layers[l]
-        first, last = share(layer.n_in, worker)
-        n = (layer.n_out + MOST_ROWS - 1) // MOST_ROWS * MOST_ROWS  # for any vector width
-        for block in range(first // MOST_ROWS, (last + MOST_ROWS - 1) // MOST_ROWS):
-            begin = layer.weights_at + block * MOST_ROWS * layer.stride_out
-            squares[layer.squares_at + block] = sum_of_squares(
-                optimizer.gradients, begin, MOST_ROWS, layer.stride_out, n, sums
-            )
+        square_blocks(layer, optimizer.gradients, 1.0, squares, sums, worker)
         if worker.number == 0:
+            n = (layer.n_out + MOST_ROWS - 1) // MOST_ROWS * MOST_ROWS
             squares[layer.squares_at + layer.padded_in // MOST_ROWS] = sum_of_squares(
                 optimizer.gradients, layer.biases_at, 1, layer.stride_out, n, sums
             )
 
 
 @kernel
-def change_by_collected(layers, parameters, optimizer, step, worker):
+def change_by_collected(layers, parameters, optimizer, l2_share, step, worker):
     """Change the worker's share of all weights by their gradients ``g * min(1, c / norm)``.
 
     The norm is the Euclidean norm of the gradients of all weights and biases together, and c
@@ -58,6 +53,8 @@ def change_by_collected(layers, parameters, optimizer, step, worker):
         Changed.
     optimizer : update_rules.Optimizer
         With options. Its moments are changed, `gradients` overwritten, `squares` read.
+    l2_share : float
+        Multiplies the l2 of each layer.
     step : int
         Of this run.
     worker : barrier.Worker
@@ -68,7 +65,7 @@ def change_by_collected(layers, parameters, optimizer, step, worker):
     factor = smaller(1.0, optimizer.options.clip_norm / (np.sqrt(total) + SLACK))
     for l in range(len(layers)):
         layer = layers[l]
-        rule = rule_of(optimizer, step, layer.l2, layer.l1)
+        rule = rule_of(optimizer, step, l2_share * layer.l2, layer.l1)
         first, last = share(layer.n_in, worker)
         for k in range(first, last):
             at = layer.weights_at + k * layer.stride_out

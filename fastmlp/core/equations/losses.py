@@ -26,6 +26,10 @@ LOSS_CODES = {
 }
 
 
+#: How a loss combines its outputs; `MIXED` is the mean, with the derivative of the sum.
+MEAN, SUM, MIXED = range(3)
+REDUCTIONS = {"mean": MEAN, "sum": SUM, "mixed": MIXED}
+
 #: The losses that are negative log-likelihoods of an exponential family; the others are functions
 #: of the residual z - t.
 LIKELIHOODS = (SOFTMAX, LOGISTIC, POISSON)
@@ -36,7 +40,10 @@ class Loss(NamedTuple):
     """Which loss, and its parameter."""
 
     kind: int
-    parameter: float  # softmax: label smoothing; Huber: delta; pinball: the quantile
+    # Softmax: label smoothing; Huber: delta; pinball: the quantile; squared error: 1 for its half;
+    # Poisson: 1 for half its deviance.
+    parameter: float
+    reduction: int = MEAN  # over the outputs, except for softmax: a code of `REDUCTIONS`
 
 
 @by_address
@@ -132,12 +139,14 @@ def _sign(r):
 def _of_residual(loss, r):
     """Return the loss of the residual ``r = z - t`` and its derivative, 0 where that has a jump.
 
-    Squared error: ``r**2``. Absolute error: ``|r|``. Huber: ``r**2 / 2`` if ``|r| <= delta``, else
-    ``delta * (|r| - delta / 2)`` (Huber, Robust estimation of a location parameter, 1964). Pinball
-    for the quantile q: ``q * -r`` if ``r <= 0``, else ``(1 - q) * r`` (Koenker and Bassett,
-    Regression quantiles, 1978).
+    Squared error: ``r**2``, or its half if the parameter is 1. Absolute error: ``|r|``. Huber:
+    ``r**2 / 2`` if ``|r| <= delta``, else ``delta * (|r| - delta / 2)`` (Huber, Robust estimation
+    of a location parameter, 1964). Pinball for the quantile q: ``q * -r`` if ``r <= 0``, else
+    ``(1 - q) * r`` (Koenker and Bassett, Regression quantiles, 1978).
     """
     if loss.kind == SQUARED:
+        if loss.parameter == 1:
+            return r * r / 2, r
         return r * r, 2 * r
     if loss.kind == HUBER:
         edge = loss.parameter
@@ -148,6 +157,17 @@ def _of_residual(loss, r):
     if loss.kind == PINBALL:
         share = 1 - loss.parameter if r > 0 else loss.parameter
     return share * abs(r), share * _sign(r)
+
+
+@kernel
+def _saturated(loss, n_out, targets, row):
+    """Return ``sum over j of t[j] - t[j] log t[j]``, by which half the Poisson deviance is less."""
+    total = 0.0
+    if loss.kind == POISSON and loss.parameter == 1:
+        for j in range(n_out):
+            t = np.float64(targets.values[row * n_out + j])
+            total += t - t * np.log(t) if t > 0 else 0.0
+    return total
 
 
 @kernel
@@ -175,8 +195,8 @@ def mean_and_loss(loss, z, n_out, targets, row):
     """Call `predict_mean`, and return the loss of this row of X.
 
     It is ``A(z) - t z``, which for softmax is ``-sum over j of t[j] log p[j]``, or the loss of the
-    residual ``z - t``; except for softmax, it is the mean over the outputs. `loss` None is softmax
-    without label smoothing, with a label for each row.
+    residual ``z - t``; except for softmax, it is the mean or the sum over the outputs. `loss` None
+    is softmax without label smoothing, with a label for each row.
     """
     if loss is None:
         z_of_label = z[targets.labels[row]]
@@ -184,12 +204,12 @@ def mean_and_loss(loss, z, n_out, targets, row):
     value = 0.0
     if loss.kind in LIKELIHOODS:
         inner = _inner_product(loss, z, n_out, targets, row)
-        value = predict_mean(loss, z, n_out) - inner
+        value = predict_mean(loss, z, n_out) - inner - _saturated(loss, n_out, targets, row)
     else:
         for j in range(n_out):
             r = np.float64(z[j]) - np.float64(targets.values[row * n_out + j])
             value += _of_residual(loss, r)[0]
-    return value if loss.kind == SOFTMAX else value / n_out
+    return value if loss.kind == SOFTMAX or loss.reduction == SUM else value / n_out
 
 
 @kernel
@@ -205,7 +225,7 @@ def loss_and_derivative(loss, z, n_out, targets, row):
         z[targets.labels[row]] -= 1
         return value
     _derive(loss, z, n_out, targets, row)
-    if loss.kind != SOFTMAX and n_out > 1:
+    if loss.kind != SOFTMAX and loss.reduction == MEAN and n_out > 1:
         for j in range(n_out):
             z[j] /= n_out
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastmlp.core.equations.product import MOST_ROWS, share
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import smaller
 
@@ -56,6 +57,52 @@ def _add_squares(x, sums):
     for s in range(len(x)):
         value = np.float64(x[s])
         sums[s] += value * value
+
+
+@kernel
+def square_blocks(layer, array, factor, squares, sums, worker):
+    """Store `factor` times the sum of squares of each block of `MOST_ROWS` inputs.
+
+    Of the worker's share, in an array with the layout of the parameters. The blocks do not depend
+    on the number of workers.
+    """
+    first, last = share(layer.n_in, worker)
+    n = (layer.n_out + MOST_ROWS - 1) // MOST_ROWS * MOST_ROWS  # for any vector width
+    for block in range(first // MOST_ROWS, (last + MOST_ROWS - 1) // MOST_ROWS):
+        begin = layer.weights_at + block * MOST_ROWS * layer.stride_out
+        squares[layer.squares_at + block] = factor * sum_of_squares(
+            array, begin, MOST_ROWS, layer.stride_out, n, sums
+        )
+
+
+@kernel
+def penalizes_per_batch(options):
+    """Whether l2 is divided by the weight of the minibatch, and counted in its loss."""
+    if options is None:
+        return False
+    return options.l2_per_batch
+
+
+@kernel
+def penalty(options):
+    """Return half the sum of all l2 times squared weights, after `measure_penalty`."""
+    total = 0.0
+    if options is None:
+        return total
+    for part in range(len(options.penalties)):
+        total += options.penalties[part]
+    return total / 2
+
+
+@kernel
+def measure_penalty(options, layers, parameters, sums, worker):
+    """Sum ``l2 * w**2`` over the worker's share of the weights, if the loss counts it."""
+    if options is None:
+        return
+    if options.l2_per_batch:
+        for l in range(len(layers)):
+            layer = layers[l]
+            square_blocks(layer, parameters, layer.l2, options.penalties, sums, worker)
 
 
 @kernel

@@ -39,7 +39,7 @@ WIDE, PAIR, SINGLE = (
     if processor.REGISTERS == 32
     else (Shape(4, 3), Shape(4, 2), Shape(8, 1))
 )
-MOST_ROWS = 8  # of any shape above; a worker's share consists of blocks of so many rows
+MOST_ROWS = 8  # of any shape above; shares of workers are multiples of it
 ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 
 # A product is computed in blocks, so that what a tile reads is still in the cache from the tile
@@ -47,7 +47,7 @@ ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 TERMS, ROWS_AT_ONCE = 512, 512
 MOST_LANES = 16  # of any vector: a block of terms is transposed by whole vectors
 PANEL_LINES = 4 * (TERMS + ROWS_AT_ONCE)  # cache lines of a panel: no tile has more than 4 in a row
-PREFETCHED_TERMS = 64  # sums of fewer terms take no longer than the memory that they would hide
+PREFETCHED_TERMS = 64  # shorter sums are too quick to hide the latency of memory
 
 # What is done with a sum s: ``target = s``; ``target = relu(s)``; ``target = s`` where the gate is
 # positive and 0 elsewhere; ``target *= s``; ``target -= rate * (s + decay * target)``.

@@ -33,7 +33,7 @@ FEW_DELTAS = 4096
 
 @by_value
 class Sink(NamedTuple):
-    """Where gradients of weights go: they change the weights at once, or are stored."""
+    """The destination of gradients of weights: they change the weights in place, or are stored."""
 
     descends: bool  # whether ``w -= rate * (gradient + l2 * w)``
     rate: float

@@ -40,18 +40,21 @@ class OptimizerOptions(NamedTuple):
     momentum: float  # of the mean of gradients: mu or beta1 in the papers
     decay: float  # of the mean of their squares: alpha or beta2
     epsilon: float
+    rate_in_velocity: bool  # whether momentum rules multiply gradients, not velocities, by the rate
+    l2_per_batch: bool  # whether l2 is divided by the batch's weight and counted in the loss
     clip_norm: float  # infinity for none
     constrained: bool  # whether the units of some layer have a maximum norm
     first: np.ndarray  # the mean of gradients, with the layout of the parameters; or empty
     second: np.ndarray  # the mean of their squares; or empty
     squares: np.ndarray  # float64: partial sums of the squared gradients, if clipped; or empty
+    penalties: np.ndarray  # float64: likewise of l2 times squared weights, if `l2_per_batch`
 
 
 @by_address
 class Optimizer(NamedTuple):
     """What all layers share in a run of steps."""
 
-    # (n_steps * PER_STEP,), float64; per step: rate, 1 / (1 - beta1**t), 1 / sqrt(1 - beta2**t)
+    # (n_steps * PER_STEP,), float64; per step the rate and both factors of `Rule`
     steps: np.ndarray
     counts: np.ndarray  # int64: `STEPS` and `ROWS` so far
     gradients: np.ndarray  # with the layout of the parameters, if clipped by norm; or empty
@@ -68,8 +71,12 @@ class Rule(NamedTuple):
     momentum: float
     decay: float
     epsilon: float
-    first_share: float  # the bias correction of the mean of gradients
-    second_share: float  # that of the square root of the mean of squares
+    rate_in_velocity: bool
+    # The bias corrections of the mean of gradients, 1 / (1 - beta1**t), and of the square root of
+    # the mean of squares, 1 / sqrt(1 - beta2**t). For an epsilon that is not corrected, the first
+    # is their quotient and the second 1.
+    first_share: float
+    second_share: float
     first: np.ndarray
     second: np.ndarray
 
@@ -80,7 +87,7 @@ def rule_of(optimizer, step, l2, l1):
     options, steps = optimizer.options, optimizer.steps
     return Rule(
         options.kind, steps[PER_STEP * step], l2, l1,
-        options.momentum, options.decay, options.epsilon,
+        options.momentum, options.decay, options.epsilon, options.rate_in_velocity,
         steps[PER_STEP * step + 1], steps[PER_STEP * step + 2],
         options.first, options.second,
     )  # fmt: skip
@@ -102,7 +109,8 @@ def change_row(rule, gradients, gradient_at, weights, at, n):
 
     - SGD: ``w -= rate * g``
     - momentum: ``m = momentum * m + g``, ``w -= rate * m`` (Polyak, Some methods of speeding up
-      the convergence of iteration methods, 1964)
+      the convergence of iteration methods, 1964), or with `rate_in_velocity` ``m = momentum * m +
+      rate * g``, ``w -= m``
     - Nesterov: m as above, ``w -= rate * (g + momentum * m)`` (Sutskever et al., On the
       importance of initialization and momentum in deep learning, 2013, section 2)
     - RMSprop: ``v = decay * v + (1 - decay) * g**2``, ``w -= rate * g / (sqrt(v) + epsilon)``
@@ -154,12 +162,16 @@ def _penalize(rule, w, g):
 
 @kernel
 def _change_by_momentum(rule, w, g, m):
-    rate, momentum = w.dtype.type(rule.rate), w.dtype.type(rule.momentum)
-    of_m = momentum if rule.kind == NESTEROV else w.dtype.type(1)
+    momentum, one = w.dtype.type(rule.momentum), w.dtype.type(1)
+    before, after = one, w.dtype.type(rule.rate)
+    if rule.rate_in_velocity:
+        before, after = after, before
+    of_m = momentum if rule.kind == NESTEROV else one
     of_g = w.dtype.type(1 if rule.kind == NESTEROV else 0)
     for j in range(len(w)):
-        m[j] = momentum * m[j] + g[j]
-        w[j] -= rate * (of_g * g[j] + of_m * m[j])
+        change = before * g[j]
+        m[j] = momentum * m[j] + change
+        w[j] -= after * (of_g * change + of_m * m[j])
 
 
 @kernel

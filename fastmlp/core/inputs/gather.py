@@ -21,6 +21,7 @@ KEPT = {
     np.dtype(np.bool_): np.uint8,
     np.dtype(np.float16): np.uint16,
 }
+NARROWEST = 4  # bytes of the types of networks, which are wider than these
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ def rows_of(X: np.ndarray | SparseRows) -> tuple[np.ndarray | None, Sparse | Non
     if isinstance(X, SparseRows):
         return None, Sparse(X.numbers, X.inputs, X.starts)
     flat = X.reshape(-1)
-    return (flat.view(KEPT[X.dtype]) if X.dtype in KEPT else flat), None
+    return (flat.view(KEPT[X.dtype]) if X.itemsize < NARROWEST else flat), None
 
 
 @kernel

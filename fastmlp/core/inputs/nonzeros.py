@@ -20,8 +20,11 @@ from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.tile import lanes_of
 from fastmlp.core.machine.tile_code import TileType, Writer
 
-# How the first layer reads X: all of it; dense rows, skipping zeros; sparse rows.
-DENSE, ZERO_RICH, SPARSE = 0, 1, 2
+# How the first layer reads X: all of it; dense rows, skipping zeros; sparse rows; dense rows,
+# skipping zeros in minibatches whose first row has many, which only predictions do.
+DENSE, ZERO_RICH, SPARSE, UNKNOWN = 0, 1, 2, 3
+# Skipping zeros pays off if a smaller share of the inputs is nonzero.
+DENSE_ENOUGH = 0.45
 LISTED_TOGETHER = 256  # inputs: their weights stay in the L1 cache from row to row
 INPUTS_TOGETHER = 128  # inputs whose rows are found together: the result stays in the L1 cache
 ROWS_IN_A_WORD = 64
@@ -106,6 +109,19 @@ def list_inputs(layer, space, first, last):
                 x_at = layer.input_at + i * layer.stride_in + k
                 end = _append_nonzero(activations, x_at, k, listed, values, end)
             listed[at] = end - at - 1
+
+
+@kernel
+def inputs_of_row(layer, space, i):
+    """Return how the layer reads minibatches that are like row i: `ZERO_RICH` or `DENSE`.
+
+    The row's lists are overwritten, see `list_inputs`.
+    """
+    list_inputs(layer, space, i, i + 1)
+    n_listed = 0
+    for b in range(layer.n_blocks):
+        n_listed += space.listed[list_at(layer, i, b)]
+    return ZERO_RICH if n_listed < DENSE_ENOUGH * layer.n_in else DENSE
 
 
 @kernel

@@ -167,7 +167,7 @@ def decide_to_end(worker):
 
 @kernel
 def ends(worker):
-    """Return what worker 0 has decided."""
+    """Return whether this is the last step of the run."""
     return worker.team[ENDS] != 0
 
 

@@ -1,7 +1,7 @@
-"""How kernels are compiled: Numba's compiler without what they do not need.
+"""Numba's compiler, without the parts that kernels do not need.
 
 A kernel owns no memory, raises no exception and is called by other kernels, or is one of a few
-entry points. Numba takes most of its time for functions that differ in this.
+entry points. Most of Numba's compile time supports functions that differ in this.
 """
 
 from __future__ import annotations

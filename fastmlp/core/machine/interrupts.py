@@ -19,7 +19,7 @@ AT = STOPPED * 8  # bytes
 
 
 class Halted(Exception):
-    """A signal stopped the team, and its handler raised nothing."""
+    """A signal stopped the team, and its handler returned normally."""
 
 
 def stopped_by_signals(call: Callable[[np.ndarray], T]) -> T:

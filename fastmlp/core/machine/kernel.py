@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -90,6 +90,34 @@ def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
     dispatcher._cache = cache_of(function)
     dispatcher._compiler = _Watched(dispatcher)
     return dispatcher
+
+
+class DirectCalls:
+    """Calls of an entry kernel, without Numba's search for the types of the arguments.
+
+    With structures, that search takes ten times as long as passing the arguments.
+
+    Parameters
+    ----------
+    entry : Dispatcher
+        A kernel that Python calls.
+    types_of : callable
+        Given the arguments, returns what their types depend on. This is not checked: arguments of
+        other types would be misread.
+    """
+
+    def __init__(self, entry: Any, types_of: Callable[..., Hashable]):
+        self._entry, self._types_of = entry, types_of
+        self._compiled: dict[Hashable, Any] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the kernel, compiled for these types."""
+        types = self._types_of(*arguments)
+        compiled = self._compiled.get(types)
+        if compiled is None:
+            kinds = tuple(map(self._entry.typeof_pyval, arguments))
+            compiled = self._compiled[types] = self._entry.compile(kinds)
+        return compiled(*arguments)
 
 
 def _dispatcher_of(function: Callable, options: dict[str, Any]) -> Any:

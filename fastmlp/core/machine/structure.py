@@ -17,6 +17,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import NativeValue, models, register_model, typeof_impl, unbox
 
 from fastmlp.core.machine.vector import WORD, VectorType, vector_value
+from fastmlp.messages import must
 
 C = TypeVar("C", bound=type[tuple[Any, ...]])
 
@@ -50,7 +51,9 @@ def by_value(structure: C) -> C:
 def _type_of(value: Any, context: Any) -> types.Type:
     if isinstance(value, np.ndarray):
         if value.ndim != 1 or not value.flags.c_contiguous:
-            raise ValueError("arrays in structures must have one dimension and be contiguous")
+            raise ValueError(
+                must("array", "be contiguous and have one dimension", f"shape {value.shape}")
+            )
         return VectorType(from_dtype(value.dtype))
     return typeof_impl(value, context)
 

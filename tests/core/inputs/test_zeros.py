@@ -7,11 +7,14 @@ from fastmlp import NeuralNet
 from fastmlp.core import run
 from fastmlp.core.inputs.nonzeros import (
     DENSE,
+    DENSE_ENOUGH,
     INPUTS_TOGETHER,
     LISTED_TOGETHER,
     ROWS_IN_A_WORD,
+    UNKNOWN,
     ZERO_RICH,
     find_rows,
+    inputs_of_row,
     list_at,
     list_inputs,
     lowest_bit,
@@ -163,10 +166,26 @@ def test_the_lowest_bit():
     assert [lowest(1), lowest(12), lowest(-(2**63))] == [0, 2, 63]
 
 
+@kernel(entry=True)
+def look_at(space, i):
+    return inputs_of_row(space.layers[0], space, i)
+
+
+def test_predictions_skip_zeros_if_the_first_row_has_many():
+    network = Network([600, 64, 10], 0, np.dtype("float32"))
+    (space,) = network.borrow(1, 8, UNKNOWN)
+    rows = space.activations[: 8 * int(space.layers["stride_in"][0])].reshape(8, -1)
+    enough = round(DENSE_ENOUGH * 600)
+    rows[1, 1:enough], rows[2, :enough], rows[3, 601 - enough : 600] = 1, 1, 1
+    assert [look_at(space, i) for i in range(4)] == [ZERO_RICH, ZERO_RICH, DENSE, ZERO_RICH]
+
+
 @pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_predictions_have_the_same_bits_with_zeros_skipped(dtype, monkeypatch):
-    X, y = zero_rich([300, 64, 10], 203, 0.2, dtype)
+@pytest.mark.parametrize("n", [1, 2, 10, 64, 203])
+def test_predictions_have_the_same_bits_with_zeros_skipped(n, dtype, monkeypatch):
+    X, y = zero_rich([300, 64, 10], n, 0.2, dtype)
+    X[70:] += 1  # some minibatches have few zeros
     seen, predict_rows = [], run.predict_rows
 
     def watched(team, parameters, samples, *rest):
@@ -176,7 +195,8 @@ def test_predictions_have_the_same_bits_with_zeros_skipped(dtype, monkeypatch):
     monkeypatch.setattr(run, "predict_rows", watched)
     net = NeuralNet([300, 64, 10], dtype=dtype, random_state=0, n_threads=3)
     quick = net.predict_proba(X), net.score(X, y)
-    monkeypatch.setattr(run, "DENSE_ENOUGH", NEVER)
+    n_seen = len(seen)
+    net._state.network.can_skip_zeros = False
     dense = net.predict_proba(X), net.score(X, y)
     assert np.array_equal(quick[0], dense[0]) and quick[1] == dense[1]
-    assert set(seen[: len(seen) // 2]) == {ZERO_RICH} and set(seen[len(seen) // 2 :]) == {DENSE}
+    assert set(seen[:n_seen]) == {UNKNOWN} and set(seen[n_seen:]) == {DENSE}

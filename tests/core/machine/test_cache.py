@@ -98,7 +98,7 @@ def test_damaged_machine_code_is_compiled_again(filled):
     assert call(package, **settings) == [0, 2, 0]
 
 
-def test_what_is_whole_but_no_compiled_code_is_compiled_again(filled):
+def test_valid_files_without_code_are_compiled_again(filled):
     package, settings, paths = filled
     for path in paths:
         content = pickle.dumps((1, 2))

@@ -1,0 +1,15 @@
+"""Estimators for scikit-learn: change the import, keep the program."""
+
+import importlib
+
+try:
+    _ = importlib.import_module("sklearn.utils.validation").validate_data  # since 1.6
+except (ImportError, AttributeError) as error:
+    raise ImportError(
+        'fastmlp.sklearn needs scikit-learn 1.6 or later: pip install "fastmlp[sklearn]"'
+    ) from error
+
+from fastmlp.sklearn.classifier import MLPClassifier
+from fastmlp.sklearn.regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

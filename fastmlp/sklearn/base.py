@@ -1,0 +1,289 @@
+"""What both estimators have in common."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, is_regressor
+from sklearn.utils import check_array, check_random_state, column_or_1d
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastmlp.core.equations.losses import Targets
+from fastmlp.sklearn import draws, fitting, lbfgs, parameters, stopping
+from fastmlp.sklearn.tied import TiedState
+
+SPARSE = ["csr", "csc"]
+FLOATS = (np.float64, np.float32)
+
+
+class Encoded(NamedTuple):
+    """Targets as the network takes them."""
+
+    targets: Targets
+    n_outputs: int
+    strata: np.ndarray | None  # what early stopping stratifies by; None for nothing
+
+
+class Validation(NamedTuple):
+    """Validation data that was passed to fit."""
+
+    X: Any
+    y: Any
+    sample_weight: Any
+
+
+class BaseMLP(BaseEstimator):  # type: ignore[misc]
+    """The common part of `MLPClassifier` and `MLPRegressor`."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = parameters.CONSTRAINTS
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+
+    # Of subclasses -------------------------------------------------------------------------------
+
+    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+        """Return X and y after scikit-learn's checks."""
+        X, y = validate_data(
+            self, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=is_regressor(self),
+            dtype=FLOATS, reset=reset,
+        )  # fmt: skip
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _learn_targets(self, y: Any, incremental: bool) -> None:
+        """Learn the classes of y, or check that they are known."""
+
+    def _encoded(self, y: Any, dtype: Any) -> Encoded:
+        """Return targets that `_checked` has returned as the network takes them."""
+        raise NotImplementedError
+
+    def _weighted(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
+        """Return the weights of the samples times those of their classes."""
+        return weights
+
+    def _output_activation(self) -> str:
+        """Return the name of the output activation."""
+        raise NotImplementedError
+
+    def _network_loss(self) -> Any:
+        """Return the loss as one of `fastmlp.losses`."""
+        raise NotImplementedError
+
+    def _score_of(self, outputs: np.ndarray, targets: Targets) -> float:
+        """Return the validation score of early stopping."""
+        raise NotImplementedError
+
+    # Training ------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Fit the network to X and y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            float32 stays float32, everything else becomes float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0.
+        X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
+            Validation data: its loss after each epoch is in `validation_loss_curve_`, and
+            `early_stopping` uses it instead of a part of X.
+
+        Returns
+        -------
+        self : object
+            The trained estimator.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training ended before it had converged.
+
+        Raises
+        ------
+        ValueError
+            For invalid parameters or data, and if a loss or a weight becomes NaN or infinite.
+        """
+        parameters.check(self)
+        validation = None
+        if X_val is not None:
+            validation = Validation(X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, incremental=False, validation=validation)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        incremental: bool,
+        validation: Validation | None = None,
+    ) -> Self:
+        hidden = parameters.hidden_sizes(self.hidden_layer_sizes)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        is_first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        reset = is_first or not hasattr(self, "n_features_in_")
+        X, y = self._checked(X, y, reset)
+        self._learn_targets(y, incremental)
+        self.out_activation_ = self._output_activation()
+        dtype = X.dtype if is_first else _type_of(self.coefs_)
+        encoded = self._encoded(y, dtype)
+        weights = self._weighted(y, weights_of(sample_weight, X.shape[0]))
+        self._random_state = check_random_state(self.random_state)
+        self.n_outputs_ = encoded.n_outputs
+        if is_first:
+            self._initialize([X.shape[1], *hidden, encoded.n_outputs], dtype)
+        elif self.coefs_[-1].shape[1] != encoded.n_outputs:
+            raise ValueError(
+                f"y has {encoded.n_outputs} outputs, but the network has {self.coefs_[-1].shape[1]}"
+            )
+        self.n_layers_ = len(self.coefs_) + 1
+        samples = fitting.Samples(X, encoded.targets, weights, encoded.strata)
+        if self.solver == "lbfgs":
+            fitting.fit_lbfgs(self, samples)
+        else:
+            fitting.fit_stochastic(self, samples, self._held_out(validation, dtype), incremental)
+        return self
+
+    def _initialize(self, sizes: list[int], dtype: Any) -> None:
+        """Draw weights and biases, and begin all records."""
+        drawn = draws.initial_parameters(sizes, self.activation, self._random_state)
+        self.coefs_ = [coefs.astype(dtype, copy=False) for coefs, _ in drawn]
+        self.intercepts_ = [intercepts.astype(dtype, copy=False) for _, intercepts in drawn]
+        self.n_iter_ = self.t_ = 0
+        self.__dict__.pop("_optimizer", None)
+        self.__dict__.pop("_memory", None)
+        if self.solver != "lbfgs":
+            stopping.start_records(self)
+
+    def _held_out(self, validation: Validation | None, dtype: Any) -> fitting.Samples | None:
+        """Return the validation data that was passed to fit, checked."""
+        if validation is None:
+            return None
+        X, y = self._checked(validation.X, validation.y, reset=False)
+        encoded = self._encoded(y, dtype)
+        weights = weights_of(validation.sample_weight, X.shape[0])
+        return fitting.Samples(X, encoded.targets, weights, None)
+
+    def _has_partial_fit(self) -> bool:
+        if self.solver == "lbfgs":
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
+            )
+        return True
+
+    def _loss_grad_lbfgs(
+        self, packed: np.ndarray, X: Any, y: Any, sample_weight: Any = None, *scratch: Any
+    ) -> tuple[float, np.ndarray]:
+        """Return the loss of the samples and its gradient, for packed parameters.
+
+        Parameters
+        ----------
+        packed : array
+            All `coefs_`, then all `intercepts_`.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array of shape (n_samples, n_outputs)
+            One column for each output, as `LabelBinarizer` encodes classes.
+        sample_weight : array of shape (n_samples,), default=None
+        *scratch
+            Ignored: scikit-learn passes arrays to overwrite.
+        """
+        sizes = _sizes(self.coefs_)
+        settings = fitting.settings_for_lbfgs(self, sizes)
+        weights = weights_of(sample_weight, X.shape[0])
+        values = np.asarray(y, np.float64).reshape(-1)
+        samples = fitting.Samples(X, fitting.values_alone(values), weights, None)
+        return lbfgs.Objective(settings, samples.data(settings))(packed)
+
+    # Prediction ----------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Return the outputs of the network for the rows of X, (n_samples, n_outputs)."""
+        check_is_fitted(self, "coefs_")
+        X = validate_data(self, X, accept_sparse=SPARSE, reset=False)
+        return self._tie().outputs(X)
+
+    def _tie(self, solver: parameters.Solver | None = None) -> TiedState:
+        """Return the network whose parameters are `coefs_` and `intercepts_`.
+
+        They become views of it, if the user has assigned others or if settings have changed.
+        `solver` is that of a fit; None for a prediction.
+        """
+        tied: TiedState | None = vars(self).get("_tied")
+        sizes, dtype = _sizes(self.coefs_), _type_of(self.coefs_)
+        key = None if solver is None else parameters.key_of(self, solver)
+        if (
+            tied is None
+            or (key is not None and not parameters.equal(tied.key, key))
+            or tied.state.settings.layers != sizes
+            or tied.state.settings.dtype != dtype
+        ):
+            before, tied = tied, self._new_tied(solver, sizes, dtype)
+            tied.key = key
+            memory = self.__dict__.pop("_memory", None) if before is None else before.memory()
+            if memory is not None:
+                tied.remember(memory)
+            tied.state.history = getattr(self, "history_", {})
+        if not tied.is_of(self.coefs_, self.intercepts_):
+            tied.take(self.coefs_, self.intercepts_)
+            tied.tie(self)
+        return tied
+
+    def _new_tied(self, solver: Any, sizes: list[int], dtype: Any) -> TiedState:
+        if solver is None:
+            solver = vars(self).get("_optimizer") or parameters.solver_of(self)
+        settings = parameters.settings_of(self, solver, sizes, dtype)
+        return TiedState(settings, getattr(self, "_random_state", None))
+
+    # Pickles -------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        tied = state.pop("_tied", None)
+        if tied is not None:
+            state["_memory"] = tied.memory()
+            for name in ("coefs_", "intercepts_"):
+                state[name] = [np.ascontiguousarray(array) for array in state[name]]
+        return state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _sizes(coefs: list[np.ndarray]) -> list[int]:
+    return [coefs[0].shape[0], *(each.shape[1] for each in coefs)]
+
+
+def _type_of(coefs: list[np.ndarray]) -> np.dtype[Any]:
+    """Return the type of a network with these weights."""
+    return np.dtype(np.float32 if coefs[0].dtype == np.float32 else np.float64)
+
+
+def weights_of(sample_weight: Any, n_samples: int) -> np.ndarray | None:
+    """Return the weights of the samples, float64, or None for weights of 1."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Real):
+        return np.full(n_samples, float(sample_weight))
+    weights = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weights.ndim != 1:
+        raise ValueError(f"Sample weights must be 1D array or scalar, got {weights.ndim}D array.")
+    if weights.shape != (n_samples,):
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}!")
+    return weights

@@ -1,0 +1,369 @@
+"""`MLPClassifier`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+from fastmlp import losses
+from fastmlp.core.equations.losses import Targets
+from fastmlp.messages import must, shown
+from fastmlp.sklearn import fitting, parameters
+from fastmlp.sklearn.base import BaseMLP, Encoded
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+    """A multilayer perceptron that classifies, as ``sklearn.neural_network.MLPClassifier``.
+
+    The log loss is minimized by minibatches or by L-BFGS. There is one output for two classes, one
+    for each class for more, and one for each label of a multilabel y.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        The units of each hidden layer; () for none.
+    activation : str or list of str, default="relu"
+        Of all hidden layers, or a list with one for each: identity, logistic, tanh, relu; also
+        leaky_relu, elu, softplus, gelu and silu.
+    solver : str or instance of a class in `fastmlp.optimizers`, default="adam"
+        "adam", "sgd" (with momentum) and "lbfgs" are scikit-learn's, with its numbers. The other
+        names of `fastmlp.optimizers` (momentum, nesterov, rmsprop, adagrad, adamw) have the
+        defaults of that module.
+    alpha : float, default=0.0001
+        The L2 penalty: ``alpha / 2`` times the sum of all squared weights is added to the losses of
+        the samples of a minibatch, before their sum is divided by their total weight.
+    batch_size : int or "auto", default="auto"
+        The samples of a minibatch; "auto" is at most 200.
+    learning_rate : str or callable, default="constant"
+        "constant", "invscaling" or "adaptive" (for all solvers but adam and lbfgs); or a function
+        of the step, see `fastmlp.schedules`.
+    learning_rate_init : float, default=0.001
+        The initial learning rate.
+    power_t : float, default=0.5
+        The exponent of "invscaling", whose rate after t samples is
+        ``learning_rate_init / (t + 1)**power_t``.
+    max_iter : int, default=200
+        The largest number of epochs, or of iterations of lbfgs.
+    shuffle : bool, default=True
+        Whether to shuffle the samples in every epoch.
+    random_state : int, RandomState or None, default=None
+        The source of initial weights, of the validation set and of the orders of samples. The same
+        int gives the same network as in scikit-learn.
+    tol : float, default=1e-4
+        Training stops after `n_iter_no_change` epochs in which the loss, or the validation score,
+        did not improve by more than `tol`. For lbfgs the largest gradient at which it stops.
+    verbose : bool, int or "bar", default=False
+        Whether to print a line for each epoch; "bar" shows a progress bar.
+    warm_start : bool, default=False
+        Whether `fit` continues from the present weights.
+    momentum : float, default=0.9
+        Of sgd, from 0 to 1.
+    nesterovs_momentum : bool, default=True
+        Whether sgd uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether to stop when the score of a validation set does not improve, and to keep the best
+        weights.
+    validation_fraction : float, default=0.1
+        The fraction of the samples that early stopping holds out.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        The decay rates of the moments of adam.
+    epsilon : float, default=1e-8
+        Of adam, added before the bias correction.
+    n_iter_no_change : int or np.inf, default=10
+        See `tol`.
+    max_fun : int, default=15000
+        The largest number of evaluations of the loss by lbfgs.
+    l1 : float or list of float, default=0.0
+        The L1 penalty of all layers or of each, not counted in the loss.
+    dropout : float or list of float, default=0.0
+        The probability of dropping a unit, of all hidden layers or of each.
+    input_noise : float, default=0.0
+        The standard deviation of normal noise added to X in training.
+    clip_norm : float or None, default=None
+        The largest Euclidean norm of all gradients together.
+    max_norm : float, list or None, default=None
+        The largest Euclidean norm of the incoming weights of a unit.
+    class_weight : dict, "balanced" or None, default=None
+        The weight of each class, multiplied by that of the sample.
+    label_smoothing : float, default=0.0
+        How much of the probability of a label is spread over all classes, if there are three or
+        more.
+    callbacks : list of `fastmlp.callbacks.Callback` or None, default=None
+        Their `model` is an `MLP` that shares the weights.
+    metrics : str, callable, list of them or None, default=None
+        Recorded after each epoch in `history_`, see `fastmlp.metrics`.
+    n_threads : int or None, default=None
+        The largest number of threads; None measures which number is fastest. The results have the
+        same bits for any number.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+    coefs_, intercepts_ : lists of arrays of shape (n_in, n_out) and (n_out,)
+        The weights and biases of each layer, of the type of X: float32 or float64. They may be
+        changed and assigned.
+    loss_, loss_curve_ : float and list of float
+        The loss of the last epoch and of each, including the L2 penalty.
+    best_loss_ : float or None
+        The smallest; None with early stopping.
+    validation_scores_, best_validation_score_ : list of float and float, or None
+        The accuracy after each epoch and its best; None without early stopping.
+    validation_loss_curve_ : list of float
+        The loss of X_val after each epoch, without penalty, if it was passed to `fit`.
+    history_ : dict of lists
+        "loss", "validation_loss" and `metrics` of each epoch of the last `fit`.
+    n_iter_ : int
+        The epochs, or iterations of lbfgs, of the last fit.
+    t_ : int
+        The number of samples seen by the solver since the weights were drawn.
+    n_features_in_, n_layers_, n_outputs_ : int
+    feature_names_in_ : array of str
+        The columns of X, if it was a data frame.
+    out_activation_ : str
+        "softmax" for three or more classes, otherwise "logistic".
+
+    Raises
+    ------
+    ValueError
+        By `fit`, if a parameter is invalid.
+
+    See Also
+    --------
+    fastmlp.MLP : The trainer beneath, with files and checkpoints.
+
+    Notes
+    -----
+    From the same int `random_state`, sgd and adam give scikit-learn's weights within 1e-9 in
+    float64. The exceptions are in docs/differences_from_scikit_learn.md. The initial weights are
+    Glorot's (Understanding the difficulty of training deep feedforward neural networks, 2010);
+    adam is Kingma and Ba's (Adam: A Method for Stochastic Optimization, 2015, the form at the end
+    of section 2); lbfgs is that of Byrd, Lu, Nocedal and Zhu (A Limited Memory Algorithm for Bound
+    Constrained Optimization, 1995) in SciPy.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from fastmlp.sklearn import MLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, X_test, y, y_test = train_test_split(X / 16, y, random_state=0)
+    >>> clf = MLPClassifier(64, max_iter=50, tol=0.01, random_state=0)
+    >>> bool(clf.fit(X, y).score(X_test, y_test) > 0.95)
+    True
+    >>> clf.predict(X_test[:3]).shape, clf.predict_proba(X_test[:3]).shape
+    ((3,), (3, 10))
+    """
+
+    loss: ClassVar[str] = "log_loss"
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu",
+        *,
+        solver: Any = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: Any = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        l1: Any = 0.0,
+        dropout: Any = 0.0,
+        input_noise: float = 0.0,
+        clip_norm: float | None = None,
+        max_norm: Any = None,
+        class_weight: Any = None,
+        label_smoothing: float = 0.0,
+        callbacks: Any = None,
+        metrics: Any = None,
+        n_threads: int | None = None,
+    ):
+        given = dict(locals())
+        for name in parameters.names_of(type(self)):
+            setattr(self, name, given[name])
+
+    # Targets -------------------------------------------------------------------------------------
+
+    def _learn_targets(self, y: Any, incremental: bool) -> None:
+        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+            return
+        classes = unique_labels(y)
+        if not self.warm_start:
+            self._check_known(classes)
+        elif set(classes) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+            )
+
+    def _check_known(self, classes: np.ndarray) -> None:
+        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)) > 0:
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {classes}."
+            )
+
+    def _encoded(self, y: Any, dtype: Any) -> Encoded:
+        kind, classes = self._label_binarizer.y_type_, self.classes_
+        if kind == "multiclass":
+            targets = fitting.labels_alone(np.searchsorted(classes, y), dtype)
+            return Encoded(targets, len(classes), None)
+        if kind == "binary":
+            is_positive = y == classes[1] if len(classes) == 2 else np.zeros(len(y), bool)
+            targets = fitting.values_alone(np.asarray(is_positive).astype(dtype))
+            return Encoded(targets, 1, np.asarray(is_positive).reshape(-1, 1))
+        values = self._label_binarizer.transform(y)
+        targets = fitting.values_alone(values.astype(dtype).reshape(-1))
+        return Encoded(targets, values.shape[1], None)
+
+    def _weighted(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
+        if self.class_weight is None:
+            return weights
+        of_classes = compute_sample_weight(self.class_weight, y)
+        return of_classes if weights is None else of_classes * weights
+
+    def _output_activation(self) -> str:
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _network_loss(self) -> Any:
+        if self.out_activation_ == "softmax":
+            return losses.Softmax(self.label_smoothing)
+        if self.label_smoothing != 0:
+            requirement = "be 0 unless there are three or more classes"
+            raise ValueError(must("label_smoothing", requirement, shown(self.label_smoothing)))
+        return losses.Logistic(reduction="sum")
+
+    def _score_of(self, outputs: np.ndarray, targets: Targets) -> float:
+        if len(targets.labels) > 0:
+            right = outputs.argmax(axis=1) == targets.labels
+        else:
+            expected = targets.values.reshape(outputs.shape) > 0.5
+            right = ((outputs > 0.5) == expected).all(axis=1)
+        if not np.isfinite(outputs).all():
+            return float("nan")
+        return float(np.average(right, weights=targets.weights if len(targets.weights) else None))
+
+    # Training ------------------------------------------------------------------------------------
+
+    @available_if(lambda self: self._has_partial_fit())
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Train for one epoch, from the present weights and state of the solver.
+
+        Only if `solver` is not "lbfgs".
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), default=None
+        classes : array-like of shape (n_classes,), default=None
+            All classes of all calls, which the first one needs.
+
+        Returns
+        -------
+        self : object
+            The trained estimator.
+
+        Raises
+        ------
+        ValueError
+            As `fit`; also if `classes` differ from those of the first call, and if
+            ``early_stopping=True``.
+        """
+        if not hasattr(self, "classes_") or not hasattr(self, "coefs_"):
+            parameters.check(self)
+        self._begin_classes(y, classes)
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def _begin_classes(self, y: Any, classes: Any) -> None:
+        known = getattr(self, "classes_", None)
+        if known is None:
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            self.classes_ = unique_labels(classes)
+            of_y = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if of_y else classes)
+        elif classes is not None and not np.array_equal(known, unique_labels(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{known!r}"
+            )
+
+    # Prediction ----------------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each row of X, or its labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Of the type of the classes that the estimator was trained on.
+        """
+        outputs = self._outputs(X)
+        if self.n_outputs_ == 1:
+            outputs = outputs.ravel()
+        return self._label_binarizer.inverse_transform(outputs)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class, or of each label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y_prob : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, of the type of the network.
+        """
+        outputs = self._outputs(X)
+        if self.n_outputs_ > 1:
+            return outputs
+        return np.concatenate([1 - outputs, outputs], axis=1)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_y_prob : ndarray of shape (n_samples, n_classes)
+        """
+        probabilities = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities, out=probabilities)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

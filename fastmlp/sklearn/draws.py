@@ -1,0 +1,68 @@
+"""Random numbers in the order in which scikit-learn draws them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+
+def initial_parameters(
+    sizes: Sequence[int], activation: Any, source: np.random.RandomState
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Draw the weights (n_in, n_out) and the biases (n_out,) of each layer, float64.
+
+    Both are uniform within ``sqrt(6 / (n_in + n_out))``, or ``sqrt(2 / (n_in + n_out))`` for the
+    logistic activation (Glorot and Bengio, Understanding the difficulty of training deep
+    feedforward neural networks, 2010, section 4.2.1).
+    """
+    factor = 2.0 if activation == "logistic" else 6.0
+    drawn = []
+    for n_in, n_out in itertools.pairwise(sizes):
+        bound = np.sqrt(factor / (n_in + n_out))
+        weights = source.uniform(-bound, bound, (n_in, n_out))
+        drawn.append((weights, source.uniform(-bound, bound, n_out)))
+    return drawn
+
+
+def split(
+    n: int, source: np.random.RandomState, fraction: float, stratify: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw which of n samples are trained on and which are held out.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two samples are held out, or if a class has too few samples.
+    """
+    rows, held_out = train_test_split(
+        np.arange(n), random_state=source, test_size=fraction, stratify=stratify
+    )
+    if len(held_out) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of your "
+            "dataset."
+        )
+    return rows, held_out
+
+
+def orders(
+    n: int, rows: np.ndarray | None, shuffles: bool, source: np.random.RandomState
+) -> Callable[[], np.ndarray]:
+    """Return a function that returns the order of the next epoch.
+
+    Each epoch shuffles the order of the one before, and the first that of the samples, or of
+    `rows` if these are only some of them.
+    """
+    order = np.arange(n) if rows is None else rows
+
+    def next_order() -> np.ndarray:
+        nonlocal order
+        if shuffles:
+            order = order[source.permutation(len(order))]
+        return order
+
+    return next_order

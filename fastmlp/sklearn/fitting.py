@@ -1,0 +1,196 @@
+"""A call of fit: from the data of an estimator to the loop of `fastmlp.training`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmlp import optimizers
+from fastmlp.callbacks.callback_list import CallbackList
+from fastmlp.core.equations.losses import Targets
+from fastmlp.core.run import Diverged, no_targets
+from fastmlp.messages import must, shown, warn
+from fastmlp.metrics import chosen_metrics
+from fastmlp.mlp import MLP
+from fastmlp.settings import Settings
+from fastmlp.sklearn import draws, lbfgs, parameters, stopping
+from fastmlp.sklearn.tied import TiedState
+from fastmlp.training.data import FitData
+from fastmlp.training.fit import Fit, Plan
+from fastmlp.training.samples import Data, part
+from fastmlp.validation import checks, sample_weights
+
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and "
+    "need to be preprocessed."
+)
+#: Options that make the loss random, not smooth, or other than what is minimized.
+NOT_FOR_LBFGS = {"dropout": 0.0, "input_noise": 0.0, "l1": 0.0, "clip_norm": None, "max_norm": None}
+
+
+class Samples(NamedTuple):
+    """The data of an estimator, after scikit-learn's checks."""
+
+    X: Any
+    targets: Targets
+    weights: np.ndarray | None
+    strata: np.ndarray | None  # what early stopping stratifies by
+
+    def data(self, settings: Settings) -> Data:
+        """Return the samples as the kernels of a network with these settings read them."""
+        rows = checks.feature_rows("X", self.X, settings.layers[0], settings.dtype)
+        targets = sample_weights.weighted(self.targets, self.weights, len(rows))
+        if len(targets.values) > 0:
+            targets = targets._replace(values=targets.values.astype(settings.dtype, copy=False))
+        return Data(rows, targets)
+
+
+def values_alone(values: np.ndarray) -> Targets:
+    """Return targets that are values, (n_samples * n_outputs,), without weights."""
+    return no_targets(values.dtype)._replace(values=values)
+
+
+def labels_alone(labels: np.ndarray, dtype: Any) -> Targets:
+    """Return targets that are classes, (n_samples,), without weights."""
+    return no_targets(np.dtype(dtype))._replace(labels=labels)
+
+
+# Stochastic solvers -----------------------------------------------------------------------------
+
+
+def fit_stochastic(
+    estimator: Any, samples: Samples, validation: Samples | None, incremental: bool
+) -> None:
+    """Train by minibatches: for `max_iter` epochs, or for one if `incremental`."""
+    if not incremental or not hasattr(estimator, "_optimizer"):
+        estimator._optimizer = parameters.solver_of(estimator)
+    tied = estimator._tie(estimator._optimizer)
+    state, source = tied.state, estimator._random_state
+    state.random = source
+    if estimator._optimizer.changes:
+        state.optimizer.rate = estimator._optimizer.learning_rate
+    if not incremental:
+        state.optimizer.reset()
+    stopping.complete_records(estimator)
+    data = samples.data(state.settings)
+    rows = scored = None
+    held_out = None if validation is None else validation.data(state.settings)
+    if estimator.early_stopping:
+        scored = held_out
+        if scored is None:
+            rows, kept = draws.split(
+                len(data.X), source, estimator.validation_fraction, samples.strata
+            )
+            scored = part(data, kept)
+    n_samples = len(data.X) if rows is None else len(rows)
+    found = FitData(state, _batch_size(estimator, n_samples), True, continues=incremental)
+    order = draws.orders(len(data.X), rows, estimator.shuffle, source)
+    found.give(data, rows, order, held_out)
+    epoch_end = stopping.EpochEnd(estimator, tied, n_samples, _scorer(estimator, tied, scored))
+    _run(estimator, tied, found, epoch_end, incremental)
+    if estimator.early_stopping:
+        tied.take(estimator._best_coefs, estimator._best_intercepts)
+
+
+def _batch_size(estimator: Any, n_samples: int) -> int:
+    if isinstance(estimator.batch_size, str):
+        return min(200, n_samples)
+    if estimator.batch_size > n_samples:
+        warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            UserWarning,
+        )
+    return min(int(estimator.batch_size), n_samples)
+
+
+def _scorer(estimator: Any, tied: TiedState, scored: Data | None) -> Any:
+    if scored is None:
+        return None
+    targets = scored.targets
+    return lambda: estimator._score_of(tied.state.outputs(scored.X)[0], targets)
+
+
+def _run(
+    estimator: Any,
+    tied: TiedState,
+    data: FitData,
+    epoch_end: stopping.EpochEnd,
+    incremental: bool,
+) -> None:
+    state = tied.state
+    estimator.n_iter_ = 0
+    shows_bar, callbacks = estimator.verbose == "bar", estimator.callbacks or ()
+    plan = Plan(
+        epochs=1 if incremental else int(estimator.max_iter),
+        callbacks=CallbackList(callbacks, MLP._of(state), shows_bar)
+        if callbacks or shows_bar
+        else (),
+        metrics=chosen_metrics(estimator.metrics, state.settings.loss.task)
+        if estimator.metrics is not None or data.validates
+        else (),
+        scores_training=estimator.metrics is not None,
+        continues=incremental,
+        after_epoch=epoch_end,
+        warns=False,
+    )
+    fit = Fit(state, data, plan, tied.trainer)
+    tied.trainer = None
+    try:
+        fit.run()
+    except Diverged:
+        _give_up(estimator, epoch_end)
+    except KeyboardInterrupt:
+        warn("Training interrupted by user.", UserWarning)
+    else:
+        if incremental:
+            tied.trainer = fit.trainer
+        elif estimator.n_iter_ == estimator.max_iter and not epoch_end.has_converged:
+            stopping.warn_unconverged(estimator.max_iter)
+    estimator.history_ = state.history
+    if "validation_loss" in state.history:
+        estimator.validation_loss_curve_ = state.history["validation_loss"]
+
+
+def _give_up(estimator: Any, epoch_end: stopping.EpochEnd) -> None:
+    """End a fit that has diverged: with an error, unless the best network is kept."""
+    if epoch_end.score is None:
+        raise ValueError(NOT_FINITE) from None
+    estimator.n_iter_ += 1
+    estimator.loss_ = float("nan")
+    estimator.loss_curve_.append(estimator.loss_)
+    epoch_end.judge_score(float("nan"))
+    stopping.warn_unconverged(estimator.n_iter_)
+
+
+# L-BFGS -----------------------------------------------------------------------------------------
+
+
+def settings_for_lbfgs(estimator: Any, sizes: list[int]) -> Settings:
+    """Return the settings of `lbfgs.Objective` for the parameters of an estimator."""
+    for name, default in NOT_FOR_LBFGS.items():
+        value = getattr(estimator, name)
+        if value is not default and value != default:
+            requirement = f"be {default} if solver='lbfgs'"
+            raise ValueError(must(name, requirement, shown(value)))
+    solver = parameters.Solver(optimizers.SGD(), 0.0, "constant", 0.0)
+    settings = parameters.settings_of(estimator, solver, sizes, np.float64)
+    return dataclasses.replace(settings, clip_norm=lbfgs.COLLECT)
+
+
+def fit_lbfgs(estimator: Any, samples: Samples) -> None:
+    """Train with all samples at once, in float64 whatever the type of X."""
+    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    settings = settings_for_lbfgs(estimator, [coefs[0].shape[0], *(c.shape[1] for c in coefs)])
+    objective = lbfgs.Objective(settings, samples.data(settings))
+    packed = lbfgs.pack(coefs, intercepts).astype(np.float64)
+    found, estimator.loss_, estimator.n_iter_ = lbfgs.minimize(
+        objective, packed, estimator.tol, int(estimator.max_iter), int(estimator.max_fun)
+    )
+    if not np.isfinite(found).all():
+        raise ValueError(NOT_FINITE)
+    views = [array.copy() for array in (*coefs, *intercepts)]
+    lbfgs.unpack(found, views)
+    estimator.coefs_, estimator.intercepts_ = views[: len(coefs)], views[len(coefs) :]
+    estimator._tie()

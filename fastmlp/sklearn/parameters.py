@@ -1,0 +1,192 @@
+"""The parameters of the estimators: their checks, and what they are for the network."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from fastmlp import losses, optimizers
+from fastmlp.core.equations.activations import ACTIVATIONS
+from fastmlp.options import chosen
+from fastmlp.settings import Settings
+
+SCHEDULES = {"constant", "invscaling", "adaptive"}
+#: Names of scikit-learn for what has another name here.
+RENAMED = {"logistic": "sigmoid"}
+LEAST_RATE = 1e-6  # at which an adaptive learning rate stops training
+
+#: What scikit-learn checks, in the form that it checks it.
+CONSTRAINTS: dict[str, list[Any]] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions({*RENAMED, *ACTIVATIONS}), "array-like"],
+    "solver": [StrOptions({"lbfgs", *optimizers.OPTIMIZERS}), optimizers.Optimizer],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [StrOptions(SCHEDULES), callable],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose", StrOptions({"bar"})],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+}
+
+
+def check(estimator: Any) -> None:
+    """Raise scikit-learn's error for the first parameter that is invalid."""
+    if not get_config()["skip_parameter_validation"]:
+        estimator._validate_params()
+
+
+def hidden_sizes(value: Any) -> list[int]:
+    """Return the sizes of the hidden layers, given as an int or as any sequence."""
+    sizes = list(value) if hasattr(value, "__iter__") else [value]
+    if any(size <= 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return [int(size) for size in sizes]
+
+
+@dataclass
+class Solver:
+    """The update rule of a fit, and its learning rate, which may change after an epoch.
+
+    Parameters
+    ----------
+    rule : Optimizer
+    rate : float
+        The initial learning rate.
+    schedule : str or callable
+        "constant", "invscaling", "adaptive", or a function of the step.
+    power : float
+        Of "invscaling".
+
+    Attributes
+    ----------
+    learning_rate : float
+        That of the next epoch.
+    """
+
+    rule: optimizers.Optimizer
+    rate: float
+    schedule: Any
+    power: float
+
+    def __post_init__(self) -> None:
+        self.learning_rate = float(self.rate)
+
+    @property
+    def changes(self) -> bool:
+        """Whether the learning rate may change after an epoch."""
+        return self.schedule in ("invscaling", "adaptive")
+
+    def epoch_ends(self, samples_seen: int) -> None:
+        """Set the learning rate of the next epoch, if it depends on the samples seen so far."""
+        if self.schedule == "invscaling":
+            self.learning_rate = float(self.rate) / (samples_seen + 1) ** self.power
+
+    def stops(self) -> str:
+        """Return why training stops if it does not improve; or divide the rate by 5, and "" ."""
+        if self.schedule != "adaptive":
+            return "Stopping."
+        if self.learning_rate <= LEAST_RATE:
+            return "Learning rate too small. Stopping."
+        self.learning_rate /= 5.0
+        return ""
+
+
+def solver_of(estimator: Any) -> Solver:
+    """Return the solver that the parameters of an estimator describe."""
+    solver, schedule = estimator.solver, estimator.learning_rate
+    if solver == "adam" and not callable(schedule):
+        schedule = "constant"
+    return Solver(_rule(estimator), estimator.learning_rate_init, schedule, estimator.power_t)
+
+
+def _rule(estimator: Any) -> Any:
+    if estimator.solver == "adam":
+        return optimizers.Adam(
+            estimator.beta_1, estimator.beta_2, estimator.epsilon, epsilon_hat=True
+        )
+    if estimator.solver == "lbfgs" or (estimator.solver == "sgd" and estimator.momentum == 0):
+        return optimizers.SGD()
+    if estimator.solver == "sgd":
+        kind = optimizers.Nesterov if estimator.nesterovs_momentum else optimizers.Momentum
+        return kind(estimator.momentum, rate_in_velocity=True)
+    return chosen("solver", estimator.solver, optimizers.OPTIMIZERS)
+
+
+def settings_of(estimator: Any, solver: Solver, sizes: list[int], dtype: Any) -> Settings:
+    """Return the settings of a network for the parameters of an estimator."""
+    schedule = solver.schedule
+    return Settings(
+        layers=sizes,
+        activation=_activation(estimator.activation),
+        loss=estimator._network_loss(),
+        optimizer=solver.rule,
+        learning_rate=schedule if callable(schedule) else solver.learning_rate,
+        init="zeros",
+        l2=estimator.alpha,
+        l1=estimator.l1,
+        l2_per_batch=True,
+        max_norm=estimator.max_norm,
+        dropout=estimator.dropout,
+        input_noise=estimator.input_noise,
+        clip_norm=estimator.clip_norm,
+        dtype=dtype,
+        n_threads=estimator.n_threads,
+    )
+
+
+def names_of(kind: type) -> list[str]:
+    """Return the names of the parameters of an estimator."""
+    return [*inspect.signature(kind).parameters]
+
+
+#: Parameters that may change between two calls of `partial_fit`, and then matter.
+USED = (
+    "activation", "alpha", "l1", "dropout", "input_noise", "clip_norm", "max_norm", "loss",
+    "label_smoothing", "n_threads", "out_activation_",
+)  # fmt: skip
+
+
+def key_of(estimator: Any, solver: Solver) -> tuple[Any, ...]:
+    """Return what the settings of a network depend on, for `equal`."""
+    return (solver, *(getattr(estimator, name, None) for name in USED))
+
+
+def equal(one: tuple[Any, ...] | None, other: tuple[Any, ...]) -> bool:
+    """Whether two keys describe the same settings."""
+    return one is not None and all(
+        a is b or (isinstance(a, (str, float, int)) and a == b)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def _activation(value: Any) -> Any:
+    if isinstance(value, str):
+        return RENAMED.get(value, value)
+    return [RENAMED.get(name, name) for name in value]
+
+
+#: The losses of regression by their names in scikit-learn, with its factors.
+REGRESSION: dict[str, losses.Loss] = {
+    "squared_error": losses.SquaredError(half=True, reduction="mixed"),
+    "poisson": losses.Poisson(deviance=True, reduction="sum"),
+}
