@@ -223,7 +223,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             return float("nan")
         expected = targets.values.reshape(outputs.shape)
         weights = targets.weights if len(targets.weights) > 0 else None
-        return float(r2_score(expected, outputs, sample_weight=weights))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(r2_score(expected, outputs, sample_weight=weights))
 
     # Training ------------------------------------------------------------------------------------
 
