@@ -56,6 +56,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _learn_targets(self, y: Any, incremental: bool) -> None:
         """Learn the classes of y, or check that they are known."""
 
+    def _check_known(self, y: Any) -> None:
+        """Raise ValueError if y has other classes than the training data."""
+
     def _encoded(self, y: Any, dtype: Any) -> Encoded:
         """Return targets that `_checked` has returned as the network takes them."""
         raise NotImplementedError
@@ -118,7 +121,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """
         parameters.check(self)
         validation = None
-        if X_val is not None:
+        if X_val is not None or y_val is not None or sample_weight_val is not None:
+            if X_val is None or y_val is None:
+                raise ValueError("`X_val` and `y_val` must be passed together.")
             validation = Validation(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, incremental=False, validation=validation)
 
@@ -173,6 +178,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         if validation is None:
             return None
         X, y = self._checked(validation.X, validation.y, reset=False)
+        self._check_known(y)
         encoded = self._encoded(y, dtype)
         weights = weights_of(validation.sample_weight, X.shape[0])
         return fitting.Samples(X, encoded.targets, weights, None)

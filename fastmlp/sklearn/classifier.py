@@ -212,14 +212,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return
         classes = unique_labels(y)
         if not self.warm_start:
-            self._check_known(classes)
+            self._check_known(y)
         elif set(classes) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
                 f"call to fit. Previously got {self.classes_}, `y` has {classes}"
             )
 
-    def _check_known(self, classes: np.ndarray) -> None:
+    def _check_known(self, y: Any) -> None:
+        classes = unique_labels(y)
         if len(np.setdiff1d(classes, self.classes_, assume_unique=True)) > 0:
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
