@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_regressor
-from sklearn.utils import check_array, check_random_state, column_or_1d
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.equations.losses import Targets
-from fastmlp.sklearn import draws, fitting, lbfgs, parameters, stopping
+from fastmlp.core.run import NotFinite
+from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
 from fastmlp.sklearn.tied import TiedState
-
-SPARSE = ["csr", "csc"]
-FLOATS = (np.float64, np.float32)
+from fastmlp.validation import checks
 
 
 class Encoded(NamedTuple):
@@ -43,21 +40,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     # Of subclasses -------------------------------------------------------------------------------
 
-    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
-        """Return X and y after scikit-learn's checks."""
-        X, y = validate_data(
-            self, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=is_regressor(self),
-            dtype=FLOATS, reset=reset,
-        )  # fmt: skip
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
-
     def _learn_targets(self, y: Any, incremental: bool) -> None:
         """Learn the classes of y, or check that they are known."""
 
+    def _check_known(self, y: Any) -> None:
+        """Raise ValueError if y has other classes than the training data."""
+
     def _encoded(self, y: Any, dtype: Any) -> Encoded:
-        """Return targets that `_checked` has returned as the network takes them."""
+        """Return checked targets as the network takes them."""
         raise NotImplementedError
 
     def _weighted(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
@@ -118,7 +108,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """
         parameters.check(self)
         validation = None
-        if X_val is not None:
+        if X_val is not None or y_val is not None or sample_weight_val is not None:
+            if X_val is None or y_val is None:
+                raise ValueError("`X_val` and `y_val` must be passed together.")
             validation = Validation(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, incremental=False, validation=validation)
 
@@ -135,13 +127,13 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             raise ValueError("partial_fit does not support early_stopping=True")
         is_first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         reset = is_first or not hasattr(self, "n_features_in_")
-        X, y = self._checked(X, y, reset)
+        X, y = inputs.rows_and_targets(self, X, y, reset)
         self._learn_targets(y, incremental)
         self.out_activation_ = self._output_activation()
         dtype = X.dtype if is_first else _type_of(self.coefs_)
         encoded = self._encoded(y, dtype)
-        weights = self._weighted(y, weights_of(sample_weight, X.shape[0]))
-        self._random_state = check_random_state(self.random_state)
+        weights = self._weighted(y, inputs.weights_of(sample_weight, X.shape[0]))
+        self._random_state = inputs.random_source(self)
         self.n_outputs_ = encoded.n_outputs
         if is_first:
             self._initialize([X.shape[1], *hidden, encoded.n_outputs], dtype)
@@ -172,9 +164,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """Return the validation data that was passed to fit, checked."""
         if validation is None:
             return None
-        X, y = self._checked(validation.X, validation.y, reset=False)
+        X, y = inputs.rows_and_targets(self, validation.X, validation.y, reset=False)
+        self._check_known(y)
         encoded = self._encoded(y, dtype)
-        weights = weights_of(validation.sample_weight, X.shape[0])
+        weights = inputs.weights_of(validation.sample_weight, X.shape[0])
         return fitting.Samples(X, encoded.targets, weights, None)
 
     def _has_partial_fit(self) -> bool:
@@ -202,7 +195,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         """
         sizes = _sizes(self.coefs_)
         settings = fitting.settings_for_lbfgs(self, sizes)
-        weights = weights_of(sample_weight, X.shape[0])
+        weights = inputs.weights_of(sample_weight, X.shape[0])
         values = np.asarray(y, np.float64).reshape(-1)
         samples = fitting.Samples(X, fitting.values_alone(values), weights, None)
         return lbfgs.Objective(settings, samples.data(settings))(packed)
@@ -212,8 +205,12 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the outputs of the network for the rows of X, (n_samples, n_outputs)."""
         check_is_fitted(self, "coefs_")
-        X = validate_data(self, X, accept_sparse=SPARSE, reset=False)
-        return self._tie().outputs(X)
+        try:
+            return self._tie().outputs(inputs.rows(self, X))
+        except NotFinite as error:
+            validate_data(self, X, accept_sparse=inputs.SPARSE, reset=False)  # raises its error
+            dtype = self._tie().state.network.dtype
+            raise checks.not_finite("X", error.row, dtype) from None
 
     def _tie(self, solver: parameters.Solver | None = None) -> TiedState:
         """Return the network whose parameters are `coefs_` and `intercepts_`.
@@ -271,19 +268,3 @@ def _sizes(coefs: list[np.ndarray]) -> list[int]:
 def _type_of(coefs: list[np.ndarray]) -> np.dtype[Any]:
     """Return the type of a network with these weights."""
     return np.dtype(np.float32 if coefs[0].dtype == np.float32 else np.float64)
-
-
-def weights_of(sample_weight: Any, n_samples: int) -> np.ndarray | None:
-    """Return the weights of the samples, float64, or None for weights of 1."""
-    if sample_weight is None:
-        return None
-    if isinstance(sample_weight, Real):
-        return np.full(n_samples, float(sample_weight))
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
-    if weights.ndim != 1:
-        raise ValueError(f"Sample weights must be 1D array or scalar, got {weights.ndim}D array.")
-    if weights.shape != (n_samples,):
-        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}!")
-    return weights

@@ -210,21 +210,33 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
             return
-        classes = unique_labels(y)
         if not self.warm_start:
-            self._check_known(classes)
-        elif set(classes) != set(self.classes_):
+            self._check_known(y)
+            return
+        classes = unique_labels(y)
+        if set(classes) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
                 f"call to fit. Previously got {self.classes_}, `y` has {classes}"
             )
 
-    def _check_known(self, classes: np.ndarray) -> None:
+    def _check_known(self, y: Any) -> None:
+        if self._are_labels(y):
+            return
+        classes = unique_labels(y)
         if len(np.setdiff1d(classes, self.classes_, assume_unique=True)) > 0:
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
                 f"'y' has {classes}."
             )
+
+    def _are_labels(self, y: Any) -> bool:
+        """Whether y is a plain array of known classes; `unique_labels` takes as long as a step."""
+        known, kinds = self.classes_, self.classes_.dtype.kind + y.dtype.kind
+        if y.ndim != 1 or not set(kinds) <= set("iu"):
+            return False
+        at = np.minimum(np.searchsorted(known, y), len(known) - 1)
+        return bool((known[at] == y).all())
 
     def _encoded(self, y: Any, dtype: Any) -> Encoded:
         kind, classes = self._label_binarizer.y_type_, self.classes_

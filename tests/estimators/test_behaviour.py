@@ -309,3 +309,63 @@ def test_training_that_has_converged_gives_no_warning(iris):
     assert clf.n_iter_ < 500
     with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(5\) reached"):
         MLPClassifier(**SMALL).fit(*iris)
+
+
+# Checks that are left out where they are known to pass -----------------------------------------
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_plain_arrays_give_what_lists_give(iris, kind):
+    X, y = iris
+    first, *others = (kind(**SMALL).fit(X, y) for _ in range(3))
+    first.partial_fit(X, y)
+    others[0].partial_fit(X.tolist(), y.tolist())
+    others[1].set_params(random_state=np.random.RandomState(0)).partial_fit(X, y)
+    for other in others:
+        assert_equal(other, first)
+    np.testing.assert_array_equal(first.predict(X.tolist()), first.predict(X))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("method", ["predict", "partial_fit"])
+def test_what_is_not_finite_is_refused_with_the_error_of_scikit_learn(iris, wrong, method):
+    X, y = iris[0].copy(), iris[1]
+    model = MLPRegressor(**SMALL).fit(X, y)
+    before = numbers_of(model)
+    X[7, 2] = wrong
+    given = (X,) if method == "predict" else (X, y)
+    with pytest.raises(ValueError, match="^Input X contains"):
+        getattr(model, method)(*given)
+    if method == "partial_fit":
+        with pytest.raises(ValueError, match="^Input y contains"):
+            model.partial_fit(iris[0], np.where(y == 1, wrong, y))
+    assert_same_bits(numbers_of(model), before)
+
+
+def test_what_is_not_finite_as_float32_is_refused(iris):
+    X, y = iris
+    model = MLPClassifier(**SMALL).fit(X.astype(np.float32), y)
+    X = X.copy()
+    X[7, 2] = 1e300
+    with pytest.raises(ValueError, match=r"NaN or infinity in row 7 \(as float32\)"):
+        model.predict(X)
+
+
+def test_labels_that_are_not_known_are_refused(iris):
+    X, y = iris
+    clf = MLPClassifier(**SMALL).fit(X, y)
+    for wrong in (3, -1, 100):
+        with pytest.raises(ValueError, match="^`y` has classes not in `self.classes_`"):
+            clf.partial_fit(X, np.where(y == 1, wrong, y))
+    clf.set_params(warm_start=True)
+    with pytest.raises(ValueError, match="warm_start can only be used"):
+        clf.fit(X[y > 0], y[y > 0])
+
+
+def test_the_random_state_of_the_user_is_not_seeded_again(iris):
+    source = np.random.RandomState(5)
+    clf = MLPClassifier(**SMALL | {"random_state": source}).fit(*iris)
+    position = source.get_state()[1:3]
+    clf.set_params(random_state=3).fit(*iris).fit(*iris)
+    np.testing.assert_array_equal(source.get_state()[1], position[0])
+    assert source.get_state()[2] == position[1]
