@@ -33,6 +33,8 @@ from fastmlp.training.reading import Reader
 from fastmlp.training.state import State
 from fastmlp.validation import checks, sample_weights, targets
 
+KEPT_BYTES = 2**20  # of what `fit` needs, for the next fit; `partial_fit` keeps all of it
+
 _Metric = MetricName | Metric | Callable[..., float]
 
 
@@ -127,7 +129,7 @@ class MLP(BaseNetwork):
     """
 
     _class_name = "MLP"
-    _trainer: Trainer | None = None  # of the last `partial_fit`, with its workspace
+    _trainer: Trainer | None = None  # of the last fit, with its workspace
 
     def __init__(
         self,
@@ -284,8 +286,9 @@ class MLP(BaseNetwork):
         data.take(X, y, sample_weight, class_weight)
         data.validate_on(validation_data, validation_fraction)
         n_epochs = checks.whole_number("epochs", epochs, 0)
-        self._trainer = None
-        Fit(state, data, Plan(n_epochs, watching, chosen, metrics is not None)).run(resume)
+        self._run(Fit(state, data, Plan(n_epochs, watching, chosen, metrics is not None)), resume)
+        if self._trainer is not None and self._trainer.n_bytes > KEPT_BYTES:
+            self._trainer = None
         return self
 
     def partial_fit(
@@ -304,12 +307,14 @@ class MLP(BaseNetwork):
         """
         data = FitData(self._state, batch_size, shuffle, continues=True)
         data.take(X, y, sample_weight, class_weight, check_finite=True)
-        trainer, self._trainer = self._trainer, None
-        fit = Fit(self._state, data, Plan(1, continues=True), trainer)
-        del trainer  # the fit frees it if it needs another
-        fit.run()
-        self._trainer = fit.trainer
+        self._run(Fit(self._state, data, Plan(1, continues=True)))
         return self
+
+    def _run(self, fit: Fit, resume: Any = None) -> None:
+        """Run a fit with the trainer of the previous one, which it frees if it needs another."""
+        fit.known, self._trainer = self._trainer, None
+        fit.run(resume)
+        self._trainer = fit.trainer
 
     # Prediction -------------------------------------------------------------------------------
 

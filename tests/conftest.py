@@ -89,3 +89,9 @@ def one_call():
 def eight_processors(monkeypatch):
     """Allow up to eight threads, however many processors the machine has."""
     monkeypatch.setattr(processor, "usable_threads", lambda: 8)
+
+
+@pytest.fixture(params=[0, 2**17], ids=["found by the kernels", "checked before"])
+def x_not_finite(request, monkeypatch):
+    """Let a fit find NaN in X while it trains, or before, as in a small X."""
+    monkeypatch.setattr("fastmlp.training.data.FEW_ELEMENTS", request.param)

@@ -35,17 +35,19 @@ def first_call_seconds(what, cache):
 
 
 class Start:
-    """Guards the start-up: compilation is quick, its cache is found, and import is light."""
+    """Guards the start-up: compilation is quick, its cache is found and small, import is light."""
 
     unit = "seconds"
     timeout = 300
 
     def setup_cache(self):
-        """Fill the cache, and return the processor's seconds for compiling each class."""
+        """Fill the cache; return the processor's seconds for compiling each class, and its size."""
         used = {}
         for what in ("fit", "MLP", "MLP after fit"):
             with tempfile.TemporaryDirectory() as cache:
                 _, used[what] = first_call_seconds(what, cache)
+                files = Path(cache).rglob("*.nbc")
+                used["bytes"] = sum(path.stat().st_size for path in files)  # of both, at last
                 if what == "MLP after fit":
                     first_call_seconds("trivial", cache)
                     shutil.copytree(cache, FILLED)
@@ -61,6 +63,11 @@ class Start:
 
     def track_compiling_mlp_after_net(self, used):
         return used["MLP after fit"]
+
+    def track_cache_size(self, used):
+        return used["bytes"]
+
+    track_cache_size.unit = "bytes"
 
     def track_import_over_numba(self, used):
         return self.median_difference("import", "numba")
@@ -82,6 +89,7 @@ class Start:
     track_compiling_mlp_after_net.pretty_name = (
         "Processor time of the first fit of an MLP after one of a NeuralNet"
     )
+    track_cache_size.pretty_name = "Compiled code of a NeuralNet and an MLP on disk"
     track_import_over_numba.pretty_name = "import fastmlp and NeuralNet, less importing Numba"
     track_first_fit_over_numba.pretty_name = (
         "Import and first fit with a filled cache, less a trivial cached Numba function"

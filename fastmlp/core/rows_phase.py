@@ -9,8 +9,6 @@ from fastmlp.core.inputs.gather import gather
 from fastmlp.core.inputs.nonzeros import (
     DENSE,
     SPARSE,
-    UNKNOWN,
-    inputs_of_row,
     list_inputs,
     mark_inputs,
 )
@@ -47,7 +45,7 @@ def activate_if_stored(draws, layer, activations, derivatives, start, first, las
 
 
 @kernel
-def forward_rows(team, parameters, samples, space, derivatives, minibatch, first, last):
+def forward_rows(team, parameters, samples, space, derivatives, minibatch, inputs, first, last):
     """Read the rows first to last of the minibatch and take them forward through all layers.
 
     Parameters
@@ -64,6 +62,8 @@ def forward_rows(team, parameters, samples, space, derivatives, minibatch, first
         The deltas: overwritten with f'(z) in layers where `stores_derivative`. Empty for
         prediction, which neither drops outputs nor adds noise.
     minibatch : step.Minibatch
+    inputs : int
+        How the first layer reads X: a code of `nonzeros`.
     first, last : int
 
     Returns
@@ -77,9 +77,6 @@ def forward_rows(team, parameters, samples, space, derivatives, minibatch, first
     status += list_sparse(layers[0], samples.sparse, samples, start, space, first, last)
     if len(derivatives) > 0:
         add_input_noise(samples.draws, layers[0], activations, start, first, last)
-    inputs = samples.inputs
-    if inputs == UNKNOWN and minibatch.n_rows > 1:
-        inputs = inputs_of_row(layers[0], space, first)
     for l in range(len(layers)):
         layer = layers[l]
         if minibatch.n_rows == 1 or (l == 0 and inputs != DENSE):
@@ -101,8 +98,9 @@ def rows_phase(worker, parameters, samples, work, minibatch, first, last):
     output, panel = layers[len(layers) - 1], worker_slice(work.panels, worker)
     _prefetch_targets(samples, minibatch.start, output, first, last)
     status = forward_rows(
-        worker.team, parameters, samples, work.forward, deltas, minibatch, first, last
-    )
+        worker.team, parameters, samples, work.forward, deltas, minibatch, samples.inputs, first,
+        last,
+    )  # fmt: skip
     diverged = output_delta(output, samples, work, minibatch, first, last)
     if status == 0 and diverged:
         status = DIVERGED

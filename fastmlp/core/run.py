@@ -124,7 +124,7 @@ def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> 
     """
     if isinstance(X, SparseRows):
         return SPARSE
-    if batch_size < MOST_ROWS or not network.can_skip_zeros:
+    if batch_size == 1 or not network.can_skip_zeros:
         return DENSE
     looked_at = X[:: max(1, -(-len(X) // LOOKED_AT))]
     if len(network.scaling) > 0:

@@ -10,7 +10,8 @@ from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_
 from fastmlp.core.equations.norms import measure_penalty, penalizes_per_batch, penalty
 from fastmlp.core.equations.product import share
 from fastmlp.core.equations.update_rules import ROWS, STEPS
-from fastmlp.core.inputs.gather import Sparse
+from fastmlp.core.inputs.gather import Sparse, gather
+from fastmlp.core.inputs.nonzeros import UNKNOWN, inputs_of_row
 from fastmlp.core.machine.barrier import begin, decide_to_end, ends, wait_for_all, worker_slice
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import smaller
@@ -178,9 +179,15 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
     row = np.int64(0)  # with a literal, all that is called would be compiled again
     for start in range(first, last, samples.batch_size):
         n_rows = smaller(samples.batch_size, last - start)
-        minibatch = Minibatch(start, n_rows, 0.0)
+        minibatch, inputs = Minibatch(start, n_rows, 0.0), samples.inputs
+        if inputs == UNKNOWN and n_rows > 1:
+            gather(
+                space.layers[0], samples.X, samples.scaling, samples.order, start,
+                space.activations, row, row + 1,
+            )  # fmt: skip
+            inputs = inputs_of_row(space.layers[0], space, row)
         bad_row = forward_rows(
-            team, parameters, samples, space, space.activations[:0], minibatch, row, n_rows
+            team, parameters, samples, space, space.activations[:0], minibatch, inputs, row, n_rows
         )
         if bad_row != 0:
             return bad_row

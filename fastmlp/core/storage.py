@@ -323,6 +323,7 @@ class Network:
         n_words = -(-n_rows // ROWS_IN_A_WORD) if inputs == ZERO_RICH else 0
         table["stride_marks"] = n_words * ROWS_IN_A_WORD
         n_marks = int(table[0]["padded_in"] * table[0]["stride_marks"])
+        n_found = max(n_words, 2) * INPUTS_TOGETHER if n_words > 0 else 0  # with `list_found`
         n_sorted, n_inputs = (n_listed, self.sizes[0]) if inputs == SPARSE else (0, 0)
         forward = ForwardSpace(
             layers=table,
@@ -341,7 +342,7 @@ class Network:
                 ends=np.zeros(n_inputs, np.uint32),
                 touched=np.zeros(n_inputs, np.uint32),
             ),
-            words=np.zeros(n_workers * n_words * INPUTS_TOGETHER, np.int64),
+            words=np.zeros(n_workers * n_found, np.int64),
             losses=np.zeros(capacity),
             gradients=zeros(n_workers * self._gradients_together(inputs, n_workers), self.dtype),
             sums=np.zeros(n_workers * max(RUNNING_SUMS, int(table["stride_out"].max()))),

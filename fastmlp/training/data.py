@@ -16,6 +16,7 @@ from fastmlp.training.state import State
 from fastmlp.validation import checks, sample_weights
 
 FOR_BATCHES = "if `X` is an iterable of batches"
+FEW_ELEMENTS = 2**17  # of X: checking them is faster than copying a random state
 
 
 class FitData:
@@ -37,6 +38,8 @@ class FitData:
     reader : Reader
     samples : Data or None
         All samples, without class weights; None for batches.
+    is_finite : bool
+        Whether the samples were checked to be finite.
     validation : Data or None
         The validation data, held out or given.
     fraction : float
@@ -48,6 +51,7 @@ class FitData:
     """
 
     samples: Data | None = None
+    is_finite = False
     validation: Data | None = None
     fraction = 0.0
     ends = False
@@ -67,7 +71,7 @@ class FitData:
     def take(
         self, X: Any, y: Any, sample_weight: Any, class_weight: Any, check_finite: bool = False
     ) -> None:
-        """Check the training data; with `check_finite` also whether X is finite."""
+        """Check the training data; with `check_finite`, or if X is small, also for NaN."""
         self._class_weight = class_weight
         if y is not None:
             if isinstance(X, np.memmap) and self.shuffle is True:
@@ -75,8 +79,10 @@ class FitData:
             self.samples = self.reader.samples("X", X, "y", y, sample_weight, to_train_on=True)
             if class_weight is not None:  # raise errors before drawing random numbers
                 self._weighted_by_class(self.samples)
-            if check_finite:
-                self.reader.check_finite("X", self.samples.X)
+            rows = self.samples.X
+            if check_finite or isinstance(rows, np.ndarray) and rows.size <= FEW_ELEMENTS:
+                self.reader.check_finite("X", rows)
+                self.is_finite = True
             return
         if isinstance(X, np.ndarray) or hasattr(X, "tocsr") or not _is_source(X):
             requirement = "be an iterable of (X, y) batches if `y` is None"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class SizedWorkspace(NamedTuple):
     most_listed: int  # nonzeros in a row of sparse X
     version: int  # of the `State`
     n_samples: int  # of the last dense block, if one worker trains on it; else 0
+    n_bytes: int
 
 
 #: Called after every run with the samples of the epoch so far and the sum of their losses.
@@ -77,12 +78,23 @@ class Trainer:
 
     def __init__(self, state: State, batch_size: int):
         self.state, self.batch_size = state, batch_size
-        state.network.clear_padding()  # and every epoch keeps it zero
         self.snapshot = Snapshot(state)
         self.undoes_all = self.is_dead = False
         self._is_fresh = False  # whether the snapshot equals the state
-        self._pace: Pace | None = None
         self._sized: SizedWorkspace | None = None
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Prepare for a call of fit, whose X may be of another kind."""
+        self.state.network.clear_padding()  # and every epoch keeps it zero
+        self._pace: Pace | None = None
+        self._has_looked = False  # whether `_sized.inputs` was chosen for X of this kind
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the snapshot and the workspace."""
+        sized = self._sized
+        return self.state.network.trained.nbytes + (0 if sized is None else sized.n_bytes)
 
     def begin(self, undoes_all: bool) -> None:
         """Take a snapshot before any row is trained on."""
@@ -218,34 +230,46 @@ class Trainer:
         """Return a workspace for minibatches of `data`, reusing the last one if possible."""
         state, X, old = self.state, data.X, self._sized
         sparse, most_listed = isinstance(X, SparseRows), 0
+        known = old if self._has_looked and old and old.version == state.version else None
         if isinstance(X, SparseRows):
             most_listed = X.most_listed
-        elif old is not None and (len(X), state.version) == (old.n_samples, old.version):
-            return old  # as in calls of `partial_fit`
+        elif known is not None and len(X) == known.n_samples:
+            return known  # as in calls of `partial_fit`
         batch_size = min(self.batch_size, len(X))
         noisy = state.settings.input_noise > 0  # noise makes X dense
         if sparse and noisy:
             raise sparse_with_noise("X")
+        if known is not None and (known.inputs == SPARSE) == sparse:
+            inputs = known.inputs
+        else:
+            inputs = DENSE if noisy else inputs_of(state.network, X, batch_size)
         wanted = workers_wanted(state.settings.n_threads, state.network, batch_size, len(X))
         n_workers = usable_of(wanted)
         if (
             old is None
             or old.version != state.version
-            or (old.inputs == SPARSE) != sparse
+            or old.inputs != inputs
             or old.batch_size < batch_size
             or old.most_listed < most_listed
             or len(old.work.status) < n_workers
         ):
-            inputs = DENSE if noisy else inputs_of(state.network, X, batch_size)
             work = state.network.workspace(batch_size, n_workers, inputs, most_listed)
             self._sized = old = SizedWorkspace(
-                work, [], inputs, batch_size, most_listed, state.version, 0
+                work, [], inputs, batch_size, most_listed, state.version, 0, _n_bytes(work)
             )
+        self._has_looked = True
         # The number of workers depends on how many threads may run now, unless one is wanted.
         n_samples = len(X) if not sparse and wanted == 1 else 0
         numbers = numbers_to_try(state.settings.n_threads, n_workers)
         self._sized = old = old._replace(numbers=numbers, n_samples=n_samples)
         return old
+
+
+def _n_bytes(structure: Any) -> int:
+    """Return the size of the arrays in a structure."""
+    if isinstance(structure, np.ndarray):
+        return structure.nbytes
+    return sum(map(_n_bytes, structure))
 
 
 def evaluate(state: State, data: Data, metrics: Sequence[Metric]) -> tuple[float, dict[str, float]]:

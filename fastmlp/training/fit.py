@@ -49,8 +49,8 @@ class Fit:
         Changed.
     data : FitData
     plan : Plan
-    trainer : Trainer, optional
-        That of an earlier fit.
+    known : Trainer, optional
+        That of an earlier fit, which `run` uses if it can, or frees.
 
     Attributes
     ----------
@@ -64,8 +64,8 @@ class Fit:
     epochs_done = 0
     at_epoch_end = False
 
-    def __init__(self, state: State, data: FitData, plan: Plan, trainer: Trainer | None = None):
-        self.state, self.data, self.plan, self._known = state, data, plan, trainer
+    def __init__(self, state: State, data: FitData, plan: Plan, known: Trainer | None = None):
+        self.state, self.data, self.plan, self.known = state, data, plan, known
 
     def run(self, resume: Any = None) -> None:
         """Train. An error before the first step leaves the state unchanged.
@@ -101,8 +101,10 @@ class Fit:
 
     def _trainer(self) -> Trainer:
         """Return a trainer: the one that is known, if it has the same batch size."""
-        known, self._known = self._known, None  # freed before another one is created
+        known, self.known = self.known, None  # freed before another one is created
         if known is not None and known.batch_size == self.data.batch_size:
+            if not self.plan.continues:
+                known.prepare()
             return known
         return Trainer(self.state, self.data.batch_size)
 
@@ -115,7 +117,9 @@ class Fit:
         state, trainer, source = self.state, self.trainer, self.state.source
         trainer.begin(undoes_all=self.data.samples is not None and not self.plan.continues)
         before = trainer.snapshot
-        position = random_sources.random_position(source) if self._may_fail_after_draws else None
+        position = (
+            random_sources.random_position(source) if self._may_fail_after_draws(found) else None
+        )
         try:
             self._run(found)
         except Exception as error:
@@ -129,15 +133,15 @@ class Fit:
                 raise checks.not_finite(error.name, error.row, state.network.dtype) from None
             raise
 
-    @property
-    def _may_fail_after_draws(self) -> bool:
+    def _may_fail_after_draws(self, found: dict[str, Any] | None) -> bool:
         """Whether an error is possible between the first random number and the first step.
 
-        In `partial_fit` of arrays only the user's own learning rate can raise one, and copying a
-        random state takes longer than a step.
+        With finite samples only a checkpoint, held-out samples, initial weights and the user's own
+        functions can raise one, and copying a random state takes longer than some steps.
         """
-        checked = self.plan.continues and self.data.samples is not None
-        return not checked or callable(self.state.settings.learning_rate)
+        data, plan = self.data, self.plan
+        others = found or data.restarts or data.validates or plan.callbacks or plan.scores_training
+        return bool(others) or not data.is_finite or callable(self.state.settings.learning_rate)
 
     @property
     def _has_begun(self) -> bool:

@@ -145,10 +145,12 @@ def first_not_finite(network: Network, X: np.ndarray | SparseRows) -> int | None
 
 
 def all_finite(array: np.ndarray) -> bool:
-    """Return whether all elements are finite, first by their sum, which is faster."""
-    if array.size <= SINGLE_THREADED:
-        total = np.vdot(array, array)  # without warnings, in a third of the time of a sum
-    else:
-        with np.errstate(all="ignore"):
-            total = np.add.reduce(array, axis=None)
-    return math.isfinite(total) or bool(np.isfinite(array).all())
+    """Return whether all elements of a C-contiguous array are finite, first by sums of squares.
+
+    These give no warnings and take a third of the time of other sums.
+    """
+    if array.size > SINGLE_THREADED:
+        flat = array.reshape(-1)
+        starts = range(0, len(flat), SINGLE_THREADED)
+        return all(all_finite(flat[start : start + SINGLE_THREADED]) for start in starts)
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())

@@ -23,13 +23,13 @@ import serving  # noqa: E402
 from benchmarks.timed import interleave, median_ratio  # noqa: E402
 
 
-def printed_rows(script, *arguments):
+def printed_rows(script, *arguments, start="| ["):
     """Run a script of the benchmarks; return the rows of the tables that it prints."""
     result = subprocess.run(
         [sys.executable, str(BENCHES / script), *arguments],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
-    return [line for line in result.stdout.splitlines() if line.startswith("| [")]
+    return [line for line in result.stdout.splitlines() if line.startswith(start)]
 
 
 def test_peers_prints_a_row_for_each_case():
@@ -59,6 +59,21 @@ def test_contention_prints_a_row_for_each_case_and_length():
         assert default >= 0 and ratio > 0
 
 
+def test_estimators_prints_a_row_for_each_case_and_dtype():
+    rows = printed_rows(
+        *("estimators.py", "--cases", "iris,predict-1", "--rounds", "1"), start=("| iris", "| pred")
+    )
+    cases = [row.split("|")[1:3] for row in rows]
+    assert cases == [
+        [f" {name} ", f" {dtype} "]
+        for name in ("iris", "predict-1")
+        for dtype in ("float64", "float32")
+    ]
+    for row in rows:
+        theirs, ours, ratio, checks = (float(cell) for cell in row.split("|")[3:7])
+        assert theirs > checks > 0 and ratio == pytest.approx(theirs / ours, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("script", "option", "given", "accepted"),
     [
@@ -79,6 +94,7 @@ def test_contention_prints_a_row_for_each_case_and_length():
             "layers@batch_size or layers:rows, such as 784-64-10@32",
         ),
         ("contention.py", "--seconds", "0", "a number of seconds above 0"),
+        ("estimators.py", "--cases", "mnist", "one of iris, breast-cancer, digits, 20000x50"),
         ("paired.py", "--bench", "(", "a regular expression (missing ), unterminated subpattern"),
         ("paired.py", "--factor", "1", "a number above 1"),
         ("paired.py", "--factor", "x", "a number above 1"),
@@ -94,6 +110,7 @@ def test_invalid_options_are_refused_before_measuring(tmp_path, script, option, 
     little = {
         "peers": ["--systems", "fastmlp", "--cases", "20-4@1", "--threads", "1", "--rounds", "1"],
         "contention.py": ["--scenarios", "alone", "--cases", "20-4:1", "--rounds", "1"],
+        "estimators.py": ["--cases", "iris", "--rounds", "1"],
         "paired.py": ["no-such-revision"],
         "selftest.py": ["--same", "0"],
     }

@@ -270,6 +270,7 @@ def test_a_bad_batch_after_good_steps_leaves_the_steps(make_mlp, data, tmp_path,
     assert_same_bits(mlp, trained)
 
 
+@pytest.mark.usefixtures("x_not_finite")
 def test_a_row_with_nan(make_mlp, data, tmp_path, small_blocks, monkeypatch):
     monkeypatch.setattr("fastmlp.core.pace.MOST_STEPS", 2)  # found after some valid steps
     X, y = data[0].copy(), data[1]

@@ -13,7 +13,8 @@ import pytest
 
 from fastmlp import MLP, DivergenceWarning, NeuralNet, callbacks
 from fastmlp.core import pace, run
-from fastmlp.training import sources
+from fastmlp.core.inputs.nonzeros import DENSE, ZERO_RICH
+from fastmlp.training import samples, sources
 from helpers.same_bits import bits_of
 
 SIZES = [6, 140, 5, 3]
@@ -270,6 +271,32 @@ def test_one_snapshot_is_all_that_a_fit_needs(optimizer, most, is_long, monkeypa
     finally:
         tracemalloc.stop()
     assert peak / mlp._state.network.parameters.nbytes < most
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_not_finite_is_found_everywhere(dtype):
+    for n in (samples.SINGLE_THREADED, 2 * samples.SINGLE_THREADED + 1):
+        x = np.full((n, 1), np.finfo(dtype).max, dtype)  # whose squares are infinite
+        assert samples.all_finite(x) and samples.all_finite(x[:0])
+        for i in (0, samples.SINGLE_THREADED - 1, n - 1):
+            for value in (np.nan, -np.inf):
+                broken = np.ones((n, 1), dtype)
+                broken[i] = value
+                assert not samples.all_finite(broken)
+
+
+def test_fit_keeps_a_small_workspace_but_looks_at_x_again():
+    X, y = np.zeros((64, 100), np.float32), np.zeros(64, int)
+    X[:, :20] = 1
+    mlp = MLP([100, 64, 2], random_state=0).fit(X, y, epochs=1)
+    work = mlp._trainer._sized.work
+    mlp.fit(X, y, epochs=1)
+    assert mlp._trainer._sized.work is work and mlp._trainer._sized.inputs == ZERO_RICH
+    mlp.fit(X + 1, y, epochs=1)
+    assert mlp._trainer._sized.inputs == DENSE
+    for sizes in ([100, 4000, 2], [100, 64, 2]):
+        mlp = MLP(sizes, random_state=0).fit(X, y, epochs=1)
+        assert (mlp._trainer is None) == (sizes[1] == 4000)
 
 
 def test_partial_fit_copies_no_history_and_makes_no_new_workspace(data):

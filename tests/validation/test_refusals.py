@@ -243,6 +243,7 @@ def test_assigning_parameters_and_rates():
     assert (net.learning_rate, net.reg_lambda, net.n_threads) == (0.05, 0, None)
 
 
+@pytest.mark.usefixtures("x_not_finite")
 @pytest.mark.parametrize("source", [np.random.RandomState, np.random.default_rng])
 def test_a_refused_fit_leaves_the_random_sequence_where_it_was(source):
     given, untouched = source(3), source(3)
@@ -252,6 +253,7 @@ def test_a_refused_fit_leaves_the_random_sequence_where_it_was(source):
     assert np.array_equal(given.permutation(100), untouched.permutation(100))
 
 
+@pytest.mark.usefixtures("x_not_finite")
 @pytest.mark.parametrize("row", [3, 299, 300, 599])
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_row_is_refused_wherever_it_lies_in_a_share(row, n_threads):

@@ -20,7 +20,13 @@ from fastmlp.core.equations.product import (
     multiply,
     transposed,
 )
-from fastmlp.core.inputs.nonzeros import INPUTS_TOGETHER, ROWS_IN_A_WORD, find_rows, list_at
+from fastmlp.core.inputs.nonzeros import (
+    INPUTS_TOGETHER,
+    ROWS_IN_A_WORD,
+    find_rows,
+    list_at,
+    list_found,
+)
 from fastmlp.core.machine.barrier import stopped
 from fastmlp.core.machine.kernel import joined, kernel
 from fastmlp.core.machine.scalars import smaller
@@ -29,6 +35,8 @@ from fastmlp.core.machine.tile import add_outer, add_row, add_scaled, columns, d
 
 # Of a minibatch, so few that they stay in the L1 cache: then copying columns of them gains nothing.
 FEW_DELTAS = 4096
+# In minibatches of fewer rows, many inputs may be zero in all of them. At most `ROWS_IN_A_WORD`.
+FEW_ROWS = 32
 
 
 @by_value
@@ -118,20 +126,27 @@ def update_marked(layer, space, deltas, n_rows, sink, panel, team, words, first,
             break
         end = smaller(k + INPUTS_TOGETHER, last)
         find_rows(layer, space, words, n_rows, k, end)
-        j = _update_marked(layer, space.activations, deltas, n_rows, sink, team, words, k, end)
+        marked = layer, space.activations, deltas, n_rows, sink, team, words, k
+        if n_rows < FEW_ROWS and sink.descends and sink.l2 == 0:
+            j = _update_marked(*marked, list_found(words, end - k), True)
+        else:  # a second call, so that LLVM compiles a loop without a list
+            j = _update_marked(*marked, end - k, False)
     # The remaining columns fill too few registers to profit.
     sums = _sums(layer, space.activations, deltas, n_rows, sink, panel, j)
     multiply(sums, team, first, last)
 
 
 @kernel
-def _update_marked(layer, activations, deltas, n_rows, sink, team, words, first, last):
+def _update_marked(layer, activations, deltas, n_rows, sink, team, words, first, n, listed):
+    """Update the weights of n inputs from `first` on, or of those that `list_found` has listed."""
     width, j = columns(ROW, deltas), 0
     x, y = transposed(inputs_of(layer, activations)), deltas_of(layer, deltas)
     n_words = (n_rows + ROWS_IN_A_WORD - 1) // ROWS_IN_A_WORD
     while j + width <= layer.padded_out and not stopped(team):
-        for k in range(first, last):
-            weight_grads = add_marked(zeros(ROW, deltas), words, k - first, n_words, x, k, y, j)
+        for s in range(n):
+            c = words[INPUTS_TOGETHER + s] if listed else s
+            k = first + c
+            weight_grads = add_marked(zeros(ROW, deltas), words, c, n_words, x, k, y, j)
             at = layer.weights_at + k * layer.stride_out + j
             apply_gradient(weight_grads, sink, at, 0)
         j += width

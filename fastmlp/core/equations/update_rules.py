@@ -95,7 +95,12 @@ def rule_of(optimizer, step, l2, l1):
 
 @kernel
 def change_rows(rule, gradients, weights, at, stride, n_rows, n):
-    """Call `change_row` for rows of n weights, `stride` apart; gradients begin at 0."""
+    """Call `change_row` for rows of n weights, `stride` apart; gradients begin at 0.
+
+    Rows without a gap between them are one row: with one call there is one loop.
+    """
+    if stride == n:
+        n, n_rows = n * n_rows, 1
     for r in range(n_rows):
         change_row(rule, gradients, r * stride, weights, at + r * stride, n)
 

@@ -184,6 +184,30 @@ def find_rows(layer, space, words, n_rows, first, last):
             words[at + k - first] = _marked(marks, row_at, k % lanes) & there
 
 
+@kernel
+def list_found(words, n):
+    """List the inputs, of the first n, that any row of a minibatch of at most 64 has.
+
+    Parameters
+    ----------
+    words : int64 array
+        Of `find_rows`: one word for each input. After those of `INPUTS_TOGETHER` inputs, the
+        numbers of the inputs are stored, relative to the first.
+    n : int
+
+    Returns
+    -------
+    int
+        How many there are.
+    """
+    found = words[INPUTS_TOGETHER:]
+    n_found = 0
+    for c in range(n):
+        found[n_found] = c  # without a branch, which would be mispredicted
+        n_found += words[c] != 0
+    return n_found
+
+
 @intrinsic
 def _marked(typing_context, marks, at, lane):
     """Return an int64 with a bit set for each of the 64 ``marks[at:]`` that have the bit `lane`."""

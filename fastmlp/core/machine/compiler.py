@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
+from types import ModuleType
 from typing import Any, Self
 
 from llvmlite import binding as llvm
@@ -15,8 +16,12 @@ from numba import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.ir_utils import build_definitions
 from numba.core.lowering import Lower
-from numba.core.typed_passes import NativeLowering
+from numba.core.ssa import reconstruct_ssa
+from numba.core.transforms import canonicalize_cfg
+from numba.core.typed_passes import NativeLowering, PreLowerStripPhis
+from numba.core.untyped_passes import IRProcessing, ReconstructSSA
 
 
 class Library(JITCodeLibrary):
@@ -123,17 +128,19 @@ UNUSED_PASSES = {
     "WithLifting", "InlineClosureLikes", "RewriteDynamicRaises", "MakeFunctionToJitFunction",
     "InlineInlinables", "FindLiterallyCalls", "LiteralUnroll", "LiteralPropagationSubPipelinePass",
     "GenericRewrites", "InlineOverloads", "NopythonRewrites", "NoPythonSupportedFeatureValidation",
-    "AnnotateTypes", "DumpParforDiagnostics",
+    "AnnotateTypes", "DumpParforDiagnostics", "IRLegalization",
 }  # fmt: skip
 
 
 class _Typing:
-    """Numba's typing context, which remembers what operators and functions return.
+    """Numba's typing context, which remembers globals, and what functions return.
 
-    Numba tries the implementations of ``+`` one by one for each sum of two integers.
+    Numba tries the implementations of ``+`` one by one for each sum of two integers, and makes an
+    error message for each use of a function before it looks up what that is.
     """
 
     known: dict[tuple[Any, ...], Any] = {}
+    named: dict[Any, Any] = {}
 
     def __init__(self, context: Any):
         self._context = context
@@ -152,6 +159,14 @@ class _Typing:
             self.known[key] = signature
         return signature
 
+    def resolve_value_type(self, value: Any) -> Any:
+        """Return the type of a global or a constant."""
+        if not (callable(value) or isinstance(value, ModuleType)):
+            return self._context.resolve_value_type(value)
+        if value not in self.named:
+            self.named[value] = self._context.resolve_value_type(value)
+        return self.named[value]
+
     def resolve_getitem(self, target: Any, index: Any) -> Any:
         """Return the signature of ``target[index]``."""
         return self.resolve_function_type(operator.getitem, (target, index), {})
@@ -168,6 +183,8 @@ class _Lower(Lower):
     its last use, to count references to memory that it manages. That is 15 % of all instructions.
     """
 
+    operators: dict[tuple[Any, ...], Any] = {}
+
     def alloca_lltype(self, name: str, lltype: Any, datamodel: Any = None) -> Any:
         """Reserve space for a variable without clearing it."""
         with self.builder.goto_entry_block():
@@ -181,10 +198,60 @@ class _Lower(Lower):
             self._alloca_var(name, self.typeof(name))
             self.builder.store(value, self.getvar(name))
 
-    def delvar(self, name: str) -> None:
-        """Do nothing after the last use of a variable."""
-        if name not in self.varmap and name not in self._blk_local_varmap:
-            super().delvar(name)
+    def lower_binop(self, result: Any, expression: Any, function: Any) -> Any:
+        """Apply an operator. Numba would first look for an implementation for constants."""
+        signature, operands = self.fndesc.calltypes[expression], (expression.lhs, expression.rhs)
+        return self._operate(function, signature, operands, result)
+
+    def lower_getitem(
+        self, result: Any, expression: Any, value: Any, index: Any, signature: Any
+    ) -> Any:
+        """Return an element or a slice of a vector."""
+        return self._operate(operator.getitem, signature, (value, index), result)
+
+    def _operate(self, function: Any, signature: Any, operands: Any, result: Any) -> Any:
+        """Apply an operator, whose implementation for these types is looked up once."""
+        key = function, signature.args
+        if key not in self.operators:
+            typing_context = self.context.typing_context
+            kind = typing_context.resolve_value_type(function)
+            self.operators[key] = kind, kind.get_call_type(typing_context, signature.args, {})
+        write = self.context.get_function(*self.operators[key])
+        pairs = zip(operands, signature.args, strict=True)
+        value = write(self.builder, [self._cast_var(operand, kind) for operand, kind in pairs])
+        return self.context.cast(self.builder, value, signature.return_type, result)
+
+
+# Numba's passes after which it would find out where variables live, three times for each kernel:
+# only reference counts need that.
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Canonical(IRProcessing):
+    _name = "fastmlp_canonical"
+
+    def run_pass(self, state: Any) -> bool:
+        state.func_ir.blocks = canonicalize_cfg(state.func_ir.blocks)
+        return True
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _SingleAssignment(ReconstructSSA):
+    _name = "fastmlp_single_assignment"
+
+    def run_pass(self, state: Any) -> bool:
+        state.func_ir = reconstruct_ssa(state.func_ir)
+        state.func_ir._definitions = build_definitions(state.func_ir.blocks)
+        return True
+
+
+@register_pass(mutates_CFG=False, analysis_only=False)
+class _WithoutPhis(PreLowerStripPhis):
+    _name = "fastmlp_without_phis"
+
+    def run_pass(self, state: Any) -> bool:
+        state.func_ir = self._strip_phi_nodes(state.func_ir)
+        return True
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -194,6 +261,14 @@ class _Lowering(NativeLowering):
     @property
     def lowering_class(self) -> type[Lower]:
         return _Lower
+
+
+REPLACED_PASSES = {
+    IRProcessing: _Canonical,
+    NativeLowering: _Lowering,
+    PreLowerStripPhis: _WithoutPhis,
+    ReconstructSSA: _SingleAssignment,
+}
 
 
 class _Compiler(Compiler):
@@ -211,7 +286,7 @@ class _Compiler(Compiler):
         manager = PassManager("fastmlp")
         for done, why in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
             if done.__name__ not in UNUSED_PASSES:
-                manager.add_pass(_Lowering if done is NativeLowering else done, why)
+                manager.add_pass(REPLACED_PASSES.get(done, done), why)
         manager.finalize()
         return [manager]
 

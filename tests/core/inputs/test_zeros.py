@@ -16,11 +16,13 @@ from fastmlp.core.inputs.nonzeros import (
     find_rows,
     inputs_of_row,
     list_at,
+    list_found,
     list_inputs,
     lowest_bit,
     mark_inputs,
 )
 from fastmlp.core.machine.kernel import kernel
+from fastmlp.core.machine.vector import vector
 from fastmlp.core.storage import Network
 from fastmlp.training import epoch
 from helpers.same_bits import bits_of
@@ -50,7 +52,7 @@ def trained(X, y, sizes, batch_size, n_threads=1, reg_lambda=0.0):
 
 @pytest.mark.usefixtures("eight_processors")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("batch_size", [1, 8, 64, 130, 203])
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 8, 31, 32, 64, 130, 203])
 @pytest.mark.parametrize("density", [0.0, 0.02, 0.2, 1.0])
 def test_the_same_bits_with_zeros_and_without(dtype, batch_size, density, monkeypatch):
     for sizes in ([300, 64, 10], [20, 100, 5], [30, 70]):
@@ -72,7 +74,8 @@ def test_skipping_zeros_depends_on_x_alone():
     assert run.inputs_of(network, dense, 32) == DENSE
     assert run.inputs_of(network, sparse[:1], 32) == ZERO_RICH
     assert run.inputs_of(network, sparse[:0], 32) == DENSE
-    assert run.inputs_of(network, sparse, 2) == DENSE
+    assert run.inputs_of(network, sparse, 2) == ZERO_RICH
+    assert run.inputs_of(network, sparse, 1) == DENSE
     assert run.inputs_of(narrow, sparse, 32) == DENSE
 
 
@@ -125,6 +128,21 @@ def list_and_mark(work, n_rows):
 @kernel(entry=True)
 def find(work, n_rows, first, last):
     find_rows(work.forward.layers[0], work.forward, work.words, n_rows, first, last)
+
+
+@kernel(entry=True)
+def list_words(words, n):
+    return list_found(vector(words), n)
+
+
+def test_the_inputs_that_a_few_rows_have():
+    for n_found in (0, 1, 60, INPUTS_TOGETHER):
+        words, n = np.zeros(2 * INPUTS_TOGETHER, np.int64), max(n_found, 100)
+        found = np.sort(np.random.default_rng(0).permutation(n)[:n_found])
+        words[found] = [1, -(2**63), 5, *range(1, 200)][:n_found]
+        words[n:INPUTS_TOGETHER] = 1  # not asked for
+        assert list_words(words, n) == n_found
+        assert words[INPUTS_TOGETHER:][:n_found].tolist() == found.tolist()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
