@@ -209,7 +209,7 @@ def train_run(
         If a signal whose handler raised nothing stopped it within a step. Likewise.
     """
     n_workers = pace.n_workers
-    last = min(first + pace.steps, -(-len(samples.order) // samples.batch_size))
+    last = min(first + pace.steps, samples.n_steps)
     optimizer = optimizer_state.steps(last - first, samples.draws is None)
     given = (network.parameters, optimizer, samples, work, first)
 
@@ -221,7 +221,8 @@ def train_run(
     work.status[...] = 0
     if pace.is_estimate:  # compile now, before threads wait for each other
         train_steps(Worker(0, 1, new_team()), *given, first, loss)
-    taken, began = optimizer_state.taken, time.perf_counter()
+    taken, seen = optimizer_state.taken, optimizer_state.rows_seen
+    began = time.perf_counter()
     if stops_within:
         total = stopped_by_signals(partial(run_team, n_workers, task))
     else:
@@ -231,8 +232,8 @@ def train_run(
         rows = [row - 1 for row in refused if row > 0]
         raise NotFinite(rows[0]) if rows else Diverged("the loss")
     last = first + optimizer_state.taken - taken  # fewer if it was late
-    seconds, batch_size = time.perf_counter() - began, samples.batch_size
-    pace.measured(min(last - first, len(samples.order) / batch_size - first), seconds)
+    seconds = time.perf_counter() - began
+    pace.measured((optimizer_state.rows_seen - seen) / samples.batch_size, seconds)
     return last, total
 
 

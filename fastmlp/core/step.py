@@ -44,6 +44,15 @@ class Samples(NamedTuple):
     order: np.ndarray  # (n,), int64: rows of X, minibatch after minibatch
     batch_size: int
     inputs: int  # how the first layer reads X: a code of `nonzeros`
+    # With several epochs in `order`: the rows of each, and where the loss of each is stored.
+    epoch_rows: int = 0  # 0 for all rows
+    epoch_losses: np.ndarray = np.empty(0)  # float64
+
+    @property
+    def n_steps(self) -> int:
+        """The number of minibatches in all epochs."""
+        rows = self.epoch_rows or len(self.order)
+        return -(-rows // self.batch_size) * (len(self.order) // rows)
 
 
 class Minibatch(NamedTuple):
@@ -73,7 +82,7 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
     optimizer : update_rules.Optimizer
         Its moments are changed, and its counts advance with every step.
     samples : Samples
-        Read.
+        Read, except for `epoch_losses`.
     work : Workspace
         Overwritten. ``work.status``, 0 at first, becomes 1 + a row of X with NaN or infinity, or
         `DIVERGED` if a loss is not finite: then this step and later ones change no parameter. If
@@ -88,14 +97,15 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
     float
         For worker 0, `loss` plus the losses of the samples, times their weights, each with the
         parameters of its step; with `l2_per_batch` instead plus the minibatches' mean losses,
-        including penalties, times their numbers of rows. For the others, `loss`.
+        including penalties, times their numbers of rows. The losses of epochs that have ended are
+        in ``samples.epoch_losses`` instead, if there are several. For the others, `loss`.
     """
     if not begin(worker):
         return loss
     waits = 0
+    start, epoch_end = _place(samples, first_step)
     for step in range(first_step, last_step):
-        start = step * samples.batch_size
-        n_rows = smaller(samples.batch_size, len(samples.order) - start)
+        n_rows = smaller(samples.batch_size, epoch_end - start)
         minibatch = Minibatch(start, n_rows, _scale(samples, start, n_rows))
         first, last = share(n_rows, worker)
         for block in range(first, last, ROWS_TOGETHER):
@@ -113,6 +123,12 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
                 return loss
         if worker.number == 0:
             loss = _add_losses(optimizer.options, work, minibatch, loss)
+            if start + n_rows == epoch_end and len(samples.epoch_losses) > 0:
+                samples.epoch_losses[epoch_end // samples.epoch_rows - 1] = loss
+                loss = 0.0
+        start += n_rows
+        if start == epoch_end:
+            epoch_end += samples.epoch_rows
         waits = weights_phase(
             worker, parameters, optimizer, samples, work, minibatch, step - first_step, waits
         )
@@ -124,6 +140,17 @@ def train_steps(worker, parameters, optimizer, samples, work, first_step, last_s
         if is_last:
             break
     return loss
+
+
+@kernel
+def _place(samples, step):
+    """Return where in the order the rows of a step begin, and where those of its epoch end."""
+    rows = samples.epoch_rows
+    if rows == 0:
+        return step * samples.batch_size, len(samples.order)
+    steps = (rows + samples.batch_size - 1) // samples.batch_size  # of an epoch
+    epoch = step // steps
+    return epoch * rows + (step - epoch * steps) * samples.batch_size, (epoch + 1) * rows
 
 
 @kernel

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
+
+from fastmlp.random_sources import random_position, return_to_position
 
 
 def initial_parameters(
@@ -49,20 +51,38 @@ def split(
     return rows, held_out
 
 
-def orders(
-    n: int, rows: np.ndarray | None, shuffles: bool, source: np.random.RandomState
-) -> Callable[[], np.ndarray]:
-    """Return a function that returns the order of the next epoch.
+class Orders:
+    """The orders of the epochs: each shuffles that of the epoch before.
 
-    Each epoch shuffles the order of the one before, and the first that of the samples, or of
-    `rows` if these are only some of them.
+    Parameters
+    ----------
+    n : int
+        The number of samples.
+    rows : array of int or None
+        Which of them are trained on, in their first order; None for all.
+    shuffles : bool
+        If not, all orders are the first.
+    source : RandomState
     """
-    order = np.arange(n) if rows is None else rows
 
-    def next_order() -> np.ndarray:
-        nonlocal order
-        if shuffles:
-            order = order[source.permutation(len(order))]
-        return order
+    def __init__(
+        self, n: int, rows: np.ndarray | None, shuffles: bool, source: np.random.RandomState
+    ):
+        self._order = np.arange(n) if rows is None else rows
+        self._shuffles, self._source = shuffles, source
 
-    return next_order
+    def __call__(self) -> np.ndarray:
+        """Return the rows of the next epoch."""
+        if self._shuffles:
+            self._order = self._order[self._source.permutation(len(self._order))]
+        return self._order
+
+    @property
+    def position(self) -> Any:
+        """The last order and the position of the source; assign it to repeat what came then."""
+        return self._order, random_position(self._source)
+
+    @position.setter
+    def position(self, position: Any) -> None:
+        self._order, of_source = position
+        return_to_position(self._source, of_source)

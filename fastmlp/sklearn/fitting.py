@@ -86,7 +86,7 @@ def fit_stochastic(
             scored = part(data, kept)
     n_samples = len(data.X) if rows is None else len(rows)
     found = FitData(state, _batch_size(estimator, n_samples), True, continues=incremental)
-    order = draws.orders(len(data.X), rows, estimator.shuffle, source)
+    order = draws.Orders(len(data.X), rows, estimator.shuffle, source)
     found.give(data, rows, order, held_out)
     epoch_end = stopping.EpochEnd(estimator, tied, n_samples, _scorer(estimator, tied, scored))
     _run(estimator, tied, found, epoch_end, incremental)
@@ -133,6 +133,8 @@ def _run(
         scores_training=estimator.metrics is not None,
         continues=incremental,
         after_epoch=epoch_end,
+        looks_back=not (epoch_end.needs_the_network or callbacks or shows_bar or data.validates)
+        and estimator.metrics is None,
         warns=False,
     )
     fit = Fit(state, data, plan, tied.trainer)

@@ -53,6 +53,11 @@ class EpochEnd:
             self.tied.state.optimizer.rate = solver.learning_rate
         return self.has_converged
 
+    @property
+    def needs_the_network(self) -> bool:
+        """Whether a call depends on the network after the epoch, or changes the next one."""
+        return self.score is not None or bool(self.estimator._optimizer.changes)
+
     def _say(self, text: str) -> None:
         if self.estimator.verbose and self.estimator.verbose != "bar":
             print(text)

@@ -47,7 +47,8 @@ class FitData:
     ends : bool
         Whether batches can be iterated over only once.
     order : callable or None
-        Returns the rows of an epoch, regardless of `shuffle`.
+        Returns the rows of an epoch, regardless of `shuffle`. For `Plan.looks_back` it has a
+        `position`; to assign a former one repeats what came then.
     """
 
     samples: Data | None = None

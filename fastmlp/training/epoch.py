@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,16 +124,47 @@ class Trainer:
         Diverged
             If a loss, a parameter or a moment is not finite.
         """
+        loss, total, done, is_first = 0.0, 0.0, 0, self.state.rows_seen == 0
+        with self._restoring():
+            for data, order in blocks:
+                loss = self._train(data, order, done, loss, report)
+                total = self._weight_of(data, order, total)
+                done += len(order)
+            if not (math.isfinite(loss) and math.isfinite(total)):
+                raise Diverged("the loss")
+        self.undoes_all = False  # every row was read
+        self.is_dead = is_first and done > 0 and self.state.is_dead(data.X)
+        return loss / total if total > 0 else 0.0
+
+    def epochs(self, data: Data, orders: list[np.ndarray]) -> list[float]:
+        """Train on the samples once in each of the orders; return the mean losses.
+
+        The parameters have the bits of as many calls of `epoch`; but after `Diverged` they are
+        those before the first, not the last, order.
+        """
+        totals = [self._weight_of(data, order, 0.0) for order in orders]
+        losses = np.zeros(len(orders))
+        with self._restoring():
+            self._train(data, np.concatenate(orders), 0, 0.0, None, losses)
+            if not (np.isfinite(losses).all() and np.isfinite(totals).all()):
+                raise Diverged("the loss")
+        pairs = zip(losses.tolist(), totals, strict=True)
+        return [loss / total if total > 0 else 0.0 for loss, total in pairs]
+
+    def _weight_of(self, data: Data, order: np.ndarray, before: float) -> float:
+        """Return `before` plus what the sum of the losses of these samples is divided by."""
+        if self.state.settings.l2_per_batch:  # the losses are means of minibatches
+            return before + len(order)
+        return data.weight_of(order, before)
+
+    @contextlib.contextmanager
+    def _restoring(self) -> Iterator[None]:
+        """Take a snapshot, and restore it if the state is not finite, then or after an error."""
         if not self._is_fresh:
             self.snapshot.take()
         self._is_fresh = False
-        loss, total, done, is_first = 0.0, 0.0, 0, self.state.rows_seen == 0
         try:
-            for data, order in blocks:
-                loss = self._train(data, order, done, loss, report)
-                per_batch = self.state.settings.l2_per_batch  # so is then the loss
-                total = total + len(order) if per_batch else data.weight_of(order, total)
-                done += len(order)
+            yield
         except Diverged:
             self.snapshot.restore()
             raise
@@ -141,12 +173,6 @@ class Trainer:
             raise
         if self._restore_if_not_finite():
             raise Diverged("a weight or a moment of the optimizer")
-        if not (math.isfinite(loss) and math.isfinite(total)):
-            self.snapshot.restore()
-            raise Diverged("the loss")
-        self.undoes_all = False  # every row was read
-        self.is_dead = is_first and done > 0 and self.state.is_dead(data.X)
-        return loss / total if total > 0 else 0.0
 
     def _restore_if_not_finite(self) -> bool:
         if self.state.is_finite:
@@ -155,25 +181,41 @@ class Trainer:
         return True
 
     def _train(
-        self, data: Data, order: np.ndarray, done: int, loss: float, report: Report | None
+        self,
+        data: Data,
+        order: np.ndarray,
+        done: int,
+        loss: float,
+        report: Report | None,
+        losses: np.ndarray | None = None,
     ) -> float:
-        """Train on one block; return `loss` plus the losses of its samples."""
+        """Train on one block; return `loss` plus the losses of its samples.
+
+        With `losses` the order has so many epochs, whose losses are written there.
+        """
         rows, seen = np.asarray(order, np.int64), self.state.rows_seen
-        batch_size, step = min(self.batch_size, len(rows)), 0
+        n_rows = len(rows) // (1 if losses is None else len(losses))
+        batch_size, step = min(self.batch_size, n_rows), 0
         sized = self._sized_for(data)
-        samples = self._samples(data, rows, batch_size, seen, sized.inputs)
+        samples = self._samples(data, rows, batch_size, seen, sized.inputs, losses)
         while True:
             step, loss = self._run(data, samples, step, loss)
             if report is not None:
                 report(done + min(step * batch_size, len(rows)), loss)
-            if step * batch_size >= len(rows):
+            if step >= samples.n_steps:
                 return loss
             if sized.version != self.state.version:  # a callback has assigned something
                 sized = self._sized_for(data)
-                samples = self._samples(data, rows, batch_size, seen, sized.inputs)
+                samples = self._samples(data, rows, batch_size, seen, sized.inputs, losses)
 
     def _samples(
-        self, data: Data, rows: np.ndarray, batch_size: int, seen: int, inputs: int
+        self,
+        data: Data,
+        rows: np.ndarray,
+        batch_size: int,
+        seen: int,
+        inputs: int,
+        losses: np.ndarray | None,
     ) -> Samples:
         state, plain = self.state, self.state.can_train_basic(data.targets)
         return Samples(
@@ -185,6 +227,7 @@ class Trainer:
             rows,
             batch_size,
             inputs,
+            *(() if losses is None else (len(rows) // len(losses), losses)),
         )
 
     def _run(self, data: Data, samples: Samples, step: int, loss: float) -> tuple[int, float]:

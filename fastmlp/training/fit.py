@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ from fastmlp.training.state import State
 from fastmlp.training.state_dict import restore
 from fastmlp.validation import checks
 
+#: What epochs in one call take: much longer than to call it, but not so long that an interrupt or
+#: going back is noticed.
+TOGETHER_SECONDS, MOST_TOGETHER = 0.004, 64
 DEAD = (
     "after the first epoch all units of a hidden layer are 0 for every row that was checked, so "
     "the network cannot learn: scale the inputs (input_scale=1/255 for bytes) or choose a smaller "
@@ -37,6 +41,9 @@ class Plan(NamedTuple):
     continues: bool = False  # with the present history and weights, see `partial_fit`
     #: Called after each epoch with what it has recorded; returns whether training stops.
     after_epoch: Callable[[dict[str, float]], bool] | None = None
+    #: Whether `after_epoch` depends on nothing that the epoch has changed, so that several epochs
+    #: may be trained on before it is called for each. The data must have `FitData.order`.
+    looks_back: bool = False
     warns: bool = True  # of divergence, which otherwise raises `Diverged`, and of dead layers
 
 
@@ -61,6 +68,7 @@ class Fit:
     """
 
     first_step: int | None = None
+    _together = 1, 1.0  # the epochs of the last call, and the seconds of each
     epochs_done = 0
     at_epoch_end = False
 
@@ -177,7 +185,46 @@ class Fit:
             self._try_metrics()
         self.first_step = state.optimizer.taken
         while self.epochs_done < epochs and not state.stop_training:
-            self._one_epoch(source)
+            n = self._n_together
+            began = time.perf_counter()
+            if n > 1:
+                self._several_epochs(n)
+            else:
+                self._one_epoch(source)
+            self._together = n, (time.perf_counter() - began) / n
+
+    @property
+    def _n_together(self) -> int:
+        """How many epochs are next in one call: as many as take `TOGETHER_SECONDS`."""
+        if not self.plan.looks_back or self.epochs_done == 0:
+            return 1
+        n, seconds = self._together
+        most = min(self.plan.epochs - self.epochs_done, MOST_TOGETHER, 2 * n)
+        return max(1, min(most, int(TOGETHER_SECONDS / seconds)))
+
+    def _several_epochs(self, n: int) -> None:
+        """Train for n epochs, and judge each; go back if the training stops before the last."""
+        state, trainer = self.state, self.trainer
+        orders: Any = self.data.order
+        assert self.data.samples is not None
+        position = orders.position
+        try:
+            losses = trainer.epochs(self.data.samples, [orders() for _ in range(n)])
+        except Diverged:  # in one of them: the last finite epoch is found one by one
+            orders.position = position
+            self.plan = self.plan._replace(looks_back=False)
+            return
+        for i, loss in enumerate(losses):
+            self.epochs_done += 1
+            state.history.setdefault("loss", []).append(loss)
+            assert self.plan.after_epoch is not None
+            if self.plan.after_epoch({"loss": loss}):
+                state.stop_training = True
+                if i < n - 1:
+                    trainer.snapshot.restore()
+                    orders.position = position
+                    trainer.epochs(self.data.samples, [orders() for _ in range(i + 1)])
+                return
 
     def _one_epoch(self, source: Any) -> None:
         state, callbacks, epoch, self.runs = self.state, self.plan.callbacks, self.epochs_done, 0
