@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.equations.losses import Targets
 from fastmlp.core.run import NotFinite
+from fastmlp.messages import must
 from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
 from fastmlp.sklearn.tied import TiedState
 from fastmlp.validation import checks
@@ -110,7 +111,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         validation = None
         if X_val is not None or y_val is not None or sample_weight_val is not None:
             if X_val is None or y_val is None:
-                raise ValueError("`X_val` and `y_val` must be passed together.")
+                missing = "X_val" if X_val is None else "y_val"
+                raise ValueError(must(missing, "be passed with other validation data", "None"))
             validation = Validation(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, incremental=False, validation=validation)
 
