@@ -86,6 +86,16 @@ def filled(tmp_path):
     return package, settings, paths
 
 
+def test_machine_code_is_loaded_without_what_only_compilation_needs(filled):
+    """Numba imports for 0.2 s before it compiles, and LLVM's code is twice as long."""
+    package, settings, paths = filled
+    code = tiny_package.CALL + "import sys; print(int('numba.np.linalg' in sys.modules))\n"
+    assert call(package, code, **settings) == [0, 2, 0, 0]
+    paths[0].unlink()
+    assert call(package, code, **settings) == [2, 2, 0, 1]
+    assert not any(b"BC\xc0\xde" in path.read_bytes() for path in paths)  # LLVM's bitcode
+
+
 def test_damaged_machine_code_is_compiled_again(filled):
     """Run as it is, machine code with a wrong bit could end the process."""
     package, settings, paths = filled
