@@ -91,7 +91,7 @@ def repeat_square(n, layers, optimizer, sums, worker):
 def repeat_collected(n, layers, parameters, optimizer, worker):
     """Call `change_by_collected` n times; the weights hardly change."""
     for _ in range(n):
-        change_by_collected(layers, parameters, optimizer, 0, worker)
+        change_by_collected(layers, parameters, optimizer, 1.0, 0, worker)
 
 
 @kernel(entry=True)
@@ -114,8 +114,7 @@ def product(repeat, hidden=RELU, output=IDENTITY, l2=0.0, descends=True):
     return partial(
         *(repeat, round(TURN / (n_rows * n_in * n_out))),
         *(work.forward.layers[1:], work.forward.layers[:1], network.parameters),
-        *(work.forward.activations, work.deltas, work.panels, new_team()),
-        *(Sink(descends, TINY, l2, target, 0), n_rows),
+        *(work, Worker(0, 1, new_team()), Sink(descends, TINY, l2, target, 0), n_rows),
     )
 
 

@@ -12,7 +12,7 @@ from fastmlp.core.equations.propagate import propagate
 from fastmlp.core.equations.update import Sink, update, update_biases, update_marked, update_sample
 from fastmlp.core.inputs.gather import gather
 from fastmlp.core.inputs.nonzeros import ZERO_RICH, list_inputs, mark_inputs
-from fastmlp.core.machine.barrier import new_team
+from fastmlp.core.machine.barrier import Worker, new_team
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.processor import LANES
 from fastmlp.core.machine.tile import add_outer, store, zeros
@@ -36,25 +36,24 @@ TURN = 1e8  # multiply-adds, which take some milliseconds: less than a time slic
 
 
 @kernel(entry=True)
-def repeat_forward(n, layer, below, parameters, activations, deltas, panel, team, sink, n_rows):
+def repeat_forward(n, layer, below, parameters, work, worker, sink, n_rows):
     """Call `forward` n times, which overwrites the activations with the same values."""
     for _ in range(n):
-        forward(layer[0], parameters, activations, team, 0, n_rows)
+        forward(layer[0], parameters, work.forward.activations, worker.team, 0, n_rows)
 
 
 @kernel(entry=True)
-def repeat_propagate(n, layer, below, parameters, activations, deltas, panel, team, sink, n_rows):
+def repeat_propagate(n, layer, below, parameters, work, worker, sink, n_rows):
     """Call `propagate` n times, which overwrites the deltas with the same values."""
     for _ in range(n):
-        propagate(layer[0], below[0], parameters, activations, deltas, panel, team, 0, n_rows)
+        propagate(layer[0], below[0], parameters, worker, work, 0, n_rows)
 
 
 @kernel(entry=True)
-def repeat_update(n, layer, below, parameters, activations, deltas, panel, team, sink, n_rows):
+def repeat_update(n, layer, below, parameters, work, worker, sink, n_rows):
     """Call `update` n times, with a learning rate so small that the weights hardly change."""
     for _ in range(n):
-        n_in = layer[0].n_in
-        update(layer[0], activations, deltas, n_rows, sink, panel, team, 0, n_in)
+        update(layer[0], worker, work, n_rows, sink, 0, layer[0].n_in)
 
 
 @kernel(entry=True)
@@ -105,13 +104,10 @@ def repeat_mark_inputs(n, layers, space, n_rows):
 
 
 @kernel(entry=True)
-def repeat_update_marked(n, layers, work, team, sink, n_rows):
+def repeat_update_marked(n, layers, work, worker, sink, n_rows):
     """Call `update_marked` of the first layer n times; its weights hardly change."""
     for _ in range(n):
-        update_marked(
-            layers[0], work.forward, work.deltas, n_rows, sink, work.panels, team, work.words,
-            0, layers[0].n_in,
-        )  # fmt: skip
+        update_marked(layers[0], worker, work, n_rows, sink, 0, layers[0].n_in)
 
 
 @kernel(entry=True)
@@ -161,14 +157,8 @@ class Products(Timed):
             "update": repeat_update,
         }[product]
         arguments = (
-            *(
-                work.forward.layers[1:],
-                work.forward.layers[:1],
-                network.parameters,
-                work.forward.activations,
-                work.deltas,
-            ),
-            *(work.panels, new_team(), hardly_moving(network.parameters), n_rows),
+            *(work.forward.layers[1:], work.forward.layers[:1], network.parameters, work),
+            *(Worker(0, 1, new_team()), hardly_moving(network.parameters), n_rows),
         )
         n = max(1, round(TURN / (n_rows * n_in * n_out)))
         self.multiply_adds = n * n_rows * n_in * n_out
@@ -247,7 +237,7 @@ class RowByRow(Timed):
             ),
             "update_marked": partial(
                 *(repeat_update_marked, 30, work.forward.layers, work),
-                *(new_team(), sink, n_rows),
+                *(Worker(0, 1, new_team()), sink, n_rows),
             ),
             "update_sample": partial(
                 *(repeat_update_sample, 1000, work.forward.layers),

@@ -13,7 +13,7 @@ from fastmlp.core.inputs.nonzeros import (
     mark_inputs,
 )
 from fastmlp.core.inputs.sparse import list_sparse
-from fastmlp.core.machine.barrier import stopped, worker_slice
+from fastmlp.core.machine.barrier import stopped
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.tile import prefetch
 from fastmlp.core.maths.random_bits import add_noise, key_of
@@ -94,22 +94,19 @@ def forward_rows(team, parameters, samples, space, derivatives, minibatch, input
 @kernel
 def rows_phase(worker, parameters, samples, work, minibatch, first, last):
     """Compute activations, losses and deltas of the rows first to last, from the old weights."""
-    layers, activations, deltas = work.forward.layers, work.forward.activations, work.deltas
-    output, panel = layers[len(layers) - 1], worker_slice(work.panels, worker)
+    layers = work.forward.layers
+    output = layers[len(layers) - 1]
     _prefetch_targets(samples, minibatch.start, output, first, last)
     status = forward_rows(
-        worker.team, parameters, samples, work.forward, deltas, minibatch, samples.inputs, first,
-        last,
+        worker.team, parameters, samples, work.forward, work.deltas, minibatch, samples.inputs,
+        first, last,
     )  # fmt: skip
     diverged = output_delta(output, samples, work, minibatch, first, last)
     if status == 0 and diverged:
         status = DIVERGED
     work.status[worker.number] = HALTED if stopped(worker.team) else status
     for l in range(len(layers) - 1, 0, -1):
-        propagate(
-            layers[l], layers[l - 1], parameters, activations, deltas, panel, worker.team,
-            first, last,
-        )  # fmt: skip
+        propagate(layers[l], layers[l - 1], parameters, worker, work, first, last)
 
 
 @kernel

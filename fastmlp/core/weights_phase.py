@@ -109,15 +109,12 @@ def change_layer(worker, layer, l2, parameters, optimizer, samples, work, n_rows
 @kernel
 def update_rows(worker, layer, samples, work, n_rows, sink, first, last):
     """Compute the gradients of the weights of the layer's inputs first to last, for the sink."""
-    activations, deltas, team = work.forward.activations, work.deltas, worker.team
-    panel = worker_slice(work.panels, worker)
     if layer.number == 1 and samples.inputs == SPARSE:
-        update_sparse(layer, samples.sparse, work, n_rows, sink, team, first, last)
+        update_sparse(layer, samples.sparse, work, n_rows, sink, worker.team, first, last)
     elif layer.number == 1 and samples.inputs == ZERO_RICH:
-        words = worker_slice(work.words, worker)
-        update_marked(layer, work.forward, deltas, n_rows, sink, panel, team, words, first, last)
+        update_marked(layer, worker, work, n_rows, sink, first, last)
     else:
-        update(layer, activations, deltas, n_rows, sink, panel, team, first, last)
+        update(layer, worker, work, n_rows, sink, first, last)
 
 
 # All layers together --------------------------------------------------------------------------

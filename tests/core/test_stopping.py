@@ -155,18 +155,8 @@ def test_an_interrupt_on_the_way_to_the_wait_does_not_shorten_it(monkeypatch):
 
 
 @kernel(entry=True)
-def update_the_first_layer(work, sink, team):
-    update(
-        work.forward.layers[0],
-        work.forward.activations,
-        work.deltas,
-        8,
-        sink,
-        work.panels,
-        team,
-        0,
-        8,
-    )
+def update_the_first_layer(work, sink, worker):
+    update(work.forward.layers[0], worker, work, 8, sink, 0, 8)
 
 
 def test_a_stopped_team_changes_no_weight(one_call):
@@ -183,6 +173,6 @@ def test_a_stopped_team_changes_no_weight(one_call):
         assert network.parameters.any() == (not stop)
         network.parameters[...] = 0
         work.forward.activations[...] = work.deltas[...] = 1
-        update_the_first_layer(work, sink, team)
+        update_the_first_layer(work, sink, worker)
         assert network.parameters.any() == (not stop)
         network.parameters[...] = 0

@@ -14,11 +14,12 @@ from fastmlp.core.equations.product import (
     transposed,
     weights_of,
 )
+from fastmlp.core.machine.barrier import worker_slice
 from fastmlp.core.machine.kernel import kernel
 
 
 @kernel
-def propagate(layer, below, parameters, activations, deltas, panel, team, first, last):
+def propagate(layer, below, parameters, worker, work, first, last):
     """``delta_in[i] = (W.T delta_out[i]) * f'(z_in[i])`` for the rows first to last.
 
     The derivative of relu is 1 where the activation is positive, that of the identity is 1, and
@@ -28,14 +29,13 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
     ----------
     layer, below : records of `storage.LAYER`
         The layer whose deltas are known, and the one before it, whose deltas are computed.
-    parameters, activations : flat arrays
-        Read: W, and the activations of `below`.
-    deltas : flat array
-        Those of `layer` are read; those of `below` are overwritten, to whole tiles of rows.
-    panel : array
-        Overwritten with some columns of W.T; see `product.Product`.
-    team : int64 array
+    parameters : flat array
+        Read.
+    worker : barrier.Worker
         If its ``team[STOPPED]`` is set, this returns between two tiles.
+    work : storage.Workspace
+        The activations of `below` and the deltas of `layer` are read; the deltas of `below` are
+        overwritten, to whole tiles of rows, and so is the worker's panel.
     first, last : int
     """
     finish = GATE if below.activation == RELU else STORE
@@ -44,15 +44,15 @@ def propagate(layer, below, parameters, activations, deltas, panel, team, first,
         n_terms=layer.n_out,
         first_column=0,
         n_columns=layer.padded_in,
-        x=deltas_of(layer, deltas),
+        x=deltas_of(layer, work.deltas),
         y=transposed(weights_of(layer, parameters)),
         packs=True,
-        panel=panel,
+        panel=worker_slice(work.panels, worker),
         start=-1,
-        target=deltas_of(below, deltas),
-        gate=outputs_of(below, activations),
+        target=deltas_of(below, work.deltas),
+        gate=outputs_of(below, work.forward.activations),
         finish=finish,
         rate=0.0,
         decay=0.0,
     )
-    multiply(sums, team, first, last)
+    multiply(sums, worker.team, first, last)

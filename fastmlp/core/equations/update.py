@@ -27,7 +27,7 @@ from fastmlp.core.inputs.nonzeros import (
     list_at,
     list_found,
 )
-from fastmlp.core.machine.barrier import stopped
+from fastmlp.core.machine.barrier import stopped, worker_slice
 from fastmlp.core.machine.kernel import joined, kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.structure import by_value
@@ -63,41 +63,41 @@ def apply_gradient(tile, sink, at, stride):
 
 
 @kernel
-def update(layer, activations, deltas, n_rows, sink, panel, team, first, last):
+def update(layer, worker, work, n_rows, sink, first, last):
     """``W -= learning_rate * (sum over i of delta[i] a_in[i].T + l2 * W)``, or as `sink` says.
 
     Parameters
     ----------
     layer : record of `storage.LAYER`
-    activations, deltas : flat arrays
-        Read: the layer's inputs and its deltas, which contain the factor 1 / n_rows.
+    worker : barrier.Worker
+        If its ``team[STOPPED]`` is set, this returns between two tiles.
+    work : storage.Workspace
+        The layer's inputs and its deltas, which contain the factor 1 / n_rows, are read; the
+        worker's panel is overwritten.
     n_rows : int
         The number of rows of the minibatch.
     sink : Sink
         Changed or overwritten where it has the weights of the layer's inputs first to last.
-    panel : array
-        Overwritten, see `product.Product`.
-    team : int64 array
-        If its ``team[STOPPED]`` is set, this returns between two tiles.
     first, last : int
         `first` is a multiple of `MOST_ROWS`, and `last` is one or is n_in.
     """
-    sums = _sums(layer, activations, deltas, n_rows, sink, panel, 0)
-    multiply(sums, team, first, last)
+    sums = _sums(layer, worker, work, n_rows, sink, 0)
+    multiply(sums, worker.team, first, last)
 
 
 @kernel
-def _sums(layer, activations, deltas, n_rows, sink, panel, first_column):
+def _sums(layer, worker, work, n_rows, sink, first_column):
     """Return the `Product` that computes the gradient of the layer's weights, or changes them."""
+    deltas = work.deltas
     return Product(
         n_terms=n_rows,
         first_column=first_column,
         n_columns=layer.padded_out,
-        x=transposed(inputs_of(layer, activations)),
+        x=transposed(inputs_of(layer, work.forward.activations)),
         y=deltas_of(layer, deltas),
         # Gradients that are stored are computed for a few rows at a time: too few for a copy.
         packs=sink.descends and n_rows * layer.stride_out > FEW_DELTAS,
-        panel=panel,
+        panel=worker_slice(work.panels, worker),
         start=-1,
         target=Matrix(sink.target, layer.weights_at + sink.shift, layer.stride_out, 1),
         gate=empty_matrix(deltas),
@@ -108,39 +108,41 @@ def _sums(layer, activations, deltas, n_rows, sink, panel, first_column):
 
 
 @kernel
-def update_marked(layer, space, deltas, n_rows, sink, panel, team, words, first, last):
+def update_marked(layer, worker, work, n_rows, sink, first, last):
     """Do `update`, skipping inputs that are zero, which gives the same sums.
 
     Parameters
     ----------
-    layer, deltas, n_rows, sink, panel, team, first, last
+    layer, worker, n_rows, sink, first, last
         As in `update`.
-    space : storage.ForwardSpace
-        Read: the layer's inputs and their marks, of `nonzeros.mark_inputs`.
-    words : int64 array
-        Overwritten: see `nonzeros.find_rows`.
+    work : storage.Workspace
+        Likewise. The marks of the layer's inputs, of `nonzeros.mark_inputs`, are read too, and the
+        worker's words overwritten, see `nonzeros.find_rows`.
     """
+    words, team = worker_slice(work.words, worker), worker.team
     j = 0
     for k in range(first, last, INPUTS_TOGETHER):
         if stopped(team):
             break
         end = smaller(k + INPUTS_TOGETHER, last)
-        find_rows(layer, space, words, n_rows, k, end)
-        marked = layer, space.activations, deltas, n_rows, sink, team, words, k
+        find_rows(layer, work.forward, words, n_rows, k, end)
+        marked = layer, work, n_rows, sink, team, words, k
         if n_rows < FEW_ROWS and sink.descends and sink.l2 == 0:
             j = _update_marked(*marked, list_found(words, end - k), True)
         else:  # a second call, so that LLVM compiles a loop without a list
             j = _update_marked(*marked, end - k, False)
     # The remaining columns fill too few registers to profit.
-    sums = _sums(layer, space.activations, deltas, n_rows, sink, panel, j)
+    sums = _sums(layer, worker, work, n_rows, sink, j)
     multiply(sums, team, first, last)
 
 
 @kernel
-def _update_marked(layer, activations, deltas, n_rows, sink, team, words, first, n, listed):
+def _update_marked(layer, work, n_rows, sink, team, words, first, n, listed):
     """Update the weights of n inputs from `first` on, or of those that `list_found` has listed."""
+    deltas = work.deltas
     width, j = columns(ROW, deltas), 0
-    x, y = transposed(inputs_of(layer, activations)), deltas_of(layer, deltas)
+    x = transposed(inputs_of(layer, work.forward.activations))
+    y = deltas_of(layer, deltas)
     n_words = (n_rows + ROWS_IN_A_WORD - 1) // ROWS_IN_A_WORD
     while j + width <= layer.padded_out and not stopped(team):
         for s in range(n):
