@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import optimizers
 from fastmlp.callbacks.callback_list import CallbackList
@@ -163,7 +164,11 @@ def _give_up(estimator: Any, epoch_end: stopping.EpochEnd) -> None:
     estimator.loss_ = float("nan")
     estimator.loss_curve_.append(estimator.loss_)
     epoch_end.judge_score(float("nan"))
-    stopping.warn_unconverged(estimator.n_iter_)
+    warn(
+        "Training stopped because a loss or a weight became NaN or infinite; the weights with the "
+        "best validation score are kept.",
+        ConvergenceWarning,
+    )
 
 
 # L-BFGS -----------------------------------------------------------------------------------------

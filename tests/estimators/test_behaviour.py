@@ -269,7 +269,7 @@ def test_divergence_is_an_error_and_early_stopping_keeps_the_best(iris):
     options = {"solver": "sgd", "activation": "identity", "learning_rate_init": 1e100}
     with pytest.raises(ValueError, match="non-finite parameter weights"):
         MLPRegressor(**options, **SMALL).fit(X, y)
-    with pytest.warns(ConvergenceWarning):
+    with pytest.warns(ConvergenceWarning, match="best validation score are kept"):
         model = MLPRegressor(early_stopping=True, **options, **SMALL).fit(X, y)
     assert np.isnan(model.validation_scores_[-1]) and np.isnan(model.loss_)
     assert all(np.isfinite(array).all() for array in numbers_of(model))
