@@ -165,7 +165,7 @@ def rule(name, l2=0.0, l1=0.0):
     gradients, weights, first, second = zeros(4 * (n_rows + 2) * stride, FLOAT32).reshape(4, -1)
     gradients[:] = rng.standard_normal(len(gradients)) / 100
     weights[:] = first[:] = second[:] = 1
-    given = Rule(RULES[name], TINY, l2, l1, 0.9, 0.999, 1e-8, 1.0, 1.0, first, second)
+    given = Rule(RULES[name], TINY, l2, l1, 0.9, 0.999, 1e-8, False, 1.0, 1.0, first, second)
     return partial(repeat_change_rows, 2000, given, gradients, weights, stride, n_rows)
 
 
