@@ -43,14 +43,17 @@ def test_the_examples_are_there():
 
 
 def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    use, estimators = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
-    exec(code, names)
+    exec(use, names)
     assert (tmp_path / "digits.npz").exists()
     accuracy = float(capsys.readouterr().out.split()[0])
     assert accuracy > 0.9
     assert names["net"].score(names["X"], names["y"]) > 0.9
+    exec(estimators, names)
+    accuracy, n_iter = capsys.readouterr().out.split()
+    assert float(accuracy) > 0.99 and int(n_iter) < 200  # it has converged, without a warning
 
 
 def table_of_options():
