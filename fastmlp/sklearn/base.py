@@ -12,6 +12,7 @@ from fastmlp.core.equations.losses import Targets
 from fastmlp.core.run import NotFinite
 from fastmlp.messages import must
 from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
+from fastmlp.sklearn.fit_tasks import CallbackSupportMixin, FitTasks, with_callbacks
 from fastmlp.sklearn.tied import TiedState
 from fastmlp.validation import checks
 
@@ -32,7 +33,7 @@ class Validation(NamedTuple):
     sample_weight: Any
 
 
-class BaseMLP(BaseEstimator):  # type: ignore[misc]
+class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """The common part of `MLPClassifier` and `MLPRegressor`."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = parameters.CONSTRAINTS
@@ -69,6 +70,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     # Training ------------------------------------------------------------------------------------
 
+    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -145,10 +147,17 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             )
         self.n_layers_ = len(self.coefs_) + 1
         samples = fitting.Samples(X, encoded.targets, weights, encoded.strata)
-        if self.solver == "lbfgs":
-            fitting.fit_lbfgs(self, samples)
+        has_epochs = self.solver != "lbfgs"
+        tasks = None
+        if not incremental:
+            tasks = FitTasks(self, int(self.max_iter) * has_epochs, X, y, sample_weight)
+        if has_epochs:
+            held_out = self._held_out(validation, dtype)
+            fitting.fit_stochastic(self, samples, held_out, tasks)
         else:
-            fitting.fit_stochastic(self, samples, self._held_out(validation, dtype), incremental)
+            fitting.fit_lbfgs(self, samples)
+        if tasks is not None:
+            tasks.end()
         return self
 
     def _initialize(self, sizes: list[int], dtype: Any) -> None:
@@ -254,7 +263,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         if tied is not None:
             state["_memory"] = tied.memory()
             for name in ("coefs_", "intercepts_"):
-                state[name] = [np.ascontiguousarray(array) for array in state[name]]
+                state[name] = [np.array(array, order="C") for array in state[name]]
         return state
 
     def __sklearn_tags__(self) -> Any:

@@ -17,6 +17,7 @@ from fastmlp.metrics import chosen_metrics
 from fastmlp.mlp import MLP
 from fastmlp.settings import Settings
 from fastmlp.sklearn import draws, lbfgs, parameters, stopping
+from fastmlp.sklearn.fit_tasks import FitTasks
 from fastmlp.sklearn.tied import TiedState
 from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
@@ -62,9 +63,10 @@ def labels_alone(labels: np.ndarray, dtype: Any) -> Targets:
 
 
 def fit_stochastic(
-    estimator: Any, samples: Samples, validation: Samples | None, incremental: bool
+    estimator: Any, samples: Samples, validation: Samples | None, tasks: FitTasks | None
 ) -> None:
-    """Train by minibatches: for `max_iter` epochs, or for one if `incremental`."""
+    """Train by minibatches: for `max_iter` epochs, or for one if `tasks` is None."""
+    incremental = tasks is None
     if not incremental or not hasattr(estimator, "_optimizer"):
         estimator._optimizer = parameters.solver_of(estimator)
     tied = estimator._tie(estimator._optimizer)
@@ -90,7 +92,7 @@ def fit_stochastic(
     order = draws.Orders(len(data.X), rows, estimator.shuffle, source)
     found.give(data, rows, order, held_out)
     epoch_end = stopping.EpochEnd(estimator, tied, n_samples, _scorer(estimator, tied, scored))
-    _run(estimator, tied, found, epoch_end, incremental)
+    _run(estimator, tied, found, epoch_end, tasks)
     if estimator.early_stopping:
         tied.take(estimator._best_coefs, estimator._best_intercepts)
 
@@ -118,9 +120,9 @@ def _run(
     tied: TiedState,
     data: FitData,
     epoch_end: stopping.EpochEnd,
-    incremental: bool,
+    tasks: FitTasks | None,
 ) -> None:
-    state = tied.state
+    state, incremental = tied.state, tasks is None
     estimator.n_iter_ = 0
     shows_bar, callbacks = estimator.verbose == "bar", estimator.callbacks or ()
     plan = Plan(
@@ -133,14 +135,18 @@ def _run(
         else (),
         scores_training=estimator.metrics is not None,
         continues=incremental,
-        after_epoch=epoch_end,
-        looks_back=not (epoch_end.needs_the_network or callbacks or shows_bar or data.validates)
+        after_epoch=epoch_end if tasks is None else tasks.after(epoch_end),
+        looks_back=not (
+            epoch_end.needs_the_network or callbacks or tasks or shows_bar or data.validates
+        )
         and estimator.metrics is None,
         warns=False,
     )
     fit = Fit(state, data, plan, tied.trainer)
     tied.trainer = None
     try:
+        if tasks is not None:
+            tasks.begin_epoch()
         fit.run()
     except Diverged:
         _give_up(estimator, epoch_end)

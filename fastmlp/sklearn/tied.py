@@ -81,7 +81,7 @@ class TiedState:
         optimizer, network = self.state.optimizer, self.state.network
         return {
             "moments": {
-                name: [np.ascontiguousarray(v) for views in network.views(flat) for v in views]
+                name: [np.array(v, order="C") for views in network.views(flat) for v in views]
                 for name, flat in optimizer.moments.items()
             },
             "optimizer": optimizer.state,

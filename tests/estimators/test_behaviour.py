@@ -1,5 +1,6 @@
 """The estimators in the programs of scikit-learn's users."""
 
+import copy
 import io
 import pickle
 import subprocess
@@ -369,3 +370,16 @@ def test_the_random_state_of_the_user_is_not_seeded_again(iris):
     clf.set_params(random_state=3).fit(*iris).fit(*iris)
     np.testing.assert_array_equal(source.get_state()[1], position[0])
     assert source.get_state()[2] == position[1]
+
+
+@pytest.mark.parametrize("n_hidden", [8, 13])  # rows of 8 have no padding
+def test_a_shallow_copy_does_not_share_memory(n_hidden):
+    X, y = datasets.load_iris(return_X_y=True)
+    net = MLPClassifier(n_hidden, random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+    copies = [copy.copy(net), copy.deepcopy(net)]
+    before = net.predict_proba(X)
+    net.partial_fit(X, y).partial_fit(X, y)
+    for each in copies:
+        np.testing.assert_array_equal(each.predict_proba(X), before)
+        each.partial_fit(X, y).partial_fit(X, y)
+        np.testing.assert_array_equal(each.predict_proba(X), net.predict_proba(X))

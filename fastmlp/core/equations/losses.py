@@ -145,9 +145,8 @@ def _of_residual(loss, r):
     ``(1 - q) * r`` (Koenker and Bassett, Regression quantiles, 1978).
     """
     if loss.kind == SQUARED:
-        if loss.parameter == 1:
-            return r * r / 2, r
-        return r * r, 2 * r
+        factor = 1 - loss.parameter / 2  # exact: 1 or 1 / 2
+        return factor * (r * r), factor * (2 * r)
     if loss.kind == HUBER:
         edge = loss.parameter
         if abs(r) <= edge:
@@ -160,13 +159,12 @@ def _of_residual(loss, r):
 
 
 @kernel
-def _saturated(loss, n_out, targets, row):
+def _saturated(n_out, targets, row):
     """Return ``sum over j of t[j] - t[j] log t[j]``, by which half the Poisson deviance is less."""
     total = 0.0
-    if loss.kind == POISSON and loss.parameter == 1:
-        for j in range(n_out):
-            t = np.float64(targets.values[row * n_out + j])
-            total += t - t * np.log(t) if t > 0 else 0.0
+    for j in range(n_out):
+        t = np.float64(targets.values[row * n_out + j])
+        total += t - t * np.log(t) if t > 0 else 0.0
     return total
 
 
@@ -204,7 +202,9 @@ def mean_and_loss(loss, z, n_out, targets, row):
     value = 0.0
     if loss.kind in LIKELIHOODS:
         inner = _inner_product(loss, z, n_out, targets, row)
-        value = predict_mean(loss, z, n_out) - inner - _saturated(loss, n_out, targets, row)
+        value = predict_mean(loss, z, n_out) - inner
+        if loss.kind == POISSON and loss.parameter == 1:
+            value -= _saturated(n_out, targets, row)
     else:
         for j in range(n_out):
             r = np.float64(z[j]) - np.float64(targets.values[row * n_out + j])
