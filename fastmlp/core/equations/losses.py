@@ -145,8 +145,8 @@ def _of_residual(loss, r):
     ``(1 - q) * r`` (Koenker and Bassett, Regression quantiles, 1978).
     """
     if loss.kind == SQUARED:
-        factor = 1 - loss.parameter / 2  # exact: 1 or 1 / 2
-        return factor * (r * r), factor * (2 * r)
+        derivative = (2 - loss.parameter) * r
+        return derivative * r / 2, derivative
     if loss.kind == HUBER:
         edge = loss.parameter
         if abs(r) <= edge:
