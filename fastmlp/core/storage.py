@@ -111,9 +111,13 @@ class ForwardSpace(NamedTuple):
 
     layers: np.ndarray  # (n_layers,), LAYER: for minibatches of at most `capacity` rows
     activations: np.ndarray  # for each layer (capacity, stride), beginning with the input
-    listed: np.ndarray  # uint32: the lists of nonzero inputs of each row, see `nonzeros`
-    values: np.ndarray  # the values of these inputs, at the same positions
-    marks: np.ndarray  # uint16: the nonzero inputs of the minibatch as bits, see `nonzeros`
+    # The lists of nonzero inputs, (rows, n_blocks, 1 + block_inputs) for each layer, and the values
+    # of these inputs at the same positions: of all rows in the first layer if zeros are skipped,
+    # otherwise only of row 0. See `nonzeros`.
+    listed: np.ndarray  # uint32
+    values: np.ndarray
+    # (padded_in / lanes, stride_marks), uint16: the nonzero inputs, a bit for each lane
+    marks: np.ndarray
 
 
 @by_address
@@ -122,12 +126,13 @@ class Workspace(NamedTuple):
 
     forward: ForwardSpace
     deltas: np.ndarray  # for each layer (capacity, stride_out): dloss/dz
-    panels: np.ndarray  # for each worker: what `product.multiply` reads often
+    panels: np.ndarray  # (n_workers, `PANEL_LINES` cache lines): see `product.Product`
     columns: Columns
-    words: np.ndarray  # int64; for each worker: the rows in which some inputs are marked, as bits
+    # (n_workers, words of 64 rows, `INPUTS_TOGETHER`), int64: the rows in which an input is marked
+    words: np.ndarray
     losses: np.ndarray  # (capacity,), float64: the loss of each row
-    gradients: np.ndarray  # for each worker: the gradients of some of its weights
-    sums: np.ndarray  # float64; for each worker: sums of squares
+    gradients: np.ndarray  # (n_workers, some rows of weights of a layer): their gradients
+    sums: np.ndarray  # (n_workers, running sums or units), float64: sums of squares
     status: np.ndarray  # (n_workers,), int64: 0, or why the worker stops; see `step.train_steps`
 
 
