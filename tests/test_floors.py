@@ -105,7 +105,9 @@ def test_the_storage_needs_numpy_alone():
 def test_importing_compiles_nothing_and_starts_no_thread():
     code = (
         "import threading; from numba.core import event\n"
-        "with event.install_recorder('numba:compile') as compiled: import fastmlp\n"
+        "with event.install_recorder('numba:compile') as compiled:\n"
+        "    import fastmlp, fastmlp.sklearn\n"
+        "    fastmlp.MLP, fastmlp.NeuralNet\n"
         "assert not compiled.buffer, compiled.buffer\n"
         "assert threading.active_count() == 1\n"
         "import sys; assert 'tqdm' not in sys.modules\n"

@@ -62,8 +62,14 @@ def _types_to_predict(
     team: np.ndarray, parameters: np.ndarray, samples: Samples, *others: Any
 ) -> tuple[Any, ...]:
     """Return what the types of all arguments of a kernel depend on."""
-    X, loss, draws = samples.X, samples.loss, samples.draws
-    return parameters.dtype.num, X is None or X.dtype.num, loss is None, draws is None
+    X, values = samples.X, samples.targets.values
+    return (
+        parameters.dtype.num,
+        -1 if X is None else X.dtype.num,
+        values.dtype.num,
+        samples.loss is None,
+        samples.draws is None,
+    )
 
 
 def _types_to_train(

@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="Run a program with the MLPClassifier and MLPRegressor of fastmlp in place of "
         "those of scikit-learn.",
         epilog="examples: python -m fastmlp.sklearn train.py --epochs 5\n"
-        "          python -m fastmlp.sklearn -m package.train",
+        "          python -m fastmlp.sklearn -m package.train\n"
+        "Processes that the program starts with the method spawn of multiprocessing use\n"
+        "scikit-learn's classes.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     if not given.is_module and not os.path.exists(given.program):
-        parser.error(f"there is no file {given.program!r}")
+        parser.error(f"can't open file {given.program!r}")
     replacement.replace()
     fits = replacement.Fits()
     sys.argv = [given.program, *given.arguments]

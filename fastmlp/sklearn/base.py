@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -10,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.equations.losses import Targets
 from fastmlp.core.run import NotFinite
-from fastmlp.messages import must
+from fastmlp.messages import must, shown
 from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
 from fastmlp.sklearn.fit_tasks import CallbackSupportMixin, FitTasks, with_callbacks
 from fastmlp.sklearn.tied import TiedState
@@ -33,9 +36,14 @@ class Validation(NamedTuple):
     sample_weight: Any
 
 
+TYING = threading.RLock()  # while an estimator and its network are tied
+TRAINED = ("coefs_", "intercepts_")
+
+
 class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """The common part of `MLPClassifier` and `MLPRegressor`."""
 
+    _trains: bool  # whether the call of fit has begun to train
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = parameters.CONSTRAINTS
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
@@ -114,7 +122,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         if X_val is not None or y_val is not None or sample_weight_val is not None:
             if X_val is None or y_val is None:
                 missing = "X_val" if X_val is None else "y_val"
-                raise ValueError(must(missing, "be passed with other validation data", "None"))
+                raise ValueError(must(missing, "be passed together with validation data", "None"))
             validation = Validation(X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, incremental=False, validation=validation)
 
@@ -125,10 +133,18 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         sample_weight: Any,
         incremental: bool,
         validation: Validation | None = None,
+        begin: Callable[[], None] | None = None,
+    ) -> Self:
+        with undone_before_training(self):
+            if begin is not None:
+                begin()
+            return self._fit_or_raise(X, y, sample_weight, incremental, validation)
+
+    def _fit_or_raise(
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: Validation | None
     ) -> Self:
         hidden = parameters.hidden_sizes(self.hidden_layer_sizes)
-        if incremental and self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True")
+        self._refuse(incremental, validation)
         is_first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         reset = is_first or not hasattr(self, "n_features_in_")
         X, y = inputs.rows_and_targets(self, X, y, reset)
@@ -143,7 +159,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             self._initialize([X.shape[1], *hidden, encoded.n_outputs], dtype)
         elif self.coefs_[-1].shape[1] != encoded.n_outputs:
             raise ValueError(
-                f"y has {encoded.n_outputs} outputs, but the network has {self.coefs_[-1].shape[1]}"
+                f"y has {encoded.n_outputs} outputs, but {type(self).__name__} was fitted with "
+                f"{self.coefs_[-1].shape[1]}"
             )
         self.n_layers_ = len(self.coefs_) + 1
         samples = fitting.Samples(X, encoded.targets, weights, encoded.strata)
@@ -160,14 +177,26 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             tasks.end()
         return self
 
+    def _refuse(self, incremental: bool, validation: Validation | None) -> None:
+        """Raise an error for what cannot be combined."""
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        class_weight = getattr(self, "class_weight", None)
+        if incremental and isinstance(class_weight, str):
+            raise ValueError(
+                must("class_weight", "be a dict or None for partial_fit", shown(class_weight))
+            )
+        if validation is not None and self.solver == "lbfgs":
+            raise ValueError(must("X_val", "be None if solver='lbfgs'", "validation data"))
+
     def _initialize(self, sizes: list[int], dtype: Any) -> None:
         """Draw weights and biases, and begin all records."""
         drawn = draws.initial_parameters(sizes, self.activation, self._random_state)
         self.coefs_ = [coefs.astype(dtype, copy=False) for coefs, _ in drawn]
         self.intercepts_ = [intercepts.astype(dtype, copy=False) for _, intercepts in drawn]
         self.n_iter_ = self.t_ = 0
-        self.__dict__.pop("_optimizer", None)
-        self.__dict__.pop("_memory", None)
+        for name in ("_optimizer", "_memory", "validation_loss_curve_"):
+            self.__dict__.pop(name, None)
         if self.solver != "lbfgs":
             stopping.start_records(self)
 
@@ -207,7 +236,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         sizes = _sizes(self.coefs_)
         settings = fitting.settings_for_lbfgs(self, sizes)
         weights = inputs.weights_of(sample_weight, X.shape[0])
-        values = np.asarray(y, np.float64).reshape(-1)
+        values = np.ascontiguousarray(y, np.float64).reshape(-1)
         samples = fitting.Samples(X, fitting.values_alone(values), weights, None)
         return lbfgs.Objective(settings, samples.data(settings))(packed)
 
@@ -229,31 +258,45 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         They become views of it, if the user has assigned others or if settings have changed.
         `solver` is that of a fit; None for a prediction.
         """
-        tied: TiedState | None = vars(self).get("_tied")
-        sizes, dtype = _sizes(self.coefs_), _type_of(self.coefs_)
         key = None if solver is None else parameters.key_of(self, solver)
+        tied = self._tied_as(key)
+        if tied is None or not tied.is_of(self.coefs_, self.intercepts_):
+            with TYING:  # predictions of several threads
+                tied = self._tied_as(key)
+                if tied is None:
+                    tied = self._new_tied(solver, key)
+                if not tied.is_of(self.coefs_, self.intercepts_):
+                    tied.take(self.coefs_, self.intercepts_)
+                    tied.tie(self)
+                self.__dict__.pop("_memory", None)  # restored
+        return tied
+
+    def _tied_as(self, key: Any) -> TiedState | None:
+        """Return the network that is tied, unless the parameters have become others."""
+        tied: TiedState | None = vars(self).get("_tied")
         if (
             tied is None
             or (key is not None and not parameters.equal(tied.key, key))
-            or tied.state.settings.layers != sizes
-            or tied.state.settings.dtype != dtype
+            or not parameters.equal(tied.prediction_key, parameters.prediction_key_of(self))
+            or tied.state.settings.layers != _sizes(self.coefs_)
+            or tied.state.settings.dtype != _type_of(self.coefs_)
         ):
-            before, tied = tied, self._new_tied(solver, sizes, dtype)
-            tied.key = key
-            memory = self.__dict__.pop("_memory", None) if before is None else before.memory()
-            if memory is not None:
-                tied.remember(memory)
-            tied.state.history = getattr(self, "history_", {})
-        if not tied.is_of(self.coefs_, self.intercepts_):
-            tied.take(self.coefs_, self.intercepts_)
-            tied.tie(self)
+            return None
         return tied
 
-    def _new_tied(self, solver: Any, sizes: list[int], dtype: Any) -> TiedState:
+    def _new_tied(self, solver: Any, key: Any) -> TiedState:
+        before: TiedState | None = vars(self).get("_tied")
         if solver is None:
             solver = vars(self).get("_optimizer") or parameters.solver_of(self)
+        sizes, dtype = _sizes(self.coefs_), _type_of(self.coefs_)
         settings = parameters.settings_of(self, solver, sizes, dtype)
-        return TiedState(settings, getattr(self, "_random_state", None))
+        tied = TiedState(settings, getattr(self, "_random_state", None))
+        tied.key, tied.prediction_key = key, parameters.prediction_key_of(self)
+        memory = vars(self).get("_memory") if before is None else before.memory()
+        if memory is not None:
+            tied.remember(memory)
+        tied.state.history = getattr(self, "history_", {})
+        return tied
 
     # Pickles -------------------------------------------------------------------------------------
 
@@ -270,6 +313,35 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+@contextlib.contextmanager
+def undone_before_training(estimator: BaseMLP) -> Iterator[None]:
+    """Restore an estimator and its source of random numbers after an error before the first step.
+
+    Setting `_trains` to True ends that.
+    """
+    before = dict(vars(estimator))
+    values = [np.array(array) for name in TRAINED for array in before.get(name, ())]
+    source = estimator.random_state
+    is_shared = source is None or isinstance(source, np.random.RandomState)
+    shared = inputs.random_source(estimator) if is_shared else None
+    position = None if shared is None else shared.get_state()
+    estimator._trains = False
+    try:
+        yield
+    except Exception:
+        if not estimator._trains:
+            estimator.__dict__.clear()
+            estimator.__dict__.update(before)
+            arrays = [array for name in TRAINED for array in before.get(name, ())]
+            for array, value in zip(arrays, values, strict=True):
+                array[...] = value
+            if shared is not None and position is not None:
+                shared.set_state(position)
+        raise
+    finally:
+        estimator.__dict__.pop("_trains", None)
 
 
 def _sizes(coefs: list[np.ndarray]) -> list[int]:

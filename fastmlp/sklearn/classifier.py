@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,15 +30,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     hidden_layer_sizes : int or array-like of int, default=(100,)
         The units of each hidden layer; () for none.
     activation : str or list of str, default="relu"
-        Of all hidden layers, or a list with one for each: identity, logistic, tanh, relu; also
-        leaky_relu, elu, softplus, gelu and silu.
+        The activation of all hidden layers, or a list with one for each: identity, logistic, tanh,
+        relu; also leaky_relu, elu, softplus, gelu and silu.
     solver : str or instance of a class in `fastmlp.optimizers`, default="adam"
         "adam", "sgd" (with momentum) and "lbfgs" are scikit-learn's, with its numbers. The other
         names of `fastmlp.optimizers` (momentum, nesterov, rmsprop, adagrad, adamw) have the
         defaults of that module.
     alpha : float, default=0.0001
         The L2 penalty: ``alpha / 2`` times the sum of all squared weights is added to the losses of
-        the samples of a minibatch, before their sum is divided by their total weight.
+        the samples of a minibatch, before their sum is divided by their total weight. With the
+        solvers of `fastmlp.optimizers`, ``alpha * W`` is added to the gradient instead, or decays
+        the weights with adamw.
     batch_size : int or "auto", default="auto"
         The samples of a minibatch; "auto" is at most 200.
     learning_rate : str or callable, default="constant"
@@ -63,7 +66,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     warm_start : bool, default=False
         Whether `fit` continues from the present weights.
     momentum : float, default=0.9
-        Of sgd, from 0 to 1.
+        Momentum for ``solver="sgd"``, from 0 to 1.
     nesterovs_momentum : bool, default=True
         Whether sgd uses Nesterov's momentum.
     early_stopping : bool, default=False
@@ -74,7 +77,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     beta_1, beta_2 : float, default=0.9 and 0.999
         The decay rates of the moments of adam.
     epsilon : float, default=1e-8
-        Of adam, added before the bias correction.
+        Only for ``solver="adam"``; added before the bias correction.
     n_iter_no_change : int or np.inf, default=10
         See `tol`.
     max_fun : int, default=15000
@@ -135,7 +138,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     See Also
     --------
-    fastmlp.MLP : The trainer beneath, with files and checkpoints.
+    fastmlp.MLP : The underlying network, with files and checkpoints.
 
     Notes
     -----
@@ -200,7 +203,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         n_threads: int | None = None,
     ):
         given = dict(locals())
-        for name in parameters.names_of(type(self)):
+        for name in parameters.names_of(MLPClassifier):
             setattr(self, name, given[name])
 
     # Targets -------------------------------------------------------------------------------------
@@ -254,7 +257,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _weighted(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
         if self.class_weight is None:
             return weights
-        of_classes = compute_sample_weight(self.class_weight, y)
+        given = self.class_weight
+        if isinstance(given, dict) and y.ndim == 1:  # not of every class is there a sample
+            of_each = np.array([given.get(c, 1.0) for c in self.classes_.tolist()], np.float64)
+            of_classes = of_each[np.searchsorted(self.classes_, y)]
+        else:
+            of_classes = compute_sample_weight(given, y)
         return of_classes if weights is None else of_classes * weights
 
     def _output_activation(self) -> str:
@@ -307,8 +315,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         """
         if not hasattr(self, "classes_") or not hasattr(self, "coefs_"):
             parameters.check(self)
-        self._begin_classes(y, classes)
-        return self._fit(X, y, sample_weight, incremental=True)
+        begin = partial(self._begin_classes, y, classes)
+        return self._fit(X, y, sample_weight, incremental=True, begin=begin)
 
     def _begin_classes(self, y: Any, classes: Any) -> None:
         known = getattr(self, "classes_", None)

@@ -15,6 +15,7 @@ from fastmlp.core.run import Diverged, no_targets
 from fastmlp.messages import must, shown, warn
 from fastmlp.metrics import chosen_metrics
 from fastmlp.mlp import MLP
+from fastmlp.schedules import Schedule
 from fastmlp.settings import Settings
 from fastmlp.sklearn import draws, lbfgs, parameters, stopping
 from fastmlp.sklearn.fit_tasks import FitTasks
@@ -28,8 +29,11 @@ NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
     "need to be preprocessed."
 )
-#: Options that make the loss random, not smooth, or other than what is minimized.
-NOT_FOR_LBFGS = {"dropout": 0.0, "input_noise": 0.0, "l1": 0.0, "clip_norm": None, "max_norm": None}
+#: Options that make the loss random or not smooth, or that belong to epochs.
+NOT_FOR_LBFGS = {
+    "dropout": 0.0, "input_noise": 0.0, "l1": 0.0,
+    "clip_norm": None, "max_norm": None, "callbacks": None, "metrics": None,
+}  # fmt: skip
 
 
 class Samples(NamedTuple):
@@ -44,9 +48,8 @@ class Samples(NamedTuple):
         """Return the samples as the kernels of a network with these settings read them."""
         rows = checks.feature_rows("X", self.X, settings.layers[0], settings.dtype)
         targets = sample_weights.weighted(self.targets, self.weights, len(rows))
-        if len(targets.values) > 0:
-            targets = targets._replace(values=targets.values.astype(settings.dtype, copy=False))
-        return Data(rows, targets)
+        values = np.ascontiguousarray(targets.values, settings.dtype)
+        return Data(rows, targets._replace(values=values))
 
 
 def values_alone(values: np.ndarray) -> Targets:
@@ -139,7 +142,10 @@ def _run(
         looks_back=not (
             epoch_end.needs_the_network or callbacks or tasks or shows_bar or data.validates
         )
-        and estimator.metrics is None,
+        and estimator.metrics is None
+        and (
+            not callable(estimator.learning_rate) or isinstance(estimator.learning_rate, Schedule)
+        ),
         warns=False,
     )
     fit = Fit(state, data, plan, tied.trainer)
@@ -147,6 +153,7 @@ def _run(
     try:
         if tasks is not None:
             tasks.begin_epoch()
+        estimator._trains = True
         fit.run()
     except Diverged:
         _give_up(estimator, epoch_end)
@@ -184,7 +191,7 @@ def settings_for_lbfgs(estimator: Any, sizes: list[int]) -> Settings:
     """Return the settings of `lbfgs.Objective` for the parameters of an estimator."""
     for name, default in NOT_FOR_LBFGS.items():
         value = getattr(estimator, name)
-        if value is not default and value != default:
+        if value is not None and np.any(np.asarray(value, object) != default):
             requirement = f"be {default} if solver='lbfgs'"
             raise ValueError(must(name, requirement, shown(value)))
     solver = parameters.Solver(optimizers.SGD(), 0.0, "constant", 0.0)
@@ -198,6 +205,7 @@ def fit_lbfgs(estimator: Any, samples: Samples) -> None:
     settings = settings_for_lbfgs(estimator, [coefs[0].shape[0], *(c.shape[1] for c in coefs)])
     objective = lbfgs.Objective(settings, samples.data(settings))
     packed = lbfgs.pack(coefs, intercepts).astype(np.float64)
+    estimator._trains = True
     found, estimator.loss_, estimator.n_iter_ = lbfgs.minimize(
         objective, packed, estimator.tol, int(estimator.max_iter), int(estimator.max_fun)
     )

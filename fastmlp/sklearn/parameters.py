@@ -17,7 +17,7 @@ from fastmlp.options import chosen
 from fastmlp.settings import Settings
 
 SCHEDULES = {"constant", "invscaling", "adaptive"}
-#: Names of scikit-learn for what has another name here.
+#: scikit-learn's names of activations that have another name here.
 RENAMED = {"logistic": "sigmoid"}
 LEAST_RATE = 1e-6  # at which an adaptive learning rate stops training
 
@@ -144,7 +144,7 @@ def settings_of(estimator: Any, solver: Solver, sizes: list[int], dtype: Any) ->
         init="zeros",
         l2=estimator.alpha,
         l1=estimator.l1,
-        l2_per_batch=True,
+        l2_per_batch=estimator.solver in ("sgd", "adam", "lbfgs"),
         max_norm=estimator.max_norm,
         dropout=estimator.dropout,
         input_noise=estimator.input_noise,
@@ -159,6 +159,8 @@ def names_of(kind: type) -> list[str]:
     return [*inspect.signature(kind).parameters]
 
 
+#: What predictions depend on, besides the weights.
+PREDICTING = ("activation", "loss", "out_activation_", "n_threads")
 #: Parameters that may change between two calls of `partial_fit`, and then matter.
 USED = (
     "activation", "alpha", "l1", "dropout", "input_noise", "clip_norm", "max_norm", "loss",
@@ -169,6 +171,11 @@ USED = (
 def key_of(estimator: Any, solver: Solver) -> tuple[Any, ...]:
     """Return what the settings of a network depend on, for `equal`."""
     return (solver, *(getattr(estimator, name, None) for name in USED))
+
+
+def prediction_key_of(estimator: Any) -> tuple[Any, ...]:
+    """Return what predictions depend on besides the weights, for `equal`."""
+    return tuple(getattr(estimator, name, None) for name in PREDICTING)
 
 
 def equal(one: tuple[Any, ...] | None, other: tuple[Any, ...]) -> bool:

@@ -28,20 +28,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     ----------
     loss : str or instance of a class in `fastmlp.losses`, default="squared_error"
         "squared_error" and "poisson" are scikit-learn's: half the squared error and half the
-        deviance, which needs y of at least 0. The other losses of regression (absolute_error,
+        deviance, which requires non-negative y. The other losses of regression (absolute_error,
         huber, pinball) are those of `fastmlp.losses`.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         The units of each hidden layer; () for none.
     activation : str or list of str, default="relu"
-        Of all hidden layers, or a list with one for each: identity, logistic, tanh, relu; also
-        leaky_relu, elu, softplus, gelu and silu.
+        The activation of all hidden layers, or a list with one for each: identity, logistic, tanh,
+        relu; also leaky_relu, elu, softplus, gelu and silu.
     solver : str or instance of a class in `fastmlp.optimizers`, default="adam"
         "adam", "sgd" (with momentum) and "lbfgs" are scikit-learn's, with its numbers. The other
         names of `fastmlp.optimizers` (momentum, nesterov, rmsprop, adagrad, adamw) have the
         defaults of that module.
     alpha : float, default=0.0001
         The L2 penalty: ``alpha / 2`` times the sum of all squared weights is added to the losses of
-        the samples of a minibatch, before their sum is divided by their total weight.
+        the samples of a minibatch, before their sum is divided by their total weight. With the
+        solvers of `fastmlp.optimizers`, ``alpha * W`` is added to the gradient instead, or decays
+        the weights with adamw.
     batch_size : int or "auto", default="auto"
         The samples of a minibatch; "auto" is at most 200.
     learning_rate : str or callable, default="constant"
@@ -67,7 +69,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     warm_start : bool, default=False
         Whether `fit` continues from the present weights.
     momentum : float, default=0.9
-        Of sgd, from 0 to 1.
+        Momentum for ``solver="sgd"``, from 0 to 1.
     nesterovs_momentum : bool, default=True
         Whether sgd uses Nesterov's momentum.
     early_stopping : bool, default=False
@@ -78,7 +80,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     beta_1, beta_2 : float, default=0.9 and 0.999
         The decay rates of the moments of adam.
     epsilon : float, default=1e-8
-        Of adam, added before the bias correction.
+        Only for ``solver="adam"``; added before the bias correction.
     n_iter_no_change : int or np.inf, default=10
         See `tol`.
     max_fun : int, default=15000
@@ -133,7 +135,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     See Also
     --------
-    fastmlp.MLP : The trainer beneath, with files and checkpoints.
+    fastmlp.MLP : The underlying network, with files and checkpoints.
 
     Notes
     -----
@@ -197,7 +199,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         n_threads: int | None = None,
     ):
         given = dict(locals())
-        for name in parameters.names_of(type(self)):
+        for name in parameters.names_of(MLPRegressor):
             setattr(self, name, given[name])
 
     # Targets -------------------------------------------------------------------------------------

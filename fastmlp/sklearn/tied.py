@@ -31,10 +31,13 @@ class TiedState:
         Of the last `partial_fit`, with its workspace.
     key : tuple or None
         What the settings depend on, see `parameters.key_of`.
+    prediction_key : tuple or None
+        What predictions depend on, see `parameters.prediction_key_of`.
     """
 
     trainer: Trainer | None = None
     key: Any = None
+    prediction_key: Any = None
 
     def __init__(self, settings: Settings, random: Any = None):
         self.state = State(settings, random)

@@ -248,7 +248,7 @@ class Trainer:
             step,
             loss,
         )
-        if not pace.is_long:
+        if not pace.is_long or samples.epoch_rows > 0:  # several epochs keep the first snapshot
             return train_run(*arguments)
         self._prepare_to_stop_within(data)
         try:

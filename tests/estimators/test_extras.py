@@ -161,7 +161,7 @@ def test_invalid_validation_data(halves):
     with pytest.raises(ValueError, match="3 features"):
         clf.fit(X, y, X_val=X_val[:, :3], y_val=y_val)
     for given in ({"X_val": X_val}, {"y_val": y_val}, {"sample_weight_val": y_val}):
-        with pytest.raises(ValueError, match="^`[Xy]_val` must be passed with other"):
+        with pytest.raises(ValueError, match="^`[Xy]_val` must be passed together"):
             clf.fit(X, y, **given)
 
 

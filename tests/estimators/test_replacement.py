@@ -46,8 +46,8 @@ def test_a_program_runs_unchanged(program, tmp_path):
     assert first == "['1', '--option'] fastmlp.sklearn.classifier fastmlp.sklearn.regressor"
     assert scores == before.split("\n", 1)[1]  # the same scores
     assert re.search(
-        r"^fastmlp.sklearn: fitted in place of scikit-learn's "
-        r"MLPClassifier \(3 fits, [\d.]+ s\) and MLPRegressor \(2 fits, [\d.]+ s\)$",
+        r"^fastmlp.sklearn: trained in place of scikit-learn's "
+        r"MLPClassifier \(3 calls, [\d.]+ s\) and MLPRegressor \(2 calls, [\d.]+ s\)$",
         errors, re.M,
     )  # fmt: skip
 
@@ -57,11 +57,11 @@ def test_processes_of_joblib_get_the_estimators_too(tmp_path):
     code, together, errors = run(["-m", "fastmlp.sklearn", "program.py", "2"], tmp_path)
     assert code == 3
     assert together.split("\n", 1)[1] == alone.split("\n", 1)[1]
-    assert "no MLPClassifier or MLPRegressor was fitted in this process" in errors
+    assert "no MLPClassifier or MLPRegressor was trained in this process" in errors
 
 
 def test_wrong_use_ends_with_one_line(tmp_path):
-    for arguments, message in (([], "are required: PROGRAM"), (["x.py"], "no file 'x.py'")):
+    for arguments, message in (([], "are required: PROGRAM"), (["x.py"], "can't open file 'x.py'")):
         code, output, errors = run(["-m", "fastmlp.sklearn", *arguments], tmp_path)
         assert code == 2 and output == ""
         assert message in errors.splitlines()[-1] and "Traceback" not in errors
