@@ -4,8 +4,8 @@
     python asv_benches/estimators.py --rounds 3 --cases digits,predict-1
 
 Both classes have the same parameters, the same initial weights and the same minibatches: Adam,
-batches of 200, one hidden layer of 100 units, without early stopping. They take interleaved turns in one
-process, on one thread each. A fit case is a dataset: the time of some epochs. The calls are
+batches of 200, one hidden layer of 100 units, without early stopping. They take interleaved turns
+in one process, on one thread each. A fit case is a dataset: the time of some epochs. The calls are
 `partial_fit` of 32 rows of digits and `predict_proba` of 1 and of 100,000 rows. "checks" is the
 time of `sklearn.utils.validation.validate_data` for the same rows, which both calls contain.
 """

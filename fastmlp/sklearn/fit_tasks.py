@@ -66,7 +66,7 @@ class FitTasks:
             self._begin(self._epoch)
 
     def after(self, epoch_end: Callable[[Any], bool]) -> Callable[[Any], bool]:
-        """Return `epoch_end`, followed by the end of the epoch's task and the beginning of the next."""
+        """Return `epoch_end`, then the end of an epoch's task and the beginning of the next."""
 
         def call(recorded: Any) -> bool:
             stops = epoch_end(recorded)
