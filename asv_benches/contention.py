@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.data import make_data
-from benchmarks.threads import be_busy
+from benchmarks.threads import busy
 from benchmarks.timed import interleave, seconds_of
 from tooling import at_least, case_of, heading, invalid, list_of, make_parser, one_of, save
 
@@ -149,7 +149,7 @@ def processes(scenario):
         for case in (Case((2, 2), 1), Case((2, 2), 2), Case((2, 2), n_rows=2)):
             take(case, 1, 2, 1)  # compiles
         for _ in range(NEIGHBOURS[scenario]):
-            stack.enter_context(started(context, be_busy))
+            stack.enter_context(busy())
         yield take
 
 
