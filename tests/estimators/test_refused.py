@@ -1,11 +1,12 @@
 """Calls that are refused change nothing, and changed parameters take effect."""
 
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
-from sklearn import neural_network
 from sklearn.datasets import load_iris
 
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
@@ -77,13 +78,21 @@ def test_classes_that_a_batch_lacks_have_a_weight(data):
     np.testing.assert_array_equal(net.coefs_[0], by_sample.coefs_[0])
 
 
-def test_lbfgs_in_float32_does_not_disturb_later_fits(data):
-    """Kernels are called by types, which this fit once mixed."""
-    X, y = data
-    MLPClassifier(4, solver="lbfgs", max_iter=5, random_state=0).fit(X.astype("f4"), y)
-    ours = MLPRegressor(hidden_layer_sizes=4, max_iter=5, random_state=0).fit(X, y)
-    theirs = neural_network.MLPRegressor(hidden_layer_sizes=4, max_iter=5, random_state=0)
-    np.testing.assert_allclose(ours.loss_curve_, theirs.fit(X, y).loss_curve_, rtol=1e-9)
+AFTER_LBFGS = """
+import numpy as np
+from sklearn import datasets, neural_network
+from fastmlp.sklearn import MLPClassifier, MLPRegressor
+X, y = datasets.load_iris(return_X_y=True)
+MLPClassifier(4, solver="lbfgs", max_iter=5, random_state=0).fit(X.astype("f4"), y)
+ours = MLPRegressor(hidden_layer_sizes=4, max_iter=5, random_state=0).fit(X, y)
+theirs = neural_network.MLPRegressor(hidden_layer_sizes=4, max_iter=5, random_state=0).fit(X, y)
+np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+"""
+
+
+def test_lbfgs_in_float32_does_not_disturb_later_fits():
+    """Kernels are called by types, which the first call of a process once mixed."""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", AFTER_LBFGS], check=True)
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -110,6 +119,16 @@ def test_a_subclass_may_have_other_parameters(data):
     assert Narrow(3).fit(*data).coefs_[0].shape == (4, 3)
 
 
+@pytest.fixture
+def eager_threads():
+    """Let threads take turns as often as possible."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("eager_threads")
 def test_threads_that_predict_first_keep_the_moments(data):
     X, y = data
     net = MLPClassifier(8, random_state=0)

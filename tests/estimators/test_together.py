@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
+from fastmlp.core import pace
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
 from fastmlp.training import fit
 from fastmlp.training.epoch import Trainer
@@ -119,3 +120,18 @@ def test_divergence_within_a_call_keeps_the_last_finite_epoch(iris, lengths, mon
 def test_what_needs_the_network_after_each_epoch_gets_it(iris, lengths, parameters):
     MLPClassifier(max_iter=8, hidden_layer_sizes=8, **parameters).fit(*iris)
     assert lengths == []
+
+
+@pytest.mark.usefixtures("lengths")
+def test_long_runs_within_a_call_do_not_move_the_place_to_go_back_to(monkeypatch, iris):
+    """A long run copies the state before it, so that Ctrl-C can stop it within a step."""
+    X, y = iris
+    options = {"tol": 0.05, "n_iter_no_change": 3, "batch_size": 20, "random_state": 0}
+    expected = MLPClassifier(8, **options).fit(X, y)
+    monkeypatch.setattr(pace.Pace, "is_long", property(lambda self: True))
+    monkeypatch.setattr(pace, "MOST_STEPS", 7)
+    net = MLPClassifier(8, **options).fit(X, y)
+    assert 4 < net.n_iter_ < 200 and net.n_iter_ == expected.n_iter_
+    assert net.t_ == expected.t_
+    for one, other in zip(net.coefs_, expected.coefs_, strict=True):
+        np.testing.assert_array_equal(one, other)
