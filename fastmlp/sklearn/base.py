@@ -14,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastmlp.core.equations.losses import Targets
 from fastmlp.core.run import NotFinite
 from fastmlp.messages import must, shown
+from fastmlp.random_sources import random_position, return_to_position
 from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
 from fastmlp.sklearn.fit_tasks import CallbackSupportMixin, FitTasks, with_callbacks
-from fastmlp.sklearn.tied import TiedState
+from fastmlp.sklearn.tied import TiedState, sizes_of
 from fastmlp.validation import checks
 
 
@@ -233,7 +234,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         *scratch
             Ignored: scikit-learn passes arrays to overwrite.
         """
-        sizes = _sizes(self.coefs_)
+        sizes = sizes_of(self.coefs_)
         settings = fitting.settings_for_lbfgs(self, sizes)
         weights = inputs.weights_of(sample_weight, X.shape[0])
         values = np.ascontiguousarray(y, np.float64).reshape(-1)
@@ -278,7 +279,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             tied is None
             or (key is not None and not parameters.equal(tied.key, key))
             or not parameters.equal(tied.prediction_key, parameters.prediction_key_of(self))
-            or tied.state.settings.layers != _sizes(self.coefs_)
+            or tied.state.settings.layers != sizes_of(self.coefs_)
             or tied.state.settings.dtype != _type_of(self.coefs_)
         ):
             return None
@@ -288,7 +289,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         before: TiedState | None = vars(self).get("_tied")
         if solver is None:
             solver = vars(self).get("_optimizer") or parameters.solver_of(self)
-        sizes, dtype = _sizes(self.coefs_), _type_of(self.coefs_)
+        sizes, dtype = sizes_of(self.coefs_), _type_of(self.coefs_)
         settings = parameters.settings_of(self, solver, sizes, dtype)
         tied = TiedState(settings, getattr(self, "_random_state", None))
         tied.key, tied.prediction_key = key, parameters.prediction_key_of(self)
@@ -305,7 +306,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         tied = state.pop("_tied", None)
         if tied is not None:
             state["_memory"] = tied.memory()
-            for name in ("coefs_", "intercepts_"):
+            for name in TRAINED:
                 state[name] = [np.array(array, order="C") for array in state[name]]
         return state
 
@@ -319,33 +320,26 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 def undone_before_training(estimator: BaseMLP) -> Iterator[None]:
     """Restore an estimator and its source of random numbers after an error before the first step.
 
-    Setting `_trains` to True ends that.
+    Setting `_trains` to True ends that. The weights need no copy: `fit` begins with a new network,
+    and `partial_fit` writes to them only in steps.
     """
     before = dict(vars(estimator))
-    values = [np.array(array) for name in TRAINED for array in before.get(name, ())]
     source = estimator.random_state
     is_shared = source is None or isinstance(source, np.random.RandomState)
     shared = inputs.random_source(estimator) if is_shared else None
-    position = None if shared is None else shared.get_state()
+    position = None if shared is None else random_position(shared)
     estimator._trains = False
     try:
         yield
-    except Exception:
+    except BaseException:
         if not estimator._trains:
             estimator.__dict__.clear()
             estimator.__dict__.update(before)
-            arrays = [array for name in TRAINED for array in before.get(name, ())]
-            for array, value in zip(arrays, values, strict=True):
-                array[...] = value
-            if shared is not None and position is not None:
-                shared.set_state(position)
+            if shared is not None:
+                return_to_position(shared, position)
         raise
     finally:
         estimator.__dict__.pop("_trains", None)
-
-
-def _sizes(coefs: list[np.ndarray]) -> list[int]:
-    return [coefs[0].shape[0], *(each.shape[1] for each in coefs)]
 
 
 def _type_of(coefs: list[np.ndarray]) -> np.dtype[Any]:

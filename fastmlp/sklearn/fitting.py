@@ -19,7 +19,7 @@ from fastmlp.schedules import Schedule
 from fastmlp.settings import Settings
 from fastmlp.sklearn import draws, lbfgs, parameters, stopping
 from fastmlp.sklearn.fit_tasks import FitTasks
-from fastmlp.sklearn.tied import TiedState
+from fastmlp.sklearn.tied import TiedState, sizes_of
 from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.samples import Data, part
@@ -202,7 +202,7 @@ def settings_for_lbfgs(estimator: Any, sizes: list[int]) -> Settings:
 def fit_lbfgs(estimator: Any, samples: Samples) -> None:
     """Train with all samples at once, in float64 whatever the type of X."""
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
-    settings = settings_for_lbfgs(estimator, [coefs[0].shape[0], *(c.shape[1] for c in coefs)])
+    settings = settings_for_lbfgs(estimator, sizes_of(coefs))
     objective = lbfgs.Objective(settings, samples.data(settings))
     packed = lbfgs.pack(coefs, intercepts).astype(np.float64)
     estimator._trains = True

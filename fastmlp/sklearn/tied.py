@@ -105,5 +105,10 @@ class TiedState:
         state.key = memory["key"]
 
 
+def sizes_of(coefs: list[np.ndarray]) -> list[int]:
+    """Return the sizes of the layers, the input included."""
+    return [coefs[0].shape[0], *(each.shape[1] for each in coefs)]
+
+
 def _is_same(one: Any, other: Any) -> bool:
     return one is other

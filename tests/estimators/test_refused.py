@@ -1,5 +1,6 @@
 """Calls that are refused change nothing, and changed parameters take effect."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -42,12 +43,15 @@ def test_a_refused_fit_changes_nothing(changed, options, data):
     source = np.random.RandomState(0)
     net = MLPClassifier(8, max_iter=30, random_state=source).fit(X, y)
     before, weights, position = bits_of(net, X), net.coefs_[0], source.get_state()[2]
+    other = copy.deepcopy(net)
     parameters = {name: getattr(net, name) for name in changed}
     with pytest.raises((ValueError, TypeError)):
         net.set_params(**changed).fit(X, y, **options)
     net.set_params(**parameters)
     assert bits_of(net, X) == before
     assert net.coefs_[0] is weights and source.get_state()[2] == position
+    after = [each.partial_fit(X, y).coefs_[0] for each in (net, other)]
+    np.testing.assert_array_equal(*after)  # the moments are the same
     with pytest.raises((ValueError, TypeError)):
         fresh = MLPClassifier(8, random_state=0, **changed)
         fresh.fit(X, y, **options)

@@ -1,4 +1,4 @@
-"""Callbacks of scikit-learn 1.9 are told about a fit and its epochs."""
+"""Callbacks of scikit-learn 1.9 are called for a fit and its epochs."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
 
 class Records:
-    """Records what it is told, and stops a fit after some epochs."""
+    """Records its calls, and stops a fit after some epochs."""
 
     def __init__(self, stops_after=None):
         self.calls, self.losses, self.scores, self.stops_after = [], [], [], stops_after
