@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastmlp.core.equations.losses import Targets
 from fastmlp.core.run import NotFinite
 from fastmlp.messages import must, shown
-from fastmlp.random_sources import random_position, return_to_position
+from fastmlp.random_sources import is_global, random_position, return_to_position
 from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
 from fastmlp.sklearn.fit_tasks import CallbackSupportMixin, FitTasks, with_callbacks
 from fastmlp.sklearn.tied import TiedState, sizes_of
@@ -321,13 +321,13 @@ def undone_before_training(estimator: BaseMLP) -> Iterator[None]:
     """Restore an estimator and its source of random numbers after an error before the first step.
 
     Setting `_trains` to True ends that. The weights need no copy: `fit` begins with a new network,
-    and `partial_fit` writes to them only in steps.
+    and `partial_fit` writes to them only in steps. NumPy's global source is not restored, because
+    other threads may have drawn from it meanwhile.
     """
     before = dict(vars(estimator))
     source = estimator.random_state
-    is_shared = source is None or isinstance(source, np.random.RandomState)
-    shared = inputs.random_source(estimator) if is_shared else None
-    position = None if shared is None else random_position(shared)
+    is_own = isinstance(source, np.random.RandomState) and not is_global(source)
+    position = random_position(source) if is_own else None
     estimator._trains = False
     try:
         yield
@@ -335,8 +335,8 @@ def undone_before_training(estimator: BaseMLP) -> Iterator[None]:
         if not estimator._trains:
             estimator.__dict__.clear()
             estimator.__dict__.update(before)
-            if shared is not None:
-                return_to_position(shared, position)
+            if is_own:
+                return_to_position(source, position)
         raise
     finally:
         estimator.__dict__.pop("_trains", None)

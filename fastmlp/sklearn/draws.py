@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from fastmlp.random_sources import random_position, return_to_position
+from fastmlp.random_sources import is_at, lock_of, random_position, return_to_position
 
 
 def initial_parameters(
@@ -70,19 +70,36 @@ class Orders:
     ):
         self._order = np.arange(n) if rows is None else rows
         self._shuffles, self._source = shuffles, source
+        self._ahead: list[np.ndarray] = []  # drawn, but not used yet
+        self._used = 0  # of the orders that were drawn ahead
 
     def __call__(self) -> np.ndarray:
         """Return the rows of the next epoch."""
+        if not self._ahead:
+            return self._next()
+        self._used += 1
+        return self._ahead.pop(0)
+
+    def _next(self) -> np.ndarray:
         if self._shuffles:
             self._order = self._order[self._source.permutation(len(self._order))]
         return self._order
 
-    @property
-    def position(self) -> Any:
-        """The last order and the position of the source; assign it to repeat what came then."""
-        return self._order, random_position(self._source)
+    def ahead(self, n: int) -> list[np.ndarray]:
+        """Return the rows of the next n epochs, all of the former having been used."""
+        with lock_of(self._source):
+            self._began, self._used = random_position(self._source), 0
+            self._ahead = [self._next() for _ in range(n)]
+            self._ended = random_position(self._source)
+        return list(self._ahead)
 
-    @position.setter
-    def position(self, position: Any) -> None:
-        self._order, of_source = position
-        return_to_position(self._source, of_source)
+    def give_back(self) -> None:
+        """Undo the draws of unused orders, unless others have drawn from the source since."""
+        if not self._ahead:
+            return
+        with lock_of(self._source):
+            if self._shuffles and is_at(self._source, self._ended):
+                return_to_position(self._source, self._began)
+                for _ in range(self._used):
+                    self._source.permutation(len(self._order))
+        self._ahead = []

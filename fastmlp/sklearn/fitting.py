@@ -95,7 +95,10 @@ def fit_stochastic(
     order = draws.Orders(len(data.X), rows, estimator.shuffle, source)
     found.give(data, rows, order, held_out)
     epoch_end = stopping.EpochEnd(estimator, tied, n_samples, _scorer(estimator, tied, scored))
-    _run(estimator, tied, found, epoch_end, tasks)
+    try:
+        _run(estimator, tied, found, epoch_end, tasks)
+    finally:
+        order.give_back()
     if estimator.early_stopping:
         tied.take(estimator._best_coefs, estimator._best_intercepts)
 

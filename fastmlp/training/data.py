@@ -47,8 +47,8 @@ class FitData:
     ends : bool
         Whether batches can be iterated over only once.
     order : callable or None
-        Returns the rows of an epoch, regardless of `shuffle`. For `Plan.looks_back` it has a
-        `position`; to assign a former one repeats what came then.
+        Returns the rows of the next epoch, regardless of `shuffle`. For `Plan.looks_back` it has a
+        method `ahead`, which returns those of several epochs without going on to them.
     """
 
     samples: Data | None = None
