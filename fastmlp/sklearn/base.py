@@ -61,9 +61,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         """Return checked targets as the network takes them."""
         raise NotImplementedError
 
-    def _weighted(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
-        """Return the weights of the samples times those of their classes."""
-        return weights
+    def _class_weights(self, y: Any) -> np.ndarray | None:
+        """Return the weight of the class of each sample; None for weights of 1."""
+        return None
 
     def _output_activation(self) -> str:
         """Return the name of the output activation."""
@@ -153,7 +153,8 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.out_activation_ = self._output_activation()
         dtype = X.dtype if is_first else _type_of(self.coefs_)
         encoded = self._encoded(y, dtype)
-        weights = self._weighted(y, inputs.weights_of(sample_weight, X.shape[0]))
+        weights = inputs.weights_of(sample_weight, X.shape[0])
+        class_weights = self._class_weights(y)
         self._random_state = inputs.random_source(self)
         self.n_outputs_ = encoded.n_outputs
         if is_first:
@@ -164,7 +165,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
                 f"{self.coefs_[-1].shape[1]}"
             )
         self.n_layers_ = len(self.coefs_) + 1
-        samples = fitting.Samples(X, encoded.targets, weights, encoded.strata)
+        samples = fitting.Samples(X, encoded.targets, weights, class_weights, encoded.strata)
         has_epochs = self.solver != "lbfgs"
         tasks = None
         if not incremental:
@@ -208,8 +209,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         X, y = inputs.rows_and_targets(self, validation.X, validation.y, reset=False)
         self._check_known(y)
         encoded = self._encoded(y, dtype)
-        weights = inputs.weights_of(validation.sample_weight, X.shape[0])
-        return fitting.Samples(X, encoded.targets, weights, None)
+        name = "sample_weight_val"
+        weights = inputs.weights_of(validation.sample_weight, X.shape[0], name)
+        return fitting.Samples(X, encoded.targets, weights, weight_name=name)
 
     def _has_partial_fit(self) -> bool:
         if self.solver == "lbfgs":
@@ -238,7 +240,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         settings = fitting.settings_for_lbfgs(self, sizes)
         weights = inputs.weights_of(sample_weight, X.shape[0])
         values = np.ascontiguousarray(y, np.float64).reshape(-1)
-        samples = fitting.Samples(X, fitting.values_alone(values), weights, None)
+        samples = fitting.Samples(X, fitting.values_alone(values), weights)
         return lbfgs.Objective(settings, samples.data(settings))(packed)
 
     # Prediction ----------------------------------------------------------------------------------

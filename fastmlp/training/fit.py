@@ -210,10 +210,10 @@ class Fit:
         """Train for n epochs, and judge each; go back if the training stops before the last."""
         state, trainer = self.state, self.trainer
         orders: Any = self.data.order
-        assert self.data.samples is not None
+        assert self.data.weighted is not None
         ahead = orders.ahead(n)
         try:
-            losses = trainer.epochs(self.data.samples, ahead)
+            losses = trainer.epochs(self.data.weighted, ahead)
         except Diverged:  # in one of them: the last finite epoch is found one by one
             self.plan = self.plan._replace(looks_back=False)
             return
@@ -226,7 +226,7 @@ class Fit:
                 state.stop_training = True
                 if i < n - 1:
                     trainer.snapshot.restore()
-                    trainer.epochs(self.data.samples, ahead[: i + 1])
+                    trainer.epochs(self.data.weighted, ahead[: i + 1])
                 return
 
     def _one_epoch(self, source: Any) -> None:
