@@ -21,7 +21,7 @@ SCHEDULES = {"constant", "invscaling", "adaptive"}
 RENAMED = {"logistic": "sigmoid"}
 LEAST_RATE = 1e-6  # at which an adaptive learning rate stops training
 
-#: What scikit-learn checks, in the form that it checks it.
+#: What scikit-learn checks, in the form that it checks it, for which it has no public module.
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions({*RENAMED, *ACTIVATIONS}), "array-like"],
@@ -47,6 +47,11 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
 }
+
+
+def one_of(names: set[str]) -> Any:
+    """Return the constraint that a parameter is one of these strings."""
+    return StrOptions(names)
 
 
 def check(estimator: Any) -> None:

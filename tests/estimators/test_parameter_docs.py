@@ -16,7 +16,8 @@ def documented(kind):
     """Return the documentation of each parameter by its name, which begins with its type."""
     (section,) = re.findall(r"\nParameters\n-+\n(.*?)\n\n", inspect.getdoc(kind), re.DOTALL)
     found = {}
-    for names, text in re.findall(r"^(\S.*?) : (.*?)(?=\n\S|\Z)", section, re.DOTALL | re.MULTILINE):
+    each = re.compile(r"^(\S.*?) : (.*?)(?=\n\S|\Z)", re.DOTALL | re.MULTILINE)
+    for names, text in each.findall(section):
         found |= dict.fromkeys(names.split(", "), text)
     return found
 
