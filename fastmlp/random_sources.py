@@ -93,7 +93,10 @@ def is_at(source: Any, position: Any) -> bool:
 
 
 def lock_of(source: np.random.RandomState) -> Any:
-    """Return the lock of a source, with which other threads cannot draw from it."""
+    """Return the lock that keeps other threads from drawing.
+
+    Before NumPy 2 also this one: positions can be compared and restored with it, but not drawn.
+    """
     return source._bit_generator.lock
 
 

@@ -8,6 +8,7 @@ Each such name is imported in one module only, and a new version that moves one 
 import ast
 import importlib
 import inspect
+import threading
 from numbers import Integral
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from sklearn.base import BaseEstimator
 
 import fastmlp
 from fastmlp.core.machine import code_cache, compiler
+from fastmlp.random_sources import is_at, lock_of, random_position, return_to_position
 from fastmlp.sklearn import fit_tasks, parameters
 
 PACKAGE = Path(fastmlp.__file__).parent
@@ -113,8 +115,18 @@ def test_numpy_s_sources_have_their_bit_generators():
     source = np.random.RandomState(0)
     where = f"NumPy {np.__version__} has changed what random_sources.py uses"
     assert isinstance(getattr(source, "_bit_generator", None), np.random.BitGenerator), where
-    with source._bit_generator.lock, source._bit_generator.lock:  # also twice in one thread
-        source.random_sample()
+    found = []
+
+    def go_back():
+        with lock_of(source):  # which NumPy 1 does not give twice
+            position = random_position(source)
+            return_to_position(source, position)
+            found.append(is_at(source, position))
+
+    thread = threading.Thread(target=go_back, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert found == [True], where
 
 
 # Numba --------------------------------------------------------------------------------------------

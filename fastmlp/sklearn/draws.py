@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -87,19 +88,24 @@ class Orders:
 
     def ahead(self, n: int) -> list[np.ndarray]:
         """Return the rows of the next n epochs, all of the former having been used."""
-        with lock_of(self._source):
-            self._began, self._used = random_position(self._source), 0
-            self._ahead = [self._next() for _ in range(n)]
-            self._ended = random_position(self._source)
+        self._began, self._used = random_position(self._source), 0
+        self._ahead = [self._next() for _ in range(n)]
         return list(self._ahead)
 
     def give_back(self) -> None:
         """Undo the draws of unused orders, unless others have drawn from the source since."""
-        if not self._ahead:
+        unused, self._ahead = len(self._ahead), []
+        if unused == 0 or not self._shuffles:
             return
+        replay = copy.deepcopy(self._source)
+        return_to_position(replay, self._began)
+        after_used, after_all = (self._position_after(replay, n) for n in (self._used, unused))
         with lock_of(self._source):
-            if self._shuffles and is_at(self._source, self._ended):
-                return_to_position(self._source, self._began)
-                for _ in range(self._used):
-                    self._source.permutation(len(self._order))
-        self._ahead = []
+            if is_at(self._source, after_all):
+                return_to_position(self._source, after_used)
+
+    def _position_after(self, source: np.random.RandomState, n: int) -> Any:
+        """Return the position of a source after drawing n orders."""
+        for _ in range(n):
+            source.permutation(len(self._order))
+        return random_position(source)
