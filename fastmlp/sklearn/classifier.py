@@ -94,7 +94,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     max_norm : float, list or None, default=None
         The largest Euclidean norm of the incoming weights of a unit.
     class_weight : dict, "balanced" or None, default=None
-        The weight of each class, multiplied by that of the sample.
+        The weight of each class in the loss, multiplied by that of the sample. It does not count
+        for scores, those of early stopping included.
     label_smoothing : float, default=0.0
         How much of the probability of a label is spread over all classes, if there are three or
         more.
@@ -270,16 +271,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         targets = fitting.values_alone(values.astype(dtype).reshape(-1))
         return Encoded(targets, values.shape[1], None)
 
-    def _weighted(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
+    def _class_weights(self, y: Any) -> np.ndarray | None:
         if self.class_weight is None:
-            return weights
+            return None
         given = self.class_weight
         if isinstance(given, dict) and y.ndim == 1:  # not of every class is there a sample
             of_each = np.array([given.get(c, 1.0) for c in self.classes_.tolist()], np.float64)
-            of_classes = of_each[np.searchsorted(self.classes_, y)]
-        else:
-            of_classes = compute_sample_weight(given, y)
-        return of_classes if weights is None else of_classes * weights
+            return of_each[np.searchsorted(self.classes_, y)]
+        return compute_sample_weight(given, y)
 
     def _output_activation(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"

@@ -173,19 +173,19 @@ def _are_plain(estimator: Any, X: Any, y: Any) -> bool:
     )
 
 
-def weights_of(sample_weight: Any, n_samples: int) -> np.ndarray | None:
+def weights_of(
+    sample_weight: Any, n_samples: int, name: str = "sample_weight"
+) -> np.ndarray | None:
     """Return the weights of the samples, float64, or None for weights of 1."""
     if sample_weight is None:
         return None
     if isinstance(sample_weight, Real):
         return np.full(n_samples, float(sample_weight))
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
     if weights.ndim != 1:
         raise ValueError(f"Sample weights must be 1D array or scalar, got {weights.ndim}D array.")
     if weights.shape != (n_samples,):
-        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}!")
+        raise ValueError(f"{name}.shape == {weights.shape}, expected {(n_samples,)}!")
     return weights
 
 

@@ -24,7 +24,7 @@ CYCLIC = "cyclic_cosine"  # `schedules.CyclicCosine` over all steps of a fit
 RENAMED = {"logistic": "sigmoid"}
 LEAST_RATE = 1e-6  # at which an adaptive learning rate stops training
 
-#: What scikit-learn checks, in the form that it checks it.
+#: What scikit-learn checks, in the form that it checks it, for which it has no public module.
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions({*RENAMED, *ACTIVATIONS}), "array-like"],
@@ -51,6 +51,11 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "preset": [StrOptions({"tabular"}), None],
 }
+
+
+def one_of(names: set[str]) -> Any:
+    """Return the constraint that a parameter is one of these strings."""
+    return StrOptions(names)
 
 
 def check(estimator: Any) -> None:
