@@ -252,7 +252,7 @@ def predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean that the network predicts for each row of X, and the losses of the rows.
 
-    The means are an array (n_samples, n_out), see `losses.predict_mean`; the losses are empty if
+    The means are an array (n_samples, n_out), see `losses.predict_means`; the losses are empty if
     there are no targets.
 
     Raises
