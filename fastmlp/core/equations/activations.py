@@ -29,7 +29,6 @@ STRIP = 512  # elements: few enough for the stack
 on_strip = on_stack(STRIP)
 
 
-
 @kernel
 def activate(activation, z, derivatives):
     """Compute ``f(z)`` in place of z, and ``f'(z)`` in `derivatives`.

@@ -12,7 +12,7 @@ from fastmlp.core.machine.scalars import larger, smaller
 from fastmlp.core.machine.structure import by_address
 from fastmlp.core.machine.tile import lanes_of
 from fastmlp.core.machine.vector import on_stack
-from fastmlp.core.maths.functions import exp, log, log1p, sigmoids
+from fastmlp.core.maths.functions import exp, log1p, sigmoids
 
 SOFTMAX, LOGISTIC, POISSON, SQUARED, ABSOLUTE, HUBER, PINBALL = range(7)
 
