@@ -122,12 +122,13 @@ class FitData:
         samples: Data,
         weighted: Data,
         rows: np.ndarray | None,
-        order: Callable[[], np.ndarray],
+        order: Callable[[], np.ndarray] | None,
         validation: Data | None = None,
     ) -> None:
         """Take finite samples that are checked already, all or only `rows`, and their orders.
 
-        `weighted` has their class weights; `order` returns the rows of the next epoch.
+        `weighted` has their class weights; `order` returns the rows of the next epoch, or is None
+        if `shuffle` says how they are drawn.
         """
         self.samples, self.weighted, self._rows = samples, weighted, rows
         self.order, self.validation, self.is_finite = order, validation, True
