@@ -284,7 +284,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         They become views of it, if the user has assigned others or if settings have changed.
         `solver` is that of a fit; None for a prediction.
         """
-        key = None if solver is None else parameters.key_of(self, solver)
+        key = parameters.key_of(self, solver)
         tied = self._tied_as(key)
         if tied is None or not tied.is_of(self.coefs_, self.intercepts_):
             with TYING:  # predictions of several threads
@@ -302,8 +302,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         tied: TiedState | None = vars(self).get("_tied")
         if (
             tied is None
-            or (key is not None and not parameters.equal(tied.key, key))
-            or not parameters.equal(tied.prediction_key, parameters.prediction_key_of(self))
+            or not parameters.equal(tied.key, key)
             or tied.state.settings.layers != sizes_of(self.coefs_)
             or tied.state.settings.dtype != _type_of(self.coefs_)
         ):
@@ -317,7 +316,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         sizes, dtype = sizes_of(self.coefs_), _type_of(self.coefs_)
         settings = parameters.settings_of(self, solver, sizes, dtype)
         tied = TiedState(settings, getattr(self, "_random_state", None))
-        tied.key, tied.prediction_key = key, parameters.prediction_key_of(self)
+        tied.key = key
         memory = vars(self).get("_memory") if before is None else before.memory()
         if memory is not None:
             tied.remember(memory)

@@ -125,13 +125,13 @@ class FitData:
         order: Callable[[], np.ndarray] | None,
         validation: Data | None = None,
     ) -> None:
-        """Take samples that are checked already, all of them or only `rows`, and their orders.
+        """Take finite samples that are checked already, all or only `rows`, and their orders.
 
         `weighted` has their class weights; `order` returns the rows of the next epoch, or is None
         if `shuffle` says how they are drawn.
         """
         self.samples, self.weighted, self._rows = samples, weighted, rows
-        self.order, self.validation = order, validation
+        self.order, self.validation, self.is_finite = order, validation, True
 
     def validate_on(self, pair: Any, fraction: float) -> None:
         """Check the validation data."""
