@@ -130,8 +130,9 @@ class Column(NamedTuple):
     """What is learnt of a column.
 
     A number becomes its squashed value, an indicator of missing values if there were any, and sines
-    and cosines of that value; all but the indicator are 0 if it is missing. A category becomes a column of each category (1 where the value is this one), or for
-    booleans and two categories one column of -1 and 1. Missing and unknown categories are 0.
+    and cosines of that value; all but the indicator are 0 if it is missing. A category becomes a
+    column of each category (1 where the value is this one), or for booleans and two categories one
+    column of -1 and 1. Missing and unknown categories are 0.
     """
 
     kind: str  # number, boolean, category, or empty if all values were missing
