@@ -273,7 +273,8 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         try:
             return self._tie().outputs(inputs.rows(self, X))
         except NotFinite as error:
-            validate_data(self, X, accept_sparse=inputs.SPARSE, reset=False)  # raises its error
+            with inputs.named_if_not_numbers(X):  # raises its error
+                validate_data(self, X, accept_sparse=inputs.SPARSE, reset=False)
             dtype = self._tie().state.network.dtype
             raise checks.not_finite("X", error.row, dtype) from None
 

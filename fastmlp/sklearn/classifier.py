@@ -106,6 +106,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     n_threads : int or None, default=None
         The largest number of threads; None measures which number is fastest. The results have the
         same bits for any number.
+    preset : "tabular" or None, default=None
+        "tabular" takes a table as it is, see Notes; None is scikit-learn's behaviour.
 
     Attributes
     ----------
@@ -130,6 +132,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     n_features_in_, n_layers_, n_outputs_ : int
     feature_names_in_ : array of str
         The columns of X, if it was a data frame.
+    encoder_ : TableEncoder
+        Of X, if it was fitted with a preset.
+    metadata_ : dict
+        What was saved with the estimator, if it was loaded.
     out_activation_ : str
         "softmax" for three or more classes, otherwise "logistic".
 
@@ -140,7 +146,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     See Also
     --------
-    fastmlp.MLP : The underlying network, with files and checkpoints.
+    TableEncoder : The columns of a table as the preset has them.
+    fastmlp.MLP : The underlying network, with checkpoints.
 
     Notes
     -----
@@ -150,6 +157,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     adam is Kingma and Ba's (Adam: A Method for Stochastic Optimization, 2015, the form at the end
     of section 2); lbfgs is that of Byrd, Lu, Nocedal and Zhu (A Limited Memory Algorithm for Bound
     Constrained Optimization, 1995) in SciPy.
+
+    With ``preset="tabular"``, X is a data frame or an array of any columns that a `TableEncoder`
+    takes, in float32. A stratified part is held out, unless X_val is given, and the epoch with the
+    best accuracy is kept. Parameters that have the default of this signature are replaced by those
+    in `fastmlp.sklearn.preset.TABULAR`; others win. Sparse X, lbfgs and `partial_fit` are refused.
+    (Holzmueller, Grinsztajn, Steinwart, Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
+    on Tabular Data, 2024.)
 
     Examples
     --------
