@@ -118,7 +118,6 @@ def warn(message: str, category: type[Warning], module: str | None = None) -> No
         frame.f_lineno,
         module or known.get("__name__", "<unknown>"),
         known.setdefault("__warningregistry__", {}),
-        known,
     )
 
 
