@@ -51,7 +51,9 @@ ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 # before: in sums of at most TERMS terms at a time, and for at most ROWS_AT_ONCE rows.
 TERMS, ROWS_AT_ONCE = 512, 512
 MOST_LANES = 16  # of any vector: a block of terms is transposed by whole vectors
-PANEL_LINES = 4 * (TERMS + ROWS_AT_ONCE)  # cache lines of a panel: no tile has more than 4 in a row
+# Columns of y are copied to a panel in whole vectors: half ones overwrite the row after their last.
+SUMS_ROW = TERMS + 1  # the row of a panel from which on partial sums are kept
+PANEL_LINES = 4 * (SUMS_ROW + ROWS_AT_ONCE)  # cache lines: no tile has more than 4 in a row
 PREFETCHED_TERMS = 64  # shorter sums are too quick to hide the latency of memory
 
 # What is done with a sum s: ``target = s``; ``target = relu(s)``; ``target = s`` where the gate is
@@ -195,7 +197,7 @@ def _multiply(shape, j, last_column, product, team, first, last):
                 # Partial sums are kept in the target, or in the panel if its old values are needed.
                 sums, sums_at, sums_step = target.array, target_at, target.row_step
                 if product.finish == MULTIPLY or product.finish == DESCEND:
-                    sums, sums_at, sums_step = panel, (TERMS + r - first) * width, width
+                    sums, sums_at, sums_step = panel, (SUMS_ROW + r - first) * width, width
                 tile = zeros(shape, panel)
                 if begin > 0:
                     tile = load(shape, sums, sums_at, sums_step)
