@@ -26,7 +26,7 @@ def block_rows(batch_size: int, n_bytes: int) -> int:
 def epoch_of_arrays(
     data: Data, rows: np.ndarray | None, shuffle: bool | str, source: Any, batch_size: int
 ) -> Epoch:
-    """Yield the samples, or only those of `rows`, shuffled unless `shuffle` is false.
+    """Return the samples, or only those of `rows`, shuffled unless `shuffle` is false.
 
     With "blocks", contiguous pieces of rows are drawn, `PIECES` to a block, and the rows of a block
     are shuffled, so that a file larger than the memory is read in long stretches. If one block
@@ -39,8 +39,7 @@ def epoch_of_arrays(
         )
     else:
         orders = [source.permutation(n) if shuffle else np.arange(n)]
-    for order in orders:
-        yield data, order if rows is None else rows[order]
+    return ((data, order if rows is None else rows[order]) for order in orders)
 
 
 def row_bytes(X: np.ndarray | SparseRows) -> int:
