@@ -18,8 +18,8 @@ from fastmlp.sklearn.scaling import centre_and_scale, squash
 ALLOWED = "numbers, booleans, text or categories"
 BOOLEANS, NUMBERS = (bool, np.bool_), (Real, Decimal)
 KINDS = ("number", "boolean", "category", "empty")
-#: What the sines and cosines of a number are multiplied by.
-HARMONIC = 0.25
+#: What the sines and cosines of a number are multiplied by, over their frequency.
+HARMONIC = 0.5
 
 
 # Reading ----------------------------------------------------------------------------------------
@@ -189,8 +189,8 @@ class Column(NamedTuple):
     def _write_waves(self, angles: np.ndarray, missing: np.ndarray, out: np.ndarray) -> None:
         for k in range(1, self.n_harmonics + 1):
             sines, cosines = out[:, k - 1], out[:, self.n_harmonics + k - 1]
-            sines[...] = HARMONIC * np.sin(k * angles)
-            cosines[...] = HARMONIC * np.cos(k * angles)
+            np.multiply(HARMONIC / k, np.sin(k * angles), out=sines)
+            np.multiply(HARMONIC / k, np.cos(k * angles), out=cosines)
             cosines[missing] = 0
 
     def _codes(self, where: str, values: np.ndarray) -> np.ndarray:

@@ -41,9 +41,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     max_categories : int or None, default=None
         The largest number of categories of a column: rarer ones are treated as unknown.
     n_harmonics : int, default=0
-        For each number z of the result, ``sin(k * pi * z / max_absolute_value) / 4`` and the same
-        of cos are added for k from 1 to `n_harmonics`; they are 0 where the number is missing. A
-        network follows sharp changes more easily with them. Columns with only two values have none.
+        For each number z of the result, ``sin(k * pi * z / max_absolute_value) / (2 * k)`` and
+        the same of cos are added for k from 1 to `n_harmonics`; they are 0 where the number is
+        missing. A network follows sharp changes more easily with them. Columns with only two values
+        have none.
     dtype : {float32, float64}, default=float32
         The type of the result.
 

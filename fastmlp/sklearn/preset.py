@@ -23,7 +23,7 @@ TABULAR: dict[str, Any] = {
     "learning_rate_init": 0.004,
     "max_iter": 150,
     "early_stopping": True,
-    "validation_fraction": 0.2,
+    "validation_fraction": 0.15,
     "n_iter_no_change": np.inf,
 }
 #: Parameters of the `TableEncoder`.

@@ -93,7 +93,7 @@ class SlowEncoder:
             else:
                 z = (value - known[0]) / known[1]
                 z /= math.sqrt(1 + (z / 3) ** 2)
-                waves = [wave(k * z * math.pi / 3) / 4 for wave in WAVES for k in known[2]]
+                waves = [wave(k * z * math.pi / 3) / (2 * k) for wave in WAVES for k in known[2]]
                 yield [z, 0][: 1 + has_gaps] + waves
 
     def names(self):
