@@ -101,7 +101,11 @@ def npz(path: str, part: str = "train") -> ArrayFile:
     ----------
     part : {"train", "test"}
     """
-    with _described(path), np.load(path, allow_pickle=False) as arrays:
+    with (
+        _described(path),
+        open(path, "rb") as file,  # numpy leaves it open if it is damaged
+        np.load(file, allow_pickle=False) as arrays,
+    ):
         found = chosen_pair(arrays.files, part)
         if found is not None:
             X = _matrix(path, arrays[found[0]])

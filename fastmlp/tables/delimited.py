@@ -23,6 +23,7 @@ NAMES = {"\t": "tab", " ": "space"}
 SEEN_ROWS = 100  # that decide how a file is written
 SEEN_CHARACTERS = 2**22
 PIECE_BYTES = 2**24  # of text that are read at a time
+MOST_CHARACTERS = 2**31 - 1  # of a field
 MISSING = ["?"]  # besides those of pandas: "", "NA", "NaN", "null", "None" and others
 GZIP = b"\x1f\x8b"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
@@ -202,15 +203,14 @@ def _bytes_of(path: str) -> Iterator[Any]:
 
 
 def _rows(text: Any, separator: str) -> Any:
+    csv.field_size_limit(MOST_CHARACTERS)
     return csv.reader(text, delimiter=separator, skipinitialspace=True)
 
 
 def _first_rows(start: str, separator: str) -> list[list[str]]:
     """Return the first rows that are not empty, without one that may be cut off."""
     rows = (row for row in _rows(io.StringIO(start, newline=""), separator) if row)
-    found = []
-    with contextlib.suppress(csv.Error):  # a field of more than 128 kB: of another separator
-        found = list(itertools.islice(rows, SEEN_ROWS + 1))
+    found = list(itertools.islice(rows, SEEN_ROWS + 1))
     if len(start) == SEEN_CHARACTERS and 1 < len(found) <= SEEN_ROWS:
         found.pop()
     return found or [[start]]
