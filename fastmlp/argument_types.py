@@ -55,7 +55,14 @@ InitializerName: TypeAlias = Literal[
     "zeros",
 ]
 ScheduleName: TypeAlias = Literal[
-    "constant", "step", "exponential", "inverse_scaling", "cosine", "warm_up", "one_cycle"
+    "constant",
+    "step",
+    "exponential",
+    "inverse_scaling",
+    "cosine",
+    "cyclic_cosine",
+    "warm_up",
+    "one_cycle",
 ]
 MetricName: TypeAlias = Literal[
     "accuracy", "balanced_accuracy", "top_k_accuracy", "log_loss", "f1", "r2", "mae", "rmse"

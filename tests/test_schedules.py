@@ -3,12 +3,14 @@
 import math
 import sys
 
+import numpy as np
 import pytest
 
 from fastmlp.schedules import (
     SCHEDULES,
     Constant,
     Cosine,
+    CyclicCosine,
     Exponential,
     InverseScaling,
     OneCycle,
@@ -34,6 +36,9 @@ def rates(schedule, steps):
         (Cosine(0.4, 6), (0, 2, 3, 4, 6, 7, 100), [0.4, 0.3, 0.2, 0.1, 0, 0, 0]),
         (Cosine(0.5, 6, final=0.1), (0, 2, 3, 4, 6, 7), [0.5, 0.4, 0.3, 0.2, 0.1, 0.1]),
         (Cosine(0.1, 6, final=0.5), (0, 2, 6), [0.1, 0.2, 0.5]),
+        # 15 steps have 4 cycles, which end where 1 + step is a power of 2.
+        (CyclicCosine(0.4, 15), (0, 1, 3, 7, 15, 16, 10**9), [0, 0, 0, 0, 0, 0, 0]),
+        (CyclicCosine(0.4, 1, cycles=1), (0, 1), [0, 0]),
         (WarmUp(Constant(0.4), 4), range(6), [0.1, 0.2, 0.3, 0.4, 0.4, 0.4]),
         (WarmUp(Step(0.4, 2), 4), range(8), [0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.2, 0.2]),
         (WarmUp(lambda step: 5 - step, 1), range(4), [5, 5, 4, 3]),
@@ -97,10 +102,26 @@ def test_far_steps_end_at_zero_or_infinity():
     assert InverseScaling(0.1, power=100)(far) == 0
 
 
+@pytest.mark.parametrize(("steps", "cycles"), [(1000, 4), (70_000, 4), (997, 2), (50, 9)])
+def test_cyclic_cosine_is_a_squared_sine_of_a_logarithm(steps, cycles):
+    shares = np.arange(steps) / steps
+    expected = 0.3 * np.sin(np.pi * np.log1p((2.0**cycles - 1) * shares) / np.log(2)) ** 2
+    found = rates(CyclicCosine(0.3, steps, cycles), range(steps))
+    np.testing.assert_allclose(found, expected, atol=1e-13)
+    if steps > 900:
+        assert max(found) == pytest.approx(0.3, rel=1e-2)
+
+
+@pytest.mark.parametrize("wrong", [0, 65])
+def test_cycles_are_limited(wrong):
+    with pytest.raises(ValueError, match=r"^`cycles` must be an int .* got"):
+        CyclicCosine(0.1, 10, wrong)
+
+
 def test_rates_are_floats_of_python():
     schedules = [
         Constant(1), Step(1, 2), Exponential(1, 1), InverseScaling(1), Cosine(1, 2),
-        WarmUp(Constant(1), 2), OneCycle(1, 10),
+        CyclicCosine(1, 10), WarmUp(Constant(1), 2), OneCycle(1, 10),
     ]  # fmt: skip
     assert {type(schedule) for schedule in schedules} == set(SCHEDULES.values())
     for schedule in schedules:
@@ -112,6 +133,7 @@ def test_rates_are_floats_of_python():
     [
         (lambda wrong: Step(0.1, wrong), "every"),
         (lambda wrong: Cosine(0.1, wrong), "steps"),
+        (lambda wrong: CyclicCosine(0.1, wrong), "steps"),
         (lambda wrong: WarmUp(Constant(0.1), wrong), "steps"),
         (lambda wrong: OneCycle(0.1, wrong), "steps"),
     ],
@@ -133,6 +155,7 @@ def test_counts_are_checked(make, field):
         (lambda wrong: InverseScaling(0.1, wrong), "power"),
         (lambda wrong: Cosine(wrong, 2), "rate"),
         (lambda wrong: Cosine(0.1, 2, wrong), "final"),
+        (lambda wrong: CyclicCosine(wrong, 2), "rate"),
         (lambda wrong: OneCycle(wrong, 2), "peak"),
         (lambda wrong: OneCycle(0.1, 2, initial_factor=wrong), "initial_factor"),
         (lambda wrong: OneCycle(0.1, 2, final_factor=wrong), "final_factor"),

@@ -10,6 +10,8 @@ except (ImportError, AttributeError) as error:
     ) from error
 
 from fastmlp.sklearn.classifier import MLPClassifier
+from fastmlp.sklearn.encoder import TableEncoder
 from fastmlp.sklearn.regressor import MLPRegressor
+from fastmlp.sklearn.scaling import SquashingScaler
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "SquashingScaler", "TableEncoder"]

@@ -17,6 +17,7 @@ from fastmlp.messages import must, shown
 from fastmlp.random_sources import random_position, return_to_position
 from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
 from fastmlp.sklearn.fit_tasks import CallbackSupportMixin, FitTasks, with_callbacks
+from fastmlp.sklearn.preset import in_effect
 from fastmlp.sklearn.tied import TiedState, sizes_of
 from fastmlp.validation import checks
 
@@ -46,6 +47,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     _trains: bool  # whether the call of fit has begun to train
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = parameters.CONSTRAINTS
+    preset: str | None = None  # which estimators of earlier pickles lack
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
 
@@ -60,6 +62,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _encoded(self, y: Any, dtype: Any) -> Encoded:
         """Return checked targets as the network takes them."""
         raise NotImplementedError
+
+    def _learn_scale(self, y: Any, weights: np.ndarray | None) -> None:
+        """Learn how a preset scales y."""
 
     def _weighted(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
         """Return the weights of the samples times those of their classes."""
@@ -144,7 +149,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     def _fit_or_raise(
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: Validation | None
     ) -> Self:
-        hidden = parameters.hidden_sizes(self.hidden_layer_sizes)
+        parameters.hidden_sizes(self.hidden_layer_sizes)  # an error before those of X and y
         self._refuse(incremental, validation)
         is_first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         reset = is_first or not hasattr(self, "n_features_in_")
@@ -152,11 +157,14 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self._learn_targets(y, incremental)
         self.out_activation_ = self._output_activation()
         dtype = X.dtype if is_first else _type_of(self.coefs_)
-        encoded = self._encoded(y, dtype)
         weights = self._weighted(y, inputs.weights_of(sample_weight, X.shape[0]))
+        if is_first and "encoder_" in vars(self):
+            self._learn_scale(y, weights)
+        encoded = self._encoded(y, dtype)
         self._random_state = inputs.random_source(self)
         self.n_outputs_ = encoded.n_outputs
         if is_first:
+            hidden = parameters.hidden_sizes(in_effect(self).hidden_layer_sizes)
             self._initialize([X.shape[1], *hidden, encoded.n_outputs], dtype)
         elif self.coefs_[-1].shape[1] != encoded.n_outputs:
             raise ValueError(
@@ -168,7 +176,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         has_epochs = self.solver != "lbfgs"
         tasks = None
         if not incremental:
-            tasks = FitTasks(self, int(self.max_iter) * has_epochs, X, y, sample_weight)
+            tasks = FitTasks(self, int(in_effect(self).max_iter) * has_epochs, X, y, sample_weight)
         if has_epochs:
             held_out = self._held_out(validation, dtype)
             fitting.fit_stochastic(self, samples, held_out, tasks)
@@ -189,14 +197,22 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
             )
         if validation is not None and self.solver == "lbfgs":
             raise ValueError(must("X_val", "be None if solver='lbfgs'", "validation data"))
+        if self.preset is not None and self.solver == "lbfgs":
+            requirement = f"be trained by minibatches if preset={self.preset!r}"
+            raise ValueError(must("solver", requirement, "'lbfgs'"))
+        if incremental and self.learning_rate == parameters.CYCLIC:
+            raise ValueError(
+                must("learning_rate", "have no end for partial_fit", "'cyclic_cosine'")
+            )
 
     def _initialize(self, sizes: list[int], dtype: Any) -> None:
         """Draw weights and biases, and begin all records."""
-        drawn = draws.initial_parameters(sizes, self.activation, self._random_state)
+        activation = in_effect(self).activation
+        drawn = draws.initial_parameters(sizes, activation, self._random_state)
         self.coefs_ = [coefs.astype(dtype, copy=False) for coefs, _ in drawn]
         self.intercepts_ = [intercepts.astype(dtype, copy=False) for _, intercepts in drawn]
         self.n_iter_ = self.t_ = 0
-        for name in ("_optimizer", "_memory", "validation_loss_curve_"):
+        for name in ("_optimizer", "_memory", "_tied", "validation_loss_curve_"):
             self.__dict__.pop(name, None)
         if self.solver != "lbfgs":
             stopping.start_records(self)
@@ -212,6 +228,11 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         return fitting.Samples(X, encoded.targets, weights, None)
 
     def _has_partial_fit(self) -> bool:
+        if self.preset is not None or "encoder_" in vars(self):
+            raise AttributeError(
+                "partial_fit is not available with a preset, which needs all samples: encode them "
+                "with a TableEncoder and set preset=None"
+            )
         if self.solver == "lbfgs":
             raise AttributeError(
                 "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
@@ -312,7 +333,9 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self.preset is None
+        tags.input_tags.allow_nan = self.preset is not None
+        tags.input_tags.string = tags.input_tags.categorical = self.preset is not None
         return tags
 
 

@@ -44,8 +44,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     batch_size : int or "auto", default="auto"
         The samples of a minibatch; "auto" is at most 200.
     learning_rate : str or callable, default="constant"
-        "constant", "invscaling" or "adaptive" (for all solvers but adam and lbfgs); or a function
-        of the step, see `fastmlp.schedules`.
+        "constant", "invscaling" or "adaptive" (for all solvers but adam and lbfgs);
+        "cyclic_cosine", which is `fastmlp.schedules.CyclicCosine` over the steps of `max_iter`
+        epochs; or a function of the step, see `fastmlp.schedules`.
     learning_rate_init : float, default=0.001
         The initial learning rate.
     power_t : float, default=0.5
@@ -201,6 +202,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         callbacks: Any = None,
         metrics: Any = None,
         n_threads: int | None = None,
+        preset: str | None = None,
     ):
         given = dict(locals())
         for name in parameters.names_of(MLPClassifier):

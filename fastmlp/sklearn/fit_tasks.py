@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fastmlp.sklearn.preset import in_effect
+
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # before scikit-learn 1.9
@@ -71,7 +73,7 @@ class FitTasks:
         def call(recorded: Any) -> bool:
             stops = epoch_end(recorded)
             stops |= self._end(self._epoch)
-            if not stops and self._estimator.n_iter_ < self._estimator.max_iter:
+            if not stops and self._estimator.n_iter_ < in_effect(self._estimator).max_iter:
                 self.begin_epoch()
             return stops
 

@@ -17,12 +17,14 @@ from fastmlp.metrics import chosen_metrics
 from fastmlp.mlp import MLP
 from fastmlp.schedules import Schedule
 from fastmlp.settings import Settings
-from fastmlp.sklearn import draws, lbfgs, parameters, stopping
+from fastmlp.sklearn import draws, lbfgs, parameters, preset, stopping
 from fastmlp.sklearn.fit_tasks import FitTasks
+from fastmlp.sklearn.preset import in_effect
 from fastmlp.sklearn.tied import TiedState, sizes_of
 from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.samples import Data, part
+from fastmlp.training.sources import BLOCK_BYTES
 from fastmlp.validation import checks, sample_weights
 
 NOT_FINITE = (
@@ -69,7 +71,7 @@ def fit_stochastic(
     estimator: Any, samples: Samples, validation: Samples | None, tasks: FitTasks | None
 ) -> None:
     """Train by minibatches: for `max_iter` epochs, or for one if `tasks` is None."""
-    incremental = tasks is None
+    incremental, used = tasks is None, in_effect(estimator)
     if not incremental or not hasattr(estimator, "_optimizer"):
         estimator._optimizer = parameters.solver_of(estimator)
     tied = estimator._tie(estimator._optimizer)
@@ -83,26 +85,38 @@ def fit_stochastic(
     data = samples.data(state.settings)
     rows = scored = None
     held_out = None if validation is None else validation.data(state.settings)
-    if estimator.early_stopping:
+    if used.early_stopping:
         scored = held_out
         if scored is None:
-            rows, kept = draws.split(
-                len(data.X), source, estimator.validation_fraction, samples.strata
-            )
+            rows, kept = _split(estimator, samples, source)
             scored = part(data, kept)
     n_samples = len(data.X) if rows is None else len(rows)
-    found = FitData(state, _batch_size(estimator, n_samples), True, continues=incremental)
-    order = draws.Orders(len(data.X), rows, estimator.shuffle, source)
+    batch_size = _batch_size(estimator, n_samples)
+    if not incremental:
+        estimator._optimizer.run_for(int(used.max_iter) * -(-n_samples // batch_size))
+        if callable(estimator._optimizer.schedule):
+            state.change(learning_rate=estimator._optimizer.schedule)
+    in_file = isinstance(samples.X, np.memmap) and samples.X.nbytes > BLOCK_BYTES
+    in_blocks = used.shuffle and in_file
+    found = FitData(state, batch_size, "blocks" if in_blocks else True, continues=incremental)
+    order = None if in_blocks else draws.Orders(len(data.X), rows, used.shuffle, source)
     found.give(data, rows, order, held_out)
     epoch_end = stopping.EpochEnd(estimator, tied, n_samples, _scorer(estimator, tied, scored))
     _run(estimator, tied, found, epoch_end, tasks)
-    if estimator.early_stopping:
+    if used.early_stopping:
         tied.take(estimator._best_coefs, estimator._best_intercepts)
+
+
+def _split(estimator: Any, samples: Samples, source: Any) -> tuple[Any, np.ndarray]:
+    n, fraction = samples.X.shape[0], in_effect(estimator).validation_fraction
+    if "encoder_" in vars(estimator):
+        return preset.split(n, source, fraction, samples.strata, samples.targets.labels)
+    return draws.split(n, source, fraction, samples.strata)
 
 
 def _batch_size(estimator: Any, n_samples: int) -> int:
     if isinstance(estimator.batch_size, str):
-        return min(200, n_samples)
+        return preset.auto_batch_size(estimator, n_samples)
     if estimator.batch_size > n_samples:
         warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
@@ -125,11 +139,11 @@ def _run(
     epoch_end: stopping.EpochEnd,
     tasks: FitTasks | None,
 ) -> None:
-    state, incremental = tied.state, tasks is None
+    state, incremental, used = tied.state, tasks is None, in_effect(estimator)
     estimator.n_iter_ = 0
     shows_bar, callbacks = estimator.verbose == "bar", estimator.callbacks or ()
     plan = Plan(
-        epochs=1 if incremental else int(estimator.max_iter),
+        epochs=1 if incremental else int(used.max_iter),
         callbacks=CallbackList(callbacks, MLP._of(state), shows_bar)
         if callbacks or shows_bar
         else (),
@@ -162,11 +176,15 @@ def _run(
     else:
         if incremental:
             tied.trainer = fit.trainer
-        elif estimator.n_iter_ == estimator.max_iter and not epoch_end.has_converged:
+        elif used is estimator and _is_unconverged(estimator, epoch_end):
             stopping.warn_unconverged(estimator.max_iter)
     estimator.history_ = state.history
     if "validation_loss" in state.history:
         estimator.validation_loss_curve_ = state.history["validation_loss"]
+
+
+def _is_unconverged(estimator: Any, epoch_end: stopping.EpochEnd) -> bool:
+    return bool(estimator.n_iter_ == estimator.max_iter) and not epoch_end.has_converged
 
 
 def _give_up(estimator: Any, epoch_end: stopping.EpochEnd) -> None:

@@ -10,6 +10,9 @@ from sklearn.base import is_regressor
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.validation import validate_data
 
+from fastmlp.messages import must
+from fastmlp.sklearn.encoder import EncodedRows
+from fastmlp.sklearn.preset import new_encoder
 from fastmlp.training.samples import all_finite
 
 SPARSE = ["csr", "csc"]
@@ -17,16 +20,63 @@ FLOATS = (np.float64, np.float32)
 
 
 def rows_and_targets(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
-    """Return X and y after scikit-learn's checks; `reset` also learns the columns of X."""
+    """Return X and y after scikit-learn's checks; `reset` also learns the columns of X.
+
+    With a preset, X is encoded by `encoder_`, which `reset` fits.
+    """
+    if reset:
+        estimator.__dict__.pop("encoder_", None)
+    if (
+        isinstance(X, EncodedRows)
+        or "encoder_" in vars(estimator)
+        or (reset and estimator.preset is not None)
+    ):
+        X = _encoded_rows(estimator, X, reset)
+        return X, _targets(estimator, len(X), y)
     if not reset and _are_plain(estimator, X, y):
         return X, y
     X, y = validate_data(
         estimator, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, reset=reset,
         y_numeric=is_regressor(estimator),
     )  # fmt: skip
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = column_or_1d(y, warn=True)
-    return X, y
+    return X, _flat(y)
+
+
+def _flat(y: np.ndarray) -> np.ndarray:
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+
+# Tables -------------------------------------------------------------------------------------------
+
+
+def _encoded_rows(estimator: Any, X: Any, reset: bool) -> np.ndarray:
+    """Return the rows of a table as `encoder_` encodes them."""
+    if isinstance(X, EncodedRows):
+        encoder, rows = X.encoder, X.checked()
+    else:
+        encoder = vars(estimator).get("encoder_") or new_encoder().fit(X)
+        rows = encoder.transform(X)
+    if reset:
+        estimator.encoder_ = encoder
+        estimator.__dict__.pop("feature_names_in_", None)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(encoder, name):
+                setattr(estimator, name, getattr(encoder, name))
+    return rows
+
+
+def _targets(estimator: Any, n_samples: int, y: Any) -> np.ndarray:
+    """Return y after scikit-learn's checks, without those of X."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None"
+        )
+    y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y")
+    if is_regressor(estimator) and y.dtype.kind == "O":
+        y = y.astype(np.float64)
+    if y.shape[0] != n_samples:
+        raise ValueError(must("y", f"have {n_samples} rows, as X", f"{y.shape[0]}"))
+    return _flat(y)
 
 
 def rows(estimator: Any, X: Any) -> Any:
@@ -34,6 +84,8 @@ def rows(estimator: Any, X: Any) -> Any:
 
     Except that an array of floats may have NaN or infinity, which the kernels notice.
     """
+    if "encoder_" in vars(estimator):
+        return estimator.encoder_.transform(X)
     if is_plain(estimator, X):
         return X
     return validate_data(estimator, X, accept_sparse=SPARSE, reset=False)

@@ -14,9 +14,12 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from fastmlp import losses, optimizers
 from fastmlp.core.equations.activations import ACTIVATIONS
 from fastmlp.options import chosen
+from fastmlp.schedules import CyclicCosine
 from fastmlp.settings import Settings
+from fastmlp.sklearn.preset import in_effect
 
 SCHEDULES = {"constant", "invscaling", "adaptive"}
+CYCLIC = "cyclic_cosine"  # `schedules.CyclicCosine` over all steps of a fit
 #: scikit-learn's names of activations that have another name here.
 RENAMED = {"logistic": "sigmoid"}
 LEAST_RATE = 1e-6  # at which an adaptive learning rate stops training
@@ -28,7 +31,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "solver": [StrOptions({"lbfgs", *optimizers.OPTIMIZERS}), optimizers.Optimizer],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "learning_rate": [StrOptions(SCHEDULES), callable],
+    "learning_rate": [StrOptions({*SCHEDULES, CYCLIC}), callable],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -46,6 +49,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "epsilon": [Interval(Real, 0, None, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "preset": [StrOptions({"tabular"}), None],
 }
 
 
@@ -73,7 +77,7 @@ class Solver:
     rate : float
         The initial learning rate.
     schedule : str or callable
-        "constant", "invscaling", "adaptive", or a function of the step.
+        "constant", "invscaling", "adaptive", "cyclic_cosine", or a function of the step.
     power : float
         Of "invscaling".
 
@@ -96,6 +100,11 @@ class Solver:
         """Whether the learning rate may change after an epoch."""
         return self.schedule in ("invscaling", "adaptive")
 
+    def run_for(self, n_steps: int) -> None:
+        """Spread "cyclic_cosine" over the steps of a fit."""
+        if self.schedule == CYCLIC:
+            self.schedule = CyclicCosine(float(self.rate), n_steps)
+
     def epoch_ends(self, samples_seen: int) -> None:
         """Set the learning rate of the next epoch, if it depends on the samples seen so far."""
         if self.schedule == "invscaling":
@@ -113,8 +122,9 @@ class Solver:
 
 def solver_of(estimator: Any) -> Solver:
     """Return the solver that the parameters of an estimator describe."""
+    estimator = in_effect(estimator)
     solver, schedule = estimator.solver, estimator.learning_rate
-    if solver == "adam" and not callable(schedule):
+    if solver == "adam" and schedule in ("invscaling", "adaptive"):
         schedule = "constant"
     return Solver(_rule(estimator), estimator.learning_rate_init, schedule, estimator.power_t)
 
@@ -134,23 +144,23 @@ def _rule(estimator: Any) -> Any:
 
 def settings_of(estimator: Any, solver: Solver, sizes: list[int], dtype: Any) -> Settings:
     """Return the settings of a network for the parameters of an estimator."""
-    schedule = solver.schedule
+    schedule, used = solver.schedule, in_effect(estimator)
     return Settings(
         layers=sizes,
-        activation=_activation(estimator.activation),
+        activation=_activation(used.activation),
         loss=estimator._network_loss(),
         optimizer=solver.rule,
         learning_rate=schedule if callable(schedule) else solver.learning_rate,
         init="zeros",
-        l2=estimator.alpha,
-        l1=estimator.l1,
-        l2_per_batch=estimator.solver in ("sgd", "adam", "lbfgs"),
-        max_norm=estimator.max_norm,
-        dropout=estimator.dropout,
-        input_noise=estimator.input_noise,
-        clip_norm=estimator.clip_norm,
+        l2=used.alpha,
+        l1=used.l1,
+        l2_per_batch=used.solver in ("sgd", "adam", "lbfgs"),
+        max_norm=used.max_norm,
+        dropout=used.dropout,
+        input_noise=used.input_noise,
+        clip_norm=used.clip_norm,
         dtype=dtype,
-        n_threads=estimator.n_threads,
+        n_threads=used.n_threads,
     )
 
 

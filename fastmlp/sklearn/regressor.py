@@ -47,8 +47,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     batch_size : int or "auto", default="auto"
         The samples of a minibatch; "auto" is at most 200.
     learning_rate : str or callable, default="constant"
-        "constant", "invscaling" or "adaptive" (for all solvers but adam and lbfgs); or a function
-        of the step, see `fastmlp.schedules`.
+        "constant", "invscaling" or "adaptive" (for all solvers but adam and lbfgs);
+        "cyclic_cosine", which is `fastmlp.schedules.CyclicCosine` over the steps of `max_iter`
+        epochs; or a function of the step, see `fastmlp.schedules`.
     learning_rate_init : float, default=0.001
         The initial learning rate.
     power_t : float, default=0.5
@@ -197,6 +198,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         callbacks: Any = None,
         metrics: Any = None,
         n_threads: int | None = None,
+        preset: str | None = None,
     ):
         given = dict(locals())
         for name in parameters.names_of(MLPRegressor):
@@ -208,6 +210,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         if self.out_activation_ == "exp" and (y < 0).any():
             raise ValueError(must("y", "be at least 0 if loss='poisson'", f"{y.min()}"))
         with np.errstate(over="ignore"):
+            if "encoder_" in vars(self):
+                y = (y - self.target_center_) / np.where(
+                    self.target_scale_ > 0, self.target_scale_, 1
+                )
             values = y.reshape(-1).astype(dtype)
         return Encoded(fitting.values_alone(values), 1 if y.ndim == 1 else y.shape[1], None)
 
@@ -220,9 +226,26 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             return parameters.REGRESSION[self.loss]
         return chosen("loss", self.loss, losses.LOSSES)
 
+    def _learn_scale(self, y: Any, weights: np.ndarray | None) -> None:
+        if weights is not None and not weights.any():
+            weights = None  # refused later
+        if self.out_activation_ == "exp":  # of positive means, which are scaled only
+            center = np.zeros(y.shape[1:])
+            scale = np.average(y, axis=0, weights=weights)
+        else:
+            center = np.average(y, axis=0, weights=weights)
+            scale = np.sqrt(np.average((y - center) ** 2, axis=0, weights=weights))
+        if not (np.isfinite(center).all() and np.isfinite(scale).all()):
+            raise ValueError(
+                must("y", "have a finite mean and standard deviation", "larger values")
+            )
+        self.target_center_, self.target_scale_ = center, scale
+
     def _score_of(self, outputs: np.ndarray, targets: Targets) -> float:
         if not np.isfinite(outputs).all():
             return float("nan")
+        if len(outputs) < 2 and "encoder_" in vars(self):
+            return 0.0  # R2 is not defined
         expected = targets.values.reshape(outputs.shape)
         weights = targets.weights if len(targets.weights) > 0 else None
         with np.errstate(over="ignore", invalid="ignore"):
@@ -271,4 +294,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             Of the type of the network.
         """
         outputs = self._outputs(X)
+        if "encoder_" in vars(self):
+            outputs = outputs.astype(np.float64) * self.target_scale_ + self.target_center_
         return outputs.ravel() if outputs.shape[1] == 1 else outputs

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp.messages import warn
+from fastmlp.sklearn.preset import in_effect
 from fastmlp.sklearn.tied import TiedState
 
 
@@ -47,7 +48,7 @@ class EpochEnd:
             self.judge_score(self.score())
         solver = estimator._optimizer
         solver.epoch_ends(estimator.t_)
-        if estimator._no_improvement_count > estimator.n_iter_no_change:
+        if estimator._no_improvement_count > in_effect(estimator).n_iter_no_change:
             self.has_converged = self._stops()
         if solver.changes:
             self.tied.state.optimizer.rate = solver.learning_rate
@@ -76,7 +77,9 @@ class EpochEnd:
         self._say(f"Validation score: {score:f}")
         improved = not score < estimator.best_validation_score_ + estimator.tol
         estimator._no_improvement_count = 0 if improved else estimator._no_improvement_count + 1
-        if score > estimator.best_validation_score_:
+        is_best = score > estimator.best_validation_score_
+        # Of equal scores a preset keeps the last, which had the most training.
+        if is_best or (score == estimator.best_validation_score_ and "encoder_" in vars(estimator)):
             estimator.best_validation_score_ = score
             keep_best(estimator)
 
@@ -117,7 +120,7 @@ def complete_records(estimator: Any) -> None:
 
 
 def _records(estimator: Any) -> dict[str, Any]:
-    stops_early = estimator.early_stopping
+    stops_early = in_effect(estimator).early_stopping
     return {
         "t_": 0,
         "loss_curve_": [],

@@ -119,12 +119,12 @@ class FitData:
         self,
         samples: Data,
         rows: np.ndarray | None,
-        order: Callable[[], np.ndarray],
+        order: Callable[[], np.ndarray] | None,
         validation: Data | None = None,
     ) -> None:
         """Take samples that are checked already, all of them or only `rows`, and their orders.
 
-        `order` returns the rows of the next epoch.
+        `order` returns the rows of the next epoch; None if `shuffle` says how they are drawn.
         """
         self.samples, self._rows, self.order, self.validation = samples, rows, order, validation
 

@@ -1,0 +1,102 @@
+"""`preset="tabular"`: what was measured to work on tables, in place of scikit-learn's defaults."""
+
+from __future__ import annotations
+
+import inspect
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fastmlp.sklearn import draws
+from fastmlp.sklearn.encoder import TableEncoder
+
+# All numbers of the preset are here.
+#: Parameters of the estimators, instead of their defaults.
+TABULAR: dict[str, Any] = {
+    "hidden_layer_sizes": (256, 256),
+    "activation": "silu",
+    "alpha": 0.0,
+    "dropout": 0.15,
+    "learning_rate": "cyclic_cosine",
+    "learning_rate_init": 0.004,
+    "max_iter": 100,
+    "early_stopping": True,
+    "validation_fraction": 0.15,
+    "n_iter_no_change": np.inf,
+}
+#: Parameters of the `TableEncoder`.
+ENCODER: dict[str, Any] = {"min_frequency": 2, "max_categories": 100, "dtype": np.float32}
+#: The fewest and most samples of a minibatch, and how many minibatches an epoch has between.
+LEAST_BATCH, MOST_BATCH, BATCHES = 32, 256, 20
+
+
+def in_effect(estimator: Any) -> Any:
+    """Return the parameters with which an estimator trains and predicts.
+
+    They are its own; once a fit with a preset has begun, those of the preset where its own are the
+    defaults.
+    """
+    if "encoder_" not in vars(estimator):
+        return estimator
+    chosen = {}
+    for name, parameter in inspect.signature(type(estimator)).parameters.items():
+        value = getattr(estimator, name)
+        chosen[name] = TABULAR.get(name, value) if _equal(value, parameter.default) else value
+    return SimpleNamespace(**chosen)
+
+
+def _equal(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and bool(value == default)
+
+
+def new_encoder() -> TableEncoder:
+    """Return the encoder of a preset, which is not fitted yet."""
+    return TableEncoder(**ENCODER)
+
+
+def auto_batch_size(estimator: Any, n_samples: int) -> int:
+    """Return what ``batch_size="auto"`` is for an epoch of `n_samples`."""
+    if "encoder_" not in vars(estimator):
+        return min(200, n_samples)
+    return min(max(LEAST_BATCH, n_samples // BATCHES), MOST_BATCH, n_samples)
+
+
+def split(
+    n: int, source: Any, fraction: float, strata: np.ndarray | None, labels: np.ndarray
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Draw which of n samples are trained on and which are held out.
+
+    With too few samples to hold out two of them and to keep two, all are both: None for the first.
+
+    Parameters
+    ----------
+    n : int
+    source : RandomState
+    fraction : float
+    strata : array (n, 1) or None
+        The classes if there are two.
+    labels : array of int (n,) or (0,)
+        The classes if there are more.
+    """
+    n_held_out = int(np.ceil(fraction * n))
+    if n_held_out < 2 or n - n_held_out < 2:
+        return None, np.arange(n)
+    of_each = labels if len(labels) > 0 else strata
+    if of_each is not None:
+        of_each = _strata(of_each.reshape(-1), n_held_out)
+    return draws.split(n, source, fraction, of_each)
+
+
+def _strata(labels: np.ndarray, n_held_out: int) -> np.ndarray | None:
+    """Return the classes by which held-out samples are stratified, None for none.
+
+    Classes of one sample are one stratum; if there is only one of them, it joins the largest class.
+    """
+    _, of_each, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    single = counts == 1
+    if single.any():
+        other = int(counts.argmax()) if single.sum() == 1 else int(single.argmax())
+        of_each = np.where(single[of_each], other, of_each)
+    n_strata = len(np.unique(of_each))
+    return of_each if 1 < n_strata <= min(n_held_out, len(labels) - n_held_out) else None
