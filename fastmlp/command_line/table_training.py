@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,9 @@ from fastmlp.tables.targets import Target, target_of
 
 EPOCHS = 100  # of a preset, if the rows are few
 SAMPLES = 20_000_000  # that training sees at most, if that is at least 10 epochs
-PATIENCE = 30  # epochs without a better score, after which training ends
+#: The share of the epochs after which training ends without a better score: a little more than that
+#: of the last cycle of the preset's learning rate, which is often best at its end.
+PATIENCE = 0.55
 MOST_CATEGORIES = 100  # of a column without a preset
 HALVES = ("first_half", "second_half")
 
@@ -189,6 +192,7 @@ def fitted(
         warnings.filterwarnings("ignore", "Training interrupted|Stochastic Optimizer")
         estimator.fit(X, y, weights, X_val=X_val, y_val=y_val)
     seconds = time.perf_counter() - start
+    estimator.set_params(callbacks=None, metrics=None)
     name_classes(estimator, about)
     best, about.score = _chosen(estimator, halves)
     n_epochs = len(estimator.validation_scores_)
@@ -218,7 +222,7 @@ def _estimator(
         **{name: value for name, value in given.items() if value is not None},
         preset="tabular" if args.preset else None,
         early_stopping=True,
-        n_iter_no_change=PATIENCE,
+        n_iter_no_change=math.ceil(PATIENCE * epochs),
         random_state=args.seed,
         callbacks=[Progress()],
         metrics=scorers,
