@@ -1,15 +1,22 @@
-"""`load`: read a network of any class from a file."""
+"""`load`: read a network or an estimator of any class from a file."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from fastmlp.argument_types import File
 from fastmlp.mlp import MLP
 from fastmlp.neural_net import NeuralNet
+from fastmlp.serialization import model_files
+from fastmlp.serialization.estimator_schema import ESTIMATORS
 from fastmlp.training import state_dict
 
+if TYPE_CHECKING:
+    from fastmlp.sklearn import MLPClassifier, MLPRegressor
 
-def load(path: File) -> MLP | NeuralNet:
-    """Return the network in a file written by `MLP.save`, `NeuralNet.save` or a checkpoint.
+
+def load(path: File) -> MLP | NeuralNet | MLPClassifier | MLPRegressor:
+    """Return the network or estimator in a file written by its `save`, or by a checkpoint.
 
     Parameters
     ----------
@@ -17,14 +24,16 @@ def load(path: File) -> MLP | NeuralNet:
 
     Returns
     -------
-    MLP or NeuralNet
-        The class that was saved. `MLP.load` and `NeuralNet.load` load only their own class.
+    MLP, NeuralNet, `sklearn.MLPClassifier` or `sklearn.MLPRegressor`
+        The class that was saved. `MLP.load` and those of the others load only their own class.
 
     Raises
     ------
     FileNotFoundError
     ValueError
         For other files, and for later formats.
+    ImportError
+        For an estimator, if scikit-learn is missing.
 
     Examples
     --------
@@ -36,6 +45,11 @@ def load(path: File) -> MLP | NeuralNet:
     ...     fastmlp.load(path)
     NeuralNet([4, 3])
     """
-    state = state_dict.loaded(path, ("MLP", "NeuralNet"))
+    found = model_files.read(path)
+    if found["class"] in ESTIMATORS:
+        from fastmlp.sklearn import estimator_files  # imported here: it needs scikit-learn
+
+        return estimator_files.loaded(path, found)
+    state = state_dict.of_file(path, found, ("MLP", "NeuralNet"))
     classes: dict[str, type[MLP] | type[NeuralNet]] = {"MLP": MLP, "NeuralNet": NeuralNet}
     return classes[state.class_name]._of(state)

@@ -23,8 +23,8 @@ FLOORS = [
         "parameter_views", "random_sources", "schedules", "serialization", "settings", "tables",
     ),
     ("training",),
-    ("base", "loading", "mlp", "neural_net"),
-    ("command_line", "sklearn", "__main__"),
+    ("base", "mlp", "neural_net"),
+    ("command_line", "loading", "sklearn", "__main__"),
 ]  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.
 ALONE = {"numpy_version"}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from fastmlp import random_sources
 from fastmlp.messages import must, short
-from fastmlp.serialization import files, npz_format, schema
+from fastmlp.serialization import estimator_schema, files, npz_format, schema
+from fastmlp.serialization.estimator_schema import ESTIMATORS
 
 FORMAT = "fastmlp network"
-FORMAT_VERSION = 3  # 2 added input_shift and input_scale, 3 `MLP` and checkpoints
+#: 2 added input_shift and input_scale, 3 `MLP` and checkpoints, 4 estimators. Networks are written
+#: as version 3, which earlier releases read.
+FORMAT_VERSION, VERSION_OF_NETWORKS = 4, 3
 
 
 def save(state: dict[str, Any], path: Any) -> None:
@@ -21,16 +25,30 @@ def save(state: dict[str, Any], path: Any) -> None:
         For values that `read` would not accept. Nothing is written.
     """
     state = state | {"random_state": random_sources.to_dict(state["random_state"])}
-    schema.checked(state)
+    _write(state, VERSION_OF_NETWORKS, path)
+
+
+def save_estimator(state: dict[str, Any], path: Any) -> None:
+    """Write the dict of an estimator, see `estimator_schema`, as `save` does."""
+    _write(state, FORMAT_VERSION, path)
+
+
+def _write(state: dict[str, Any], version: int, path: Any) -> None:
+    _checked(state)
     with files.open_for_writing(path) as file:
-        npz_format.write(file, {"format": FORMAT, "format_version": FORMAT_VERSION} | state)
+        npz_format.write(file, {"format": FORMAT, "format_version": version} | state)
+
+
+def _checked(state: Any) -> dict[str, Any]:
+    is_estimator = isinstance(state, dict) and state.get("class") in ESTIMATORS
+    return (estimator_schema if is_estimator else schema).checked(state)
 
 
 def read(path: Any) -> dict[str, Any]:
-    """Return what `save` wrote; ValueError for any other file or a newer format."""
+    """Return what `save` or `save_estimator` wrote; ValueError for any other or newer file."""
     with files.open_for_reading(path) as file:
         try:
-            return schema.checked(npz_format.read(file, _of_this_version))
+            return _checked(npz_format.read(file, _of_this_version))
         except NewerFormat as error:
             requirement = f"have format version {FORMAT_VERSION} or lower"
             got, advice = f"{error} in {short(str(path), 150)}", "upgrade fastmlp to read it"
@@ -52,7 +70,7 @@ def _of_this_version(state: Any) -> dict[str, Any]:
         raise ValueError("it has an unknown format")
     if version > FORMAT_VERSION:
         raise NewerFormat(version)
-    return state if version == 3 else _of_version_2(state)
+    return state if version >= 3 else _of_version_2(state)
 
 
 def _of_version_2(state: dict[str, Any]) -> dict[str, Any]:
@@ -76,6 +94,14 @@ def _of_version_2(state: dict[str, Any]) -> dict[str, Any]:
         "seen": 0,
         "key": 0,
     }
+
+
+def check_class(path: Any, found: dict[str, Any], names: Collection[str]) -> None:
+    """Raise ValueError if a file has another class than these."""
+    if found["class"] not in names:
+        requirement = f"hold a network of class {' or '.join(names)}"
+        got = f"{found['class']} in {short(str(path), 150)}"
+        raise ValueError(must("path", requirement, got))
 
 
 def not_a_network(

@@ -38,6 +38,12 @@ ADDED: dict[str, Any] = {"l2_per_batch": False}
 COUNT = whole(0, 2**62)
 DTYPE = one_of(("float32", "float64"))
 KEY = whole(-(2**63), 2**63 - 1)
+#: What `OptimizerState.state` returns.
+descent = record({
+    "taken": COUNT,
+    "powers": list_of(between(0, 1), 2),
+    "rate_factor": checks.non_negative,
+})  # fmt: skip
 
 
 def checked(state: Any) -> dict[str, Any]:
@@ -50,7 +56,7 @@ def checked(state: Any) -> dict[str, Any]:
     )
     found = start("", state)
     sizes, dtype = found["arguments"]["layers"], np.dtype(found["arguments"]["dtype"])
-    shapes = _shapes(sizes)
+    shapes = shapes_of(sizes)
     optimizer = state["arguments"].get("optimizer", {"name": "sgd"})
     checkers = {
         "class": one_of(ARGUMENTS),
@@ -61,12 +67,8 @@ def checked(state: Any) -> dict[str, Any]:
         "feature_names": optional(list_of(text, sizes[0])),
         "weights": each_of([array(shape, dtype) for shape in shapes[: len(sizes) - 1]]),
         "biases": each_of([array(shape, dtype) for shape in shapes[len(sizes) - 1 :]]),
-        "moments": _moments(optimizer, shapes, dtype),
-        "descent": record({
-            "taken": COUNT,
-            "powers": list_of(between(0, 1), 2),
-            "rate_factor": checks.non_negative,
-        }),
+        "moments": moments(optimizer, shapes, dtype),
+        "descent": descent,
         "seen": COUNT,
         "key": KEY,
         "fit": _fit,
@@ -104,7 +106,7 @@ def _init(sizes: list[int]) -> checks.Checker:
         if isinstance(value, str):
             return checks.choice(name, value, INITIALIZERS)
         given = list_of(checks.array_of, len(sizes) - 1)(name, value)
-        for l, (weights, shape) in enumerate(zip(given, _shapes(sizes), strict=False)):
+        for l, (weights, shape) in enumerate(zip(given, shapes_of(sizes), strict=False)):
             array(shape, weights.dtype)(f"{name}[{l}]", weights)
         return value
 
@@ -114,12 +116,12 @@ def _init(sizes: list[int]) -> checks.Checker:
 # Parameters ---------------------------------------------------------------------------------------
 
 
-def _shapes(sizes: Sequence[int]) -> list[tuple[int, int]]:
+def shapes_of(sizes: Sequence[int]) -> list[tuple[int, int]]:
     """Return the shapes of each layer's weights, then of each layer's biases."""
     return [*zip(sizes[1:], sizes[:-1], strict=True), *((n_out, 1) for n_out in sizes[1:])]
 
 
-def _moments(optimizer: Any, shapes: list[tuple[int, int]], dtype: np.dtype) -> checks.Checker:
+def moments(optimizer: Any, shapes: list[tuple[int, int]], dtype: np.dtype) -> checks.Checker:
     """Return a checker of the moments of an update rule, with the shapes of the parameters."""
     named = fields({"name": one_of(RULES)})("optimizer", optimizer)
     kind, layouts = RULES[named["name"]], {}

@@ -16,6 +16,7 @@ from fastmlp.core.run import NotFinite
 from fastmlp.messages import must, shown
 from fastmlp.random_sources import random_position, return_to_position
 from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
+from fastmlp.sklearn.estimator_files import SavedEstimator
 from fastmlp.sklearn.fit_tasks import CallbackSupportMixin, FitTasks, with_callbacks
 from fastmlp.sklearn.preset import in_effect
 from fastmlp.sklearn.tied import TiedState, sizes_of
@@ -42,7 +43,7 @@ TYING = threading.RLock()  # while an estimator and its network are tied
 TRAINED = ("coefs_", "intercepts_")
 
 
-class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """The common part of `MLPClassifier` and `MLPRegressor`."""
 
     _trains: bool  # whether the call of fit has begun to train
@@ -212,7 +213,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
         self.coefs_ = [coefs.astype(dtype, copy=False) for coefs, _ in drawn]
         self.intercepts_ = [intercepts.astype(dtype, copy=False) for _, intercepts in drawn]
         self.n_iter_ = self.t_ = 0
-        for name in ("_optimizer", "_memory", "_tied", "validation_loss_curve_"):
+        for name in ("_optimizer", "_memory", "_tied", "validation_loss_curve_", "metadata_"):
             self.__dict__.pop(name, None)
         if self.solver != "lbfgs":
             stopping.start_records(self)

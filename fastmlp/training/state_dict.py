@@ -10,7 +10,6 @@ import numpy as np
 
 from fastmlp import options, random_sources
 from fastmlp.losses import LOSSES
-from fastmlp.messages import must, short
 from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.serialization import model_files
 from fastmlp.settings import ARGUMENTS
@@ -132,11 +131,12 @@ def loaded(path: Any, class_names: Collection[str]) -> State:
     ValueError
         For other files, and for networks of other classes.
     """
-    found = model_files.read(path)
-    if found["class"] not in class_names:
-        requirement = f"hold a network of class {' or '.join(class_names)}"
-        got = f"{found['class']} in {short(str(path), 150)}"
-        raise ValueError(must("path", requirement, got))
+    return of_file(path, model_files.read(path), class_names)
+
+
+def of_file(path: Any, found: dict[str, Any], class_names: Collection[str]) -> State:
+    """Return the state of a network for what `model_files.read` found in a file."""
+    model_files.check_class(path, found, class_names)
     try:
         found["random_state"] = random_sources.from_dict(found["random_state"])
         return from_dict(found)

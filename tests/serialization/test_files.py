@@ -83,10 +83,10 @@ def test_other_files_are_refused(tmp_path):
 
 
 def test_a_later_format_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(model_files, "FORMAT_VERSION", 4)
+    monkeypatch.setattr(model_files, "VERSION_OF_NETWORKS", 5)
     NeuralNet([3, 2]).save(tmp_path / "net.npz")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="^`path` must have format version 3 or lower, got 4 in "):
+    with pytest.raises(ValueError, match="^`path` must have format version 4 or lower, got 5 in "):
         NeuralNet.load(tmp_path / "net.npz")
 
 
