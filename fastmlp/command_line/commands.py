@@ -19,6 +19,7 @@ from fastmlp.command_line.reports import print_json
 from fastmlp.datasets import digits
 from fastmlp.messages import must, short
 from fastmlp.serialization import files
+from fastmlp.tables import extras
 
 #: Options of `train` for tables alone, with their values if they are not given.
 OF_TABLES: dict[str, Any] = {
@@ -33,6 +34,7 @@ def train(args: argparse.Namespace) -> None:
     """Train on images or on a table, and save the model."""
     _check_writable(args.out)
     if args.labels is None and args.data != "digits":
+        _needs_extras("Training on a table")
         from fastmlp.command_line import table_report
 
         table_report.train(args)
@@ -45,6 +47,12 @@ def train(args: argparse.Namespace) -> None:
         if getattr(args, name) is None:
             setattr(args, name, value)
     _train_on_images(args)
+
+
+def _needs_extras(purpose: str) -> None:
+    """Raise ImportError with the line that installs the libraries of tables, if one is missing."""
+    for module, library in (("pandas", "pandas"), ("sklearn", "scikit-learn")):
+        extras.required(module, library, purpose)
 
 
 def _train_on_images(args: argparse.Namespace) -> None:

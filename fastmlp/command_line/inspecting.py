@@ -116,5 +116,12 @@ def _lines_of(history: dict[str, list[float]]) -> list[str]:
     for name, values in history.items():
         finite = [value for value in values if math.isfinite(value)]
         span = f"{number(values[0])} to {number(values[-1])}" if finite else "not finite"
-        lines.append(f"  {name.ljust(width)}  {blocks(values)}  {span}")
+        lines.append(f"  {name.ljust(width)}  {blocks(_scaled(name, values))}  {span}")
     return lines
+
+
+def _scaled(name: str, values: list[float]) -> list[float]:
+    """Return the logarithms of losses that fall by far, whose end would be flat otherwise."""
+    if name.endswith("loss") and min(values) > 0 and max(values) > 4 * min(values):
+        return [math.log(value) for value in values]
+    return values

@@ -31,16 +31,27 @@ def drawn_split(
     -------
     train, held_out : arrays of int64
     """
-    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    classes, counts = _classes(labels)
     rows = source.permutation(len(labels))
-    rows = rows[np.argsort(classes[rows], kind="stable")]
-    rows = rows[counts[classes[rows]] > 1]
+    if len(counts) > 1:  # not for one class: each step takes as much memory as `rows`
+        rows = rows[np.argsort(classes[rows], kind="stable")]
+    if (counts <= 1).any():
+        rows = rows[(counts > 1)[classes[rows]]]
     n_held_out = min(int(len(labels) * share), len(rows) // 2)
     is_held_out = np.zeros(len(labels), bool)
     if n_held_out > 0:
         start = source.randint(len(rows))
         is_held_out[rows[(start + np.arange(n_held_out) * len(rows)) // n_held_out]] = True
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def _classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the class of each sample, counted from 0 in the order of labels, and their sizes."""
+    if labels.dtype.kind in "iu" and len(labels) > 0 and labels.min() >= 0:
+        if labels.max() < len(labels):  # they are positions of classes already
+            return labels, np.bincount(labels)
+    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return classes, counts
 
 
 def last_split(labels: np.ndarray) -> tuple[Any, Any]:

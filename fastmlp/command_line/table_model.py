@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,10 @@ from fastmlp.tables import columns, encoded
 from fastmlp.tables.columns import Column
 from fastmlp.tables.formats import Table, open_table
 from fastmlp.tables.plain import PlainEncoder
+from fastmlp.tables.targets import TASKS
 
+#: The kinds of columns as a `TableEncoder` names them.
+KINDS = {"number": "number", "boolean": "boolean", "category": "text", "empty": "number"}
 KEY = "table"  # of the description among the metadata of a file
 
 
@@ -123,29 +126,70 @@ class TableModel:
 
 
 def load(path: str) -> Any:
-    """Return the model in a file: a `TableModel`, an estimator, an `MLP` or a `NeuralNet`."""
+    """Return the model in a file: a `TableModel`, an `MLP` or a `NeuralNet`."""
     model = fastmlp.load(path)
-    found = getattr(model, "metadata_", {}).get(KEY)
-    return model if found is None else TableModel(model, _description(path, found))
+    if not hasattr(model, "metadata_"):
+        return model
+    found = model.metadata_.get(KEY)
+    return TableModel(
+        model, _of_estimator(model) if found is None else _description(path, model, found)
+    )
 
 
-def _description(path: str, found: Any) -> Description:
+def _of_estimator(estimator: Any) -> Description:
+    """Return the description of an estimator that a program has saved."""
+    names = getattr(estimator, "feature_names_in_", range(estimator.n_features_in_))
+    names = [str(name) for name in names]
+    encoder = getattr(estimator, "encoder_", None)
+    kinds = ["number"] * len(names)
+    if encoder is not None:
+        kinds = [KINDS[column.kind] for column in encoder.columns_]
+    task, targets, classes = "regression", ["prediction"], []
+    if hasattr(estimator, "classes_"):
+        task, classes = "classification", np.asarray(estimator.classes_).tolist()
+        if estimator._label_binarizer.y_type_ == "multilabel-indicator":
+            task, targets, classes = "multilabel", [str(name) for name in classes], []
+    elif estimator.n_outputs_ > 1:
+        targets = [f"prediction_{k}" for k in range(estimator.n_outputs_)]
+    columns = [Column(*pair) for pair in zip(names, kinds, strict=True)]
+    plain = None if encoder is not None else PlainEncoder(dict(zip(names, kinds, strict=True)), {})
+    return Description(
+        task, targets, classes, columns, [], None, None, None, 0,
+        plain=None if plain is None else plain.to_dict(),
+    )  # fmt: skip
+
+
+def _description(path: str, estimator: Any, found: Any) -> Description:
     """Return what a file says about its table, checked."""
     try:
-        known = {field.name for field in fields(Description)}
-        about = Description(**{name: value for name, value in found.items() if name in known})
+        about = Description(**found)
         about.columns = [Column(**column) for column in found["columns"]]
-        assert about.task in ("classification", "multilabel", "regression")
-        assert about.kinds and all(
-            kind in ("number", "boolean", "text") for kind in about.kinds.values()
-        )
-        assert about.target and all(isinstance(name, str) for name in about.target)
-        if about.plain is not None:
-            PlainEncoder(**about.plain)
-    except (TypeError, AssertionError, AttributeError, ValueError, KeyError) as error:
+        _check(about, estimator)
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
         requirement = "be a model that fastmlp train wrote"
-        raise ValueError(must(short(path, 150), requirement, "a damaged description")) from error
+        got = f"a damaged description ({short(str(error))})"
+        raise ValueError(must(short(path, 150), requirement, got)) from None
     return about
+
+
+def _check(about: Description, estimator: Any) -> None:
+    """Raise an error if a description does not suit the estimator."""
+    names = [*about.target, *about.dropped, *(column.name for column in about.columns)]
+    names += [name for name in (about.id, about.weight) if name is not None]
+    if not all(isinstance(name, str) for name in names) or not about.target:
+        raise ValueError("names")
+    if about.task not in TASKS or not {*about.kinds.values()} <= {*KINDS.values()}:
+        raise ValueError("types")
+    is_classification = about.task == "classification"
+    if is_classification and about.classes != np.asarray(estimator.classes_).tolist():
+        raise ValueError("classes")
+    if not is_classification and estimator.n_outputs_ != len(about.target):
+        raise ValueError("targets")
+    n_inputs = estimator.coefs_[0].shape[0]
+    if about.plain is not None and PlainEncoder(**about.plain).n_outputs_ != n_inputs:
+        raise ValueError("inputs")
+    if about.plain is None and [*estimator.feature_names_in_] != [*about.kinds]:
+        raise ValueError("columns")
 
 
 # Rows of other files ------------------------------------------------------------------------------

@@ -19,9 +19,11 @@ from fastmlp.command_line import scores, splitting, table_model
 from fastmlp.command_line.interrupts import Interrupts
 from fastmlp.command_line.table_model import Description, TableModel
 from fastmlp.messages import must, short, shown
+from fastmlp.sklearn import MLPClassifier, MLPRegressor
+from fastmlp.sklearn.encoder import EncodedRows
+from fastmlp.sklearn.preset import new_encoder
 from fastmlp.tables import encoded
 from fastmlp.tables.columns import listed, resolved
-from fastmlp.tables.extras import TABLES
 from fastmlp.tables.formats import Table, open_table
 from fastmlp.tables.plain import PlainEncoder
 from fastmlp.tables.scan import Roles, Scan, scan
@@ -157,18 +159,10 @@ def fitted(
     data: Data, part_of: np.ndarray, args: argparse.Namespace, interrupts: Interrupts
 ) -> Result:
     """Train on the rows of part 0, and choose the epoch by those of part 1."""
-    from fastmlp.sklearn.inputs import EncodedRows
-    from fastmlp.sklearn.preset import new_encoder
-
     about = Description(**vars(data.about))
     sample = data.found.sample
     sample = sample[part_of[sample.index.to_numpy()] == 0]
-    encoder: Any
-    if args.preset:
-        encoder = new_encoder().fit(sample)
-    else:
-        encoder = PlainEncoder.fitted(about.kinds, sample, MOST_CATEGORIES)
-        about.plain = encoder.to_dict()
+    encoder = _fitted_encoder(about, sample, args.preset)
     types, folder = encoded.types_of(about.kinds), encoded.folder_of(args.out)
     pieces = _Watched(data.table, "encoding", data.found.n_rows).pieces(types)
     rows = encoded.encoded_parts(data.table, pieces, about.kinds, encoder, part_of, 2, folder)
@@ -182,9 +176,7 @@ def fitted(
 
     halves = splitting.drawn_split(_strata(about, values[1]), np.random.RandomState(args.seed), 0.5)
     estimator = _estimator(about, args, len(values[0]), _scorers(about.task, halves))
-    X, X_val = rows
-    if args.preset:
-        X, X_val = (EncodedRows(encoder, each) for each in rows)
+    X, X_val = (EncodedRows(encoder, each) if args.preset else each for each in rows)
     y, y_val = (each if each.ndim == 1 or each.shape[1] > 1 else each[:, 0] for each in values)
     _compile()
     start = time.perf_counter()
@@ -201,6 +193,15 @@ def fitted(
     return Result(model, *n_rows, seconds, n_epochs, best, interrupts.received)
 
 
+def _fitted_encoder(about: Description, sample: Any, preset: bool) -> Any:
+    """Return an encoder that was fitted on a sample of the rows that are trained on."""
+    if preset:
+        return new_encoder().fit(sample)
+    encoder = PlainEncoder.fitted(about.kinds, sample, MOST_CATEGORIES)
+    about.plain = encoder.to_dict()
+    return encoder
+
+
 def _strata(about: Description, values: np.ndarray) -> np.ndarray:
     return values if about.task == "classification" else np.zeros(len(values), np.int8)
 
@@ -208,10 +209,6 @@ def _strata(about: Description, values: np.ndarray) -> np.ndarray:
 def _estimator(
     about: Description, args: argparse.Namespace, n_rows: int, scorers: list[Any]
 ) -> Any:
-    try:
-        from fastmlp.sklearn import MLPClassifier, MLPRegressor
-    except ImportError as error:
-        raise ImportError(f"Training on a table needs scikit-learn: {TABLES}") from error
     epochs = args.epochs or max(10, min(EPOCHS, SAMPLES // max(1, n_rows)))
     given = {
         "hidden_layer_sizes": args.layers, "max_iter": epochs, "batch_size": args.batch_size,

@@ -105,7 +105,9 @@ def evaluate(model: TableModel, args: argparse.Namespace) -> None:
     true, found = np.concatenate(values), np.concatenate(outputs)
     names = about.classes or about.target
     result = scores.scores(about.task, true, found, names)
-    guess = scores.score_of_guess(about.task, about.guess, true)
+    guess = None
+    if about.guess is not None:
+        guess = scores.score_of_guess(about.task, about.guess, true)
     show(args, about.task, len(true), result, guess)
 
 

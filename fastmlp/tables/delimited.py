@@ -22,7 +22,7 @@ SEPARATORS = ",\t;|"
 NAMES = {"\t": "tab", " ": "space"}
 SEEN_ROWS = 100  # that decide how a file is written
 SEEN_CHARACTERS = 2**22
-PIECE_BYTES = 2**24  # of text that are read at a time
+PIECE_BYTES = 2**23  # of text that are read at a time
 MOST_CHARACTERS = 2**31 - 1  # of a field
 MISSING = ["?"]  # besides those of pandas: "", "NA", "NaN", "null", "None" and others
 GZIP = b"\x1f\x8b"
@@ -76,7 +76,7 @@ class DelimitedFile:
         self._widths_known = False
 
     def pieces(self, types: Mapping[str, Any], n_rows: int | None = None) -> Iterator[Any]:
-        """Return the rows as data frames, of about 16 MB of text or of `n_rows`.
+        """Return the rows as data frames, of about 8 MB of text or of `n_rows`.
 
         `types` has the pandas types of some columns; those of others are inferred for each piece.
         """

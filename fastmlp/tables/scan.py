@@ -14,7 +14,7 @@ from fastmlp.tables.columns import Column
 from fastmlp.tables.extras import pandas
 from fastmlp.tables.formats import Table
 
-SAMPLE_CELLS = 2**22  # of the rows that an encoder is fitted on
+SAMPLE_CELLS = 2**21  # of the rows that an encoder is fitted on
 LEAST_SAMPLE = 10_000  # rows
 MOST_DIFFERENT = 10_000  # values of a column of text that are counted
 SEEN_TEXTS = 100  # of a column, that may be dates
