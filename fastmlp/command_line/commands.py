@@ -17,7 +17,7 @@ from fastmlp.command_line.image_files import find_scale, read_images, read_label
 from fastmlp.command_line.interrupts import Interrupts
 from fastmlp.command_line.reports import print_json
 from fastmlp.datasets import digits
-from fastmlp.messages import must, short
+from fastmlp.messages import must, short, shown
 from fastmlp.serialization import files
 from fastmlp.tables import extras
 
@@ -35,6 +35,8 @@ def train(args: argparse.Namespace) -> None:
     _check_writable(args.out)
     if args.labels is None and args.data != "digits":
         _needs_extras("Training on a table")
+        if args.dtype != "float32":
+            raise ValueError(must("--dtype", "be float32 for a table", shown(args.dtype)))
         from fastmlp.command_line import table_report
 
         table_report.train(args)

@@ -7,10 +7,9 @@ import math
 from typing import Any
 
 from fastmlp.command_line import table_model
-from fastmlp.command_line.reports import blocks, counted, number, print_json
+from fastmlp.command_line.reports import blocks, counted, number, print_json, sizes_in_words
 from fastmlp.command_line.scores import GUESSES, MAIN
 from fastmlp.command_line.table_model import Description, TableModel
-from fastmlp.command_line.table_report import sizes_in_words
 from fastmlp.tables.columns import Column, listed
 
 HIDDEN = ("first_half", "second_half")  # what the command line records for itself

@@ -124,3 +124,20 @@ def blocks(values: Sequence[float], stream: Any = None) -> str:
     return "".join(
         heights[round((mean - least) * scale)] if math.isfinite(mean) else " " for mean in means
     )
+
+
+def sizes_in_words(sizes: list[int]) -> str:
+    """Return a sentence about a network with these layers.
+
+    Examples
+    --------
+    >>> from fastmlp.command_line.reports import sizes_in_words
+    >>> sizes_in_words([4, 8, 3])
+    '4 inputs, a hidden layer of 8, 3 outputs; 67 parameters'
+    """
+    n_parameters = sum((n_in + 1) * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
+    hidden = " and ".join(map(str, sizes[1:-1]))
+    layers = {0: "no hidden layer", 1: f"a hidden layer of {hidden}"}
+    middle = layers.get(len(sizes) - 2, f"hidden layers of {hidden}")
+    n_in, n_out = counted(sizes[0], "input"), counted(sizes[-1], "output")
+    return f"{n_in}, {middle}, {n_out}; {counted(n_parameters, 'parameter')}"

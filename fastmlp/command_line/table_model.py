@@ -244,9 +244,8 @@ def targets_of(path: str, about: Description, piece: Any) -> np.ndarray:
                 what = "0 or 1"
             found.append(numbers)
         if wrong.any():
-            row = wrong.idxmax()
             requirement = f"have {what} of the target {shown(name)} in every row"
-            got = f"{shown(values.loc[row])} in data row {row + 1}"
+            got = columns.first_of(values, wrong)
             raise ValueError(must(short(path, 150), requirement, got))
     return found[0] if about.classes else np.column_stack(found)
 

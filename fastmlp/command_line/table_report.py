@@ -10,9 +10,10 @@ import numpy as np
 
 from fastmlp.command_line import table_training
 from fastmlp.command_line.interrupts import Interrupts
-from fastmlp.command_line.reports import counted, duration, number, print_json
+from fastmlp.command_line.reports import counted, duration, number, print_json, sizes_in_words
 from fastmlp.command_line.scores import GUESSES, MAIN
 from fastmlp.command_line.table_training import Data, Result
+from fastmlp.messages import must
 from fastmlp.tables.columns import Column, listed
 
 KINDS = {"number": "number", "boolean": "boolean", "text": "column of text"}
@@ -31,6 +32,9 @@ def train(args: argparse.Namespace) -> None:
         print("\n".join(_about_data(data)), flush=True)
     source = np.random.RandomState(args.seed)
     folds: list[float] = []
+    if args.cv is not None and args.cv > data.found.n_rows:
+        requirement = f"be at most the {data.found.n_rows} rows of the table"
+        raise ValueError(must("--cv", requirement, f"{args.cv}"))
     if args.cv is not None:
         folds = table_training.cross_validated(data, args, source)
         if not args.json:
@@ -123,23 +127,6 @@ def network_in_words(estimator: Any) -> str:
     """Return a sentence about the network of an estimator."""
     sizes = [estimator.coefs_[0].shape[0], *(coefs.shape[1] for coefs in estimator.coefs_)]
     return sizes_in_words(sizes)
-
-
-def sizes_in_words(sizes: list[int]) -> str:
-    """Return a sentence about a network with these layers.
-
-    Examples
-    --------
-    >>> from fastmlp.command_line.table_report import sizes_in_words
-    >>> sizes_in_words([4, 8, 3])
-    '4 inputs, a hidden layer of 8, 3 outputs; 67 parameters'
-    """
-    n_parameters = sum((n_in + 1) * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
-    hidden = " and ".join(map(str, sizes[1:-1]))
-    layers = {0: "no hidden layer", 1: f"a hidden layer of {hidden}"}
-    middle = layers.get(len(sizes) - 2, f"hidden layers of {hidden}")
-    n_in, n_out = counted(sizes[0], "input"), counted(sizes[-1], "output")
-    return f"{n_in}, {middle}, {n_out}; {counted(n_parameters, 'parameter')}"
 
 
 # JSON ---------------------------------------------------------------------------------------------

@@ -209,7 +209,9 @@ def _strata(about: Description, values: np.ndarray) -> np.ndarray:
 def _estimator(
     about: Description, args: argparse.Namespace, n_rows: int, scorers: list[Any]
 ) -> Any:
-    epochs = args.epochs or max(10, min(EPOCHS, SAMPLES // max(1, n_rows)))
+    epochs = args.epochs
+    if epochs is None:
+        epochs = max(10, min(EPOCHS, SAMPLES // max(1, n_rows)))
     given = {
         "hidden_layer_sizes": args.layers, "max_iter": epochs, "batch_size": args.batch_size,
         "learning_rate_init": args.learning_rate, "n_threads": args.threads,

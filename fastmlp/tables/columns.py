@@ -128,8 +128,11 @@ def converted(path: str, frame: Any, kinds: dict[str, str]) -> Any:
 def _as_kind(path: str, values: Any, kind: str) -> Any:
     pd = pandas()
     if kind == "text":
+        are_texts = pd.api.types.infer_dtype(values, skipna=True) == "string"
         known = values.astype(object)
-        return known.map(str, na_action="ignore").astype(object).where(known.notna(), None)
+        if not are_texts:
+            known = known.map(str, na_action="ignore").astype(object)
+        return known.where(known.notna(), None)
     if kind == "boolean":
         known = values.astype(object).where(values.notna(), None)
         wrong = known.map(lambda value: not (value is None or isinstance(value, bool)))
@@ -142,10 +145,21 @@ def _as_kind(path: str, values: Any, kind: str) -> Any:
 
 
 def _refuse(path: str, values: Any, wrong: Any, what: str) -> Any:
-    row = wrong.idxmax()
     requirement = f"have {what} in the column {shown(str(values.name))}, as in the training data"
-    got = f"{shown(values.loc[row])} in data row {row + 1}"
+    got = first_of(values, wrong)
     raise ValueError(must(short(path, 150), requirement, got))
+
+
+def first_of(values: Any, wrong: Any) -> str:
+    """Return the first of the wrong values of a column, and its row, for messages.
+
+    Rows are counted from 1, without the header.
+    """
+    row = wrong.idxmax()
+    value = values.loc[row]
+    if pandas().isna(value):
+        return f"none in data row {row + 1}"
+    return f"{shown(value.item() if hasattr(value, 'item') else value)} in data row {row + 1}"
 
 
 # Roles --------------------------------------------------------------------------------------------

@@ -187,16 +187,15 @@ class _Reading:
         missing = values.isna()
         if missing.any():
             requirement = f"have a value of the target {shown(values.name)} in every row"
-            got = f"none in data row {missing.idxmax() + 1}"
+            got = kinds.first_of(values, missing)
             raise ValueError(must(short(self.path, 150), requirement, got))
 
     def _add_weights(self, values: Any) -> None:
         numbers = pandas().to_numeric(values, errors="coerce").astype("float64")
         wrong = ~(numbers >= 0) | np.isinf(numbers)
         if wrong.any():
-            row = wrong.idxmax()
             requirement = "have weights of at least 0 in every row"
-            got = f"{shown(values.loc[row])} in data row {row + 1}"
+            got = kinds.first_of(values, wrong)
             raise ValueError(must(short(self.path, 150), requirement, got))
         self.weights.append(numbers.to_numpy())
 
