@@ -91,10 +91,14 @@ KERNELS = {
     "dropout": equation("forward", "activate_rows", "Branch(dropout)", when="layer.dropout > 0"),
     "input noise": Guard("core/rows_phase.py", "add_input_noise", "", ("Branch(input noise)",)),
     "output_delta": equation(
-        "losses", "output_delta", "RowByRow(output_delta, *)", "Branch(loss *)"
+        *("losses", "output_delta", "RowByRow(output_delta, *)"), "Branch(loss *)"
     ),
     "no options": loss("_kind(samples.loss) == -1", "basic"),
-    "SOFTMAX": loss("_kind(samples.loss) == SOFTMAX", "relu", "weights", "smoothing", "values"),
+    "SOFTMAX": equation(
+        *("losses", "output_delta", "RowByRow(output_delta, *)"),
+        *(f"Branch(loss {name})" for name in ("relu", "weights", "smoothing", "values")),
+        when="_kind(samples.loss) == SOFTMAX",
+    ),  # fmt: skip
     "label smoothing": loss("_parameter(samples.loss) == 0.1", "smoothing"),
     "soft labels": loss(
         "_kind(samples.loss) == SOFTMAX and len(samples.targets.values) > 0", "values"

@@ -271,7 +271,8 @@ class MLP(BaseNetwork):
         Raises
         ------
         ValueError, TypeError
-            For invalid arguments or data. Nothing is changed.
+            For invalid arguments or data. Nothing is changed, but NumPy's global random state may
+            have advanced.
         RuntimeError
             If this network is already being trained, for example by a fit inside a callback.
         KeyboardInterrupt

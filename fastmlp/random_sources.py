@@ -57,6 +57,16 @@ def random_kind(source: Any) -> str:
     return f"{_class_of(source)} of {random_position(source)['bit_generator']}"
 
 
+def is_global(source: Any) -> bool:
+    """Whether a source is NumPy's global one, which all threads and libraries draw from."""
+    if source is np.random:
+        return True
+    return (
+        isinstance(source, np.random.RandomState)
+        and source._bit_generator is np.random.get_bit_generator()  # type: ignore[attr-defined]
+    )
+
+
 def random_key(source: Any) -> int:
     """Draw a signed integer of 64 bits."""
     return int.from_bytes(source.bytes(8), "little", signed=True)
@@ -75,6 +85,19 @@ def return_to_position(source: Any, position: Any) -> None:
         source.bit_generator.state = position
     else:
         source.set_state(position)
+
+
+def is_at(source: Any, position: Any) -> bool:
+    """Whether a source is at a position of `random_position`."""
+    return bool(_plain(random_position(source)) == _plain(position))
+
+
+def lock_of(source: np.random.RandomState) -> Any:
+    """Return the lock that keeps other threads from drawing.
+
+    Before NumPy 2 also this one: positions can be compared and restored with it, but not drawn.
+    """
+    return source._bit_generator.lock
 
 
 def _class_of(source: Any) -> str:

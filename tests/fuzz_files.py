@@ -22,8 +22,10 @@ import fastmlp
 from fastmlp import MLP, NeuralNet, losses, schedules
 from fastmlp.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from fastmlp.optimizers import OPTIMIZERS
+from fastmlp.sklearn import MLPClassifier, MLPRegressor
 from helpers.model_files import DATA, DELETED, VALID
 from helpers.same_bits import arrays_of, assert_same_bits, bits_of
+from helpers.tables import table
 
 MOST_SECONDS = 5.0  # for one case
 MOST_BYTES = 2**29  # more than the process has when it begins
@@ -55,6 +57,26 @@ def data(net):
     return X, (y > 0.5) * 1.0 if net.loss.task == "labels" else y
 
 
+FRAME = table(12)
+
+
+def estimators():
+    """Return fitted estimators of all kinds, by name."""
+    X, small = np.random.default_rng(1).standard_normal((12, 4)), {
+        "hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0, "n_threads": 1
+    }  # fmt: skip
+    y, labels = X[:, 0], np.array(["a", "b", "c"] * 4)
+    tables = small | {"preset": "tabular"}
+    return {
+        "classifier": MLPClassifier(**small, class_weight={"a": 2.0}).fit(X, labels),
+        "multilabel": MLPClassifier(**small, solver="sgd").fit(X, (X > 0).astype(int)),
+        "lbfgs": MLPClassifier(**small, solver="lbfgs").fit(X, labels == "a"),
+        "regressor": MLPRegressor("poisson", **small, early_stopping=True).fit(X, y**2),
+        "table": MLPClassifier(**tables).fit(FRAME, labels),
+        "table of numbers": MLPRegressor(**tables).fit(FRAME, X[:, :2]),
+    }
+
+
 def checkpointed(folder):
     """Return a network and the arguments of its fit, for a checkpoint in a folder."""
     mlp = MLP([5, 4, 3], dropout=0.2, learning_rate=0.01, random_state=np.random.default_rng(1))
@@ -80,6 +102,10 @@ def valid_files(folder):
     for name, net in nets.items():
         file = io.BytesIO()
         net.fit(*data(net), epochs=2, batch_size=4).save(file)
+        found[name] = file.getvalue()
+    for name, model in estimators().items():
+        file = io.BytesIO()
+        model.save(file, {"target": "y", "rows": [6, None, 0.5]})
         found[name] = file.getvalue()
     mlp, options = checkpointed(folder)
     mlp.fit(*data(mlp), **options | {"epochs": 2})
@@ -271,6 +297,24 @@ def check_network(net):
     assert_same_bits(net, again)
 
 
+def check_estimator(model):
+    """Check that a loaded estimator is complete and works."""
+    for array in (*model.coefs_, *model.intercepts_):
+        assert np.isfinite(array).all()
+    is_table = "encoder_" in vars(model)
+    X = np.random.default_rng(1).standard_normal((6, model.n_features_in_))
+    if is_table and list(getattr(model, "feature_names_in_", ())) == list(FRAME.columns):
+        X = FRAME[:6]
+    repr(model)
+    predicted = try_to(model.predict, X)
+    assert predicted is None or len(predicted) == 6
+    if predicted is not None and hasattr(model, "partial_fit"):
+        try_to(model.partial_fit, X, predicted)
+    file = io.BytesIO()
+    if try_to(model.save, file) is None and file.getvalue():
+        assert type(fastmlp.load(file)) is type(model)
+
+
 def check_resume(content, folder):
     """Check that a fit resumes from a checkpoint, or refuses to and changes nothing."""
     mlp, options = checkpointed(folder)
@@ -287,8 +331,10 @@ def check_resume(content, folder):
 def check(content, folder):
     """Check one file; return whether it was accepted."""
     net = try_to(fastmlp.load, io.BytesIO(content))
-    if net is not None:
+    if isinstance(net, (MLP, NeuralNet)):
         check_network(net)
+    elif net is not None:
+        check_estimator(net)
     return net is not None
 
 

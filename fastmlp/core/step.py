@@ -6,7 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.equations.losses import Loss, Targets, mean_and_loss, predict_mean
+from fastmlp.core.equations.losses import (
+    Loss,
+    Targets,
+    means_and_losses,
+    of_rows,
+    outputs_together,
+    predict_means,
+    rows_together,
+)
 from fastmlp.core.equations.norms import measure_penalty, penalizes_per_batch, penalty
 from fastmlp.core.equations.product import share
 from fastmlp.core.equations.update_rules import ROWS, STEPS
@@ -192,7 +200,7 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
     space : ForwardSpace
         Overwritten; for minibatches of ``samples.batch_size`` rows.
     predictions : array (n_samples, n_out)
-        Rows first to last are overwritten; see `losses.predict_mean`.
+        Rows first to last are overwritten; see `losses.predict_means`.
     losses : float64 array
         Likewise, with the loss of each row; empty if there are no targets.
     first, last : int
@@ -218,15 +226,19 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
         )
         if bad_row != 0:
             return bad_row
-        for i in range(n_rows):
-            at = output.output_at + i * output.stride_out
-            a = space.activations[at : at + output.padded_out]
+        for i in range(0, n_rows, rows_together(output)):
+            end = smaller(i + rows_together(output), n_rows)
+            z = outputs_together(output, space.activations, i, end)
             if len(losses) > 0:
-                losses[start + i] = mean_and_loss(
-                    samples.loss, a, output.n_out, samples.targets, start + i
-                )
+                rows = samples.order[start + i : start + end]
+                means_and_losses(
+                    samples.loss, z, output.n_out, samples.targets, rows,
+                    losses[start + i : start + end],
+                )  # fmt: skip
             else:
-                predict_mean(samples.loss, a, output.n_out)
-            for j in range(output.n_out):
-                predictions[(start + i) * output.n_out + j] = a[j]
+                partitions = of_rows(losses)
+                predict_means(samples.loss, z, output.n_out, partitions[: end - i])
+            at = (start + i) * output.n_out
+            for e in range((end - i) * output.n_out):
+                predictions[at + e] = z[e]
     return 0

@@ -31,9 +31,10 @@ import numpy as np
 
 from fastmlp.core.equations.activations import IDENTITY, RELU
 from fastmlp.core.equations.norms import RUNNING_SUMS
-from fastmlp.core.equations.product import MOST_ROWS, PANEL_LINES, ROW
+from fastmlp.core.equations.product import MOST_ROWS, PANEL_LINES, PARTS, ROW
 from fastmlp.core.inputs.nonzeros import (
     DENSE,
+    IN_ORDER,
     INPUTS_TOGETHER,
     LISTED_TOGETHER,
     ROWS_IN_A_WORD,
@@ -52,6 +53,8 @@ LAYER = np.dtype(
         ("n_out", np.int64),  # units of this layer
         ("padded_in", np.int64),  # n_in rounded up to whole vectors and to `MOST_ROWS`
         ("padded_out", np.int64),  # n_out, likewise
+        ("columns_in", np.int64),  # of padded_in, those that products compute, see `product.LAST`
+        ("columns_out", np.int64),  # of padded_out, likewise
         ("stride_in", np.int64),  # from a row of the inputs to the next
         ("stride_out", np.int64),  # from a row of the outputs, deltas or weights to the next
         ("weights_at", np.int64),  # position of the first weight in the parameters
@@ -275,6 +278,8 @@ class Network:
             layer["n_in"], layer["n_out"] = n_in, n_out
             layer["padded_in"] = _padded(n_in, multiple)
             layer["padded_out"] = _padded(n_out, multiple)
+            layer["columns_in"] = _padded(n_in, multiple // PARTS)
+            layer["columns_out"] = _padded(n_out, multiple // PARTS)
             layer["stride_in"] = _stride(int(layer["padded_in"]), self.dtype)
             layer["stride_out"] = _stride(int(layer["padded_out"]), self.dtype)
             layer["weights_at"] = parameters_at
@@ -304,20 +309,20 @@ class Network:
         """
         capacity = _padded(n_rows, MOST_ROWS)
         table = self._table.copy()
-        first = table[0]
+        first, skips = table[0], inputs not in (DENSE, IN_ORDER)
         if inputs == SPARSE:
             first["block_inputs"] = most_listed
             for name in ("output_at", "input_at"):  # there are no dense inputs
                 table[name] -= first["stride_in"]
             first["input_at"] = 0
-        elif inputs != DENSE:
+        elif skips:
             first["block_inputs"] = LISTED_TOGETHER
             first["n_blocks"] = -(-first["padded_in"] // LISTED_TOGETHER)
         of_a_row = first["n_blocks"] * (first["block_inputs"] + 1)
         table["listed_at"][1:] += of_a_row - first["stride_listed"]
         first["stride_listed"] = of_a_row
         n_listed = int(table[-1]["listed_at"] + table[-1]["stride_listed"])
-        if inputs != DENSE:
+        if skips:
             of_other_rows = (n_rows - 1) * int(table[0]["stride_listed"])
             table["listed_at"][1:] += of_other_rows
             n_listed += of_other_rows

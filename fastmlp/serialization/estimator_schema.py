@@ -173,9 +173,14 @@ _column = record({
 })  # fmt: skip
 
 
+def _encoder_parameters(name: str, value: Any) -> dict[str, Any]:
+    fields({"dtype": DTYPE})(name, value)
+    return dict_of(anything)(name, value)
+
+
 def _encoder(n_outputs: int) -> checks.Checker:
     """Return a checker of an encoder with this number of outputs."""
-    plain = record({"parameters": dict_of(anything), "columns": list_of(_checked_column)})
+    plain = record({"parameters": _encoder_parameters, "columns": list_of(_checked_column)})
 
     def checker(name: str, value: Any) -> dict[str, Any]:
         found: dict[str, Any] = plain(name, value)
@@ -191,7 +196,7 @@ def _encoder(n_outputs: int) -> checks.Checker:
 def _checked_column(name: str, value: Any) -> dict[str, Any]:
     found: dict[str, Any] = _column(name, value)
     kind, categories = found["kind"], found["categories"]
-    if kind == BOOLEAN and categories != [False, True]:
+    if kind == BOOLEAN and repr(categories[:3]) != "[False, True]":  # not [0, 1]
         raise ValueError(must(f"{name}.categories", "be [False, True]", shown(categories[:3])))
     if kind in (NUMBER, EMPTY) and categories:
         raise ValueError(must(f"{name}.categories", "be empty", shown(categories[:3])))

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastmlp.core.equations.losses import Targets
 from fastmlp.core.run import NotFinite
 from fastmlp.messages import must, shown
-from fastmlp.random_sources import random_position, return_to_position
+from fastmlp.random_sources import is_global, random_position, return_to_position
 from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
 from fastmlp.sklearn.estimator_files import SavedEstimator
 from fastmlp.sklearn.fit_tasks import CallbackSupportMixin, FitTasks, with_callbacks
@@ -67,9 +67,9 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
     def _learn_scale(self, y: Any, weights: np.ndarray | None) -> None:
         """Learn how a preset scales y."""
 
-    def _weighted(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
-        """Return the weights of the samples times those of their classes."""
-        return weights
+    def _class_weights(self, y: Any) -> np.ndarray | None:
+        """Return the weight of the class of each sample; None for weights of 1."""
+        return None
 
     def _output_activation(self) -> str:
         """Return the name of the output activation."""
@@ -158,7 +158,8 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         self._learn_targets(y, incremental)
         self.out_activation_ = self._output_activation()
         dtype = X.dtype if is_first else _type_of(self.coefs_)
-        weights = self._weighted(y, inputs.weights_of(sample_weight, X.shape[0]))
+        weights = inputs.weights_of(sample_weight, X.shape[0])
+        class_weights = self._class_weights(y)
         if is_first and "encoder_" in vars(self):
             self._learn_scale(y, weights)
         encoded = self._encoded(y, dtype)
@@ -173,7 +174,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
                 f"{self.coefs_[-1].shape[1]}"
             )
         self.n_layers_ = len(self.coefs_) + 1
-        samples = fitting.Samples(X, encoded.targets, weights, encoded.strata)
+        samples = fitting.Samples(X, encoded.targets, weights, class_weights, encoded.strata)
         has_epochs = self.solver != "lbfgs"
         tasks = None
         if not incremental:
@@ -225,8 +226,9 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         X, y = inputs.rows_and_targets(self, validation.X, validation.y, reset=False)
         self._check_known(y)
         encoded = self._encoded(y, dtype)
-        weights = inputs.weights_of(validation.sample_weight, X.shape[0])
-        return fitting.Samples(X, encoded.targets, weights, None)
+        name = "sample_weight_val"
+        weights = inputs.weights_of(validation.sample_weight, X.shape[0], name)
+        return fitting.Samples(X, encoded.targets, weights, weight_name=name)
 
     def _has_partial_fit(self) -> bool:
         if self.preset is not None or "encoder_" in vars(self):
@@ -260,7 +262,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         settings = fitting.settings_for_lbfgs(self, sizes)
         weights = inputs.weights_of(sample_weight, X.shape[0])
         values = np.ascontiguousarray(y, np.float64).reshape(-1)
-        samples = fitting.Samples(X, fitting.values_alone(values), weights, None)
+        samples = fitting.Samples(X, fitting.values_alone(values), weights)
         return lbfgs.Objective(settings, samples.data(settings))(packed)
 
     # Prediction ----------------------------------------------------------------------------------
@@ -271,7 +273,8 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         try:
             return self._tie().outputs(inputs.rows(self, X))
         except NotFinite as error:
-            validate_data(self, X, accept_sparse=inputs.SPARSE, reset=False)  # raises its error
+            with inputs.named_if_not_numbers(X):  # raises its error
+                validate_data(self, X, accept_sparse=inputs.SPARSE, reset=False)
             dtype = self._tie().state.network.dtype
             raise checks.not_finite("X", error.row, dtype) from None
 
@@ -281,7 +284,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         They become views of it, if the user has assigned others or if settings have changed.
         `solver` is that of a fit; None for a prediction.
         """
-        key = None if solver is None else parameters.key_of(self, solver)
+        key = parameters.key_of(self, solver)
         tied = self._tied_as(key)
         if tied is None or not tied.is_of(self.coefs_, self.intercepts_):
             with TYING:  # predictions of several threads
@@ -299,8 +302,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         tied: TiedState | None = vars(self).get("_tied")
         if (
             tied is None
-            or (key is not None and not parameters.equal(tied.key, key))
-            or not parameters.equal(tied.prediction_key, parameters.prediction_key_of(self))
+            or not parameters.equal(tied.key, key)
             or tied.state.settings.layers != sizes_of(self.coefs_)
             or tied.state.settings.dtype != _type_of(self.coefs_)
         ):
@@ -314,7 +316,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         sizes, dtype = sizes_of(self.coefs_), _type_of(self.coefs_)
         settings = parameters.settings_of(self, solver, sizes, dtype)
         tied = TiedState(settings, getattr(self, "_random_state", None))
-        tied.key, tied.prediction_key = key, parameters.prediction_key_of(self)
+        tied.key = key
         memory = vars(self).get("_memory") if before is None else before.memory()
         if memory is not None:
             tied.remember(memory)
@@ -345,13 +347,13 @@ def undone_before_training(estimator: BaseMLP) -> Iterator[None]:
     """Restore an estimator and its source of random numbers after an error before the first step.
 
     Setting `_trains` to True ends that. The weights need no copy: `fit` begins with a new network,
-    and `partial_fit` writes to them only in steps.
+    and `partial_fit` writes to them only in steps. NumPy's global source is not restored, because
+    other threads may have drawn from it meanwhile.
     """
     before = dict(vars(estimator))
     source = estimator.random_state
-    is_shared = source is None or isinstance(source, np.random.RandomState)
-    shared = inputs.random_source(estimator) if is_shared else None
-    position = None if shared is None else random_position(shared)
+    is_own = isinstance(source, np.random.RandomState) and not is_global(source)
+    position = random_position(source) if is_own else None
     estimator._trains = False
     try:
         yield
@@ -359,8 +361,8 @@ def undone_before_training(estimator: BaseMLP) -> Iterator[None]:
         if not estimator._trains:
             estimator.__dict__.clear()
             estimator.__dict__.update(before)
-            if shared is not None:
-                return_to_position(shared, position)
+            if is_own:
+                return_to_position(source, position)
         raise
     finally:
         estimator.__dict__.pop("_trains", None)

@@ -94,7 +94,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     max_norm : float, list or None, default=None
         The largest Euclidean norm of the incoming weights of a unit.
     class_weight : dict, "balanced" or None, default=None
-        The weight of each class, multiplied by that of the sample.
+        The weight of each class in the loss, multiplied by that of the sample. It does not count
+        for scores, those of early stopping included.
     label_smoothing : float, default=0.0
         How much of the probability of a label is spread over all classes, if there are three or
         more.
@@ -105,6 +106,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     n_threads : int or None, default=None
         The largest number of threads; None measures which number is fastest. The results have the
         same bits for any number.
+    preset : "tabular" or None, default=None
+        "tabular" takes a table as it is, see Notes; None is scikit-learn's behaviour.
 
     Attributes
     ----------
@@ -129,6 +132,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     n_features_in_, n_layers_, n_outputs_ : int
     feature_names_in_ : array of str
         The columns of X, if it was a data frame.
+    encoder_ : TableEncoder
+        Of X, if it was fitted with a preset.
+    metadata_ : dict
+        What was saved with the estimator, if it was loaded.
     out_activation_ : str
         "softmax" for three or more classes, otherwise "logistic".
 
@@ -139,7 +146,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     See Also
     --------
-    fastmlp.MLP : The underlying network, with files and checkpoints.
+    TableEncoder : The columns of a table as the preset has them.
+    fastmlp.MLP : The underlying network, with checkpoints.
 
     Notes
     -----
@@ -149,6 +157,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     adam is Kingma and Ba's (Adam: A Method for Stochastic Optimization, 2015, the form at the end
     of section 2); lbfgs is that of Byrd, Lu, Nocedal and Zhu (A Limited Memory Algorithm for Bound
     Constrained Optimization, 1995) in SciPy.
+
+    With ``preset="tabular"``, X is a data frame or an array of any columns that a `TableEncoder`
+    takes, in float32. A stratified part is held out, unless X_val is given, and the epoch with the
+    best accuracy is kept. Parameters that have the default of this signature are replaced by those
+    in `fastmlp.sklearn.preset.TABULAR`; others win. Sparse X, lbfgs and `partial_fit` are refused.
+    (Holzmueller, Grinsztajn, Steinwart, Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
+    on Tabular Data, 2024.)
 
     Examples
     --------
@@ -256,16 +271,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         targets = fitting.values_alone(values.astype(dtype).reshape(-1))
         return Encoded(targets, values.shape[1], None)
 
-    def _weighted(self, y: Any, weights: np.ndarray | None) -> np.ndarray | None:
+    def _class_weights(self, y: Any) -> np.ndarray | None:
         if self.class_weight is None:
-            return weights
+            return None
         given = self.class_weight
         if isinstance(given, dict) and y.ndim == 1:  # not of every class is there a sample
             of_each = np.array([given.get(c, 1.0) for c in self.classes_.tolist()], np.float64)
-            of_classes = of_each[np.searchsorted(self.classes_, y)]
-        else:
-            of_classes = compute_sample_weight(given, y)
-        return of_classes if weights is None else of_classes * weights
+            return of_each[np.searchsorted(self.classes_, y)]
+        return compute_sample_weight(given, y)
 
     def _output_activation(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"

@@ -87,7 +87,7 @@ class Table:
         if dtype.kind in "iuf":
             return series.to_numpy(dtype=np.float64, na_value=np.nan), False
         if dtype.kind in "mM":
-            return np.empty(0, f"{dtype.kind}8[ns]"), False  # refused
+            return np.zeros(len(series), f"{dtype.kind}8[ns]"), False  # refused
         return series.to_numpy(dtype=object), False
 
 
@@ -178,6 +178,8 @@ class Column(NamedTuple):
 
     def _codes(self, where: str, values: np.ndarray) -> np.ndarray:
         """Return the position of the category of each value, -1 for missing and unknown ones."""
+        if values.dtype.kind not in "OUbiuf":
+            raise _refused(where, f"{values.dtype}")
         codes_of = {category: i for i, category in enumerate(self.categories)}
         listed = values.tolist()
         try:

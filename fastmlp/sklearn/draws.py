@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from fastmlp.random_sources import random_position, return_to_position
+from fastmlp.random_sources import is_at, lock_of, random_position, return_to_position
 
 
 def initial_parameters(
@@ -70,19 +71,41 @@ class Orders:
     ):
         self._order = np.arange(n) if rows is None else rows
         self._shuffles, self._source = shuffles, source
+        self._ahead: list[np.ndarray] = []  # drawn, but not used yet
+        self._used = 0  # of the orders that were drawn ahead
 
     def __call__(self) -> np.ndarray:
         """Return the rows of the next epoch."""
+        if not self._ahead:
+            return self._next()
+        self._used += 1
+        return self._ahead.pop(0)
+
+    def _next(self) -> np.ndarray:
         if self._shuffles:
             self._order = self._order[self._source.permutation(len(self._order))]
         return self._order
 
-    @property
-    def position(self) -> Any:
-        """The last order and the position of the source; assign it to repeat what came then."""
-        return self._order, random_position(self._source)
+    def ahead(self, n: int) -> list[np.ndarray]:
+        """Return the rows of the next n epochs, all of the former having been used."""
+        self._began, self._used = random_position(self._source), 0
+        self._ahead = [self._next() for _ in range(n)]
+        return list(self._ahead)
 
-    @position.setter
-    def position(self, position: Any) -> None:
-        self._order, of_source = position
-        return_to_position(self._source, of_source)
+    def give_back(self) -> None:
+        """Undo the draws of unused orders, unless others have drawn from the source since."""
+        unused, self._ahead = len(self._ahead), []
+        if unused == 0 or not self._shuffles:
+            return
+        replay = copy.deepcopy(self._source)
+        return_to_position(replay, self._began)
+        after_used, after_all = (self._position_after(replay, n) for n in (self._used, unused))
+        with lock_of(self._source):
+            if is_at(self._source, after_all):
+                return_to_position(self._source, after_used)
+
+    def _position_after(self, source: np.random.RandomState, n: int) -> Any:
+        """Return the position of a source after drawing n orders."""
+        for _ in range(n):
+            source.permutation(len(self._order))
+        return random_position(source)

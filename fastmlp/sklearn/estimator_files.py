@@ -280,10 +280,11 @@ def _set_targets(estimator: Any, found: dict[str, Any]) -> None:
 
 
 def _solver_of(plain: dict[str, Any]) -> parameters.Solver:
-    schedule = plain["schedule"]
-    if isinstance(schedule, str) and schedule not in parameters.SCHEDULES:
+    schedule = _value(plain["schedule"])
+    is_named = isinstance(schedule, str) and schedule in parameters.SCHEDULES
+    if not is_named and not isinstance(schedule, schedules.Schedule):
         raise ValueError(must("solver.schedule", "be a schedule", shown(schedule)))
     rule = options.from_dict(plain["rule"], optimizers.OPTIMIZERS)
-    solver = parameters.Solver(rule, plain["rate"], _value(schedule), plain["power"])
+    solver = parameters.Solver(rule, plain["rate"], schedule, plain["power"])
     solver.learning_rate = plain["learning_rate"]
     return solver

@@ -44,14 +44,31 @@ class Samples(NamedTuple):
     X: Any
     targets: Targets
     weights: np.ndarray | None
-    strata: np.ndarray | None  # what early stopping stratifies by
+    class_weights: np.ndarray | None = None  # of each sample
+    strata: np.ndarray | None = None  # what early stopping stratifies by
+    weight_name: str = "sample_weight"
 
     def data(self, settings: Settings) -> Data:
-        """Return the samples as the kernels of a network with these settings read them."""
+        """Return the samples as the kernels of a network with these settings read them.
+
+        Without class weights, which count for the loss in training, but not for scores.
+        """
         rows = checks.feature_rows("X", self.X, settings.layers[0], settings.dtype)
-        targets = sample_weights.weighted(self.targets, self.weights, len(rows))
+        targets = sample_weights.weighted(
+            self.targets, self.weights, len(rows), name=self.weight_name
+        )
         values = np.ascontiguousarray(targets.values, settings.dtype)
         return Data(rows, targets._replace(values=values))
+
+    def weighted(self, data: Data) -> Data:
+        """Return what `data` has returned, with class weights."""
+        if self.class_weights is None:
+            return data
+        both = self.class_weights if self.weights is None else self.class_weights * self.weights
+        weighted = sample_weights.weighted(
+            data.targets, both, len(data.X), name="sample_weight times class_weight"
+        )
+        return Data(data.X, weighted)
 
 
 def values_alone(values: np.ndarray) -> Targets:
@@ -83,6 +100,7 @@ def fit_stochastic(
         state.optimizer.reset()
     stopping.complete_records(estimator)
     data = samples.data(state.settings)
+    weighted = samples.weighted(data)
     rows = scored = None
     held_out = None if validation is None else validation.data(state.settings)
     if used.early_stopping:
@@ -90,6 +108,8 @@ def fit_stochastic(
         if scored is None:
             rows, kept = _split(estimator, samples, source)
             scored = part(data, kept)
+            weights = scored.targets.weights
+            sample_weights.check_positive("sample_weight", weights, " that is held out")
     n_samples = len(data.X) if rows is None else len(rows)
     batch_size = _batch_size(estimator, n_samples)
     if not incremental:
@@ -100,9 +120,13 @@ def fit_stochastic(
     in_blocks = used.shuffle and in_file
     found = FitData(state, batch_size, "blocks" if in_blocks else True, continues=incremental)
     order = None if in_blocks else draws.Orders(len(data.X), rows, used.shuffle, source)
-    found.give(data, rows, order, held_out)
+    found.give(data, weighted, rows, order, held_out)
     epoch_end = stopping.EpochEnd(estimator, tied, n_samples, _scorer(estimator, tied, scored))
-    _run(estimator, tied, found, epoch_end, tasks)
+    try:
+        _run(estimator, tied, found, epoch_end, tasks)
+    finally:
+        if order is not None:
+            order.give_back()
     if used.early_stopping:
         tied.take(estimator._best_coefs, estimator._best_intercepts)
 
@@ -221,7 +245,7 @@ def fit_lbfgs(estimator: Any, samples: Samples) -> None:
     """Train with all samples at once, in float64 whatever the type of X."""
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
     settings = settings_for_lbfgs(estimator, sizes_of(coefs))
-    objective = lbfgs.Objective(settings, samples.data(settings))
+    objective = lbfgs.Objective(settings, samples.weighted(samples.data(settings)))
     packed = lbfgs.pack(coefs, intercepts).astype(np.float64)
     estimator._trains = True
     found, estimator.loss_, estimator.n_iter_ = lbfgs.minimize(

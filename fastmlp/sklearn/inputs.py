@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,7 +13,8 @@ from sklearn.base import is_regressor
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.validation import validate_data
 
-from fastmlp.messages import must
+from fastmlp.messages import must, shown
+from fastmlp.sklearn.columns import Table, is_missing
 from fastmlp.sklearn.encoder import EncodedRows
 from fastmlp.sklearn.preset import new_encoder
 from fastmlp.training.samples import all_finite
@@ -35,10 +39,11 @@ def rows_and_targets(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, 
         return X, _targets(estimator, len(X), y)
     if not reset and _are_plain(estimator, X, y):
         return X, y
-    X, y = validate_data(
-        estimator, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, reset=reset,
-        y_numeric=is_regressor(estimator),
-    )  # fmt: skip
+    with named_if_not_numbers(X):
+        X, y = validate_data(
+            estimator, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, reset=reset,
+            y_numeric=is_regressor(estimator),
+        )  # fmt: skip
     return X, _flat(y)
 
 
@@ -88,7 +93,59 @@ def rows(estimator: Any, X: Any) -> Any:
         return estimator.encoder_.transform(X)
     if is_plain(estimator, X):
         return X
-    return validate_data(estimator, X, accept_sparse=SPARSE, reset=False)
+    with named_if_not_numbers(X):
+        return validate_data(estimator, X, accept_sparse=SPARSE, reset=False)
+
+
+@contextlib.contextmanager
+def named_if_not_numbers(X: Any) -> Iterator[None]:
+    """Name the first row and column of X with text, NaN or infinity in a ValueError.
+
+    The message begins as scikit-learn's.
+    """
+    try:
+        yield
+    except ValueError:
+        found = _first_not_number(X)
+        if found is None:
+            raise
+        advice = "preset='tabular' takes text and missing values"
+        raise ValueError(f"Input X contains {found}; {advice}.") from None
+
+
+def _first_not_number(X: Any) -> str | None:
+    """Return the first value of X that is not a finite number and its place, if there is one."""
+    try:
+        table = Table(X)
+        columns = [table.column(j)[0] for j in range(table.shape[1])]
+    except (TypeError, ValueError):
+        return None
+    found = []
+    for j, values in enumerate(columns):
+        wrong = ~np.isfinite(values) if values.dtype.kind in "f" else _are_not_numbers(values)
+        if wrong.any():
+            found.append((int(wrong.argmax()), j))
+    if not found:
+        return None
+    row, j = min(found)
+    value = columns[j].tolist()[row]
+    text = "NaN" if is_missing(value) else shown(value)
+    if isinstance(value, float) and math.isinf(value):
+        text = "infinity"
+    return f"{text} in row {row} of {table.name(j)}"
+
+
+def _are_not_numbers(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind in "biu":
+        return np.zeros(len(values), bool)
+    return np.array([not _is_finite_number(value) for value in values.tolist()], bool)
+
+
+def _is_finite_number(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return False
 
 
 def is_plain(estimator: Any, X: Any) -> bool:
@@ -116,19 +173,19 @@ def _are_plain(estimator: Any, X: Any, y: Any) -> bool:
     )
 
 
-def weights_of(sample_weight: Any, n_samples: int) -> np.ndarray | None:
+def weights_of(
+    sample_weight: Any, n_samples: int, name: str = "sample_weight"
+) -> np.ndarray | None:
     """Return the weights of the samples, float64, or None for weights of 1."""
     if sample_weight is None:
         return None
     if isinstance(sample_weight, Real):
         return np.full(n_samples, float(sample_weight))
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
     if weights.ndim != 1:
         raise ValueError(f"Sample weights must be 1D array or scalar, got {weights.ndim}D array.")
     if weights.shape != (n_samples,):
-        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}!")
+        raise ValueError(f"{name}.shape == {weights.shape}, expected {(n_samples,)}!")
     return weights
 
 

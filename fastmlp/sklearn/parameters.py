@@ -24,7 +24,7 @@ CYCLIC = "cyclic_cosine"  # `schedules.CyclicCosine` over all steps of a fit
 RENAMED = {"logistic": "sigmoid"}
 LEAST_RATE = 1e-6  # at which an adaptive learning rate stops training
 
-#: What scikit-learn checks, in the form that it checks it.
+#: What scikit-learn checks, in the form that it checks it, for which it has no public module.
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions({*RENAMED, *ACTIVATIONS}), "array-like"],
@@ -51,6 +51,11 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "preset": [StrOptions({"tabular"}), None],
 }
+
+
+def one_of(names: set[str]) -> Any:
+    """Return the constraint that a parameter is one of these strings."""
+    return StrOptions(names)
 
 
 def check(estimator: Any) -> None:
@@ -171,29 +176,31 @@ def names_of(kind: type) -> list[str]:
 
 #: What predictions depend on, besides the weights.
 PREDICTING = ("activation", "loss", "out_activation_", "n_threads")
-#: Parameters that may change between two calls of `partial_fit`, and then matter.
-USED = (
-    "activation", "alpha", "l1", "dropout", "input_noise", "clip_norm", "max_norm", "loss",
-    "label_smoothing", "n_threads", "out_activation_",
-)  # fmt: skip
+#: What else may change between two calls of `partial_fit`, and then matters.
+TRAINING = ("alpha", "l1", "dropout", "input_noise", "clip_norm", "max_norm", "label_smoothing")
+#: Whose values are also equal if they are not the same object.
+PLAIN = {str, float, int}
 
 
-def key_of(estimator: Any, solver: Solver) -> tuple[Any, ...]:
-    """Return what the settings of a network depend on, for `equal`."""
-    return (solver, *(getattr(estimator, name, None) for name in USED))
+def key_of(estimator: Any, solver: Solver | None) -> tuple[Any, ...]:
+    """Return what the settings of a network depend on, for `equal`.
+
+    `solver` is that of a fit; None for a prediction, which depends on less.
+    """
+    predicting = [getattr(estimator, name, None) for name in PREDICTING]
+    if solver is None:
+        return tuple(predicting)
+    return (*predicting, solver, *[getattr(estimator, name, None) for name in TRAINING])
 
 
-def prediction_key_of(estimator: Any) -> tuple[Any, ...]:
-    """Return what predictions depend on besides the weights, for `equal`."""
-    return tuple(getattr(estimator, name, None) for name in PREDICTING)
-
-
-def equal(one: tuple[Any, ...] | None, other: tuple[Any, ...]) -> bool:
-    """Whether two keys describe the same settings."""
-    return one is not None and all(
-        a is b or (isinstance(a, (str, float, int)) and a == b)
-        for a, b in zip(one, other, strict=True)
-    )
+def equal(known: tuple[Any, ...], key: tuple[Any, ...]) -> bool:
+    """Whether a key describes the same settings as one that was known, or a part of them."""
+    if len(known) < len(key):
+        return False
+    for a, b in zip(known, key, strict=False):
+        if a is not b and not (type(a) in PLAIN and a == b):
+            return False
+    return True
 
 
 def _activation(value: Any) -> Any:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from fastmlp import losses
@@ -103,6 +102,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     n_threads : int or None, default=None
         The largest number of threads; None measures which number is fastest. The results have the
         same bits for any number.
+    preset : "tabular" or None, default=None
+        "tabular" takes a table as it is, see Notes; None is scikit-learn's behaviour.
 
     Attributes
     ----------
@@ -126,6 +127,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     n_features_in_, n_layers_, n_outputs_ : int
     feature_names_in_ : array of str
         The columns of X, if it was a data frame.
+    target_center_, target_scale_ : float, or arrays of shape (n_outputs,)
+        The mean and the standard deviation of y, if it was fitted with a preset; 0 and the mean for
+        ``loss="poisson"``.
+    encoder_ : TableEncoder
+        Of X, if it was fitted with a preset.
+    metadata_ : dict
+        What was saved with the estimator, if it was loaded.
     out_activation_ : str
         "exp" for the Poisson loss, otherwise "identity".
 
@@ -136,12 +144,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     See Also
     --------
-    fastmlp.MLP : The underlying network, with files and checkpoints.
+    TableEncoder : The columns of a table as the preset has them.
+    fastmlp.MLP : The underlying network, with checkpoints.
 
     Notes
     -----
     As for `MLPClassifier`. With several outputs, `loss_` has the mean over them of the squared
     errors, but its gradient is that of their sum, as in scikit-learn.
+
+    With ``preset="tabular"``, X is a data frame or an array with numbers, booleans, text,
+    categories and missing values, as for `MLPClassifier`; the epoch with the best R2 is kept.
+    Targets are trained on as ``(y - target_center_) / target_scale_``, so losses, `history_` and
+    the parameters of a loss are in these units; predictions are in those of y, and float64.
 
     Examples
     --------
@@ -160,7 +174,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({*losses.LOSSES} - OTHERS), losses.Loss],
+        "loss": [parameters.one_of({*losses.LOSSES} - OTHERS), losses.Loss],
     }
 
     def __init__(

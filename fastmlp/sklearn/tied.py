@@ -29,15 +29,12 @@ class TiedState:
         Views of shape (n_in, n_out) and (n_out,) for each layer.
     trainer : Trainer or None
         Of the last `partial_fit`, with its workspace.
-    key : tuple or None
+    key : tuple
         What the settings depend on, see `parameters.key_of`.
-    prediction_key : tuple or None
-        What predictions depend on, see `parameters.prediction_key_of`.
     """
 
     trainer: Trainer | None = None
-    key: Any = None
-    prediction_key: Any = None
+    key: tuple[Any, ...] = ()
 
     def __init__(self, settings: Settings, random: Any = None):
         self.state = State(settings, random)

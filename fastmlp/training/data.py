@@ -38,6 +38,8 @@ class FitData:
     reader : Reader
     samples : Data or None
         All samples, without class weights; None for batches.
+    weighted : Data or None
+        The same with class weights, after `split`; None for batches.
     is_finite : bool
         Whether the samples were checked to be finite.
     validation : Data or None
@@ -47,11 +49,12 @@ class FitData:
     ends : bool
         Whether batches can be iterated over only once.
     order : callable or None
-        Returns the rows of an epoch, regardless of `shuffle`. For `Plan.looks_back` it has a
-        `position`; to assign a former one repeats what came then.
+        Returns the rows of the next epoch, regardless of `shuffle`. For `Plan.looks_back` it has a
+        method `ahead`, which returns those of several epochs without going on to them.
     """
 
     samples: Data | None = None
+    weighted: Data | None = None
     is_finite = False
     validation: Data | None = None
     fraction = 0.0
@@ -59,7 +62,6 @@ class FitData:
     order: Callable[[], np.ndarray] | None = None
     _batches: Callable[[], Any] | None = None
     _class_weight: Any = None
-    _weighted: Data | None = None  # the samples with class weights
     _rows: np.ndarray | None = None  # rows to train on; None for all
 
     def __init__(self, state: State, batch_size: Any, shuffle: bool | str, continues: bool = False):
@@ -118,15 +120,18 @@ class FitData:
     def give(
         self,
         samples: Data,
+        weighted: Data,
         rows: np.ndarray | None,
         order: Callable[[], np.ndarray] | None,
         validation: Data | None = None,
     ) -> None:
-        """Take samples that are checked already, all of them or only `rows`, and their orders.
+        """Take finite samples that are checked already, all or only `rows`, and their orders.
 
-        `order` returns the rows of the next epoch; None if `shuffle` says how they are drawn.
+        `weighted` has their class weights; `order` returns the rows of the next epoch, or is None
+        if `shuffle` says how they are drawn.
         """
-        self.samples, self._rows, self.order, self.validation = samples, rows, order, validation
+        self.samples, self.weighted, self._rows = samples, weighted, rows
+        self.order, self.validation, self.is_finite = order, validation, True
 
     def validate_on(self, pair: Any, fraction: float) -> None:
         """Check the validation data."""
@@ -160,7 +165,7 @@ class FitData:
 
     def split(self, source: Any) -> None:
         """Draw the held-out samples; class weights count only the others."""
-        if self.samples is None:
+        if self.samples is None or self.weighted is not None:  # for batches, or after `give`
             return
         if self.fraction > 0:
             drawn = source.permutation(len(self.samples.X))
@@ -169,15 +174,15 @@ class FitData:
             self._rows = np.sort(drawn[n:])
             weights = self.validation.targets.weights
             sample_weights.check_positive("sample_weight", weights, " that is held out")
-        self._weighted = self._weighted_by_class(self.samples, self._rows)
+        self.weighted = self._weighted_by_class(self.samples, self._rows)
 
     def epoch(self, source: Any) -> Epoch:
         """Return the samples of an epoch, in an order drawn from `source`."""
-        if self._weighted is not None and self.order is not None:
-            return iter([(self._weighted, self.order())])
-        if self._weighted is not None:
+        if self.weighted is not None and self.order is not None:
+            return iter([(self.weighted, self.order())])
+        if self.weighted is not None:
             return sources.epoch_of_arrays(
-                self._weighted, self._rows, self.shuffle, source, self.batch_size
+                self.weighted, self._rows, self.shuffle, source, self.batch_size
             )
         assert self._batches is not None
         batches = self._batches()

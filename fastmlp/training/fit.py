@@ -125,8 +125,12 @@ class Fit:
         state, trainer, source = self.state, self.trainer, self.state.source
         trainer.begin(undoes_all=self.data.samples is not None and not self.plan.continues)
         before = trainer.snapshot
+        # Other threads draw from the global source too: only what resuming sets is set back.
+        returns = found is not None or not random_sources.is_global(source)
         position = (
-            random_sources.random_position(source) if self._may_fail_after_draws(found) else None
+            random_sources.random_position(source)
+            if returns and self._may_fail_after_draws(found)
+            else None
         )
         try:
             self._run(found)
@@ -206,15 +210,15 @@ class Fit:
         """Train for n epochs, and judge each; go back if the training stops before the last."""
         state, trainer = self.state, self.trainer
         orders: Any = self.data.order
-        assert self.data.samples is not None
-        position = orders.position
+        assert self.data.weighted is not None
+        ahead = orders.ahead(n)
         try:
-            losses = trainer.epochs(self.data.samples, [orders() for _ in range(n)])
+            losses = trainer.epochs(self.data.weighted, ahead)
         except Diverged:  # in one of them: the last finite epoch is found one by one
-            orders.position = position
             self.plan = self.plan._replace(looks_back=False)
             return
         for i, loss in enumerate(losses):
+            orders()
             self.epochs_done += 1
             state.history.setdefault("loss", []).append(loss)
             assert self.plan.after_epoch is not None
@@ -222,8 +226,7 @@ class Fit:
                 state.stop_training = True
                 if i < n - 1:
                     trainer.snapshot.restore()
-                    orders.position = position
-                    trainer.epochs(self.data.samples, [orders() for _ in range(i + 1)])
+                    trainer.epochs(self.data.weighted, ahead[: i + 1])
                 return
 
     def _one_epoch(self, source: Any) -> None:

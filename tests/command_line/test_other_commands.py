@@ -14,7 +14,7 @@ from fastmlp.command_line import scores
 from fastmlp.command_line.reports import MOST_BLOCKS, blocks, duration, number, table
 from fastmlp.datasets import digits
 from helpers.command_line import make_images, pack_idx, succeed
-from helpers.tables import houses, passengers, write_csv
+from helpers.table_files import houses, passengers, write_csv
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import fastmlp
 from fastmlp import command_line
 from helpers.command_line import ENVIRONMENT, run
-from helpers.tables import houses, write_csv
+from helpers.table_files import houses, write_csv
 
 pytest.importorskip("pandas")
 

@@ -10,7 +10,7 @@ import pytest
 from fastmlp.command_line import table_model
 from fastmlp.tables.delimited import DelimitedFile
 from helpers.command_line import start
-from helpers.tables import houses, write_csv
+from helpers.table_files import houses, write_csv
 
 pytest.importorskip("pandas")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")

@@ -13,7 +13,7 @@ from fastmlp.command_line import table_model
 from fastmlp.tables import delimited, scan
 from helpers.command_line import run, succeed, warnings_of
 from helpers.same_bits import assert_same_bits
-from helpers.tables import houses, passengers, write_csv
+from helpers.table_files import houses, passengers, write_csv
 
 pytest.importorskip("pandas")
 

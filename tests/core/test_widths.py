@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from fastmlp import MLP
 from fastmlp.core.equations.activations import STRIP
+from fastmlp.core.equations.losses import OUTPUTS_TOGETHER
 from fastmlp.core.equations.norms import RUNNING_SUMS
 from fastmlp.core.equations.product import ROWS_AT_ONCE, TERMS
 from fastmlp.core.inputs import nonzeros
@@ -14,11 +16,11 @@ from helpers.reference_mlp import RandomDraws
 from helpers.sized_cases import assert_all_met, assert_trained, case
 
 CONSTANTS = {
-    *(RUNNING_SUMS, STRIP, TERMS, ROWS_AT_ONCE),
+    *(RUNNING_SUMS, STRIP, TERMS, ROWS_AT_ONCE, OUTPUTS_TOGETHER),
     *(nonzeros.INPUTS_TOGETHER, nonzeros.LISTED_TOGETHER),
 }
 #: Rows of a multiple of 1024 bytes, which get padding, have 128, 256 or 512 units.
-WIDTHS = [127, 128, 129, 200, 255, 256, 257, 300, 511, 512, 513, 520, 1100]
+WIDTHS = [127, 128, 129, 200, 255, 256, 257, 300, 511, 512, 513, 520, 1023, 1024, 1025, 1100]
 
 pytestmark = pytest.mark.usefixtures("eight_processors")
 
@@ -44,6 +46,30 @@ def test_the_cases_above_are_complete():
         assert {constant - 1, constant, constant + 1} <= set(WIDTHS)
     for width in WIDTHS:
         assert_all_met([at_width(width, i) for i in range(9)])
+
+
+@pytest.mark.parametrize("i", range(9))
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 9, 12, 13, 16, 17, 24, 25, 33, 100])
+def test_widths_that_do_not_fill_the_last_vector(width, i):
+    """All layers are so narrow; 150 rows are more than are together in losses, 37 an odd number."""
+    for place, sizes in enumerate([[width, 20, 5], [20, width, 6], [20, 12, max(width, 2)]]):
+        assert_trained(case(sizes, i, width + place, 300, 150), n_threads=(1, 2))
+        assert_trained(case(sizes, i, width + place, 70, 37), n_threads=(1,))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("clip_norm", [None, 0.1])
+def test_the_padding_stays_zero(optimizer, clip_norm, dtype):
+    """Of layers of different widths, whose gradients are stored at the same place in turn."""
+    sizes = [130, 100, 36, 20, 10, 3]
+    X, y = mlp_cases.samples("softmax", sizes, 150)
+    given = {"optimizer": optimizer, "clip_norm": clip_norm}
+    net = MLP(sizes, dtype=dtype, random_state=0, l2=0.01, **given)
+    net.fit(X, y, epochs=3, batch_size=70)
+    network = net._state.network
+    for array in network.trained:
+        assert not any(part.any() for part in network._padding_of(array))
 
 
 # Clipping ----------------------------------------------------------------------------------------

@@ -14,10 +14,14 @@ VALID = ("neural_net_1", "neural_net_2", "neural_net_3", "mlp_3", "checkpoint_3"
 
 
 class Parts:
-    """The JSON and the arrays of a model file, read and written without fastmlp."""
+    """The JSON and the arrays of a model file, read and written without fastmlp.
+
+    Of one of `VALID`, or of the bytes of another file.
+    """
 
     def __init__(self, name):
-        with np.load(DATA / f"{name}.npz") as members:
+        source = io.BytesIO(name) if isinstance(name, bytes) else DATA / f"{name}.npz"
+        with np.load(source) as members:
             self.arrays = dict(members)
         self.plain = json.loads(str(self.arrays.pop("network")))
 

@@ -1,50 +1,103 @@
-"""Tables for the tests of the command line."""
+"""Tables of all types of columns, and a slow encoder of one value at a time."""
 
-import csv
+import math
+import statistics
 
 import numpy as np
+import pandas as pd
+
+TEXTS = ["Ünï", "b c", "", "日本", "a,b\n"]
 
 
-def write_csv(path, columns, separator=","):
-    """Write columns, a dict of lists in which None is an empty field."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, delimiter=separator)
-        writer.writerow(columns)
-        rows = zip(*columns.values(), strict=True)
-        writer.writerows([["" if value is None else value for value in row] for row in rows])
+def table(n, seed=0):
+    """Return a data frame with every type of column, with and without missing values."""
+    source = np.random.RandomState(seed)
+
+    def some(values, missing=None, share=0.2):
+        chosen = [values[i] for i in source.randint(len(values), size=n)]
+        if share == 0:
+            return chosen
+        return [missing if source.rand() < share else value for value in chosen]
+
+    numbers = source.randn(n).round(3)
+    return pd.DataFrame({
+        "whole": np.arange(n) * 7 % 11,
+        "number": numbers,
+        "gaps": np.where(source.rand(n) < 0.3, np.nan, numbers * 100),
+        "float32": numbers.astype(np.float32),
+        "byte": source.randint(0, 256, n).astype(np.uint8),
+        "nullable": pd.array(some([1, 5, 9], pd.NA), "Int64"),
+        "objects": pd.Series(some([1, 2.5, np.float64(3)]), dtype=object),
+        "bool": source.rand(n) < 0.5,
+        "bool_gaps": pd.Series(some([True, False]), dtype=object),
+        "bool_nullable": pd.array(some([True, False], pd.NA), "boolean"),
+        "text": pd.Series(some(TEXTS, share=0), dtype=object),
+        "text_gaps": pd.Series(some(TEXTS, np.nan), dtype=object),
+        "string": pd.array(some(TEXTS, pd.NA), "string"),
+        "pair": pd.Series(some(["yes", "no"]), dtype=object),
+        "category": pd.Categorical(some(TEXTS), categories=[*TEXTS, "never"]),
+        "levels": pd.Categorical(some([10, 20, 30])),
+        "ordered": pd.Categorical(some(["s", "m", "l"]), ["s", "m", "l"], ordered=True),
+        "same": "one",
+    })  # fmt: skip
 
 
-def passengers(n=240, seed=0):
-    """Columns of every kind with missing values, names and an id; most of Survived is known."""
-    random = np.random.default_rng(seed)
-    sex = random.choice(["female", "male"], n)
-    age = np.round(random.normal(30, 12, n).clip(1, 80), 1)
-    deck = random.choice(["A", "B", "C", ""], n)
-    survived = ((sex == "female") ^ (random.random(n) < 0.05)).astype(int)
-
-    def holes(values, share):
-        return [None if random.random() < share else value for value in values]
-
-    return {
-        "PassengerId": [f"id {k:04}" for k in range(n)],
-        "Survived": survived.tolist(),
-        "Name": [f"Ms. {k} O'Hara, Ännchen" for k in range(n)],
-        "Sex": sex.tolist(),
-        "Age": holes(age.tolist(), 0.2),
-        "Deck": [each or None for each in deck],
-        "Married": holes(["True", "False"] * (n // 2), 0.1),
-    }
+def is_missing(value):
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
-def houses(n=200, seed=0):
-    """Two columns of numbers, one of text and a price that follows from them."""
-    random = np.random.default_rng(seed)
-    area, rooms = random.uniform(30, 200, n).round(1), random.integers(1, 7, n)
-    town = random.choice(["Oslo", "Rome", "Lima"], n)
-    price = 1000 * area + 5000 * rooms + np.where(town == "Oslo", 90_000, 0)
-    return {
-        "area": area.tolist(),
-        "rooms": rooms.tolist(),
-        "town": town.tolist(),
-        "price": price.round(2).tolist(),
-    }
+class SlowEncoder:
+    """The columns of a data frame without outliers in its quantiles, value by value."""
+
+    def __init__(self, frame, min_frequency=1, max_categories=None):
+        self.limits = min_frequency, max_categories
+        self.known = {name: self._learn(frame[name]) for name in frame.columns}
+
+    def _learn(self, series):
+        values = [value for value in series.tolist() if not is_missing(value)]
+        has_gaps = len(values) < len(series)
+        if all(isinstance(value, (bool, np.bool_)) for value in values):
+            return "pair", [False, True], ""
+        if isinstance(series.dtype, pd.CategoricalDtype) or isinstance(values[0], str):
+            counts = {value: values.count(value) for value in values}
+            kept = [value for value in sorted(counts) if counts[value] >= self.limits[0]]
+            while self.limits[1] is not None and len(kept) > self.limits[1]:
+                fewest = min(counts[value] for value in kept)
+                kept.remove([value for value in kept if counts[value] == fewest][-1])
+            return ("pair" if len(kept) == 2 else "each"), kept, ""
+        numbers = sorted(float(value) for value in values)
+        low, high = np.percentile(numbers, [25, 75])
+        return "number", (statistics.median(numbers), high - low), has_gaps
+
+    def rows(self, frame):
+        """Return the encoded rows as lists."""
+        columns = [self._columns(*self.known[name], frame[name].tolist()) for name in self.known]
+        return [sum(parts, []) for parts in zip(*columns, strict=True)]
+
+    def _columns(self, kind, known, has_gaps, values):
+        for value in values:
+            if kind == "pair":
+                yield (
+                    [0 if value not in known else (-1, 1)[known.index(value)]]
+                    if not is_missing(value)
+                    else [0]
+                )
+            elif kind == "each":
+                yield [float(not is_missing(value) and value == each) for each in known]
+            elif is_missing(value):
+                yield [0, 1] if has_gaps else [0]
+            else:
+                z = (value - known[0]) / known[1]
+                yield [z / math.sqrt(1 + (z / 3) ** 2), 0][: 1 + has_gaps]
+
+    def names(self):
+        """Return the names of the columns of the result."""
+        names = []
+        for name, (kind, known, has_gaps) in self.known.items():
+            if kind == "number":
+                names += [name, f"{name}_missing"] if has_gaps else [name]
+            elif known == [False, True]:
+                names.append(name)
+            else:
+                names += [f"{name}_{each}" for each in (known[1:] if kind == "pair" else known)]
+        return names

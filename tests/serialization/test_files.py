@@ -141,9 +141,9 @@ def test_damage_anywhere_is_refused_or_harmless(tmp_path):
 
 
 def test_a_later_format_is_named_whatever_it_holds(tmp_path):
-    plain = json.dumps({"format": model_files.FORMAT, "format_version": 4})
+    plain = json.dumps({"format": model_files.FORMAT, "format_version": 5})
     np.savez(tmp_path / "net.npz", network=np.array(plain))
-    with pytest.raises(ValueError, match="^`path` must have format version 3 or lower, got 4 in "):
+    with pytest.raises(ValueError, match="^`path` must have format version 4 or lower, got 5 in "):
         NeuralNet.load(tmp_path / "net.npz")
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
 from fastmlp.core.machine.kernel import kernel
-from fastmlp.core.machine.vector import VectorType, vector_value
+from fastmlp.core.machine.vector import on_stack
 from fastmlp.core.maths.functions import expm1_exp, log1p, sigmoids, tanh_rest
 from fastmlp.core.maths.normal_distribution import normal_cdf_pdf
 
@@ -30,18 +26,7 @@ ACTIVATIONS = {
 PIECEWISE_LINEAR, BOUNDED = (IDENTITY, RELU, LEAKY_RELU), (ELU, SIGMOID, TANH)
 LEAK = 0.01  # the slope of leaky_relu below 0
 STRIP = 512  # elements: few enough for the stack
-
-
-@intrinsic
-def _spare(typing_context, z):
-    """Return an array on the stack of `STRIP` elements of z's type, for results without a use."""
-    kind = VectorType(z.dtype)
-
-    def write(context, builder, signature, values):
-        room = cgutils.alloca_once(builder, context.get_data_type(z.dtype), STRIP)
-        return vector_value(builder, room, context.get_constant(types.intp, STRIP))
-
-    return kind(z), write
+on_strip = on_stack(STRIP)
 
 
 @kernel
@@ -77,7 +62,7 @@ def activate(activation, z, derivatives):
     """
     # Derivatives are always computed: loops with and without them would take longer to compile, and
     # on some processors longer to run.
-    spare = _spare(z)
+    spare = on_strip(z)
     for start in range(0, len(z), STRIP):
         a = z[start : start + STRIP]
         slopes = derivatives[start : start + STRIP] if len(derivatives) > 0 else spare[: len(a)]

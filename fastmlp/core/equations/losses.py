@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.core.equations.activations import RELU
+from fastmlp.core.equations.activations import RELU, STRIP, on_strip
 from fastmlp.core.machine.kernel import kernel
-from fastmlp.core.machine.scalars import larger
+from fastmlp.core.machine.scalars import larger, smaller
 from fastmlp.core.machine.structure import by_address
+from fastmlp.core.machine.tile import lanes_of
+from fastmlp.core.machine.vector import on_stack
 from fastmlp.core.maths.functions import exp, log1p, sigmoids
 
 SOFTMAX, LOGISTIC, POISSON, SQUARED, ABSOLUTE, HUBER, PINBALL = range(7)
@@ -55,62 +57,93 @@ class Targets(NamedTuple):
     weights: np.ndarray  # (n_samples,), float64; empty if all are 1
 
 
+# Of several rows: one after the other, without gaps, so that what is done with each element is done
+# in whole vectors even with a single output.
+ROWS_TOGETHER, OUTPUTS_TOGETHER = 64, 1024  # at most: they stay in the L1 cache
+of_rows = on_stack(ROWS_TOGETHER)
+
+
 @kernel
-def softmax(z, n_out):
+def softmax(z, n_out, partitions):
     """Compute ``exp(z[j]) / sum over k of exp(z[k])`` in place, without overflow for finite z.
 
     The largest z is subtracted first, which does not change the quotient.
 
     Parameters
     ----------
-    z : array of at least `n_out`
-        Overwritten; elements from `n_out` on have no meaning. In place, because with two arrays,
-        which could overlap, LLVM would not vectorize.
+    z : array
+        Of `outputs_together`; overwritten. In place, because with two arrays, which could overlap,
+        LLVM would not vectorize.
     n_out : int
-
-    Returns
-    -------
-    float
-        log(sum over k of exp(z[k])); subtract z[j] for ``-log p[j]``.
+    partitions : float64 array
+        For each row, at most `ROWS_TOGETHER`; overwritten with log(sum over k of exp(z[k])).
+        Subtract z[j] for ``-log p[j]``.
     """
-    top = z[0]
-    for j in range(1, n_out):
-        top = larger(top, z[j])
-    for j in range(len(z)):  # including the padding: whole vectors
-        z[j] = exp(z[j] - top)
-    total = z[0]
-    for j in range(1, n_out):
-        total += z[j]
-    share = 1 / total
-    for j in range(len(z)):
-        z[j] *= share
-    return np.log(np.float64(total)) + top
+    totals = of_rows(partitions)
+    for r in range(len(partitions)):
+        row = z[r * n_out : (r + 1) * n_out]
+        top = row[0]
+        for j in range(1, n_out):
+            top = larger(top, row[j])
+        for j in range(n_out):
+            row[j] -= top
+        partitions[r] = top
+    for e in range(len(z)):  # including what follows the rows: whole vectors
+        z[e] = exp(z[e])
+    for r in range(len(partitions)):
+        row = z[r * n_out : (r + 1) * n_out]
+        total = row[0]
+        for j in range(1, n_out):
+            total += row[j]
+        share = 1 / total
+        for j in range(n_out):
+            row[j] *= share
+        totals[r] = total
+    for r in range(len(partitions)):
+        partitions[r] += np.log(totals[r])
 
 
 @kernel
-def predict_mean(loss, z, n_out):
-    """Replace z by the mean that it predicts; return the log-partition function A(z).
+def predict_means(loss, z, n_out, partitions):
+    """Replace z by the mean that it predicts, and `partitions` by the log-partition function A(z).
 
     The mean is A'(z): softmax(z), of ``A = log(sum over j of exp(z[j]))``; ``1 / (1 + exp(-z))``,
     of ``A = sum over j of log(1 + exp(z[j]))``; exp(z), of ``A = sum over j of exp(z[j])``
     (McCullagh and Nelder, Generalized linear models, 1989, section 2.2). For losses of the residual
-    z - t the mean is z, and 0 is returned. `loss` None is softmax.
+    z - t the mean is z, and A is not computed. `loss` None is softmax. Arrays as for `softmax`.
     """
     if loss is None:
-        return softmax(z, n_out)
-    partition = 0.0
+        softmax(z, n_out, partitions)
+        return
     if loss.kind == SOFTMAX:
-        partition = softmax(z, n_out)
+        softmax(z, n_out, partitions)
     elif loss.kind == LOGISTIC:
-        for j in range(n_out):
-            mean, _, small = sigmoids(z[j])  # small is exp(-|z|), which does not overflow
-            partition += log1p(small) + larger(z[j], z.dtype.type(0))
-            z[j] = mean
+        _logistic(z, n_out, partitions)
     elif loss.kind == POISSON:
-        for j in range(n_out):
-            z[j] = exp(z[j])
-            partition += z[j]
-    return partition
+        for e in range(len(z)):
+            z[e] = exp(z[e])
+        for r in range(len(partitions)):
+            partitions[r] = 0
+            for j in range(r * n_out, (r + 1) * n_out):
+                partitions[r] += z[j]
+
+
+@kernel
+def _logistic(z, n_out, partitions):
+    terms = on_strip(z)
+    total, r, j = 0.0, 0, 0
+    for start in range(0, len(z), STRIP):
+        part = z[start : start + STRIP]
+        for e in range(len(part)):
+            mean, _, small = sigmoids(part[e])  # small is exp(-|z|), which does not overflow
+            terms[e] = log1p(small) + larger(part[e], z.dtype.type(0))
+            part[e] = mean
+        for e in range(smaller(len(part), n_out * len(partitions) - start)):
+            total += terms[e]
+            j += 1
+            if j == n_out:
+                partitions[r] = total
+                total, r, j = 0.0, r + 1, 0
 
 
 @kernel
@@ -189,46 +222,90 @@ def _derive(loss, means, n_out, targets, row):
 
 
 @kernel
-def mean_and_loss(loss, z, n_out, targets, row):
-    """Call `predict_mean`, and return the loss of this row of X.
+def means_and_losses(loss, z, n_out, targets, rows, losses):
+    """Call `predict_means`, and store the loss of each row of X.
 
     It is ``A(z) - t z``, which for softmax is ``-sum over j of t[j] log p[j]``, or the loss of the
     residual ``z - t``; except for softmax, it is the mean or the sum over the outputs. `loss` None
     is softmax without label smoothing, with a label for each row.
+
+    Parameters
+    ----------
+    z, n_out
+        As for `softmax`.
+    rows : int64 array
+        The rows of X.
+    losses : float64 array
+        As long, overwritten.
     """
+    partitions = of_rows(losses)[: len(rows)]
     if loss is None:
-        z_of_label = z[targets.labels[row]]
-        return softmax(z, n_out) - z_of_label
-    value = 0.0
+        for r in range(len(rows)):
+            losses[r] = z[r * n_out + targets.labels[rows[r]]]
+        softmax(z, n_out, partitions)
+        for r in range(len(rows)):
+            losses[r] = partitions[r] - losses[r]
+        return
     if loss.kind in LIKELIHOODS:
-        inner = _inner_product(loss, z, n_out, targets, row)
-        value = predict_mean(loss, z, n_out) - inner
+        for r in range(len(rows)):
+            row = z[r * n_out : (r + 1) * n_out]
+            losses[r] = _inner_product(loss, row, n_out, targets, rows[r])
+        predict_means(loss, z, n_out, partitions)
+        for r in range(len(rows)):
+            losses[r] = partitions[r] - losses[r]
         if loss.kind == POISSON and loss.parameter == 1:
-            value -= _saturated(n_out, targets, row)
+            for r in range(len(rows)):
+                losses[r] -= _saturated(n_out, targets, rows[r])
     else:
-        for j in range(n_out):
-            r = np.float64(z[j]) - np.float64(targets.values[row * n_out + j])
-            value += _of_residual(loss, r)[0]
-    return value if loss.kind == SOFTMAX or loss.reduction == SUM else value / n_out
+        for r in range(len(rows)):
+            losses[r] = 0
+            for j in range(n_out):
+                t = np.float64(targets.values[rows[r] * n_out + j])
+                losses[r] += _of_residual(loss, np.float64(z[r * n_out + j]) - t)[0]
+    if loss.kind != SOFTMAX and loss.reduction != SUM:
+        for r in range(len(rows)):
+            losses[r] /= n_out
 
 
 @kernel
-def loss_and_derivative(loss, z, n_out, targets, row):
-    """Return the loss of a row of X, and replace each z by the derivative with respect to it.
+def losses_and_derivatives(loss, z, n_out, targets, rows, losses):
+    """Store the loss of each row of X, and replace each z by the derivative with respect to it.
 
     ``A(z) - t z`` has the derivative ``A'(z) - t``: the predicted mean minus the target (Bishop,
-    Pattern recognition and machine learning, 2006, section 4.3.6). `loss` None as in
-    `mean_and_loss`.
+    Pattern recognition and machine learning, 2006, section 4.3.6). Parameters as for
+    `means_and_losses`.
     """
-    value = mean_and_loss(loss, z, n_out, targets, row)
+    means_and_losses(loss, z, n_out, targets, rows, losses)
+    for r in range(len(rows)):
+        row = z[r * n_out : (r + 1) * n_out]
+        if loss is None:
+            row[targets.labels[rows[r]]] -= 1
+        else:
+            _derive(loss, row, n_out, targets, rows[r])
     if loss is None:
-        z[targets.labels[row]] -= 1
-        return value
-    _derive(loss, z, n_out, targets, row)
+        return
     if loss.kind != SOFTMAX and loss.reduction == MEAN and n_out > 1:
-        for j in range(n_out):
-            z[j] /= n_out
-    return value
+        for e in range(len(z)):
+            z[e] /= n_out
+
+
+@kernel
+def rows_together(layer):
+    """Return for how many rows `means_and_losses` is called at a time."""
+    return larger(1, smaller(ROWS_TOGETHER, OUTPUTS_TOGETHER // layer.n_out))
+
+
+@kernel
+def outputs_together(layer, activations, first, last):
+    """Move the outputs of the rows first to last together, to where those of `first` are.
+
+    Returns them and what follows, up to a whole vector.
+    """
+    at, n, lanes = layer.output_at + first * layer.stride_out, layer.n_out, lanes_of(activations)
+    for i in range(1, last - first):
+        for j in range(n):
+            activations[at + i * n + j] = activations[at + i * layer.stride_out + j]
+    return activations[at : at + ((last - first) * n + lanes - 1) // lanes * lanes]
 
 
 @kernel
@@ -242,9 +319,8 @@ def output_delta(layer, samples, work, minibatch, first, last):
     samples : step.Samples
         Read.
     work : storage.Workspace
-        The layer's activations are overwritten, and so are its deltas, the padding with zeros;
-        where `stores_derivative` they hold f'(z) before. Each row's loss, times its weight, is
-        written to `losses`.
+        The layer's activations are overwritten, and so are its deltas; where `stores_derivative`
+        they hold f'(z) before. Each row's loss, times its weight, is written to `losses`.
     minibatch : step.Minibatch
         Its `scale` is used nowhere else.
     first, last : int
@@ -254,34 +330,42 @@ def output_delta(layer, samples, work, minibatch, first, last):
     bool
         Whether a loss is not finite.
     """
-    activations, deltas, losses = work.forward.activations, work.deltas, work.losses
-    targets, n, n_out = samples.targets, layer.padded_out, layer.n_out
     diverged = False
-    for i in range(first, last):
-        a_at = layer.output_at + i * layer.stride_out
-        delta_at = layer.delta_at + i * layer.stride_out
-        a = activations[a_at : a_at + n]  # (padded_out,)
-        delta = deltas[delta_at : delta_at + n]  # (padded_out,)
-        row, share = samples.order[minibatch.start + i], minibatch.scale
-        if layer.activation == RELU:
+    for start in range(first, last, rows_together(layer)):
+        end = smaller(start + rows_together(layer), last)
+        diverged |= _output_delta(layer, samples, work, minibatch, start, end)
+    return diverged
+
+
+@kernel
+def _output_delta(layer, samples, work, minibatch, first, last):
+    activations, deltas, targets = work.forward.activations, work.deltas, samples.targets
+    n_out, stride, begin = layer.n_out, layer.stride_out, minibatch.start
+    at, delta_at = layer.output_at + first * stride, layer.delta_at + first * stride
+    rows, losses = samples.order[begin + first : begin + last], work.losses[first:last]
+    if layer.activation == RELU:
+        for r in range(last - first):
             for j in range(n_out):
-                delta[j] = 1 if a[j] > 0 else 0
-        losses[i] = loss_and_derivative(samples.loss, a, n_out, targets, row)
+                deltas[delta_at + r * stride + j] = 1 if activations[at + r * stride + j] > 0 else 0
+    z = outputs_together(layer, activations, first, last)
+    losses_and_derivatives(samples.loss, z, n_out, targets, rows, losses)
+    diverged = False
+    for r in range(last - first):
+        slopes, share = z[r * n_out : (r + 1) * n_out], minibatch.scale
         if len(targets.weights) > 0:
-            weight = targets.weights[row]
+            weight = targets.weights[rows[r]]
             share *= weight
-            losses[i] *= weight
+            losses[r] *= weight
             if weight == 0:  # ignored, even if its loss is not finite
-                losses[i] = 0
+                losses[r] = 0
                 for j in range(n_out):
-                    a[j] = 0
-        diverged |= losses[i] - losses[i] != 0
+                    slopes[j] = 0
+        diverged |= losses[r] - losses[r] != 0
+        delta = deltas[delta_at + r * stride : delta_at + r * stride + n_out]
         if layer.activation == RELU or layer.stores_derivative:
             for j in range(n_out):
-                delta[j] *= share * a[j]
+                delta[j] *= share * slopes[j]
         else:
             for j in range(n_out):
-                delta[j] = share * a[j]
-        for j in range(n_out, n):
-            delta[j] = 0
+                delta[j] = share * slopes[j]
     return diverged

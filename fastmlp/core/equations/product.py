@@ -26,6 +26,7 @@ from fastmlp.core.machine.tile import (
     relu,
     rows,
     store,
+    store_padded,
     store_product,
     store_where_positive,
     zeros,
@@ -39,6 +40,10 @@ WIDE, PAIR, SINGLE = (
     if processor.REGISTERS == 32
     else (Shape(4, 3), Shape(4, 2), Shape(8, 1))
 )
+# With vectors of 512 bits the last columns may fill only half of one: processors that compute each
+# in two halves then need half of the time.
+LAST = Shape(8, 1, part=2) if processor.LANES == 16 else SINGLE
+PARTS = LAST.part  # of a vector, that are computed
 MOST_ROWS = 8  # of any shape above; shares of workers are multiples of it
 ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 
@@ -75,7 +80,7 @@ class Product(NamedTuple):
 
     n_terms: int
     first_column: int  # from which on it is computed
-    n_columns: int  # whole vectors
+    n_columns: int  # whole tiles of shape `LAST`
     x: Matrix  # (rows, n_terms)
     y: Matrix  # (n_terms, n_columns)
     packs: bool  # whether columns of y are copied to the panel; they must be if its row_step is 1
@@ -160,7 +165,8 @@ def multiply(product, team, first, last):
         end = smaller(block + ROWS_AT_ONCE, last)
         j = _multiply(WIDE, product.first_column, last_wide, product, team, block, end)
         j = _multiply(PAIR, j, n_columns, product, team, block, end)
-        _multiply(SINGLE, j, n_columns, product, team, block, end)
+        j = _multiply(SINGLE, j, n_columns, product, team, block, end)
+        _multiply(LAST, j, n_columns, product, team, block, end)
 
 
 @kernel
@@ -224,7 +230,7 @@ def _finish(tile, product, r, j):
         store_product(tile, array, at, step)
     else:
         tile = relu(tile) if product.finish == STORE_RELU else tile
-        store(tile, array, at, step)
+        store_padded(tile, array, at, step)
 
 
 @kernel

@@ -43,7 +43,7 @@ def propagate(layer, below, parameters, worker, work, first, last):
     sums = Product(
         n_terms=layer.n_out,
         first_column=0,
-        n_columns=layer.padded_in,
+        n_columns=layer.columns_in,
         x=deltas_of(layer, work.deltas),
         y=transposed(weights_of(layer, parameters)),
         packs=True,

@@ -31,7 +31,16 @@ from fastmlp.core.machine.barrier import stopped, worker_slice
 from fastmlp.core.machine.kernel import joined, kernel
 from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.structure import by_value
-from fastmlp.core.machine.tile import add_outer, add_row, add_scaled, columns, descend, store, zeros
+from fastmlp.core.machine.tile import (
+    add_row,
+    add_scaled,
+    columns,
+    descend,
+    load,
+    outer,
+    store,
+    zeros,
+)
 
 # Of a minibatch, so few that they stay in the L1 cache: then copying columns of them gains nothing.
 FEW_DELTAS = 4096
@@ -92,7 +101,7 @@ def _sums(layer, worker, work, n_rows, sink, first_column):
     return Product(
         n_terms=n_rows,
         first_column=first_column,
-        n_columns=layer.padded_out,
+        n_columns=layer.columns_out,
         x=transposed(inputs_of(layer, work.forward.activations)),
         y=deltas_of(layer, deltas),
         # Gradients that are stored are computed for a few rows at a time: too few for a copy.
@@ -172,11 +181,32 @@ def _update_sample(shape, j, layer, deltas, sink, space):
     width, stride, n_columns = columns(shape, deltas), layer.stride_out, layer.padded_out
     weights_at, delta_at = layer.weights_at, layer.delta_at
     while j + width <= n_columns:
+        delta = load(shape, deltas, delta_at + j, 0)
         for b in range(layer.n_blocks):
             at = list_at(layer, 0, b)
             for s in range(at + 1, at + 1 + listed[at]):
-                grads = add_outer(zeros(shape, deltas), values, s, 0, deltas, delta_at + j)
+                grads = outer(values, s, delta)
                 descend(grads, sink.rate, sink.target, weights_at + listed[s] * stride + j, 0)
+        j += width
+    return j
+
+
+@kernel
+def update_row(layer, deltas, sink, activations):
+    """Do `update_sample` for all inputs, in order."""
+    j = _update_row(ROW, 0, layer, deltas, sink, activations)
+    _update_row(ROW_SINGLE, j, layer, deltas, sink, activations)
+
+
+@kernel
+def _update_row(shape, j, layer, deltas, sink, activations):
+    width = columns(shape, deltas)
+    while j + width <= layer.padded_out:
+        delta = load(shape, deltas, layer.delta_at + j, 0)
+        for k in range(layer.n_in):
+            grads = outer(activations, layer.input_at + k, delta)
+            at = layer.weights_at + k * layer.stride_out + j
+            descend(grads, sink.rate, sink.target, at, 0)
         j += width
     return j
 

@@ -30,6 +30,8 @@ from fastmlp.core.machine.compiler import Library
 CORE = "fastmlp.core"
 CHECKSUM = hashlib.sha256
 CHECKSUM_SIZE = CHECKSUM().digest_size
+#: What unpickling raises, by its documentation, if a class or function has gone since.
+NOT_UNPICKLED = pickle.UnpicklingError, AttributeError, EOFError, ImportError, IndexError
 
 
 def _digest(*parts: Any) -> str:
@@ -116,8 +118,10 @@ class _InFolder(CompileResultCacheImpl):
         code = compiled.library.machine_code()
         return code, function, compiled.environment, compiled.signature
 
-    def rebuild(self, target: Any, saved: tuple[Any, ...]) -> Any:
-        """Return the compiled kernel for what `reduce` returned."""
+    def rebuild(self, target: Any, saved: Any) -> Any:
+        """Return the compiled kernel for what `reduce` returned; None for anything else."""
+        if not (isinstance(saved, tuple) and len(saved) == 4 and isinstance(saved[0], bytes)):
+            return None
         code, function, environment, signature = saved
         called = function.llvm_func_name, function.llvm_cpython_wrapper_name
         library = Library.of_machine_code(target.codegen(), code, called)
@@ -150,13 +154,18 @@ class _Entries(IndexDataCacheFile):
         return f"{self.name}.{_SOURCES}.{_digest(key, build)}.nbc"
 
     def load(self, key: Any) -> Any:
-        """Return what was saved under `key`, or None if it is missing or unreadable."""
+        """Return what was saved under `key`; None if it is missing, damaged or out of date."""
         name = self._file_name(key)
         try:
             content = memoryview((self.folder / name).read_bytes())
-            checksum, data = content[:CHECKSUM_SIZE], content[CHECKSUM_SIZE:]
-            return pickle.loads(data) if checksum == _checksum(name, data) else None
-        except Exception:  # missing, or from another version of Numba: recompile
+        except OSError:
+            return None
+        checksum, data = content[:CHECKSUM_SIZE], content[CHECKSUM_SIZE:]
+        if checksum != _checksum(name, data):
+            return None
+        try:
+            return pickle.loads(data)
+        except NOT_UNPICKLED:  # it was saved with another version of NumPy, or of Numba's classes
             return None
 
     def save(self, key: Any, data: Any) -> None:
@@ -197,12 +206,11 @@ class _Cache(FunctionCache):
         )
 
     def load_overload(self, signature: Any, target: Any) -> Any:
-        """Return the compiled code of a signature, or None if it must be compiled."""
-        try:
-            # Numba's `load_overload` first imports all that it can compile, which takes 0.2 s.
-            return self._load_overload(signature, target)
-        except Exception:  # unreadable, or it does not hold compiled code
-            return None
+        """Return the compiled code of a signature, or None if it must be compiled.
+
+        Numba's `load_overload` first imports all that it can compile, which takes 0.2 s.
+        """
+        return self._load_overload(signature, target)
 
     def save_overload(self, signature: Any, data: Any) -> None:
         """Save the compiled code of a signature, if the folder still exists."""

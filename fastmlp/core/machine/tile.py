@@ -19,7 +19,7 @@ from fastmlp.core.machine.vector import VectorType
 
 def _tile_of(shape: ShapeType, array: VectorType) -> TileType:
     assert isinstance(array, VectorType)
-    return TileType(array.dtype, shape.rows, shape.vectors)
+    return TileType(array.dtype, shape.rows, shape.vectors, shape.part)
 
 
 @intrinsic
@@ -98,6 +98,20 @@ def add_outer(typing_context, tile, x, x_at, x_stride, y, y_at):
         return w.tile(tile, sums)
 
     return tile(tile, x, types.intp, types.intp, y, types.intp), write
+
+
+@intrinsic
+def outer(typing_context, x, x_at, row):
+    """``outer(x, x_at, row)``: ``0 + x[x_at] * row`` for a tile of one row."""
+
+    def write(context, builder, signature, values):
+        w = Writer(context, builder, signature, values)
+        factor = w.spread(builder.load(w.pointer(0, values[1])), row.lanes)
+        zero = ir.Constant(row.vector, None)
+        sums = [[w.multiply_add(row, factor, y, zero) for y in w.rows(row, values[2])[0]]]
+        return w.tile(row, sums)
+
+    return row(x, types.intp, row), write
 
 
 @intrinsic
@@ -188,6 +202,19 @@ def store(typing_context, tile, array, position, stride):
         w = Writer(context, builder, signature, values)
         for vector, at in w.places(tile, values[0], values[2], values[3]):
             w.store(tile, vector, 1, at)
+        return context.get_dummy_value()
+
+    return types.void(tile, array, types.intp, types.intp), write
+
+
+@intrinsic
+def store_padded(typing_context, tile, array, position, stride):
+    """Do `store`; a tile of half vectors is followed by as many zeros."""
+
+    def write(context, builder, signature, values):
+        w = Writer(context, builder, signature, values)
+        for vector, at in w.places(tile, values[0], values[2], values[3]):
+            w.store(tile, w.widened(tile, vector), 1, at)
         return context.get_dummy_value()
 
     return types.void(tile, array, types.intp, types.intp), write

@@ -14,26 +14,29 @@ from fastmlp.core.machine import processor
 
 
 class Shape:
-    """The rows and the vectors per row of a tile; the lanes depend on the element type."""
+    """The rows and the vectors per row of a tile; the lanes depend on the element type.
 
-    def __init__(self, rows: int, vectors: int):
-        self.rows, self.vectors = rows, vectors
+    A tile of which `part` is 2 has vectors of half as many lanes.
+    """
+
+    def __init__(self, rows: int, vectors: int, part: int = 1):
+        self.rows, self.vectors, self.part = rows, vectors, part
 
 
 class ShapeType(types.Opaque):
     """The Numba type of a `Shape`, which is a compile-time constant."""
 
-    def __init__(self, rows: int, vectors: int):
-        self.rows, self.vectors = rows, vectors
-        super().__init__(name=f"Shape({rows}, {vectors})")
+    def __init__(self, rows: int, vectors: int, part: int):
+        self.rows, self.vectors, self.part = rows, vectors, part
+        super().__init__(name=f"Shape({rows}, {vectors}, {part})")
 
 
 class TileType(types.Type):
     """The Numba type of a tile of float32 or float64."""
 
-    def __init__(self, dtype: types.Float, rows: int, vectors: int):
-        self.dtype, self.rows, self.vectors = dtype, rows, vectors
-        self.lanes = processor.LANES * 32 // dtype.bitwidth
+    def __init__(self, dtype: types.Float, rows: int, vectors: int, part: int = 1):
+        self.dtype, self.rows, self.vectors, self.part = dtype, rows, vectors, part
+        self.lanes = processor.LANES * 32 // dtype.bitwidth // part
         super().__init__(name=f"Tile({dtype}, {rows}, {vectors}, {self.lanes})")
 
     @property
@@ -54,7 +57,7 @@ class TileType(types.Type):
 
 @typeof_impl.register(Shape)
 def _typeof_shape(shape, context):
-    return ShapeType(shape.rows, shape.vectors)
+    return ShapeType(shape.rows, shape.vectors, shape.part)
 
 
 @lower_constant(ShapeType)
@@ -112,7 +115,7 @@ class Writer:
 
     def store(self, tile, value, argument: int, position):
         """Store the vector `value` where `load` would load one."""
-        address = self.pointer(argument, position, tile.vector)
+        address = self.pointer(argument, position, value.type)
         self.builder.store(value, address, align=tile.dtype.bitwidth // 8)
 
     def prefetch(self, argument: int, position, level: int):
@@ -143,6 +146,13 @@ class Writer:
         signature = ir.FunctionType(tile.vector, [tile.vector] * 3)
         fma = cgutils.get_or_insert_function(self.builder.module, signature, name)
         return self.builder.call(fma, [x, y, z])
+
+    def widened(self, tile, value):
+        """Return a vector with zeros after it, if the tile's have fewer lanes than a register."""
+        if tile.part == 1:
+            return value
+        zero = ir.Constant(tile.vector, None)
+        return self.builder.shuffle_vector(value, zero, self.mask(range(tile.part * tile.lanes)))
 
     def rows(self, tile, value):
         """Return the registers of a tile, a list of vectors for each row."""

@@ -80,6 +80,23 @@ def vector(typing_context, array):
     return VectorType(array.dtype)(array), write
 
 
+def on_stack(n):
+    """Return a function that, given a vector, returns one of n elements of its type on the stack.
+
+    Their values are undefined. The new vector is valid until the function that calls it returns.
+    """
+
+    @intrinsic
+    def stacked(typing_context, array):
+        def write(context, builder, signature, values):
+            room = cgutils.alloca_once(builder, context.get_data_type(array.dtype), n)
+            return vector_value(builder, room, ir.Constant(WORD, n))
+
+        return VectorType(array.dtype)(array), write
+
+    return stacked
+
+
 # What kernels do with vectors -----------------------------------------------------------------
 
 

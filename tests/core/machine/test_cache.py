@@ -108,13 +108,60 @@ def test_damaged_machine_code_is_compiled_again(filled):
     assert call(package, **settings) == [0, 2, 0]
 
 
+def with_checksum(name, content):
+    return code_cache._checksum(name, content) + content
+
+
 def test_valid_files_without_code_are_compiled_again(filled):
     package, settings, paths = filled
     for path in paths:
-        content = pickle.dumps((1, 2))
-        path.write_bytes(code_cache._checksum(path.name, content) + content)
+        path.write_bytes(with_checksum(path.name, pickle.dumps((1, 2))))
     assert call(package, **settings) == [3, 2, 0]
     assert call(package, **settings) == [0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle.dumps(code_cache.Library).replace(b"Library", b"Renamed"),
+        pickle.dumps(code_cache.Library).replace(b"compiler", b"renamed_"),
+        pickle.dumps((1, 2))[:-1],
+        pickle.dumps((1, 2))[:3] + b"\xff",
+        b"",
+    ],
+    ids=["class gone", "module gone", "truncated", "no pickle", "empty"],
+)
+def test_what_other_versions_have_saved_is_a_missing_file(content, tmp_path):
+    entries = code_cache._Entries(str(tmp_path), "step")
+    name = entries._file_name("key")
+    (tmp_path / name).write_bytes(with_checksum(name, content))
+    assert entries.load("key") is None
+
+
+@pytest.mark.parametrize("saved", [1, (1, 2), (1, 2, 3, 4), [b"", 2, 3, 4]])
+def test_what_is_no_code_is_not_taken(saved):
+    assert code_cache._InFolder.rebuild(None, None, saved) is None
+
+
+def test_a_file_that_cannot_be_read_is_a_missing_one(tmp_path):
+    entries = code_cache._Entries(str(tmp_path), "step")
+    assert entries.load("key") is None
+    (tmp_path / entries._file_name("key")).mkdir()  # OSError, also for an administrator
+    assert entries.load("key") is None
+
+
+def test_faults_of_the_program_are_no_missing_files(filled, tmp_path, monkeypatch):
+    """Once, every error was taken for one: whatever failed was compiled in each process."""
+    package, settings, _ = filled
+    code = "from fastmlp.core.machine import code_cache; code_cache.compile_result = lambda: 1\n"
+    process = tiny_package.start(package, code + tiny_package.CALL, **settings)
+    assert "TypeError: <lambda>() got an unexpected keyword" in process.communicate(timeout=120)[1]
+    assert process.returncode == 1
+    entries = code_cache._Entries(str(tmp_path), "step")
+    entries.save("key", 1)
+    monkeypatch.setattr(code_cache.pickle, "loads", lambda: 1)
+    with pytest.raises(TypeError, match="positional argument"):
+        entries.load("key")
 
 
 @pytest.mark.parametrize("form", ["folder", "archive", "archive of .pyc files"])

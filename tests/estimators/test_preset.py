@@ -1,0 +1,385 @@
+"""`preset="tabular"`: tables as they are, and what is chosen for them."""
+
+import copy
+import inspect
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastmlp import schedules
+from fastmlp.callbacks import Callback
+from fastmlp.sklearn import MLPClassifier, MLPRegressor, TableEncoder, fitting, preset
+from fastmlp.sklearn.encoder import EncodedRows
+from helpers.same_bits import assert_same_bits
+from helpers.tables import table
+
+SMALL = {"preset": "tabular", "max_iter": 6, "random_state": 0, "n_threads": 1}
+FRAME = table(300)
+NUMBERS = (FRAME["number"] * 50 + 1000 * (FRAME["text"] == "b c")).to_numpy()
+LABELS = np.where(FRAME["bool"], "yes", np.where(FRAME["number"] > 0, "no", "maybe"))
+
+
+def numbers_of(estimator):
+    return [np.ascontiguousarray(a) for a in (*estimator.coefs_, *estimator.intercepts_)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(
+    [kind(preset="tabular", max_iter=20, n_threads=1) for kind in (MLPClassifier, MLPRegressor)],
+    expected_failed_checks=lambda _: {
+        "check_sample_weight_equivalence_on_dense_data": "other samples are held out"
+    },
+)
+def test_check_estimator(estimator, check):
+    if check.func.__name__ == "check_class_weight_classifiers":
+        pytest.skip("the epoch is chosen by accuracy, which class weights do not change")
+    check(estimator)
+
+
+# What it is ---------------------------------------------------------------------------------------
+
+
+def by_hand(kind, n_train, **others):
+    """Return an estimator without preset and with the preset's parameters."""
+    batch_size = int(np.clip(n_train // preset.BATCHES, preset.LEAST_BATCH, preset.MOST_BATCH))
+    given = preset.TABULAR | SMALL | {"preset": None, "batch_size": batch_size} | others
+    return kind(**given)
+
+
+@pytest.mark.parametrize("n", [300, 2000])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_it_is_an_encoder_and_an_estimator_of_standardized_targets(n):
+    frame = table(n)
+    y = (frame["number"] * 50 + 1000 * (frame["text"] == "b c")).to_numpy()
+    model = MLPRegressor(**SMALL).fit(frame, y)
+    encoder = TableEncoder(**preset.ENCODER).fit(frame)
+    n_held_out = int(np.ceil(n * preset.TABULAR["validation_fraction"]))
+    other = by_hand(MLPRegressor, n - n_held_out)
+    z = (y - y.mean()) / y.std()
+    other.fit(encoder.transform(frame), z)
+    assert_same_bits(numbers_of(model), numbers_of(other))
+    assert model.loss_curve_ == other.loss_curve_
+    assert model.validation_scores_ == other.validation_scores_
+    expected = other.predict(encoder.transform(frame)).astype(float) * y.std() + y.mean()
+    np.testing.assert_allclose(model.predict(frame), expected, rtol=1e-12)
+    assert model.predict(frame).dtype == np.float64 and model.coefs_[0].dtype == np.float32
+    assert model.score(frame, y) > 0.5
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_it_is_an_encoder_and_an_estimator_of_classes():
+    X, X_val, y, y_val = FRAME[:200], FRAME[200:], LABELS[:200], LABELS[200:]
+    given = {"n_iter_no_change": 1000, "hidden_layer_sizes": (20,)}
+    model = MLPClassifier(**SMALL | given).fit(X, y, X_val=X_val, y_val=y_val)
+    encoder = TableEncoder(**preset.ENCODER).fit(X)
+    rows, rows_val = encoder.transform(X), encoder.transform(X_val)
+    other = by_hand(MLPClassifier, 200, **given).fit(rows, y, X_val=rows_val, y_val=y_val)
+    assert model.loss_curve_ == other.loss_curve_
+    assert model.validation_loss_curve_ == other.validation_loss_curve_
+    assert model.validation_scores_ == other.validation_scores_
+    assert model.classes_.tolist() == ["maybe", "no", "yes"]
+    assert model.feature_names_in_.tolist() == list(FRAME.columns)
+    assert model.n_features_in_ == FRAME.shape[1] == len(model.encoder_.columns_)
+
+
+class Weights(Callback):
+    """Records the weights after each epoch."""
+
+    def __init__(self):
+        self.of_each = []
+
+    def on_epoch_end(self, epoch, logs):
+        self.of_each.append([weights.copy() for weights in self.model.weights])
+
+
+def test_the_last_of_the_best_epochs_is_kept():
+    watch = Weights()
+    model = MLPClassifier(**SMALL | {"max_iter": 40, "callbacks": [watch]}).fit(FRAME, LABELS)
+    scores = np.array(model.validation_scores_)
+    best = np.flatnonzero(scores == scores.max())
+    assert 1 < len(best) and len(scores) == 40 == model.n_iter_
+    for coefs, weights in zip(model.coefs_, watch.of_each[best[-1]], strict=True):
+        np.testing.assert_array_equal(coefs, weights.T)
+
+
+def test_all_epochs_are_no_reason_for_a_warning(recwarn):
+    MLPClassifier(**SMALL).fit(FRAME, LABELS)
+    MLPRegressor(**SMALL).fit(FRAME, NUMBERS)
+    assert not [w for w in recwarn if issubclass(w.category, ConvergenceWarning)]
+
+
+@pytest.mark.parametrize("name", sorted(preset.TABULAR))
+def test_parameters_that_are_not_the_default_win(name):
+    others = {
+        "hidden_layer_sizes": (3,), "activation": "tanh", "alpha": 0.1, "dropout": 0.5,
+        "learning_rate": schedules.Constant(0.01), "learning_rate_init": 0.02, "max_iter": 3,
+        "early_stopping": True, "validation_fraction": 0.4, "n_iter_no_change": 2,
+    }  # fmt: skip
+    default = inspect.signature(MLPRegressor).parameters[name].default
+    plain = MLPRegressor(**{"preset": "tabular", "random_state": 0, "n_threads": 1} | SMALL)
+    model = clone(plain).set_params(**{name: others[name]}).fit(FRAME, NUMBERS)
+    used = preset.in_effect(model)
+    for each, value in preset.TABULAR.items():
+        wins = each == name or each == "max_iter"
+        assert getattr(used, each) == (getattr(model, each) if wins else value), each
+    assert model.get_params()[name] == others[name]
+    unset = clone(model).set_params(**{name: default})
+    assert "encoder_" not in vars(unset) and preset.in_effect(unset) is unset
+    assert (
+        preset.in_effect(unset.fit(FRAME[:60], NUMBERS[:60])).__dict__[name]
+        == (preset.TABULAR[name])
+    )
+
+
+def test_two_fits_are_equal_and_no_more_than_the_first_changes_the_other():
+    model = MLPClassifier(**SMALL).fit(FRAME, LABELS)
+    first = numbers_of(model)
+    assert_same_bits(first, numbers_of(model.fit(FRAME, LABELS)))
+    assert_same_bits(first, numbers_of(clone(model).set_params(n_threads=2).fit(FRAME, LABELS)))
+    model.set_params(preset=None, max_iter=2)
+    with pytest.raises(ValueError, match=r"^Input X contains NaN in row 0 of column '\w+'"):
+        model.fit(FRAME, LABELS)
+    assert "encoder_" in vars(model)
+    assert_same_bits(first, numbers_of(model))
+    with pytest.warns(ConvergenceWarning):
+        model.fit(FRAME[["whole", "number"]], LABELS)
+    assert "encoder_" not in vars(model) and model.n_features_in_ == 2
+
+
+def test_copies_and_pickles():
+    model = MLPRegressor(**SMALL).fit(FRAME, NUMBERS)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(other.predict(FRAME), model.predict(FRAME))
+
+
+def test_columns_are_found_by_their_names():
+    model = MLPClassifier(**SMALL).fit(FRAME, LABELS)
+    expected = model.predict_proba(FRAME)
+    np.testing.assert_array_equal(model.predict_proba(FRAME[FRAME.columns[::-1]]), expected)
+    with pytest.raises(ValueError, match="got no column 'gaps', the new column 'id'"):
+        model.predict(FRAME.assign(id=1).drop(columns="gaps"))
+
+
+# Held-out samples -----------------------------------------------------------------------------
+
+
+def held_out(labels, fraction=0.2, n=None):
+    labels = np.asarray(labels)
+    return preset.split(len(labels), np.random.RandomState(0), fraction, None, labels)
+
+
+@pytest.mark.parametrize("counts", [[50, 30, 20], [100, 10, 5], [33, 33, 34, 1], [70, 20, 1, 1]])
+def test_classes_are_held_out_in_proportion(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    rows, kept = held_out(labels)
+    assert sorted([*rows, *kept]) == list(range(len(labels)))
+    found = np.bincount(labels[kept], minlength=len(counts))
+    for n, share in zip(found, counts, strict=True):
+        assert abs(n - 0.2 * share) <= 1
+
+
+@pytest.mark.parametrize("labels", [np.arange(40), np.zeros(40, int), [0] * 39 + [1], [0, 1] * 3])
+def test_classes_that_cannot_be_stratified_are_no_error(labels):
+    rows, kept = held_out(labels)
+    assert sorted([*rows, *kept]) == list(range(len(labels)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_too_few_samples_are_all_trained_on_and_scored(n):
+    assert held_out(np.zeros(n, int))[0] is None
+    X = FRAME[:n]
+    assert MLPClassifier(**SMALL).fit(X, LABELS[:n]).predict(X).shape == (n,)
+    assert np.isfinite(MLPRegressor(**SMALL).fit(X, NUMBERS[:n]).predict(X)).all()
+
+
+# Targets --------------------------------------------------------------------------------------
+
+
+def test_several_outputs_are_standardized_each():
+    Y = np.c_[NUMBERS * 1e6, np.full(300, 3.0), NUMBERS * 1e-6 - 5]
+    model = MLPRegressor(**SMALL | {"max_iter": 30}).fit(FRAME, Y)
+    np.testing.assert_allclose(model.target_center_, Y.mean(axis=0))
+    np.testing.assert_allclose(model.target_scale_, Y.std(axis=0), atol=1e-12)
+    found = model.predict(FRAME)
+    np.testing.assert_array_equal(found[:, 1], 3.0)
+    assert model.score(FRAME, Y) > 0.8 and model.loss_ < 1
+
+
+def test_weights_count_for_the_mean():
+    weights = np.where(NUMBERS > 500, 0.0, 2.0)
+    model = MLPRegressor(**SMALL).fit(FRAME, NUMBERS, sample_weight=weights)
+    kept = NUMBERS[NUMBERS <= 500]
+    assert model.target_center_ == pytest.approx(kept.mean(), rel=1e-12)
+    assert model.target_scale_ == pytest.approx(kept.std(), rel=1e-12)
+
+
+def test_positive_means_are_only_scaled():
+    y = np.abs(NUMBERS)
+    model = MLPRegressor("poisson", **SMALL | {"max_iter": 30}).fit(FRAME, y)
+    assert model.target_center_ == 0 and model.target_scale_ == pytest.approx(y.mean())
+    assert (model.predict(FRAME) > 0).all()
+    assert model.predict(FRAME).mean() == pytest.approx(y.mean(), rel=0.3)
+    np.testing.assert_array_equal(
+        MLPRegressor("poisson", **SMALL).fit(FRAME, np.zeros(300)).predict(FRAME), 0
+    )
+    with pytest.raises(ValueError, match="^`y` must be at least 0"):
+        MLPRegressor("poisson", **SMALL).fit(FRAME, NUMBERS - 2000)
+
+
+def test_targets_that_are_too_large_are_refused():
+    with pytest.raises(ValueError, match="^`y` must have a finite mean and standard deviation"):
+        with np.errstate(all="ignore"):
+            MLPRegressor(**SMALL).fit(FRAME, np.where(NUMBERS > 0, 1.7e308, -1.7e308))
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.full(300, "one"), np.arange(300) % 2 == 0, np.arange(300) % 5 - 2.0,
+        np.c_[FRAME["bool"], FRAME["number"] > 0].astype(int), LABELS.astype(object).tolist(),
+        pd.Series(LABELS, dtype="category"), pd.Series(LABELS, dtype="string"),
+    ],
+    ids=lambda y: type(y).__name__ + str(getattr(y, "dtype", "")),
+)  # fmt: skip
+def test_classes_of_every_type(y):
+    model = MLPClassifier(**SMALL | {"max_iter": 30, "class_weight": None}).fit(FRAME, y)
+    found = model.predict(FRAME)
+    assert found.shape == np.shape(y) and set(np.ravel(found)) <= set(np.ravel(np.asarray(y)))
+    assert model.predict_proba(FRAME).shape[0] == 300
+
+
+# With the rest of scikit-learn --------------------------------------------------------------------
+
+
+def test_pipelines_searches_and_scores():
+    few = FRAME[["number", "text", "gaps"]]
+    search = GridSearchCV(
+        make_pipeline(FunctionTransformer(), MLPClassifier(**SMALL)),
+        {"mlpclassifier__dropout": [0.0, 0.3], "mlpclassifier__preset": ["tabular"]}, cv=2,
+    )  # fmt: skip
+    search.fit(few, LABELS)
+    assert search.predict(few).shape == (300,)
+    assert cross_val_score(MLPRegressor(**SMALL), few, NUMBERS, cv=3).min() > 0
+
+
+def test_a_warm_start_keeps_the_encoder_and_the_scale():
+    model = MLPRegressor(**SMALL, warm_start=True).fit(FRAME, NUMBERS)
+    encoder, scale = model.encoder_, model.target_scale_
+    model.fit(FRAME[:100], NUMBERS[:100] * 2)
+    assert model.encoder_ is encoder and model.target_scale_ == scale
+
+
+# What is refused ----------------------------------------------------------------------------------
+
+
+def test_what_is_refused():
+    sparse = scipy.sparse.random(30, 4, 0.5).tocsr()
+    with pytest.raises(TypeError, match="^`X` must be a data frame or a dense array, got a sparse"):
+        MLPClassifier(**SMALL).fit(sparse, LABELS[:30])
+    with pytest.raises(ValueError, match="^`solver` must be trained by minibatches if preset="):
+        MLPClassifier(**SMALL, solver="lbfgs").fit(FRAME, LABELS)
+    with pytest.raises(ValueError, match="^The 'preset' parameter of MLPClassifier must be"):
+        MLPClassifier(preset="tables").fit(FRAME, LABELS)
+    with pytest.raises(ValueError, match="^`X` must have numbers.* in column 'when'"):
+        MLPClassifier(**SMALL).fit(FRAME.assign(when=pd.Timestamp("2020")), LABELS)
+    with pytest.raises(ValueError, match="^`y` must have 300 rows, as X, got 299"):
+        MLPClassifier(**SMALL).fit(FRAME, LABELS[1:])
+    for model in (MLPClassifier(**SMALL), MLPRegressor(**SMALL)):
+        assert not hasattr(model, "partial_fit")
+
+
+def test_a_refused_fit_leaves_the_last_one():
+    model = MLPRegressor(**SMALL).fit(FRAME, NUMBERS)
+    before = model.predict(FRAME)
+    for X, y in ((FRAME[["text"]].assign(t=pd.Timestamp("2020")), NUMBERS), (FRAME, NUMBERS[1:])):
+        with pytest.raises(ValueError):
+            model.fit(X, y)
+    np.testing.assert_array_equal(model.predict(FRAME), before)
+
+
+# The cyclic cosine rate ---------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adamw"])
+def test_cyclic_cosine_goes_over_all_steps(solver):
+    X = TableEncoder(dtype="float64").fit_transform(FRAME)
+    options = {
+        "solver": solver, "max_iter": 5, "batch_size": 64, "random_state": 0, "n_threads": 1,
+        "learning_rate_init": 0.01,
+    }  # fmt: skip
+    named = MLPRegressor(learning_rate="cyclic_cosine", **options)
+    schedule = schedules.CyclicCosine(0.01, 5 * 5)  # 300 samples are 5 minibatches
+    given = MLPRegressor(learning_rate=schedule, **options)
+    assert_same_bits(numbers_of(named.fit(X, NUMBERS)), numbers_of(given.fit(X, NUMBERS)))
+    assert_same_bits(numbers_of(named.fit(X, NUMBERS)), numbers_of(given))
+    with pytest.raises(ValueError, match="^`learning_rate` must have no end for partial_fit"):
+        named.partial_fit(X, NUMBERS)
+
+
+# Rows that are encoded already --------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_file(tmp_path):
+    encoder = TableEncoder(**preset.ENCODER).fit(FRAME)
+    rows = np.lib.format.open_memmap(
+        tmp_path / "rows.npy", "w+", np.float32, (len(FRAME), encoder.n_outputs_)
+    )
+    encoder.transform_into(FRAME, rows)
+    rows.flush()
+    return encoder, np.load(tmp_path / "rows.npy", mmap_mode="r")
+
+
+def test_encoded_rows_give_the_same_estimator(in_file):
+    encoder, rows = in_file
+    model = MLPClassifier(**SMALL).fit(FRAME, LABELS)
+    other = MLPClassifier(**SMALL).fit(EncodedRows(encoder, rows), LABELS)
+    assert_same_bits(numbers_of(model), numbers_of(other))
+    assert other.encoder_ is encoder and other.n_features_in_ == FRAME.shape[1]
+    assert other.feature_names_in_.tolist() == list(FRAME.columns)
+    np.testing.assert_array_equal(model.predict(FRAME), other.predict(FRAME))
+    given = {"X_val": FRAME[:50], "y_val": LABELS[:50]}
+    encoded = given | {"X_val": EncodedRows(encoder, rows[:50])}
+    assert_same_bits(
+        numbers_of(model.fit(FRAME, LABELS, **given)),
+        numbers_of(other.fit(EncodedRows(encoder, rows), LABELS, **encoded)),
+    )
+
+
+def test_a_file_larger_than_a_block_is_read_in_pieces_without_a_copy(in_file, monkeypatch):
+    encoder, rows = in_file
+    read = []
+    real = fitting.Samples.data
+
+    def data(samples, settings):
+        found = real(samples, settings)
+        read.append(np.shares_memory(found.X, rows))
+        return found
+
+    monkeypatch.setattr(fitting.Samples, "data", data)
+    monkeypatch.setattr(fitting, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr("fastmlp.training.sources.BLOCK_BYTES", 64 * rows[:1].nbytes)
+    model = MLPRegressor(**SMALL | {"max_iter": 30}).fit(EncodedRows(encoder, rows), NUMBERS)
+    assert read == [True] and model.score(FRAME, NUMBERS) > 0.8
+    assert model.t_ == 30 * (300 - 45)
+
+
+def test_rows_that_would_be_converted_are_refused(in_file):
+    encoder, rows = in_file
+    for wrong in (rows[:, 1:], rows.astype(int), rows[:0], np.asfortranarray(rows), rows[0], None):
+        with pytest.raises(ValueError, match="^`rows` must be a C-contiguous array of floats of"):
+            MLPClassifier(**SMALL).fit(EncodedRows(encoder, wrong), LABELS)
+    wrong = np.array(rows)
+    wrong[17, 3] = np.nan
+    with pytest.raises(ValueError, match="^`X` must be finite, got NaN or infinity in row 17"):
+        MLPClassifier(**SMALL).fit(EncodedRows(encoder, wrong), LABELS)
