@@ -41,7 +41,7 @@ def train(args: argparse.Namespace) -> None:
             print(_about_folds(data, folds), flush=True)
     part_of = table_training.held_out(data, args, source)
     with Interrupts() as interrupts:
-        result = table_training.fitted(data, part_of, args, interrupts)
+        result = table_training.fitted(data, part_of, args, interrupts, is_last=True)
         interrupts.ignored = True
         if result.best_epoch > 0:
             result.model.save(args.out)

@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -156,9 +156,16 @@ def folds(strata: np.ndarray, k: int, source: np.random.RandomState) -> np.ndarr
 
 
 def fitted(
-    data: Data, part_of: np.ndarray, args: argparse.Namespace, interrupts: Interrupts
+    data: Data,
+    part_of: np.ndarray,
+    args: argparse.Namespace,
+    interrupts: Interrupts,
+    is_last: bool = False,
 ) -> Result:
-    """Train on the rows of part 0, and choose the epoch by those of part 1."""
+    """Train on the rows of part 0, and choose the epoch by those of part 1.
+
+    `is_last` frees the memory of what only other models need.
+    """
     about = Description(**vars(data.about))
     sample = data.found.sample
     sample = sample[part_of[sample.index.to_numpy()] == 0]
@@ -167,6 +174,9 @@ def fitted(
     pieces = _Watched(data.table, "encoding", data.found.n_rows).pieces(types)
     rows = encoded.encoded_parts(data.table, pieces, about.kinds, encoder, part_of, 2, folder)
     values = [data.target.values[part_of == k] for k in (0, 1)]
+    if is_last:
+        data.target, data.found.sample = replace(data.target, values=values[0][:0]), None
+        del sample
     if args.validation_data is not None:
         rows[1], values[1] = _other_file(args, about, encoder, folder)
     weights = None if data.found.weights is None else data.found.weights[part_of == 0]

@@ -24,23 +24,32 @@ def block_rows(batch_size: int, n_bytes: int) -> int:
 
 
 def epoch_of_arrays(
-    data: Data, rows: np.ndarray | None, shuffle: bool | str, source: Any, batch_size: int
+    data: Data,
+    rows: np.ndarray | None,
+    shuffle: bool | str,
+    source: Any,
+    batch_size: int,
+    copies: bool = False,
 ) -> Epoch:
     """Yield the samples, or only those of `rows`, shuffled unless `shuffle` is false.
 
     With "blocks", contiguous pieces of rows are drawn, `PIECES` to a block, and the rows of a block
     are shuffled, so that a file larger than the memory is read in long stretches. If one block
-    holds all rows, this is the order of True.
+    holds all rows, this is the order of True. With `copies`, blocks are copied to memory: where
+    there is little of it, rows that are read one by one are gone before the block ends.
     """
     n = len(data.X) if rows is None else len(rows)
     if shuffle == "blocks" and n * row_bytes(data.X) > BLOCK_BYTES:
-        orders: Iterable[np.ndarray] = _orders_by_blocks(
-            n, block_rows(batch_size, row_bytes(data.X)), source
-        )
-    else:
-        orders = [source.permutation(n) if shuffle else np.arange(n)]
-    for order in orders:
-        yield data, order if rows is None else rows[order]
+        for order in _orders_by_blocks(n, block_rows(batch_size, row_bytes(data.X)), source):
+            order = order if rows is None else rows[order]
+            if copies:
+                in_file = np.sort(order)
+                yield part(data, in_file), np.searchsorted(in_file, order)
+            else:
+                yield data, order
+        return
+    order = source.permutation(n) if shuffle else np.arange(n)
+    yield data, order if rows is None else rows[order]
 
 
 def row_bytes(X: np.ndarray | SparseRows) -> int:
