@@ -110,7 +110,9 @@ def mean_and_error(values: list[float]) -> tuple[float, float]:
 def _about_result(result: Result, path: str) -> list[str]:
     """Return the lines about a trained model."""
     about, main = result.model.about, MAIN[result.model.about.task]
-    best = f"{counted(result.n_epochs, 'epoch')}, the best is {result.best_epoch}"
+    at_most = result.model.estimator.max_iter
+    early = f", at most {at_most:,}" if result.n_epochs < at_most else ""
+    best = f"{counted(result.n_epochs, 'epoch')}{early}, the best is {result.best_epoch}"
     lines = [
         f"model: {network_in_words(result.model.estimator)}",
         f"training: {counted(result.n_training, 'row')}, {best}, {duration(result.seconds)}",

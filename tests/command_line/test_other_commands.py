@@ -203,3 +203,24 @@ def test_the_bar_shows_the_score_of_the_validation_data():
     stream = io.StringIO()
     mlp.fit(X, y, epochs=1, callbacks=[Progress(stream)])
     assert "validation" not in stream.getvalue()
+
+
+def test_the_epoch_is_chosen_by_other_rows_than_those_of_the_score():
+    from types import SimpleNamespace
+
+    from fastmlp.command_line.table_training import HALVES, _chosen, _scorers
+
+    first, second = [0.2, 0.9, 0.4], [0.3, 0.1, 0.8]
+    history = dict(zip((f"validation_{name}" for name in HALVES), (first, second), strict=True))
+    estimator = SimpleNamespace(validation_scores_=[0.25, 0.6, 0.6], history_=history)
+    halves = (np.arange(3), np.array([3]))
+    # Epoch 2 is the best one of the first half, epoch 3 that of the second; 3 is the last best one.
+    best, score = _chosen(estimator, halves)
+    assert best == 3 and score == pytest.approx((3 * 0.4 + 0.1) / 4)
+    assert _chosen(SimpleNamespace(validation_scores_=[], history_={}), halves) == (0, None)
+
+    name, *of_halves = _scorers("regression", halves)
+    values = np.array([[1.0], [2.0], [4.0], [7.0]])
+    outputs = values + np.array([[1.0], [0.0], [0.0], [3.0]])
+    assert name == "r2"
+    assert of_halves[0](values, outputs) == metrics.r2_score(values[:3], outputs[:3])
