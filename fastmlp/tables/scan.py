@@ -205,7 +205,9 @@ class _Reading:
         """Add rows to the sample: those with the smallest of random keys."""
         keys = self.source.random_sample(len(rows))
         kept = keys < self.limit
-        self.sampled.append(rows[kept])
+        # pandas 2 would join them with parts that are all missing, and so have another type, as floats.
+        truths = rows.select_dtypes(bool).columns
+        self.sampled.append(rows[kept].astype(dict.fromkeys(truths, object)))
         self.keys.append(keys[kept])
         if sum(map(len, self.keys)) > 2 * self.size:
             self._shrink()
