@@ -205,7 +205,7 @@ class _Reading:
         """Add rows to the sample: those with the smallest of random keys."""
         keys = self.source.random_sample(len(rows))
         kept = keys < self.limit
-        # pandas 2 would join them with parts that are all missing, and so have another type, as floats.
+        # pandas 2 would join them with parts that are all missing as floats.
         truths = rows.select_dtypes(bool).columns
         self.sampled.append(rows[kept].astype(dict.fromkeys(truths, object)))
         self.keys.append(keys[kept])
