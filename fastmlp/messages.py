@@ -102,12 +102,23 @@ def raised(error: Exception) -> str:
     return short(f"{type(error).__name__}: {text}" if text else type(error).__name__, 80)
 
 
-def warn(message: str, category: type[Warning]) -> None:
-    """Issue a warning for the line outside of this package that called it."""
-    level, frame = 2, sys._getframe(1)
+def warn(message: str, category: type[Warning], module: str | None = None) -> None:
+    """Issue a warning for the line outside of this package that called it.
+
+    Filters take it for a warning of that line's module, or of `module`.
+    """
+    frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, category, stacklevel=level)
+        frame = frame.f_back
+    known = frame.f_globals
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module or known.get("__name__", "<unknown>"),
+        known.setdefault("__warningregistry__", {}),
+    )
 
 
 def _digits(x: int) -> int:

@@ -307,7 +307,7 @@ def check_estimator(model):
         X = FRAME[:6]
     repr(model)
     predicted = try_to(model.predict, X)
-    assert predicted is None or len(predicted) == 6
+    assert predicted is None or predicted.shape[0] == 6
     if predicted is not None and hasattr(model, "partial_fit"):
         try_to(model.partial_fit, X, predicted)
     file = io.BytesIO()

@@ -43,7 +43,7 @@ def test_the_examples_are_there():
 
 
 def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
-    use, estimators = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    use, estimators, tables = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(use, names)
@@ -54,6 +54,9 @@ def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
     exec(estimators, names)
     accuracy, n_iter = capsys.readouterr().out.split()
     assert float(accuracy) > 0.99 and int(n_iter) < 200  # it has converged, without a warning
+    exec(tables, names)
+    found = [float(price) for price in capsys.readouterr().out.strip("[]\n").split()]
+    assert found == pytest.approx(names["prices"][:3], rel=0.05)
 
 
 def table_of_options():

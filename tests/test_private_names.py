@@ -23,7 +23,7 @@ from sklearn.base import BaseEstimator
 import fastmlp
 from fastmlp.core.machine import code_cache, compiler
 from fastmlp.random_sources import is_at, lock_of, random_position, return_to_position
-from fastmlp.sklearn import fit_tasks, parameters
+from fastmlp.sklearn import constraints, fit_tasks, parameters
 
 PACKAGE = Path(fastmlp.__file__).parent
 PUBLIC = {
@@ -32,7 +32,7 @@ PUBLIC = {
 }  # fmt: skip
 #: Modules of others that are not public, by the module of fastmlp that imports them.
 MODULES = {
-    "sklearn/parameters.py": {"sklearn.utils._param_validation"},
+    "sklearn/constraints.py": {"sklearn.utils._param_validation"},
     "core/machine/code_cache.py": {
         "numba.core.caching", "numba.core.compiler", "numba.misc.appdirs",
     },
@@ -79,14 +79,14 @@ def test_no_other_module_imports_private_names():
 
 
 def test_scikit_learn_checks_parameters_as_before():
-    where = f"scikit-learn {sklearn.__version__} has changed what sklearn/parameters.py uses"
+    where = f"scikit-learn {sklearn.__version__} has changed what sklearn/constraints.py uses"
 
     class Estimator(BaseEstimator):
         _parameter_constraints = {
             "n": [
-                parameters.Interval(Integral, 1, None, closed="left"),
-                parameters.StrOptions({"auto"}),
-                parameters.Options(float, {np.inf}),
+                constraints.Interval(Integral, 1, None, closed="left"),
+                constraints.StrOptions({"auto"}),
+                constraints.Options(float, {np.inf}),
             ]
         }
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastmlp.core.equations.forward import forward, forward_listed
 from fastmlp.core.equations.losses import SOFTMAX, Loss, Targets, output_delta
-from fastmlp.core.equations.product import PAIR
+from fastmlp.core.equations.product import WIDE
 from fastmlp.core.equations.propagate import propagate
 from fastmlp.core.equations.update import Sink, update, update_biases, update_marked, update_sample
 from fastmlp.core.inputs.gather import gather
@@ -60,7 +60,7 @@ def repeat_update(n, layer, below, parameters, work, worker, sink, n_rows):
 def repeat_multiply_add(n, x, result):
     """Do the multiply-adds of one tile n times, in registers only."""
     factors = vector(x)
-    tile = zeros(PAIR, factors)
+    tile = zeros(WIDE, factors)
     for _ in range(n):
         tile = add_outer(tile, factors, 0, 1, factors, 0)
     store(tile, vector(result), 0, 64)
@@ -175,7 +175,7 @@ class Products(Timed):
 
     def track_percent_of_peak(self, product, shape, dtype):
         x, result = np.ones(64, self.dtype), np.zeros(1024, self.dtype)
-        per_tile = PAIR.rows * PAIR.vectors * LANES * 4 // self.dtype.itemsize
+        per_tile = WIDE.rows * WIDE.vectors * LANES * 4 // self.dtype.itemsize
         n = round(self.multiply_adds / per_tile)
         repeat_multiply_add(1, x, result)
         peak = partial(repeat_multiply_add, n, x, result)

@@ -10,7 +10,7 @@ from benchmarks.kernels import repeat_multiply_add
 from points import DTYPE
 from roofline import Limits
 
-from fastmlp.core.equations.product import PAIR
+from fastmlp.core.equations.product import WIDE
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.processor import LANES
 from fastmlp.core.storage import zeros
@@ -49,7 +49,7 @@ def quickest(n_threads, call):
 def measure_flops(n_threads):
     """Return the operations per second of fused multiply-adds, 2 each, on this many threads."""
     x, results = np.ones(64, DTYPE), np.zeros((n_threads, 1024), DTYPE)
-    per_tile = 2 * PAIR.rows * PAIR.vectors * LANES
+    per_tile = 2 * WIDE.rows * WIDE.vectors * LANES
     n = round(FLOPS / per_tile)
     repeat_multiply_add(1, x, results[0])
     seconds = quickest(n_threads, lambda w: repeat_multiply_add(n, x, results[w]))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fastmlp.core.equations.forward import activate_rows, forward, forward_listed, forward_row
+from fastmlp.core.equations.forward import activate_rows, forward, forward_listed
 from fastmlp.core.equations.losses import output_delta
 from fastmlp.core.equations.propagate import propagate
 from fastmlp.core.inputs.gather import gather
 from fastmlp.core.inputs.nonzeros import (
     DENSE,
-    IN_ORDER,
     SPARSE,
     list_inputs,
     mark_inputs,
@@ -80,10 +79,7 @@ def forward_rows(team, parameters, samples, space, derivatives, minibatch, input
         add_input_noise(samples.draws, layers[0], activations, start, first, last)
     for l in range(len(layers)):
         layer = layers[l]
-        has_one = minibatch.n_rows == 1
-        if l == 0 and inputs == IN_ORDER and has_one:
-            forward_row(layer, parameters, activations, team)
-        elif has_one or (l == 0 and inputs != DENSE and inputs != IN_ORDER):
+        if minibatch.n_rows == 1 or (l == 0 and inputs != DENSE):
             if l > 0 or inputs != SPARSE:
                 list_inputs(layer, space, first, last)
             if l == 0 and len(space.marks) > 0:

@@ -16,7 +16,7 @@ from fastmlp.core import step
 from fastmlp.core.equations.losses import Loss, Targets
 from fastmlp.core.equations.product import MOST_ROWS
 from fastmlp.core.inputs.gather import SparseRows, rows_of
-from fastmlp.core.inputs.nonzeros import DENSE, DENSE_ENOUGH, IN_ORDER, SPARSE, UNKNOWN, ZERO_RICH
+from fastmlp.core.inputs.nonzeros import DENSE, DENSE_ENOUGH, SPARSE, UNKNOWN, ZERO_RICH
 from fastmlp.core.machine import processor
 from fastmlp.core.machine.barrier import DEADLINE, Worker, new_team
 from fastmlp.core.machine.interrupts import Halted, stopped_by_signals
@@ -40,8 +40,6 @@ CALL_SHARE = 2e7
 # half of it for minibatches of fewer than `FEW_ROWS`, provided that minibatches and the first layer
 # fill a tile: see the benchmark `fit.EpochSkippingZeros`. It is estimated from `LOOKED_AT` rows.
 FEW_ROWS, LOOKED_AT = 32, 64
-# In minibatches of one, zeros are skipped unless more than this share of X is nonzero.
-NEARLY_ALL = 0.95
 NOTHING_DRAWN = RandomDraws(0, 0, 0.0)
 ALONE = new_team()  # for predictions, which are not stopped
 PREDICTED_TOGETHER = 64  # rows: enough for whole tiles, few enough for the L1 cache
@@ -132,14 +130,12 @@ def inputs_of(network: Network, X: np.ndarray | SparseRows, batch_size: int) -> 
     """
     if isinstance(X, SparseRows):
         return SPARSE
-    if batch_size > 1 and not network.can_skip_zeros:
+    if batch_size == 1 or not network.can_skip_zeros:
         return DENSE
     looked_at = X[:: max(1, -(-len(X) // LOOKED_AT))]
     if len(network.scaling) > 0:
         looked_at = looked_at - network.scaling[: network.sizes[0]]
     n_nonzero = np.count_nonzero(looked_at)
-    if batch_size == 1:
-        return DENSE if n_nonzero < NEARLY_ALL * looked_at.size else IN_ORDER
     enough = DENSE_ENOUGH if batch_size >= FEW_ROWS else DENSE_ENOUGH / 2
     return ZERO_RICH if n_nonzero < enough * looked_at.size else DENSE
 

@@ -13,7 +13,6 @@ from fastmlp.core.equations.losses import (
     of_rows,
     outputs_together,
     predict_means,
-    rows_together,
 )
 from fastmlp.core.equations.norms import measure_penalty, penalizes_per_batch, penalty
 from fastmlp.core.equations.product import share
@@ -226,8 +225,8 @@ def predict_rows(team, parameters, samples, space, predictions, losses, first, l
         )
         if bad_row != 0:
             return bad_row
-        for i in range(0, n_rows, rows_together(output)):
-            end = smaller(i + rows_together(output), n_rows)
+        for i in range(0, n_rows, output.rows_together):
+            end = smaller(i + output.rows_together, n_rows)
             z = outputs_together(output, space.activations, i, end)
             if len(losses) > 0:
                 rows = samples.order[start + i : start + end]

@@ -30,11 +30,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmlp.core.equations.activations import IDENTITY, RELU
+from fastmlp.core.equations.losses import OUTPUTS_TOGETHER, ROWS_TOGETHER
 from fastmlp.core.equations.norms import RUNNING_SUMS
 from fastmlp.core.equations.product import MOST_ROWS, PANEL_LINES, PARTS, ROW
 from fastmlp.core.inputs.nonzeros import (
     DENSE,
-    IN_ORDER,
     INPUTS_TOGETHER,
     LISTED_TOGETHER,
     ROWS_IN_A_WORD,
@@ -67,6 +67,7 @@ LAYER = np.dtype(
         ("n_blocks", np.int64),  # number of blocks of inputs; each row has a list for each
         ("block_inputs", np.int64),  # the largest number of inputs in the list of a block
         ("stride_marks", np.int64),  # from the marks of a vector of inputs to those of the next
+        ("rows_together", np.int64),  # rows whose losses are computed together
         ("activation", np.int64),  # a code of `activations.ACTIVATIONS`
         ("stores_derivative", np.bool_),  # whether forward stores f'(z) where the deltas go
         ("squares_at", np.int64),  # position of the first sum in `OptimizerOptions.squares`
@@ -294,6 +295,7 @@ class Network:
             listed_at += layer["stride_listed"]
             layer["squares_at"] = squares_at
             squares_at += layer["padded_in"] // MOST_ROWS + 1
+        table["rows_together"] = np.clip(OUTPUTS_TOGETHER // table["n_out"], 1, ROWS_TOGETHER)
         table["number"] = np.arange(1, len(table) + 1)
         table[-1]["activation"] = self.output_activation
         return table
@@ -309,20 +311,20 @@ class Network:
         """
         capacity = _padded(n_rows, MOST_ROWS)
         table = self._table.copy()
-        first, skips = table[0], inputs not in (DENSE, IN_ORDER)
+        first = table[0]
         if inputs == SPARSE:
             first["block_inputs"] = most_listed
             for name in ("output_at", "input_at"):  # there are no dense inputs
                 table[name] -= first["stride_in"]
             first["input_at"] = 0
-        elif skips:
+        elif inputs != DENSE:
             first["block_inputs"] = LISTED_TOGETHER
             first["n_blocks"] = -(-first["padded_in"] // LISTED_TOGETHER)
         of_a_row = first["n_blocks"] * (first["block_inputs"] + 1)
         table["listed_at"][1:] += of_a_row - first["stride_listed"]
         first["stride_listed"] = of_a_row
         n_listed = int(table[-1]["listed_at"] + table[-1]["stride_listed"])
-        if skips:
+        if inputs != DENSE:
             of_other_rows = (n_rows - 1) * int(table[0]["stride_listed"])
             table["listed_at"][1:] += of_other_rows
             n_listed += of_other_rows

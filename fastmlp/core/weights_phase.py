@@ -7,17 +7,10 @@ import numpy as np
 from fastmlp.core.equations.clip import change_by_collected, square_gradients
 from fastmlp.core.equations.norms import constrain_norms, penalizes_per_batch
 from fastmlp.core.equations.product import MOST_ROWS, share
-from fastmlp.core.equations.update import (
-    Sink,
-    update,
-    update_biases,
-    update_marked,
-    update_row,
-    update_sample,
-)
+from fastmlp.core.equations.update import Sink, update, update_biases, update_marked, update_sample
 from fastmlp.core.equations.update_rules import PER_STEP, SGD, change_rows, rule_of
 from fastmlp.core.equations.update_sparse import update_sparse
-from fastmlp.core.inputs.nonzeros import IN_ORDER, SPARSE, ZERO_RICH
+from fastmlp.core.inputs.nonzeros import SPARSE, ZERO_RICH
 from fastmlp.core.machine.barrier import wait_for_all, worker_slice
 from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.scalars import larger, smaller
@@ -90,10 +83,7 @@ def change_layer(worker, layer, l2, parameters, optimizer, samples, work, n_rows
     if n_rows == 1 and at_once and l2 == 0:
         if worker.number == 0:
             sink = Sink(at_once, rate, l2, target, 0)
-            if layer.number == 1 and samples.inputs == IN_ORDER:
-                update_row(layer, deltas, sink, work.forward.activations)
-            else:
-                update_sample(layer, deltas, sink, work.forward)
+            update_sample(layer, deltas, sink, work.forward)
     else:  # a share takes two divisions
         first, last = share(layer.n_in, worker)
     rows_at_a_time = larger(last - first, MOST_ROWS)

@@ -148,6 +148,8 @@ def _with(archive: zipfile.ZipFile, members: dict[str, Any], value: Any, level: 
     if isinstance(value, dict):
         if set(value) == {ARRAY}:
             return _array(archive, members.pop(value[ARRAY]))
+        if ARRAY in value:
+            raise ValueError("it has a reference to an array among other values")
         return {name: _with(archive, members, part, level + 1) for name, part in value.items()}
     if isinstance(value, list):
         return [

@@ -50,6 +50,9 @@ class Table:
         elif hasattr(X, "tocsr"):
             raise TypeError(must("X", "be a data frame or a dense array", "a sparse matrix"))
         else:
+            if isinstance(X, np.ma.MaskedArray):
+                masked, X = np.ma.getmaskarray(X), X.data.astype(object)
+                X[masked] = None
             is_listed = isinstance(X, (list, tuple))
             X = check_array(np.array(X, object) if is_listed else X, dtype=None,
                             ensure_all_finite=False)  # fmt: skip

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.messages import must, shown
 from fastmlp.sklearn.columns import Column, Table, learnt
+from fastmlp.sklearn.constraints import Interval
 from fastmlp.sklearn.scaling import checked_quantiles
 from fastmlp.validation import checks
 

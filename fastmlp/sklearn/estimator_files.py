@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastmlp import losses, optimizers, options, random_sources, schedules
 from fastmlp.argument_types import File
 from fastmlp.messages import must, shown
+from fastmlp.metrics import chosen_metrics
 from fastmlp.serialization import model_files
 from fastmlp.serialization.estimator_schema import ESTIMATORS, RECORDS
 from fastmlp.sklearn import parameters
@@ -227,8 +228,17 @@ def _of_dict(cls: Any, found: dict[str, Any]) -> Any:
         "key": found["key"],
     }
     estimator.metadata_ = found["metadata"]
-    estimator._tie()
+    _check_unconstrained(estimator, estimator._tie())
     return estimator
+
+
+def _check_unconstrained(estimator: Any, tied: TiedState) -> None:
+    """Check the parameters that neither scikit-learn's constraints nor the settings cover."""
+    parameters.hidden_sizes(estimator.hidden_layer_sizes)
+    if estimator.metrics is not None:
+        chosen_metrics(estimator.metrics, tied.state.settings.loss.task)
+    if estimator.callbacks not in (None, []):
+        raise ValueError(must("callbacks", "be None in a file", shown(estimator.callbacks)))
 
 
 def _value(plain: Any) -> Any:

@@ -12,7 +12,7 @@ from fastmlp import optimizers
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.core.equations.losses import Targets
 from fastmlp.core.run import Diverged, no_targets
-from fastmlp.messages import must, shown, warn
+from fastmlp.messages import must, shown
 from fastmlp.metrics import chosen_metrics
 from fastmlp.mlp import MLP
 from fastmlp.schedules import Schedule
@@ -143,7 +143,7 @@ def _batch_size(estimator: Any, n_samples: int) -> int:
     if isinstance(estimator.batch_size, str):
         return preset.auto_batch_size(estimator, n_samples)
     if estimator.batch_size > n_samples:
-        warn(
+        stopping.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
             UserWarning,
         )
@@ -197,7 +197,7 @@ def _run(
     except Diverged:
         _give_up(estimator, epoch_end)
     except KeyboardInterrupt:
-        warn("Training interrupted by user.", UserWarning)
+        stopping.warn("Training interrupted by user.", UserWarning)
     else:
         if incremental:
             tied.trainer = fit.trainer
@@ -220,7 +220,7 @@ def _give_up(estimator: Any, epoch_end: stopping.EpochEnd) -> None:
     estimator.loss_ = float("nan")
     estimator.loss_curve_.append(estimator.loss_)
     epoch_end.judge_score(float("nan"))
-    warn(
+    stopping.warn(
         "Training stopped because a loss or a weight became NaN or infinite; the weights with the "
         "best validation score are kept.",
         ConvergenceWarning,

@@ -76,6 +76,9 @@ def _targets(estimator: Any, n_samples: int, y: Any) -> np.ndarray:
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None"
         )
+    row = _missing_row(y)
+    if row is not None:
+        raise ValueError(must("y", "have a value in every row", f"a missing one in row {row}"))
     y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y")
     if is_regressor(estimator) and y.dtype.kind == "O":
         y = y.astype(np.float64)
@@ -171,6 +174,21 @@ def _are_plain(estimator: Any, X: Any, y: Any) -> bool:
         and (y.dtype.kind in "iub" or (y.dtype in FLOATS and all_finite(y)))
         and all_finite(X)
     )
+
+
+def _missing_row(y: Any) -> int | None:
+    """Return the first row of y with a missing value, if there is one."""
+    if hasattr(y, "tocsr"):
+        return None
+    values = np.asarray(y)
+    if values.dtype.kind == "f":
+        missing = np.isnan(values)
+    elif values.dtype.kind == "O":
+        missing = np.array([is_missing(v) for v in values.reshape(-1).tolist()], bool)
+    else:
+        return None
+    rows = missing.reshape(len(values), -1).any(axis=1) if missing.any() else missing
+    return int(rows.argmax()) if rows.any() else None
 
 
 def weights_of(

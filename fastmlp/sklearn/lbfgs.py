@@ -9,8 +9,8 @@ import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp.core.run import Diverged
-from fastmlp.messages import warn
 from fastmlp.settings import Settings
+from fastmlp.sklearn.stopping import warn
 from fastmlp.sklearn.tied import TiedState
 from fastmlp.training.epoch import Trainer
 from fastmlp.training.samples import Data

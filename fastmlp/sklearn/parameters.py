@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 from sklearn import get_config
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from fastmlp import losses, optimizers
 from fastmlp.core.equations.activations import ACTIVATIONS
 from fastmlp.options import chosen
 from fastmlp.schedules import CyclicCosine
 from fastmlp.settings import Settings
+from fastmlp.sklearn.constraints import Interval, Options, StrOptions
 from fastmlp.sklearn.preset import in_effect
 
 SCHEDULES = {"constant", "invscaling", "adaptive"}
@@ -24,7 +24,7 @@ CYCLIC = "cyclic_cosine"  # `schedules.CyclicCosine` over all steps of a fit
 RENAMED = {"logistic": "sigmoid"}
 LEAST_RATE = 1e-6  # at which an adaptive learning rate stops training
 
-#: What scikit-learn checks, in the form that it checks it, for which it has no public module.
+#: What scikit-learn checks, in the form that it checks it.
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions({*RENAMED, *ACTIVATIONS}), "array-like"],
@@ -51,11 +51,6 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "max_fun": [Interval(Integral, 1, None, closed="left")],
     "preset": [StrOptions({"tabular"}), None],
 }
-
-
-def one_of(names: set[str]) -> Any:
-    """Return the constraint that a parameter is one of these strings."""
-    return StrOptions(names)
 
 
 def check(estimator: Any) -> None:

@@ -15,6 +15,7 @@ from fastmlp.messages import must
 from fastmlp.options import chosen
 from fastmlp.sklearn import fitting, parameters
 from fastmlp.sklearn.base import BaseMLP, Encoded
+from fastmlp.sklearn.constraints import StrOptions
 
 #: Losses of classification.
 OTHERS = {"softmax", "logistic"}
@@ -174,7 +175,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
-        "loss": [parameters.one_of({*losses.LOSSES} - OTHERS), losses.Loss],
+        "loss": [StrOptions({*losses.LOSSES} - OTHERS), losses.Loss],
     }
 
     def __init__(

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.messages import must, shown
+from fastmlp.sklearn.constraints import Interval
 
 FLOATS = (np.float64, np.float32)
 #: Larger values are squashed to the bound exactly; their squares are finite.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastmlp.messages import warn
+from fastmlp import messages
 from fastmlp.sklearn.preset import in_effect
 from fastmlp.sklearn.tied import TiedState
 
@@ -129,6 +129,11 @@ def _records(estimator: Any) -> dict[str, Any]:
         "best_validation_score_": -np.inf if stops_early else None,
         "best_loss_": None if stops_early else np.inf,
     }
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Issue a warning that filters take for scikit-learn's: programs filter those by module."""
+    messages.warn(message, category, "sklearn.neural_network")
 
 
 def warn_unconverged(max_iter: int) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -52,6 +51,7 @@ class SizedWorkspace(NamedTuple):
     n_bytes: int
 
 
+_Result = TypeVar("_Result")
 #: Called after every run with the samples of the epoch so far and the sum of their losses.
 Report = Callable[[int, float], None]
 
@@ -124,17 +124,21 @@ class Trainer:
         Diverged
             If a loss, a parameter or a moment is not finite.
         """
-        loss, total, done, is_first = 0.0, 0.0, 0, self.state.rows_seen == 0
-        with self._restoring():
+        is_first, data = self.state.rows_seen == 0, None
+
+        def train() -> float:
+            nonlocal data
+            loss, total, done = 0.0, 0.0, 0
             for data, order in blocks:
                 loss = self._train(data, order, done, loss, report)
                 total = self._weight_of(data, order, total)
                 done += len(order)
-            if not (math.isfinite(loss) and math.isfinite(total)):
-                raise Diverged("the loss")
+            return _mean(loss, total)
+
+        mean = self._restored(train)
         self.undoes_all = False  # every row was read
-        self.is_dead = is_first and done > 0 and self.state.is_dead(data.X)
-        return loss / total if total > 0 else 0.0
+        self.is_dead = is_first and data is not None and self.state.is_dead(data.X)
+        return mean
 
     def epochs(self, data: Data, orders: list[np.ndarray]) -> list[float]:
         """Train on the samples once in each of the orders; return the mean losses.
@@ -143,13 +147,13 @@ class Trainer:
         those before the first, not the last, order.
         """
         totals = [self._weight_of(data, order, 0.0) for order in orders]
-        losses = np.zeros(len(orders))
-        with self._restoring():
+
+        def train() -> list[float]:
+            losses = np.zeros(len(orders))
             self._train(data, np.concatenate(orders), 0, 0.0, None, losses)
-            if not (np.isfinite(losses).all() and np.isfinite(totals).all()):
-                raise Diverged("the loss")
-        pairs = zip(losses.tolist(), totals, strict=True)
-        return [loss / total if total > 0 else 0.0 for loss, total in pairs]
+            return [*map(_mean, losses.tolist(), totals)]
+
+        return self._restored(train)
 
     def _weight_of(self, data: Data, order: np.ndarray, before: float) -> float:
         """Return `before` plus what the sum of the losses of these samples is divided by."""
@@ -157,14 +161,16 @@ class Trainer:
             return before + len(order)
         return data.weight_of(order, before)
 
-    @contextlib.contextmanager
-    def _restoring(self) -> Iterator[None]:
-        """Take a snapshot, and restore it if the state is not finite, then or after an error."""
+    def _restored(self, train: Callable[[], _Result]) -> _Result:
+        """Train after taking a snapshot, and restore it if the state is not finite.
+
+        A context manager would take a microsecond longer, a fortieth of a call of `partial_fit`.
+        """
         if not self._is_fresh:
             self.snapshot.take()
         self._is_fresh = False
         try:
-            yield
+            result = train()
         except Diverged:
             self.snapshot.restore()
             raise
@@ -173,6 +179,7 @@ class Trainer:
             raise
         if self._restore_if_not_finite():
             raise Diverged("a weight or a moment of the optimizer")
+        return result
 
     def _restore_if_not_finite(self) -> bool:
         if self.state.is_finite:
@@ -306,6 +313,13 @@ class Trainer:
         numbers = numbers_to_try(state.settings.n_threads, n_workers)
         self._sized = old = old._replace(numbers=numbers, n_samples=n_samples)
         return old
+
+
+def _mean(loss: float, total: float) -> float:
+    """Return the mean loss, 0 if all weights are; raise Diverged if it is not finite."""
+    if not (math.isfinite(loss) and math.isfinite(total)):
+        raise Diverged("the loss")
+    return loss / total if total > 0 else 0.0
 
 
 def _n_bytes(structure: Any) -> int:

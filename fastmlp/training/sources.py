@@ -31,7 +31,7 @@ def epoch_of_arrays(
     batch_size: int,
     copies: bool = False,
 ) -> Epoch:
-    """Yield the samples, or only those of `rows`, shuffled unless `shuffle` is false.
+    """Return the samples, or only those of `rows`, shuffled unless `shuffle` is false.
 
     With "blocks", contiguous pieces of rows are drawn, `PIECES` to a block, and the rows of a block
     are shuffled, so that a file larger than the memory is read in long stretches. If one block
@@ -40,16 +40,20 @@ def epoch_of_arrays(
     """
     n = len(data.X) if rows is None else len(rows)
     if shuffle == "blocks" and n * row_bytes(data.X) > BLOCK_BYTES:
-        for order in _orders_by_blocks(n, block_rows(batch_size, row_bytes(data.X)), source):
-            order = order if rows is None else rows[order]
-            if copies:
-                in_file = np.sort(order)
-                yield part(data, in_file), np.searchsorted(in_file, order)
-            else:
-                yield data, order
-        return
-    order = source.permutation(n) if shuffle else np.arange(n)
-    yield data, order if rows is None else rows[order]
+        orders: Iterable[np.ndarray] = _orders_by_blocks(
+            n, block_rows(batch_size, row_bytes(data.X)), source
+        )
+    else:
+        orders = [source.permutation(n) if shuffle else np.arange(n)]
+        copies = False
+    chosen = (order if rows is None else rows[order] for order in orders)
+    return (_copied_rows(data, each) if copies else (data, each) for each in chosen)
+
+
+def _copied_rows(data: Data, order: np.ndarray) -> tuple[Data, np.ndarray]:
+    """Return a copy of some samples, read from first to last, and their order in it."""
+    rows = np.sort(order)
+    return part(data, rows), np.searchsorted(rows, order)
 
 
 def row_bytes(X: np.ndarray | SparseRows) -> int:

@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from fastmlp.core import pace, run, step
 from fastmlp.core.equations import losses, product, update
 from fastmlp.core.inputs import gather, nonzeros
-from fastmlp.core.inputs.nonzeros import DENSE, IN_ORDER, ZERO_RICH
+from fastmlp.core.inputs.nonzeros import DENSE, ZERO_RICH
 from fastmlp.core.machine import processor
 from fastmlp.core.storage import Network
 from fastmlp.training import sources
@@ -124,9 +124,6 @@ def test_the_share_of_zeros_at_which_they_are_skipped():
     assert run.inputs_of(network(), with_others(64, enough), run.FEW_ROWS) == DENSE
     assert run.inputs_of(network(), with_others(64, enough // 2 - 1), run.FEW_ROWS - 1) == ZERO_RICH
     assert run.inputs_of(network(), with_others(64, enough // 2), run.FEW_ROWS - 1) == DENSE
-    enough = round(run.NEARLY_ALL * 6400)
-    assert run.inputs_of(network(), with_others(64, enough - 1), 1) == DENSE
-    assert run.inputs_of(network(), with_others(64, enough), 1) == IN_ORDER
 
 
 def test_the_rows_that_are_looked_at():

@@ -297,6 +297,22 @@ def test_what_is_refused():
         assert not hasattr(model, "partial_fit")
 
 
+@pytest.mark.parametrize(
+    "y",
+    [
+        ["a", "b", None, "c"] * 75, [1.0, 2.0, np.nan, 3.0] * 75, np.array([[1, 2, None]] * 300),
+        pd.Series(["a", "b", pd.NA, "c"] * 75, dtype="string"),
+        pd.Series([1, 2, None, 3] * 75, dtype="Int64"), pd.Categorical(["a", "b", None, "c"] * 75),
+    ],
+    ids=lambda y: type(y).__name__,
+)  # fmt: skip
+def test_a_missing_target_is_named_by_its_row(y):
+    row = 0 if np.ndim(y) == 2 else 2
+    for kind in (MLPClassifier, MLPRegressor):
+        with pytest.raises(ValueError, match=rf"^`y` must .* got a missing one in row {row}\.$"):
+            kind(**SMALL).fit(FRAME, y)
+
+
 def test_a_refused_fit_leaves_the_last_one():
     model = MLPRegressor(**SMALL).fit(FRAME, NUMBERS)
     before = model.predict(FRAME)

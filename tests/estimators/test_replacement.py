@@ -4,8 +4,13 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+
+from fastmlp.sklearn import MLPClassifier
 
 PROGRAM = """
 import sys
@@ -65,3 +70,16 @@ def test_wrong_use_ends_with_one_line(tmp_path):
         code, output, errors = run(["-m", "fastmlp.sklearn", *arguments], tmp_path)
         assert code == 2 and output == ""
         assert message in errors.splitlines()[-1] and "Traceback" not in errors
+
+
+@pytest.mark.parametrize("module, shown", [("sklearn", 0), ("fastmlp", 2), ("__main__", 2)])
+def test_filters_of_scikit_learn_s_warnings_hold(module, shown):
+    """The scripts of its gallery have them: "ignore", category=..., module="sklearn"."""
+    X, y = load_iris(return_X_y=True)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", module=module)
+        net = MLPClassifier(4, batch_size=200)  # larger than the data
+        net.partial_fit(X, y, classes=[0, 1, 2])
+        MLPClassifier(4, solver="lbfgs", max_iter=1).fit(X, y)
+    assert [each.category for each in found] == [UserWarning, ConvergenceWarning][:shown]

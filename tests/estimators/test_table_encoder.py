@@ -167,6 +167,10 @@ def test_arrays_have_columns_by_position():
     expected = TableEncoder().fit_transform(frame)
     for X in (rows, np.array(rows, object), [tuple(row) for row in rows]):
         np.testing.assert_array_equal(TableEncoder().fit_transform(X), expected)
+    masked = np.ma.array([[1.0], [2.0], [4.0]], mask=[[0], [1], [0]])
+    np.testing.assert_array_equal(
+        TableEncoder().fit_transform(masked), TableEncoder().fit_transform([[1], [None], [4]])
+    )
     texts = np.array([["a", "x"], ["b", "y"], ["c", "x"]])
     assert TableEncoder().fit(texts).get_feature_names_out().tolist() == [
         "x0_a", "x0_b", "x0_c", "x1_y"

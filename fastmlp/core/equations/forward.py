@@ -20,7 +20,7 @@ from fastmlp.core.equations.product import (
 from fastmlp.core.inputs.nonzeros import list_at
 from fastmlp.core.machine.barrier import stopped
 from fastmlp.core.machine.kernel import kernel
-from fastmlp.core.machine.tile import add_outer, columns, load, relu, store
+from fastmlp.core.machine.tile import columns, load, relu, store
 from fastmlp.core.maths.random_bits import drop, key_of
 
 
@@ -123,29 +123,5 @@ def _forward_listed(shape, j, layer, parameters, space, team, first, last):
                 if b == layer.n_blocks - 1 and layer.activation == RELU:
                     z = relu(z)
                 store(z, activations, at, 0)
-        j += width
-    return j
-
-
-@kernel
-def forward_row(layer, parameters, activations, team):
-    """Do `forward` for a minibatch of one row, row 0: fewer sums than the tiles of `forward` have.
-
-    Parameters as in `forward`.
-    """
-    j = _forward_row(ROW, 0, layer, parameters, activations, team)
-    _forward_row(ROW_SINGLE, j, layer, parameters, activations, team)
-
-
-@kernel
-def _forward_row(shape, j, layer, parameters, activations, team):
-    width = columns(shape, parameters)
-    while j + width <= layer.padded_out and not stopped(team):
-        z = load(shape, parameters, layer.biases_at + j, 0)
-        for k in range(layer.n_in):
-            at = layer.weights_at + k * layer.stride_out + j
-            z = add_outer(z, activations, layer.input_at + k, 0, parameters, at)
-        z = relu(z) if layer.activation == RELU else z
-        store(z, activations, layer.output_at + j, 0)
         j += width
     return j

@@ -290,12 +290,6 @@ def losses_and_derivatives(loss, z, n_out, targets, rows, losses):
 
 
 @kernel
-def rows_together(layer):
-    """Return for how many rows `means_and_losses` is called at a time."""
-    return larger(1, smaller(ROWS_TOGETHER, OUTPUTS_TOGETHER // layer.n_out))
-
-
-@kernel
 def outputs_together(layer, activations, first, last):
     """Move the outputs of the rows first to last together, to where those of `first` are.
 
@@ -330,42 +324,36 @@ def output_delta(layer, samples, work, minibatch, first, last):
     bool
         Whether a loss is not finite.
     """
-    diverged = False
-    for start in range(first, last, rows_together(layer)):
-        end = smaller(start + rows_together(layer), last)
-        diverged |= _output_delta(layer, samples, work, minibatch, start, end)
-    return diverged
-
-
-@kernel
-def _output_delta(layer, samples, work, minibatch, first, last):
     activations, deltas, targets = work.forward.activations, work.deltas, samples.targets
-    n_out, stride, begin = layer.n_out, layer.stride_out, minibatch.start
-    at, delta_at = layer.output_at + first * stride, layer.delta_at + first * stride
-    rows, losses = samples.order[begin + first : begin + last], work.losses[first:last]
-    if layer.activation == RELU:
-        for r in range(last - first):
-            for j in range(n_out):
-                deltas[delta_at + r * stride + j] = 1 if activations[at + r * stride + j] > 0 else 0
-    z = outputs_together(layer, activations, first, last)
-    losses_and_derivatives(samples.loss, z, n_out, targets, rows, losses)
-    diverged = False
-    for r in range(last - first):
-        slopes, share = z[r * n_out : (r + 1) * n_out], minibatch.scale
-        if len(targets.weights) > 0:
-            weight = targets.weights[rows[r]]
-            share *= weight
-            losses[r] *= weight
-            if weight == 0:  # ignored, even if its loss is not finite
-                losses[r] = 0
+    n_out, stride, diverged = layer.n_out, layer.stride_out, False
+    for start in range(first, last, layer.rows_together):
+        end = smaller(start + layer.rows_together, last)
+        at, delta_at = layer.output_at + start * stride, layer.delta_at + start * stride
+        begin, n_rows = minibatch.start + start, end - start
+        rows, losses = samples.order[begin : begin + n_rows], work.losses[start:end]
+        if layer.activation == RELU:
+            for r in range(n_rows):
+                a, slope = activations[at + r * stride :], deltas[delta_at + r * stride :]
                 for j in range(n_out):
-                    slopes[j] = 0
-        diverged |= losses[r] - losses[r] != 0
-        delta = deltas[delta_at + r * stride : delta_at + r * stride + n_out]
-        if layer.activation == RELU or layer.stores_derivative:
-            for j in range(n_out):
-                delta[j] *= share * slopes[j]
-        else:
-            for j in range(n_out):
-                delta[j] = share * slopes[j]
+                    slope[j] = 1 if a[j] > 0 else 0
+        z = outputs_together(layer, activations, start, end)
+        losses_and_derivatives(samples.loss, z, n_out, targets, rows, losses)
+        for r in range(n_rows):
+            slopes, share = z[r * n_out : (r + 1) * n_out], minibatch.scale
+            if len(targets.weights) > 0:
+                weight = targets.weights[rows[r]]
+                share *= weight
+                losses[r] *= weight
+                if weight == 0:  # ignored, even if its loss is not finite
+                    losses[r] = 0
+                    for j in range(n_out):
+                        slopes[j] = 0
+            diverged |= losses[r] - losses[r] != 0
+            delta = deltas[delta_at + r * stride : delta_at + r * stride + n_out]
+            if layer.activation == RELU or layer.stores_derivative:
+                for j in range(n_out):
+                    delta[j] *= share * slopes[j]
+            else:
+                for j in range(n_out):
+                    delta[j] = share * slopes[j]
     return diverged

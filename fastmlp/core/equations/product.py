@@ -34,15 +34,15 @@ from fastmlp.core.machine.tile import (
 from fastmlp.core.machine.tile_code import Shape
 
 # The widest shape keeps the multiply-add units busy with as few loads as the registers allow; the
-# narrower ones compute the remaining columns.
-WIDE, PAIR, SINGLE = (
-    (Shape(4, 4), Shape(8, 2), Shape(8, 1))
-    if processor.REGISTERS == 32
-    else (Shape(4, 3), Shape(4, 2), Shape(8, 1))
+# narrower ones compute the remaining columns. Of vectors of 512 bits the last is half of one, which
+# takes half of the time where processors compute them in two halves.
+WIDE, MIDDLE, LAST = (
+    (Shape(4, 3), Shape(4, 2), Shape(8, 1))
+    if processor.REGISTERS < 32
+    else (Shape(4, 4), Shape(8, 1), Shape(8, 1, part=2))
+    if processor.LANES == 16
+    else (Shape(4, 4), Shape(8, 2), Shape(8, 1))
 )
-# With vectors of 512 bits the last columns may fill only half of one: processors that compute each
-# in two halves then need half of the time.
-LAST = Shape(8, 1, part=2) if processor.LANES == 16 else SINGLE
 PARTS = LAST.part  # of a vector, that are computed
 MOST_ROWS = 8  # of any shape above; shares of workers are multiples of it
 ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
@@ -51,7 +51,9 @@ ROW, ROW_SINGLE = Shape(1, 4), Shape(1, 1)
 # before: in sums of at most TERMS terms at a time, and for at most ROWS_AT_ONCE rows.
 TERMS, ROWS_AT_ONCE = 512, 512
 MOST_LANES = 16  # of any vector: a block of terms is transposed by whole vectors
-PANEL_LINES = 4 * (TERMS + ROWS_AT_ONCE)  # cache lines of a panel: no tile has more than 4 in a row
+# Columns of y are copied to a panel in whole vectors: half ones overwrite the row after their last.
+SUMS_ROW = TERMS + 1  # the row of a panel from which on partial sums are kept
+PANEL_LINES = 4 * (SUMS_ROW + ROWS_AT_ONCE)  # cache lines: no tile has more than 4 in a row
 PREFETCHED_TERMS = 64  # shorter sums are too quick to hide the latency of memory
 
 # What is done with a sum s: ``target = s``; ``target = relu(s)``; ``target = s`` where the gate is
@@ -156,16 +158,15 @@ def multiply(product, team, first, last):
         If its ``team[STOPPED]`` is set, this returns between two tiles.
     first, last : int
     """
-    wide, pair = columns(WIDE, product.panel), columns(PAIR, product.panel)
-    single, n_columns = columns(SINGLE, product.panel), product.n_columns
+    wide, middle = columns(WIDE, product.panel), columns(MIDDLE, product.panel)
+    narrow, n_columns = columns(LAST, product.panel), product.n_columns
     last_wide = n_columns
-    if wide == pair + single and (n_columns - product.first_column) % wide == single:
-        last_wide -= pair  # two pairs are faster than a wide tile and a single vector
+    if wide == middle + narrow and (n_columns - product.first_column) % wide == narrow:
+        last_wide -= middle  # two of two vectors are faster than one of three and one of one
     for block in range(first, last, ROWS_AT_ONCE):
         end = smaller(block + ROWS_AT_ONCE, last)
         j = _multiply(WIDE, product.first_column, last_wide, product, team, block, end)
-        j = _multiply(PAIR, j, n_columns, product, team, block, end)
-        j = _multiply(SINGLE, j, n_columns, product, team, block, end)
+        j = _multiply(MIDDLE, j, n_columns, product, team, block, end)
         _multiply(LAST, j, n_columns, product, team, block, end)
 
 
@@ -196,7 +197,7 @@ def _multiply(shape, j, last_column, product, team, first, last):
                 # Partial sums are kept in the target, or in the panel if its old values are needed.
                 sums, sums_at, sums_step = target.array, target_at, target.row_step
                 if product.finish == MULTIPLY or product.finish == DESCEND:
-                    sums, sums_at, sums_step = panel, (TERMS + r - first) * width, width
+                    sums, sums_at, sums_step = panel, (SUMS_ROW + r - first) * width, width
                 tile = zeros(shape, panel)
                 if begin > 0:
                     tile = load(shape, sums, sums_at, sums_step)

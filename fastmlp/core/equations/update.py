@@ -192,26 +192,6 @@ def _update_sample(shape, j, layer, deltas, sink, space):
 
 
 @kernel
-def update_row(layer, deltas, sink, activations):
-    """Do `update_sample` for all inputs, in order."""
-    j = _update_row(ROW, 0, layer, deltas, sink, activations)
-    _update_row(ROW_SINGLE, j, layer, deltas, sink, activations)
-
-
-@kernel
-def _update_row(shape, j, layer, deltas, sink, activations):
-    width = columns(shape, deltas)
-    while j + width <= layer.padded_out:
-        delta = load(shape, deltas, layer.delta_at + j, 0)
-        for k in range(layer.n_in):
-            grads = outer(activations, layer.input_at + k, delta)
-            at = layer.weights_at + k * layer.stride_out + j
-            descend(grads, sink.rate, sink.target, at, 0)
-        j += width
-    return j
-
-
-@kernel
 def update_biases(layer, deltas, n_rows, sink):
     """``b -= learning_rate * sum over i of delta[i]``, or as `sink` says."""
     j = _update_bias_columns(ROW, 0, layer, deltas, n_rows, sink)

@@ -20,10 +20,9 @@ from fastmlp.core.machine.scalars import smaller
 from fastmlp.core.machine.tile import lanes_of
 from fastmlp.core.machine.tile_code import TileType, Writer
 
-# How the first layer reads X: all of it, but skipping zeros in minibatches of one; dense rows,
-# skipping zeros; sparse rows; dense rows, skipping zeros in minibatches whose first row has many,
-# which only predictions do; all of it, in minibatches of one too.
-DENSE, ZERO_RICH, SPARSE, UNKNOWN, IN_ORDER = 0, 1, 2, 3, 4
+# How the first layer reads X: all of it; dense rows, skipping zeros; sparse rows; dense rows,
+# skipping zeros in minibatches whose first row has many, which only predictions do.
+DENSE, ZERO_RICH, SPARSE, UNKNOWN = 0, 1, 2, 3
 # Skipping zeros pays off if a smaller share of the inputs is nonzero.
 DENSE_ENOUGH = 0.45
 LISTED_TOGETHER = 256  # inputs: their weights stay in the L1 cache from row to row

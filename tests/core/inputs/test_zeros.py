@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from fastmlp import MLP, NeuralNet
+from fastmlp import NeuralNet
 from fastmlp.core import run
 from fastmlp.core.inputs.nonzeros import (
     DENSE,
     DENSE_ENOUGH,
-    IN_ORDER,
     INPUTS_TOGETHER,
     LISTED_TOGETHER,
     ROWS_IN_A_WORD,
@@ -26,7 +25,7 @@ from fastmlp.core.machine.kernel import kernel
 from fastmlp.core.machine.vector import vector
 from fastmlp.core.storage import Network
 from fastmlp.training import epoch
-from helpers.same_bits import assert_same_bits, bits_of
+from helpers.same_bits import bits_of
 
 ALWAYS, NEVER = 4.0, 0.0  # shares of nonzeros that X never, or always, reaches
 
@@ -78,23 +77,6 @@ def test_skipping_zeros_depends_on_x_alone():
     assert run.inputs_of(network, sparse, 2) == ZERO_RICH
     assert run.inputs_of(network, sparse, 1) == DENSE
     assert run.inputs_of(narrow, sparse, 32) == DENSE
-
-
-@pytest.mark.parametrize("sizes", [[300, 64, 10], [70, 100, 9], [33, 5], [20, 1100, 3]], ids=str)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_batches_of_one_in_order_have_the_same_bits(sizes, dtype, monkeypatch):
-    for share in (0.3, 1.0):
-        X, y = zero_rich(sizes, 31, share, dtype)
-        for given in ({}, {"l2": 0.01}, {"optimizer": "adam", "l1": 0.001}):
-            nets = []
-            for nearly_all, expected in ((ALWAYS, DENSE), (NEVER, IN_ORDER)):
-                monkeypatch.setattr(run, "NEARLY_ALL", nearly_all)
-                net = MLP(sizes, dtype=dtype, random_state=0, **given)
-                net.fit(X, y, epochs=2, batch_size=1)
-                assert net._trainer._sized.inputs == expected
-                net.partial_fit(X[:1], y[:1]).partial_fit(X, y)  # one row, then more
-                nets.append(net)
-            assert_same_bits(*nets)
 
 
 def test_zeros_are_those_after_scaling():
