@@ -409,6 +409,8 @@ def test_a_file_larger_than_a_block_is_read_in_pieces_without_a_copy(in_file, mo
     model = MLPRegressor(**SMALL | {"max_iter": 30}).fit(EncodedRows(encoder, rows), NUMBERS)
     assert read == [True] and model.score(FRAME, NUMBERS) > 0.8
     assert model.t_ == 30 * 300 * (1 - preset.TABULAR["validation_fraction"])
+    in_memory = clone(model).fit(EncodedRows(encoder, np.array(rows)), NUMBERS)
+    assert np.abs(in_memory.coefs_[0] - model.coefs_[0]).max() > 1e-4  # in another order
 
 
 def test_rows_that_would_be_converted_are_refused(in_file):
