@@ -280,7 +280,8 @@ def _chosen(estimator: Any, halves: tuple[Any, Any]) -> tuple[int, float | None]
     first, second = (estimator.history_[f"validation_{name}"] for name in HALVES)
     n_first, n_second = map(len, halves)
     if min(n_first, n_second) == 0:
-        return best + 1, recorded[best]
+        whole = estimator.history_.get("validation_accuracy") or recorded
+        return best + 1, whole[best]
     total = first[_last_best(second)] * n_first + second[_last_best(first)] * n_second
     return best + 1, float(total / (n_first + n_second))
 
