@@ -235,6 +235,7 @@ def compare(args: argparse.Namespace) -> None:
     pairs = list(zip(columns, one_hots, strict=True))
     layers = [64, *args.layers, 10]
 
+    random_sources.random_source(args.seed)  # an error before anything is compiled
     fastmlp.warmup(np.dtype(np.float64))
     nets: list[Any] = []
     seconds = []

@@ -110,12 +110,12 @@ def _train(add: Add) -> None:
     network.add_argument(
         "--layers", type=hidden_layers, metavar="SIZES",
         help="sizes of the hidden layers, separated by commas; the data determines those of the "
-        "input and the output (default: 256,256 for tables, 64 for images)",
+        "input and the output (default: 128,128,128 for tables, 64 for images)",
     )  # fmt: skip
     network.add_argument(
         "--epochs", type=int, metavar="N",
-        help="passes over the data, at most (default: 100 for tables, fewer for those of more "
-        "than 200,000 rows, 20 for images)",
+        help="passes over the data, at most (default: 150 for tables, fewer for those of more "
+        "than 130,000 rows, 20 for images)",
     )  # fmt: skip
     network.add_argument(
         "--learning-rate", type=float, metavar="X",
@@ -124,7 +124,7 @@ def _train(add: Add) -> None:
     )  # fmt: skip
     network.add_argument(
         "--batch-size", type=int, metavar="N",
-        help="samples per update (default: 32 to 256 for tables, 32 for images)",
+        help="samples per update (default: 64 to 256 for tables, 32 for images)",
     )  # fmt: skip
     network.add_argument(
         "--dtype", choices=["float32", "float64"], default="float32",

@@ -134,9 +134,12 @@ def sizes_in_words(sizes: list[int]) -> str:
     >>> from fastmlp.command_line.reports import sizes_in_words
     >>> sizes_in_words([4, 8, 3])
     '4 inputs, a hidden layer of 8, 3 outputs; 67 parameters'
+    >>> sizes_in_words([4, 8, 8, 8, 1])
+    '4 inputs, hidden layers of 8, 8 and 8, 1 output; 193 parameters'
     """
     n_parameters = sum((n_in + 1) * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
-    hidden = " and ".join(map(str, sizes[1:-1]))
+    *others, last = map(str, sizes[1:-1] or [0])
+    hidden = f"{', '.join(others)} and {last}" if others else last
     layers = {0: "no hidden layer", 1: f"a hidden layer of {hidden}"}
     middle = layers.get(len(sizes) - 2, f"hidden layers of {hidden}")
     n_in, n_out = counted(sizes[0], "input"), counted(sizes[-1], "output")

@@ -21,7 +21,7 @@ from fastmlp.command_line.table_model import Description, TableModel
 from fastmlp.messages import must, short, shown
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
 from fastmlp.sklearn.encoder import EncodedRows
-from fastmlp.sklearn.preset import new_encoder
+from fastmlp.sklearn.preset import TABULAR, new_encoder
 from fastmlp.tables import encoded
 from fastmlp.tables.columns import listed, resolved
 from fastmlp.tables.formats import Table, open_table
@@ -29,7 +29,6 @@ from fastmlp.tables.plain import PlainEncoder
 from fastmlp.tables.scan import Roles, Scan, scan
 from fastmlp.tables.targets import Target, target_of
 
-EPOCHS = 100  # of a preset, if the rows are few
 SAMPLES = 20_000_000  # that training sees at most, if that is at least 10 epochs
 #: The share of the epochs after which training ends without a better score: a little more than that
 #: of the last cycle of the preset's learning rate, which is often best at its end.
@@ -221,7 +220,7 @@ def _estimator(
 ) -> Any:
     epochs = args.epochs
     if epochs is None:
-        epochs = max(10, min(EPOCHS, SAMPLES // max(1, n_rows)))
+        epochs = max(10, min(TABULAR["max_iter"], SAMPLES // max(1, n_rows)))
     given = {
         "hidden_layer_sizes": args.layers, "max_iter": epochs, "batch_size": args.batch_size,
         "learning_rate_init": args.learning_rate, "n_threads": args.threads,

@@ -13,6 +13,7 @@ from fastmlp.callbacks import Progress
 from fastmlp.command_line import scores
 from fastmlp.command_line.reports import MOST_BLOCKS, blocks, duration, number, table
 from fastmlp.datasets import digits
+from fastmlp.sklearn import preset
 from helpers.command_line import make_images, pack_idx, succeed
 from helpers.table_files import houses, passengers, write_csv
 
@@ -100,7 +101,8 @@ def test_inspect(tmp_path, here):
     succeed(tmp_path, "train", "houses.csv", "--target", "price", "--epochs", "7", run=here)
     out = succeed(tmp_path, "inspect", "model.npz", run=here)
     assert "MLPRegressor in model.npz\n" in out
-    assert "layers: 5 inputs, hidden layers of 256 and 256, 1 output; 67,585 parameters\n" in out
+    layers = "21 inputs, hidden layers of 128, 128 and 128, 1 output; 35,969 parameters"
+    assert f"layers: {layers}\n" in out
     assert "\n  area: number\n" in out and "\n  town: text, 3 different\n" in out
     lines = re.findall(r"^  (\w+) +([▁▂▃▄▅▆▇█]+)  \S+ to \S+$", out, re.MULTILINE)
     assert [name for name, _ in lines] == ["loss", "validation_loss", "validation_r2"]
@@ -224,3 +226,11 @@ def test_the_epoch_is_chosen_by_other_rows_than_those_of_the_score():
     outputs = values + np.array([[1.0], [0.0], [0.0], [3.0]])
     assert name == "r2"
     assert of_halves[0](values, outputs) == metrics.r2_score(values[:3], outputs[:3])
+
+
+def test_help_has_the_defaults_of_the_preset(here, tmp_path):
+    text = " ".join(here(tmp_path, "train", "--help")[1].split())
+    layers = ",".join(map(str, preset.TABULAR["hidden_layer_sizes"]))
+    assert f"(default: {layers} for tables, " in text
+    assert f"(default: {preset.TABULAR['max_iter']} for tables, fewer " in text
+    assert f"(default: {preset.LEAST_BATCH} to {preset.MOST_BATCH} for tables, " in text

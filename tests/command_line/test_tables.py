@@ -49,7 +49,7 @@ def test_three_commands(titanic, here):
     assert re.search(r"^2 columns of text: Sex, Deck \(\d+ missing\)$", out, re.MULTILINE)
     assert "left out: Name (text with 240 different values in 240 rows)\n" in out
     assert "target: Survived, 2 different whole numbers, so the task is classification\n" in out
-    assert "hidden layers of 256 and 256, 1 output" in out and "training: 192 rows, " in out
+    assert "hidden layers of 128, 128 and 128, 1 output" in out and "training: 192 rows, " in out
     score, guess = re.search(
         r"^accuracy: (\S+) on 48 rows held out; always answering the commonest class: (\S+)$",
         out, re.MULTILINE,
