@@ -20,7 +20,7 @@ FLOORS = [
     ("validation",),
     (
         "callbacks", "datasets", "initializers", "losses", "metrics", "optimizers", "options",
-        "parameter_views", "random_sources", "schedules", "serialization", "settings",
+        "parameter_views", "random_sources", "schedules", "serialization", "settings", "tables",
     ),
     ("training",),
     ("base", "mlp", "neural_net"),

@@ -25,10 +25,10 @@ from limits import Machine
 from measure import measure
 from options import parse
 from points import points_of
-from tables import tables
 from tooling import save
 
 from fastmlp.core.machine.processor import usable_threads
+from tables import tables
 
 
 def main():

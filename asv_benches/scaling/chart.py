@@ -6,6 +6,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.ticker import LogLocator, StrMethodFormatter  # noqa: E402
 from points import AXES  # noqa: E402
+
 from tables import least  # noqa: E402
 
 COLUMNS = 3

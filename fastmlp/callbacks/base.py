@@ -91,6 +91,8 @@ class TerminateOnNaN(Callback):
 class Progress(Callback):
     """A progress bar with the loss of the epoch so far; ``verbose=True`` adds one.
 
+    If there are validation data with metrics, it also shows the first of them after each epoch.
+
     Parameters
     ----------
     stream : file object opened for text, optional
@@ -105,12 +107,14 @@ class Progress(Callback):
         self._opened = contextlib.ExitStack()
         self._samples: int | None = None
         self._before = 0  # samples of the epochs before this one
+        self._shown: dict[str, str] = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Open the bar, without a total if the number of samples is unknown."""
         self.close()
         logs = logs or {}
         self._samples, self._before = logs.get("samples"), 0
+        self._shown = {}
         total = None if self._samples is None else self._samples * logs.get("epochs", 1)
         stream = sys.stderr if self.stream is None else self.stream
         bar = bar_class()(total=total, unit=" samples", unit_scale=True, file=stream)
@@ -126,8 +130,17 @@ class Progress(Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Update the bar."""
         logs = logs or {}
-        self._bar.set_postfix(loss=f"{logs['loss']:.4f}", refresh=False)
+        self._shown["loss"] = f"{logs['loss']:.4f}"
+        self._bar.set_postfix(self._shown, refresh=False)
         self._bar.update(self._before + logs["samples"] - self._bar.n)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Show the first metric of the validation data."""
+        for name, value in (logs or {}).items():
+            if name.startswith("validation_") and name != "validation_loss":
+                self._shown[name] = f"{value:.4f}"
+                self._bar.set_postfix(self._shown, refresh=False)
+                break
 
     def close(self) -> None:
         """Close the bar, so that the next output starts on a new line."""

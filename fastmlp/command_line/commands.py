@@ -4,25 +4,60 @@ from __future__ import annotations
 
 import argparse
 import random
-import signal
-import sys
 import time
 import warnings
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 import fastmlp
 from fastmlp import numpy_version, random_sources
-from fastmlp.command_line import splitting
+from fastmlp.command_line import image_files, splitting
 from fastmlp.command_line.image_files import find_scale, read_images, read_labels
+from fastmlp.command_line.interrupts import Interrupts
+from fastmlp.command_line.reports import print_json
 from fastmlp.datasets import digits
-from fastmlp.messages import must, short
+from fastmlp.messages import must, short, shown
 from fastmlp.serialization import files
+from fastmlp.tables import extras
+
+#: Options of `train` for tables alone, with their values if they are not given.
+OF_TABLES: dict[str, Any] = {
+    "target": None, "task": None, "validation": None, "validation_data": None, "cv": None,
+    "drop": None, "id": None, "weight": None, "preset": True, "header": None,
+}  # fmt: skip
+#: What options of `train` are for images, if they are not given.
+FOR_IMAGES: dict[str, Any] = {"layers": [64], "epochs": 20, "learning_rate": 0.2, "batch_size": 32}
 
 
 def train(args: argparse.Namespace) -> None:
+    """Train on images or on a table, and save the model."""
+    _check_writable(args.out)
+    if args.labels is None and args.data != "digits":
+        _needs_extras("Training on a table")
+        if args.dtype != "float32":
+            raise ValueError(must("--dtype", "be float32 for a table", shown(args.dtype)))
+        from fastmlp.command_line import table_report
+
+        table_report.train(args)
+        return
+    for name, value in OF_TABLES.items():
+        if getattr(args, name) != value:
+            option = "--no-preset" if name == "preset" else f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option} is for a table, not for images and labels")
+    for name, value in FOR_IMAGES.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    _train_on_images(args)
+
+
+def _needs_extras(purpose: str) -> None:
+    """Raise ImportError with the line that installs the libraries of tables, if one is missing."""
+    for module, library in (("pandas", "pandas"), ("sklearn", "scikit-learn")):
+        extras.required(module, library, purpose)
+
+
+def _train_on_images(args: argparse.Namespace) -> None:
     """Train on four fifths of the samples, evaluate on the rest, and save the model.
 
     Raises
@@ -30,7 +65,6 @@ def train(args: argparse.Namespace) -> None:
     KeyboardInterrupt
         After Ctrl-C during training, once the model trained so far has been saved.
     """
-    _check_writable(args.out)
     X, y = _samples(args)
     dtype, source = np.dtype(args.dtype), random_sources.random_source(args.seed)
     rows, held_out = splitting.drawn_split(y, source) if args.shuffle else splitting.last_split(y)
@@ -44,14 +78,14 @@ def train(args: argparse.Namespace) -> None:
         learning_rate=args.learning_rate,
         output_activation="identity",
         dtype=dtype,
-        input_scale=1 / find_scale(args.images, X),
+        input_scale=1 / find_scale(args.data, X),
         random_state=source,
         n_threads=args.threads,
     )
     for sentence in splitting.gaps(y_train, y_held_out):
         warnings.warn(sentence, stacklevel=1)
     _compile(X.dtype, dtype)
-    with _Interrupts() as interrupts:
+    with Interrupts() as interrupts:
         start = time.perf_counter()
         try:
             net.fit(X_train, y_train, args.epochs, args.batch_size, verbose=True)
@@ -66,6 +100,11 @@ def train(args: argparse.Namespace) -> None:
     accuracy = net.score(X[held_out], y_held_out)
     _compare_with_a_guess(accuracy, y_train, y_held_out)
     n_seen = args.epochs * len(y_train)
+    if args.json:
+        facts = {"held_out_accuracy": accuracy, "held_out_rows": len(y_held_out)}
+        facts |= {"seconds": seconds, "epochs": args.epochs, "training_rows": len(y_train)}
+        print_json(facts | {"samples_per_second": n_seen / seconds, "saved": args.out})
+        return
     print(f"held-out accuracy: {accuracy:.4f} ({len(y_held_out)} samples)")
     print(f"training time: {seconds:.3f} s ({args.epochs} epochs of {len(y_train)} samples)")
     print(f"samples per second: {n_seen / seconds:.0f}")
@@ -74,16 +113,14 @@ def train(args: argparse.Namespace) -> None:
 
 def _samples(args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     """Return the images, one per row, and their labels."""
-    if args.labels is None and args.images == "digits":
-        return digits()
     if args.labels is None:
-        raise ValueError("the following arguments are required: LABELS, unless IMAGES is digits")
-    X = read_images(args.images)
+        return digits()
+    X = read_images(args.data)
     y = read_labels(args.labels, len(X))
     if len(X) < 5 or X.shape[1] == 0:
         requirement = "hold at least 5 images, a fifth of which is held out, of at least 1 pixel"
         got = f"{X.shape[0]} images of {X.shape[1]} pixels"
-        raise ValueError(must(short(args.images, 150), requirement, got))
+        raise ValueError(must(short(args.data, 150), requirement, got))
     if y.max() >= len(y):
         requirement = "hold class numbers that start at 0, with no more classes than samples"
         got = f"label {y.max()} among {len(y)} samples"
@@ -114,15 +151,76 @@ def _compare_with_a_guess(accuracy: float, train: np.ndarray, held_out: np.ndarr
 
 
 def predict(args: argparse.Namespace) -> None:
-    """Print the prediction for each row, one line each."""
-    net = fastmlp.load(args.model)
+    """Predict the rows of a file: one line for each."""
+    from fastmlp.command_line import table_model, table_use
+
+    if args.out is not None:
+        _check_writable(args.out)
+    model = table_model.load(args.model)
+    if isinstance(model, table_model.TableModel):
+        table_use.predict(model, args)
+        return
     X = digits()[0] if args.data == "digits" else read_images(args.data)
+    _check_width(model, X, args)
+    found = model.predict_proba(X) if args.probabilities else model.predict(X)
+    rows = found.reshape(len(X), -1)
+    if args.json:
+        print_json({"columns": None, "rows": rows})
+        return
+    # `str` of NumPy's float32 is the shortest text that parses to the same number.
+    lines = (",".join(map(str, row)) + "\n" for row in rows)
+    with table_use.written_to(args.out) as file:
+        file.writelines(lines)
+
+
+def _check_width(net: Any, X: np.ndarray, args: argparse.Namespace) -> None:
     if X.shape[1] != net.layers[0]:
         requirement = f"have {net.layers[0]} values in each row, as {short(args.model, 150)} takes"
         raise ValueError(must(short(args.data, 150), requirement, f"{X.shape[1]}"))
-    # `str` of NumPy's float32 is the shortest text that parses to the same number.
-    rows = net.predict(X).reshape(len(X), -1)
-    sys.stdout.writelines(",".join(map(str, row)) + "\n" for row in rows)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Print the scores of predictions for rows whose targets are known."""
+    from fastmlp.command_line import scores, table_model, table_use
+
+    model = table_model.load(args.model)
+    if isinstance(model, table_model.TableModel):
+        if args.labels is not None:
+            raise ValueError(must("LABELS", "be given for networks of images alone", args.labels))
+        table_use.evaluate(model, args)
+        return
+    if args.labels is None and args.data != "digits":
+        raise ValueError("the following arguments are required: LABELS, unless DATA is digits")
+    X, y = digits() if args.labels is None else (read_images(args.data), None)
+    _check_width(model, X, args)
+    if y is None:
+        y = read_labels(args.labels, len(X))
+    probabilities = image_files.class_probabilities(model, X)
+    n_classes = probabilities.shape[1]
+    if y.max() >= n_classes:
+        requirement = f"hold classes from 0 to {n_classes - 1}, as {short(args.model, 150)} has"
+        raise ValueError(must(short(args.labels or args.data, 150), requirement, f"{y.max()}"))
+    result = scores.scores("classification", y, probabilities, [*range(n_classes)])
+    table_use.show(args, "classification", len(y), result, None)
+
+
+def inspect(args: argparse.Namespace) -> None:
+    """Print what a model file holds."""
+    from fastmlp.command_line import inspecting
+
+    inspecting.inspect(args)
+
+
+def warmup(args: argparse.Namespace) -> None:
+    """Compile everything ahead of time, or load it from the cache."""
+    start = time.perf_counter()
+    fastmlp.warmup(args.dtype, everything=True)
+    dtypes = [args.dtype] if args.dtype else ["float32", "float64"]
+    seconds = time.perf_counter() - start
+    if args.json:
+        print_json({"dtypes": dtypes, "seconds": seconds})
+    else:
+        print(f"ready: networks of {' and '.join(dtypes)} ({seconds:.1f} s)")
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -137,6 +235,7 @@ def compare(args: argparse.Namespace) -> None:
     pairs = list(zip(columns, one_hots, strict=True))
     layers = [64, *args.layers, 10]
 
+    random_sources.random_source(args.seed)  # an error before anything is compiled
     fastmlp.warmup(np.dtype(np.float64))
     nets: list[Any] = []
     seconds = []
@@ -155,6 +254,11 @@ def compare(args: argparse.Namespace) -> None:
     difference = max(
         np.abs(a - b).max() for a, b in zip(nets[0].weights, nets[1].weights, strict=True)
     )
+    if args.json:
+        facts = {"layers": layers, "epochs": args.epochs, "samples": len(pairs)}
+        facts |= {"numpy_seconds": seconds[0], "fastmlp_seconds": seconds[1]}
+        print_json(facts | {"ratio": seconds[0] / seconds[1], "largest_difference": difference})
+        return
     print(f"layers {layers}, {args.epochs} epochs of {len(pairs)} samples, one at a time, float64")
     print(f"NumPy: {seconds[0]:.4f} s")
     print(f"fastmlp: {seconds[1]:.4f} s")
@@ -168,31 +272,3 @@ def _check_writable(path: str) -> None:
         files.check_writable(path)
     except OSError as error:
         raise OSError(f"cannot save to {path}: {error.strerror}") from None
-
-
-class _Interrupts:
-    """A context in which Ctrl-C works as usual until `ignored` is set to True.
-
-    So a second Ctrl-C cannot interrupt the saving of the model that the first one caused. Setting
-    an attribute leaves no gap for a signal after the end of training. If Ctrl-C has no handler in
-    Python, as in a background process that the shell started with it ignored, nothing changes.
-    """
-
-    ignored = False
-
-    def __enter__(self) -> _Interrupts:
-        self._before = signal.getsignal(signal.SIGINT)
-        self._set(self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._set(self._before)
-
-    def _set(self, handler: Any) -> None:
-        if callable(self._before):
-            with suppress(ValueError):  # not the main thread, which does not receive Ctrl-C
-                signal.signal(signal.SIGINT, handler)
-
-    def _handle(self, number: int, frame: Any) -> None:
-        if not self.ignored:
-            self._before(number, frame)  # type: ignore[operator, misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -68,3 +69,19 @@ def find_scale(path: str, X: np.ndarray) -> float:
         )
         raise ValueError(must(short(path, 150), requirement, f"{largest:g}"))
     return math.ldexp(1.0, exponent)
+
+
+def class_probabilities(net: Any, X: np.ndarray) -> np.ndarray:
+    """Return the probability of each class, (n_samples, n_classes); ValueError for other networks.
+
+    A single logistic output is the probability of class 1.
+    """
+    loss = getattr(net, "loss", None)
+    name = "softmax" if loss is None else type(loss).__name__.lower()
+    n_out = net.layers[-1]
+    if name == "softmax":
+        return net.predict_proba(X)
+    if name == "logistic" and n_out == 1:
+        of_one = np.asarray(net.predict_proba(X)).reshape(-1, 1)
+        return np.concatenate([1 - of_one, of_one], axis=1)
+    raise ValueError(must("MODEL", "predict classes", f"a network with the loss {name}"))

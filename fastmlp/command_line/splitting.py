@@ -9,34 +9,49 @@ import numpy as np
 MAX_NAMED = 5  # classes in a message
 
 
-def drawn_split(labels: np.ndarray, source: np.random.RandomState) -> tuple[Any, Any]:
-    """Draw a fifth of every class; return the rows to train on and those held out, both sorted.
+def drawn_split(
+    labels: np.ndarray, source: np.random.RandomState, share: float = 0.2
+) -> tuple[Any, Any]:
+    """Draw a share of every class; return the rows to train on and those held out, both sorted.
 
-    The rows are sorted by class, shuffled within each class, and every fifth row is held out, from
-    a random start. So c / 5 samples of a class with c samples are held out, rounded up or down, and
-    a fifth of all samples. A class with a single sample is used for training, as is at least one
-    sample of every other class: at most half of the rows of such classes are held out.
+    The rows are sorted by class, shuffled within each class, and every fifth row, for a share of
+    0.2, is held out, from a random start. So that share of the samples of each class is held out,
+    rounded up or down, and of all samples. A class with a single sample is used for training, as is
+    at least one sample of every other class: at most half of the rows of such classes are held out.
 
     Parameters
     ----------
     labels : array (n_samples,)
     source : RandomState
         The source of random numbers.
+    share : float
+        At most 0.5.
 
     Returns
     -------
     train, held_out : arrays of int64
     """
-    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    classes, counts = _classes(labels)
     rows = source.permutation(len(labels))
-    rows = rows[np.argsort(classes[rows], kind="stable")]
-    rows = rows[counts[classes[rows]] > 1]
-    n_held_out = min(len(labels) // 5, len(rows) // 2)
+    if len(counts) > 1:  # not for one class: each step takes as much memory as `rows`
+        rows = rows[np.argsort(classes[rows], kind="stable")]
+    if (counts <= 1).any():
+        rows = rows[(counts > 1)[classes[rows]]]
+    n_held_out = min(int(len(labels) * share), len(rows) // 2)
     is_held_out = np.zeros(len(labels), bool)
     if n_held_out > 0:
         start = source.randint(len(rows))
         is_held_out[rows[(start + np.arange(n_held_out) * len(rows)) // n_held_out]] = True
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def _classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the class of each sample, counted from 0 in the order of labels, and their sizes."""
+    if labels.dtype.kind in "iu" and len(labels) > 0 and labels.min() >= 0:
+        if labels.max() < len(labels):  # they are positions of classes already
+            return labels, np.bincount(labels)
+    _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    return classes, counts
 
 
 def last_split(labels: np.ndarray) -> tuple[Any, Any]:

@@ -170,6 +170,7 @@ _column = record({
     "scale": checks.non_negative,
     "has_missing": boolean,
     "categories": list_of(anything),
+    "n_harmonics": whole(0, checks.MAX_LAYER_SIZE),
 })  # fmt: skip
 
 
@@ -210,7 +211,7 @@ def _checked_column(name: str, value: Any) -> dict[str, Any]:
 
 def _n_outputs(column: dict[str, Any]) -> int:
     if column["kind"] == NUMBER:
-        return 1 + column["has_missing"]
+        return 1 + column["has_missing"] + 2 * column["n_harmonics"]
     return 1 if len(column["categories"]) == 2 else len(column["categories"])
 
 

@@ -120,7 +120,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     best_loss_ : float or None
         The smallest; None with early stopping.
     validation_scores_, best_validation_score_ : list of float and float, or None
-        The accuracy after each epoch and its best; None without early stopping.
+        The accuracy after each epoch, or with a preset minus the log loss, and its best; None
+        without early stopping.
     validation_loss_curve_ : list of float
         The loss of X_val after each epoch, without penalty, if it was passed to `fit`.
     history_ : dict of lists
@@ -160,8 +161,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     With ``preset="tabular"``, X is a data frame or an array of any columns that a `TableEncoder`
     takes, in float32. A stratified part is held out, unless X_val is given, and the epoch with the
-    best accuracy is kept. Parameters that have the default of this signature are replaced by those
-    in `fastmlp.sklearn.preset.TABULAR`; others win. Sparse X, lbfgs and `partial_fit` are refused.
+    smallest log loss is kept. Parameters that have the default of this signature are replaced by
+    those in `fastmlp.sklearn.preset.TABULAR`; others win. Sparse X, lbfgs and `partial_fit` are
+    refused.
     (Holzmueller, Grinsztajn, Steinwart, Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
     on Tabular Data, 2024.)
 
@@ -292,14 +294,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return losses.Logistic(reduction="sum")
 
     def _score_of(self, outputs: np.ndarray, targets: Targets) -> float:
-        if len(targets.labels) > 0:
-            right = outputs.argmax(axis=1) == targets.labels
-        else:
-            expected = targets.values.reshape(outputs.shape) > 0.5
-            right = ((outputs > 0.5) == expected).all(axis=1)
         if not np.isfinite(outputs).all():
             return float("nan")
-        return float(np.average(right, weights=targets.weights if len(targets.weights) else None))
+        score = _minus_log_losses if "encoder_" in vars(self) else _are_right
+        weights = targets.weights if len(targets.weights) > 0 else None
+        return float(np.average(score(outputs, targets), weights=weights))
 
     # Training ------------------------------------------------------------------------------------
 
@@ -402,3 +401,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+# Scores of the validation set, (n_samples,) ------------------------------------------------------
+
+
+def _are_right(outputs: np.ndarray, targets: Targets) -> np.ndarray:
+    if len(targets.labels) > 0:
+        return outputs.argmax(axis=1) == targets.labels
+    expected = targets.values.reshape(outputs.shape) > 0.5
+    return ((outputs > 0.5) == expected).all(axis=1)
+
+
+def _minus_log_losses(outputs: np.ndarray, targets: Targets) -> np.ndarray:
+    """Return the logarithms of the probabilities of the classes, or of each label together."""
+    if len(targets.labels) > 0:
+        probabilities = outputs[np.arange(len(outputs)), targets.labels][:, np.newaxis]
+    else:
+        expected = targets.values.reshape(outputs.shape) > 0.5
+        probabilities = np.where(expected, outputs, 1 - outputs)
+    least = np.finfo(outputs.dtype).eps  # instead of an infinite loss
+    return np.log(np.maximum(probabilities, least)).sum(axis=1)

@@ -18,6 +18,8 @@ from fastmlp.sklearn.scaling import centre_and_scale, squash
 ALLOWED = "numbers, booleans, text or categories"
 BOOLEANS, NUMBERS = (bool, np.bool_), (Real, Decimal)
 KINDS = ("number", "boolean", "category", "empty")
+#: What the sines and cosines of a number are multiplied by, over their frequency.
+HARMONIC = 0.5
 
 
 # Reading ----------------------------------------------------------------------------------------
@@ -130,9 +132,10 @@ def _type_in_messages(values: Iterable[Any]) -> str:
 class Column(NamedTuple):
     """What is learnt of a column.
 
-    A number becomes its squashed value, 0 if missing, and an indicator of missing values if there
-    were any. A category becomes a column of each category (1 where the value is this one), or for
-    booleans and two categories one column of -1 and 1. Missing and unknown categories are 0.
+    A number becomes its squashed value, an indicator of missing values if there were any, and sines
+    and cosines of that value; all but the indicator are 0 if it is missing. A category becomes a
+    column of each category (1 where the value is this one), or for booleans and two categories one
+    column of -1 and 1. Missing and unknown categories are 0.
     """
 
     kind: str  # number, boolean, category, or empty if all values were missing
@@ -140,6 +143,7 @@ class Column(NamedTuple):
     scale: float = 0.0
     has_missing: bool = False
     categories: tuple[Any, ...] = ()  # all bool, all str, or all numbers
+    n_harmonics: int = 0  # the sines, and the cosines, of a number
 
     @property
     def is_pair(self) -> bool:
@@ -150,13 +154,15 @@ class Column(NamedTuple):
     def n_outputs(self) -> int:
         """The number of columns that this column becomes."""
         if self.kind == "number":
-            return 1 + self.has_missing
+            return 1 + self.has_missing + 2 * self.n_harmonics
         return 1 if self.is_pair else len(self.categories)
 
     def output_names(self, name: str) -> list[str]:
         """Return the names of the columns that a column of this name becomes."""
         if self.kind == "number":
-            return [name, f"{name}_missing"][: self.n_outputs]
+            periods = range(1, self.n_harmonics + 1)
+            waves = [f"{name}_{wave}{k}" for wave in ("sin", "cos") for k in periods]
+            return [name, *[f"{name}_missing"] * self.has_missing, *waves]
         if self.kind == "boolean":
             return [name]
         return [f"{name}_{each}" for each in self.categories[self.is_pair :]]
@@ -170,6 +176,7 @@ class Column(NamedTuple):
             out[:, 0] = z
             if self.has_missing:
                 out[:, 1] = missing
+            self._write_waves(z * (np.pi / bound), missing, out[:, 1 + self.has_missing :])
         elif self.n_outputs > 0:
             codes = self._codes(where, values)
             if self.is_pair:
@@ -178,6 +185,13 @@ class Column(NamedTuple):
                 out[...] = 0
                 known = np.flatnonzero(codes >= 0)
                 out[known, codes[known]] = 1
+
+    def _write_waves(self, angles: np.ndarray, missing: np.ndarray, out: np.ndarray) -> None:
+        for k in range(1, self.n_harmonics + 1):
+            sines, cosines = out[:, k - 1], out[:, self.n_harmonics + k - 1]
+            np.multiply(HARMONIC / k, np.sin(k * angles), out=sines)
+            np.multiply(HARMONIC / k, np.cos(k * angles), out=cosines)
+            cosines[missing] = 0
 
     def _codes(self, where: str, values: np.ndarray) -> np.ndarray:
         """Return the position of the category of each value, -1 for missing and unknown ones."""
@@ -226,6 +240,7 @@ def learnt(
     quantiles: Sequence[float],
     min_frequency: int,
     max_categories: int | None,
+    n_harmonics: int,
 ) -> Column:
     """Return what is to be known of a column.
 
@@ -241,6 +256,8 @@ def learnt(
         Rarer categories are not kept.
     max_categories : int or None
         How many are kept, the most frequent ones; None for all.
+    n_harmonics : int
+        Of numbers with three or more values.
 
     Raises
     ------
@@ -251,7 +268,7 @@ def learnt(
     if kind == "b":
         return Column("boolean", categories=(False, True))
     if kind in "iuf":
-        return _number(values, quantiles)
+        return _number(values, quantiles, n_harmonics)
     if kind not in "OU":
         raise _refused(where, f"{values.dtype}")
     try:
@@ -267,19 +284,23 @@ def learnt(
     if family is bool:
         return Column("boolean", categories=(False, True))
     if family is float and not is_category:
-        return _number(_numbers(where, values), quantiles)
+        return _number(_numbers(where, values), quantiles, n_harmonics)
     kept = sorted(value for value, n in counts.items() if n >= min_frequency)
     if max_categories is not None and len(kept) > max_categories:
         kept = sorted(sorted(kept, key=lambda value: -counts[value])[:max_categories])
     return Column("category", categories=tuple(_plain(value) for value in kept))
 
 
-def _number(values: np.ndarray, quantiles: Sequence[float]) -> Column:
+def _number(values: np.ndarray, quantiles: Sequence[float], n_harmonics: int) -> Column:
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
     if missing.all():
         return Column("empty")
     centre, scale = centre_and_scale(values, *quantiles)
-    return Column("number", centre, scale, bool(missing.any()))
+    finite = values[np.isfinite(values)]
+    is_pair = len(finite) == 0 or ((finite == finite.min()) | (finite == finite.max())).all()
+    return Column(
+        "number", centre, scale, bool(missing.any()), n_harmonics=0 if is_pair else n_harmonics
+    )
 
 
 def _plain(value: Any) -> Any:

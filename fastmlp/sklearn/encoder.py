@@ -21,7 +21,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     =================  ===========================================================================
     numbers            as `SquashingScaler` has them; missing ones 0, with a column that is 1 where
-                       a number is missing, if any was in the training data
+                       a number is missing, if any was in the training data; `n_harmonics` sines
+                       and cosines
     booleans           one column of -1 and 1; missing ones 0
     text, categories   one column of -1 and 1 for two categories, otherwise a column of 0 and 1 for
                        each; missing and unknown categories 0 in all
@@ -39,6 +40,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Categories with fewer samples are treated as unknown ones.
     max_categories : int or None, default=None
         The largest number of categories of a column: rarer ones are treated as unknown.
+    n_harmonics : int, default=0
+        For each number z of the result, ``sin(k * pi * z / max_absolute_value) / (2 * k)`` and
+        the same of cos are added for k from 1 to `n_harmonics`; they are 0 where the number is
+        missing. A network follows sharp changes more easily with them. Columns with only two values
+        have none.
     dtype : {float32, float64}, default=float32
         The type of the result.
 
@@ -46,7 +52,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     columns_ : list
         What is known of each column of X: its `kind` ("number", "boolean", "category" or "empty"),
-        `centre` and `scale`, `has_missing`, and `categories`.
+        `centre` and `scale`, `has_missing`, `categories` and `n_harmonics`.
     n_outputs_ : int
         The number of columns of the result.
     n_features_in_ : int
@@ -79,6 +85,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         "quantile_range": [tuple, list],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "max_categories": [Interval(Integral, 1, None, closed="left"), None],
+        "n_harmonics": [Interval(Integral, 0, None, closed="left")],
         "dtype": "no_validation",
     }
     columns_: list[Column]
@@ -90,12 +97,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         quantile_range: tuple[float, float] = (25.0, 75.0),
         min_frequency: int = 1,
         max_categories: int | None = None,
+        n_harmonics: int = 0,
         dtype: Any = np.float32,
     ):
         self.max_absolute_value = max_absolute_value
         self.quantile_range = quantile_range
         self.min_frequency = min_frequency
         self.max_categories = max_categories
+        self.n_harmonics = n_harmonics
         self.dtype = dtype
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -125,7 +134,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         columns = [
             learnt(
                 table.name(j), *table.column(j), quantiles, int(self.min_frequency),
-                self.max_categories,
+                self.max_categories, int(self.n_harmonics),
             )
             for j in range(table.shape[1])
         ]  # fmt: skip
@@ -219,8 +228,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         names : ndarray of str objects
-            A number, a boolean: the name of its column; missing numbers: ``column_missing``; a
-            category: ``column_category``, the second one of two.
+            A number, a boolean: the name of its column; missing numbers: ``column_missing``; sines
+            and cosines: ``column_sin1`` and so on; a category: ``column_category``, the second one
+            of two.
         """
         check_is_fitted(self, "columns_")
         known = getattr(self, "feature_names_in_", None)

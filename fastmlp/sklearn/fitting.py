@@ -119,6 +119,7 @@ def fit_stochastic(
     in_file = isinstance(samples.X, np.memmap) and samples.X.nbytes > BLOCK_BYTES
     in_blocks = used.shuffle and in_file
     found = FitData(state, batch_size, "blocks" if in_blocks else True, continues=incremental)
+    found.copies = in_blocks
     order = None if in_blocks else draws.Orders(len(data.X), rows, used.shuffle, source)
     found.give(data, weighted, rows, order, held_out)
     epoch_end = stopping.EpochEnd(estimator, tied, n_samples, _scorer(estimator, tied, scored))

@@ -59,6 +59,7 @@ class FitData:
     validation: Data | None = None
     fraction = 0.0
     ends = False
+    copies = False  # whether blocks of a file are copied to memory
     order: Callable[[], np.ndarray] | None = None
     _batches: Callable[[], Any] | None = None
     _class_weight: Any = None
@@ -182,7 +183,7 @@ class FitData:
             return iter([(self.weighted, self.order())])
         if self.weighted is not None:
             return sources.epoch_of_arrays(
-                self.weighted, self._rows, self.shuffle, source, self.batch_size
+                self.weighted, self._rows, self.shuffle, source, self.batch_size, self.copies
             )
         assert self._batches is not None
         batches = self._batches()

@@ -24,13 +24,19 @@ def block_rows(batch_size: int, n_bytes: int) -> int:
 
 
 def epoch_of_arrays(
-    data: Data, rows: np.ndarray | None, shuffle: bool | str, source: Any, batch_size: int
+    data: Data,
+    rows: np.ndarray | None,
+    shuffle: bool | str,
+    source: Any,
+    batch_size: int,
+    copies: bool = False,
 ) -> Epoch:
     """Return the samples, or only those of `rows`, shuffled unless `shuffle` is false.
 
     With "blocks", contiguous pieces of rows are drawn, `PIECES` to a block, and the rows of a block
     are shuffled, so that a file larger than the memory is read in long stretches. If one block
-    holds all rows, this is the order of True.
+    holds all rows, this is the order of True. With `copies`, blocks are copied to memory: where
+    there is little of it, rows that are read one by one are gone before the block ends.
     """
     n = len(data.X) if rows is None else len(rows)
     if shuffle == "blocks" and n * row_bytes(data.X) > BLOCK_BYTES:
@@ -39,7 +45,15 @@ def epoch_of_arrays(
         )
     else:
         orders = [source.permutation(n) if shuffle else np.arange(n)]
-    return ((data, order if rows is None else rows[order]) for order in orders)
+        copies = False
+    chosen = (order if rows is None else rows[order] for order in orders)
+    return (_copied_rows(data, each) if copies else (data, each) for each in chosen)
+
+
+def _copied_rows(data: Data, order: np.ndarray) -> tuple[Data, np.ndarray]:
+    """Return a copy of some samples, read from first to last, and their order in it."""
+    rows = np.sort(order)
+    return part(data, rows), np.searchsorted(rows, order)
 
 
 def row_bytes(X: np.ndarray | SparseRows) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 import fastmlp
 from fastmlp import command_line
-from fastmlp.command_line import image_files
+from fastmlp.command_line import commands, image_files
 from helpers.command_line import ENVIRONMENT, make_images, pack_idx, run, start, succeed
 
 
@@ -122,6 +122,8 @@ ERRORS = {
 def broken(tmp_path_factory):
     """A folder with files that are wrong in every way, and a model for images of 24 pixels."""
     folder = tmp_path_factory.mktemp("broken")
+    fastmlp.warmup("float32", everything=True)  # or a line would say that it compiles
+    commands._compile(np.dtype(np.uint8), np.dtype(np.float32))
     images, labels = make_images()
     (folder / "images").write_bytes(pack_idx(images))
     (folder / "labels").write_bytes(pack_idx(labels))

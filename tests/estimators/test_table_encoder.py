@@ -22,10 +22,12 @@ def test_check_estimator(estimator, check):
 
 
 @pytest.mark.parametrize("n", [40, 500, 3001])
+@pytest.mark.parametrize("n_harmonics", [0, 1, 5])
 @pytest.mark.parametrize("dtype", [np.float32, "float64"])
-def test_each_value_is_that_of_the_slow_encoder(n, dtype):
+def test_each_value_is_that_of_the_slow_encoder(n, dtype, n_harmonics):
     frame, new = table(n), table(57, seed=1)
-    encoder, slow = TableEncoder(dtype=dtype).fit(frame), SlowEncoder(frame)
+    encoder = TableEncoder(dtype=dtype, n_harmonics=n_harmonics).fit(frame)
+    slow = SlowEncoder(frame, n_harmonics=n_harmonics)
     assert encoder.get_feature_names_out().tolist() == slow.names()
     for each in (frame, new, frame[:1]):
         found = encoder.transform(each)
@@ -47,6 +49,15 @@ def test_rare_categories_are_not_kept(limits):
     slow = SlowEncoder(frame, *limits)
     assert encoder.get_feature_names_out().tolist() == slow.names()
     np.testing.assert_allclose(encoder.transform(frame), slow.rows(frame), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("values", [[0, 1] * 3, [2.5, np.nan, 2.5], [1.0, np.inf, 3.0, 1.0]])
+def test_columns_of_two_numbers_have_no_harmonics(values):
+    encoder = TableEncoder(n_harmonics=3).fit(pd.DataFrame({"a": values}))
+    n_missing = int(np.isnan(values).any())
+    assert encoder.n_outputs_ == 1 + n_missing
+    more = TableEncoder(n_harmonics=3).fit(pd.DataFrame({"a": [*values, 2, 7]}))
+    assert more.n_outputs_ == 7 + n_missing
 
 
 def test_unknown_and_missing_categories_are_zero():

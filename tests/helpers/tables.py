@@ -46,11 +46,14 @@ def is_missing(value):
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
+WAVES = math.sin, math.cos
+
+
 class SlowEncoder:
     """The columns of a data frame without outliers in its quantiles, value by value."""
 
-    def __init__(self, frame, min_frequency=1, max_categories=None):
-        self.limits = min_frequency, max_categories
+    def __init__(self, frame, min_frequency=1, max_categories=None, n_harmonics=0):
+        self.limits, self.periods = (min_frequency, max_categories), range(1, n_harmonics + 1)
         self.known = {name: self._learn(frame[name]) for name in frame.columns}
 
     def _learn(self, series):
@@ -67,7 +70,8 @@ class SlowEncoder:
             return ("pair" if len(kept) == 2 else "each"), kept, ""
         numbers = sorted(float(value) for value in values)
         low, high = np.percentile(numbers, [25, 75])
-        return "number", (statistics.median(numbers), high - low), has_gaps
+        periods = self.periods if len(set(numbers)) > 2 else ()
+        return "number", (statistics.median(numbers), high - low, periods), has_gaps
 
     def rows(self, frame):
         """Return the encoded rows as lists."""
@@ -85,10 +89,12 @@ class SlowEncoder:
             elif kind == "each":
                 yield [float(not is_missing(value) and value == each) for each in known]
             elif is_missing(value):
-                yield [0, 1] if has_gaps else [0]
+                yield ([0, 1] if has_gaps else [0]) + [0] * 2 * len(known[2])
             else:
                 z = (value - known[0]) / known[1]
-                yield [z / math.sqrt(1 + (z / 3) ** 2), 0][: 1 + has_gaps]
+                z /= math.sqrt(1 + (z / 3) ** 2)
+                waves = [wave(k * z * math.pi / 3) / (2 * k) for wave in WAVES for k in known[2]]
+                yield [z, 0][: 1 + has_gaps] + waves
 
     def names(self):
         """Return the names of the columns of the result."""
@@ -96,6 +102,7 @@ class SlowEncoder:
         for name, (kind, known, has_gaps) in self.known.items():
             if kind == "number":
                 names += [name, f"{name}_missing"] if has_gaps else [name]
+                names += [f"{name}_{wave.__name__}{k}" for wave in WAVES for k in known[2]]
             elif known == [False, True]:
                 names.append(name)
             else:

@@ -8,7 +8,9 @@ import pytest
 import scipy.sparse
 
 from fastmlp import MLP
+from fastmlp.core.run import no_targets
 from fastmlp.training import sources
+from fastmlp.training.samples import Data
 from helpers.batches import parts
 from helpers.same_bits import file_of
 
@@ -193,3 +195,20 @@ def test_a_block_is_about_64_megabytes():
         rows = sources.block_rows(batch_size, row_bytes)
         assert rows % batch_size == 0
         assert rows == batch_size or 2**25 < rows * row_bytes <= 2**26
+
+
+@pytest.mark.parametrize("rows", [None, np.arange(5, 1000, 2)])
+def test_copied_blocks_have_the_same_rows_in_the_same_order(small_blocks, rows):
+    X = np.arange(3000, dtype=np.float32).reshape(1000, 3)
+    targets = no_targets(np.dtype(np.float32))._replace(values=np.arange(1000, dtype=np.float32))
+    data = Data(X, targets)
+
+    def seen(copies):
+        source = np.random.RandomState(0)
+        blocks = sources.epoch_of_arrays(data, rows, "blocks", source, 4, copies)
+        return [(block.X[order], block.targets.values[order]) for block, order in blocks]
+
+    in_place, copied = seen(False), seen(True)
+    assert len(in_place) > 3
+    for one, other in zip(in_place, copied, strict=True):
+        assert np.array_equal(one[0], other[0]) and np.array_equal(one[1], other[1])

@@ -1,0 +1,343 @@
+"""``fastmlp train`` on a table."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fastmlp import MLP, metrics
+from fastmlp.callbacks import Progress
+from fastmlp.callbacks.output import bar_class
+from fastmlp.command_line import scores, splitting, table_model
+from fastmlp.command_line.interrupts import Interrupts
+from fastmlp.command_line.table_model import Description, TableModel
+from fastmlp.messages import must, short, shown
+from fastmlp.sklearn import MLPClassifier, MLPRegressor
+from fastmlp.sklearn.encoder import EncodedRows
+from fastmlp.sklearn.preset import TABULAR, new_encoder
+from fastmlp.tables import encoded
+from fastmlp.tables.columns import listed, resolved
+from fastmlp.tables.formats import Table, open_table
+from fastmlp.tables.plain import PlainEncoder
+from fastmlp.tables.scan import Roles, Scan, scan
+from fastmlp.tables.targets import Target, target_of
+
+SAMPLES = 20_000_000  # that training sees at most, if that is at least 10 epochs
+#: The share of the epochs after which training ends without a better score: a little more than that
+#: of the last cycle of the preset's learning rate, which is often best at its end.
+PATIENCE = 0.55
+MOST_CATEGORIES = 100  # of a column without a preset
+HALVES = ("first_half", "second_half")
+
+
+@dataclass
+class Data:
+    """A table, what the first pass has found, and what is to be predicted."""
+
+    table: Table
+    found: Scan
+    target: Target
+    about: Description
+
+
+@dataclass
+class Result:
+    """A trained model, and how it was trained."""
+
+    model: TableModel
+    n_training: int
+    n_validation: int
+    seconds: float
+    n_epochs: int
+    best_epoch: int
+    interrupted: bool
+
+
+def read(args: argparse.Namespace) -> Data:
+    """Open the table that a command names, and read it once."""
+    table = open_table(args.data, args.header)
+    own = getattr(table, "target_names", [])
+    if not args.target and not own:
+        requirement = "be given for a table (LABELS for images)"
+        advice = f"name one of the columns of {short(args.data, 150)}: "
+        raise ValueError(must("--target", requirement, "none", advice + listed(table.names)))
+    target = resolved("--target", args.target, table.names) if args.target else own
+    dropped = resolved("--drop", args.drop or [], table.names)
+    named = [_one(f"--{name}", getattr(args, name), table.names) for name in ("id", "weight")]
+    roles = Roles(target, dropped, *named)
+    _check_roles(roles)
+    found = scan(_Watched(table, "reading"), roles, np.random.RandomState(args.seed))
+    goal = target_of(table.path, found.targets, args.task)
+    found.targets = {}
+    dialect = getattr(table, "dialect", None)
+    about = Description(
+        goal.task, goal.names, goal.classes, found.columns, list(roles.drop), roles.id,
+        roles.weight, None if dialect is None else dialect.has_header, found.n_rows,
+    )  # fmt: skip
+    return Data(table, found, goal, about)
+
+
+def _one(option: str, given: str | None, names: list[str]) -> str | None:
+    """Return the column that an option names, if it is given."""
+    if given is None:
+        return None
+    found = resolved(option, [given], names)
+    if len(found) > 1:
+        raise ValueError(must(option, "name one column", shown(given)))
+    return found[0]
+
+
+def _check_roles(roles: Roles) -> None:
+    named = [*roles.target, *roles.drop, *filter(None, (roles.id, roles.weight))]
+    for name in named:
+        if named.count(name) > 1:
+            options = "--target, --drop, --id and --weight"
+            raise ValueError(must(options, "name different columns", f"{shown(name)} twice"))
+
+
+class _Watched:
+    """A table with a bar, if reading it takes longer than a second."""
+
+    def __init__(self, table: Table, what: str, n_rows: int | None = None):
+        self.table, self.what, self.n_rows = table, what, n_rows
+        self.kind, self.path, self.names = table.kind, table.path, table.names
+
+    def pieces(self, types: Mapping[str, Any], n_rows: int | None = None) -> Iterator[Any]:
+        settings = {"desc": self.what, "total": self.n_rows, "delay": 1, "leave": False}
+        with bar_class()(unit=" rows", unit_scale=True, **settings) as bar:
+            for piece in self.table.pieces(types, n_rows):
+                yield piece
+                bar.update(len(piece))
+
+
+# The split ----------------------------------------------------------------------------------------
+
+
+def share_of(args: argparse.Namespace) -> float:
+    """Return the share of the rows that is held out."""
+    return 0.2 if args.validation is None else float(args.validation)
+
+
+def held_out(data: Data, args: argparse.Namespace, source: np.random.RandomState) -> np.ndarray:
+    """Return the part of each row: 0 to train on, 1 for validation."""
+    n = data.found.n_rows
+    part_of = np.zeros(n, np.int8)
+    if args.validation_data is not None:
+        return part_of
+    if args.shuffle:
+        _, rows = splitting.drawn_split(data.target.strata, source, share_of(args))
+        part_of[rows] = 1
+    else:
+        part_of[n - int(n * share_of(args)) :] = 1
+    if not (part_of == 1).any():
+        requirement = "have enough rows to hold some of them out"
+        raise ValueError(must(short(data.table.path, 150), requirement, f"{n} rows"))
+    return part_of
+
+
+def folds(strata: np.ndarray, k: int, source: np.random.RandomState) -> np.ndarray:
+    """Return the number of each row's fold: as many of every class in each, as far as possible."""
+    rows = source.permutation(len(strata))
+    rows = rows[np.argsort(strata[rows], kind="stable")]
+    found = np.empty(len(rows), np.int64)
+    found[rows] = np.arange(len(rows)) % k
+    return found
+
+
+# Training -----------------------------------------------------------------------------------------
+
+
+def fitted(
+    data: Data,
+    part_of: np.ndarray,
+    args: argparse.Namespace,
+    interrupts: Interrupts,
+    is_last: bool = False,
+) -> Result:
+    """Train on the rows of part 0, and choose the epoch by those of part 1.
+
+    `is_last` frees the memory of what only other models need.
+    """
+    about = Description(**vars(data.about))
+    sample = data.found.sample
+    sample = sample[part_of[sample.index.to_numpy()] == 0]
+    encoder = _fitted_encoder(about, sample, args.preset)
+    types, folder = encoded.types_of(about.kinds), encoded.folder_of(args.out)
+    pieces = _Watched(data.table, "encoding", data.found.n_rows).pieces(types)
+    rows = encoded.encoded_parts(data.table, pieces, about.kinds, encoder, part_of, 2, folder)
+    values = [data.target.values[part_of == k] for k in (0, 1)]
+    if is_last:
+        data.target, data.found.sample = replace(data.target, values=values[0][:0]), None
+        del sample
+    if args.validation_data is not None:
+        rows[1], values[1] = _other_file(args, about, encoder, folder)
+    weights = None if data.found.weights is None else data.found.weights[part_of == 0]
+    about.guess = scores.guess_of(about.task, values[0], weights)
+    about.guess_score = scores.score_of_guess(about.task, about.guess, values[1])
+    about.n_validation = len(values[1])
+
+    halves = splitting.drawn_split(_strata(about, values[1]), np.random.RandomState(args.seed), 0.5)
+    estimator = _estimator(about, args, len(values[0]), _scorers(about.task, halves))
+    X, X_val = (EncodedRows(encoder, each) if args.preset else each for each in rows)
+    y, y_val = (each if each.ndim == 1 or each.shape[1] > 1 else each[:, 0] for each in values)
+    _compile()
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Training interrupted|Stochastic Optimizer")
+        estimator.fit(X, y, weights, X_val=X_val, y_val=y_val)
+    seconds = time.perf_counter() - start
+    estimator.set_params(callbacks=None, metrics=None)
+    name_classes(estimator, about)
+    best, about.score = _chosen(estimator, halves)
+    n_epochs = len(estimator.validation_scores_)
+    model = TableModel(estimator, about)
+    n_rows = len(values[0]), len(values[1])
+    return Result(model, *n_rows, seconds, n_epochs, best, interrupts.received)
+
+
+def _fitted_encoder(about: Description, sample: Any, preset: bool) -> Any:
+    """Return an encoder that was fitted on a sample of the rows that are trained on."""
+    if preset:
+        return new_encoder().fit(sample)
+    encoder = PlainEncoder.fitted(about.kinds, sample, MOST_CATEGORIES)
+    about.plain = encoder.to_dict()
+    return encoder
+
+
+def _strata(about: Description, values: np.ndarray) -> np.ndarray:
+    return values if about.task == "classification" else np.zeros(len(values), np.int8)
+
+
+def _estimator(
+    about: Description, args: argparse.Namespace, n_rows: int, scorers: list[Any]
+) -> Any:
+    epochs = args.epochs
+    if epochs is None:
+        epochs = max(10, min(TABULAR["max_iter"], SAMPLES // max(1, n_rows)))
+    given = {
+        "hidden_layer_sizes": args.layers, "max_iter": epochs, "batch_size": args.batch_size,
+        "learning_rate_init": args.learning_rate, "n_threads": args.threads,
+    }  # fmt: skip
+    kind = MLPRegressor if about.task == "regression" else MLPClassifier
+    return kind(
+        **{name: value for name, value in given.items() if value is not None},
+        preset="tabular" if args.preset else None,
+        early_stopping=True,
+        n_iter_no_change=math.ceil(PATIENCE * epochs),
+        random_state=args.seed,
+        callbacks=[Progress()],
+        metrics=scorers,
+    )
+
+
+def _compile() -> None:
+    """Compile the code of all options, or load it from the cache, so that it is not timed."""
+    net = MLP([1, 1, 1], activation="tanh", random_state=0)
+    net.fit(np.zeros((1, 1), np.float32), [0], epochs=1)
+
+
+def name_classes(estimator: Any, about: Description) -> None:
+    """Give an estimator that was trained on the positions of classes the classes themselves."""
+    if about.classes:
+        estimator._label_binarizer.fit(np.array(about.classes))
+        estimator.classes_ = estimator._label_binarizer.classes_
+
+
+# The score ----------------------------------------------------------------------------------------
+
+
+def _scorers(task: str, halves: tuple[Any, Any]) -> list[Any]:
+    """Return the metrics that training records: that of all rows held out and of each half.
+
+    The epoch is chosen by the score of all of them, which is therefore a little too good. That of
+    one half, at the epoch that is the best one of the other half, is not.
+    """
+    score = metrics.METRICS["r2" if task == "regression" else "accuracy"]
+
+    def of_half(name: str, rows: np.ndarray) -> metrics.Metric:
+        def function(targets: Any, outputs: Any) -> float:
+            return score.function(targets[rows], outputs[rows]) if len(rows) > 0 else 0.0
+
+        return metrics.Metric(name, function)
+
+    return [score.name, *(of_half(*pair) for pair in zip(HALVES, halves, strict=True))]
+
+
+def _chosen(estimator: Any, halves: tuple[Any, Any]) -> tuple[int, float | None]:
+    """Return the best epoch, counted from 1, and the score of rows that did not choose it."""
+    recorded = estimator.validation_scores_
+    if not recorded:
+        return 0, None
+    best = _last_best(recorded)
+    first, second = (estimator.history_[f"validation_{name}"] for name in HALVES)
+    n_first, n_second = map(len, halves)
+    if min(n_first, n_second) == 0:
+        return best + 1, recorded[best]
+    total = first[_last_best(second)] * n_first + second[_last_best(first)] * n_second
+    return best + 1, float(total / (n_first + n_second))
+
+
+def _last_best(values: list[float]) -> int:
+    """Return the position of the largest value, of the last one of several."""
+    return len(values) - 1 - int(np.nanargmax(values[::-1]))
+
+
+def _other_file(
+    args: argparse.Namespace, about: Description, encoder: Any, folder: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the encoded rows and the targets of ``--validation-data``."""
+    table = table_model.opened(args.validation_data, about, args.header)
+    values = np.concatenate(
+        [
+            table_model.targets_of(table.path, about, piece)
+            for piece in table_model.read(table, about)
+        ]
+    )
+    part_of = np.zeros(len(values), np.int8)
+    pieces = table_model.read(table, about)
+    (rows,) = encoded.encoded_parts(table, pieces, about.kinds, encoder, part_of, 1, folder)
+    return rows, values
+
+
+# Cross-validation ---------------------------------------------------------------------------------
+
+
+def cross_validated(data: Data, args: argparse.Namespace, source: Any) -> list[float]:
+    """Return the score of each fold, of a model that was trained on the others."""
+    fold_of = folds(data.target.strata, args.cv, source)
+    found = []
+    for k in range(args.cv):
+        rows = np.flatnonzero(fold_of != k)
+        part_of = np.full(len(fold_of), -1, np.int8)
+        part_of[rows] = 0
+        _, validation = splitting.drawn_split(data.target.strata[rows], source, share_of(args))
+        part_of[rows[validation]] = 1
+        with Interrupts() as interrupts:
+            result = fitted(data, part_of, args, interrupts)
+        if result.interrupted:
+            raise KeyboardInterrupt("interrupted during cross-validation; nothing is saved")
+        found.append(_score_of(result.model, data, fold_of == k))
+    return found
+
+
+def _score_of(model: TableModel, data: Data, chosen: np.ndarray) -> float:
+    """Return the main score of some rows of the table."""
+    outputs, start = [], 0
+    for piece in data.table.pieces(encoded.types_of(model.about.kinds)):
+        rows = piece[chosen[start : start + len(piece)]]
+        start += len(piece)
+        if len(rows) > 0:
+            outputs.append(model.outputs(data.table.path, rows))
+    values, found = data.target.values[chosen], np.concatenate(outputs)
+    if model.about.task == "regression":
+        return scores.r2(values, found)
+    if model.about.task == "multilabel":
+        return float(np.mean(((found >= 0.5) == (values != 0)).all(axis=1)))
+    return float(np.mean(found.argmax(axis=1) == values))

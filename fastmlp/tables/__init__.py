@@ -1,0 +1,1 @@
+"""Tables in files: reading, types of columns, and encoding in pieces that fit in memory."""

@@ -1,0 +1,203 @@
+"""What is wrong with a table or with options: one line each, with exit code 2."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastmlp
+from fastmlp import command_line
+from helpers.command_line import ENVIRONMENT, run
+from helpers.table_files import houses, write_csv
+
+pytest.importorskip("pandas")
+
+TRAIN = ("train", "houses.csv", "--target", "price")
+ERRORS = {
+    "missing file": (("train", "nowhere.csv", "--target", "y"), "nowhere.csv: No such file"),
+    "empty file": (("train", "empty.csv", "--target", "y"), "must have rows, got an empty file"),
+    "a folder": (("train", ".", "--target", "y"), ".: Is a directory"),
+    "no target": (("train", "houses.csv"), "`--target` must be given for a table (LABELS for "
+                  "images), got none; name one of the columns of houses.csv: area, rooms, town"),
+    "no such column": (("train", "houses.csv", "--target", "Rooms!"),
+                       "`--target` must name a column, got 'Rooms!'; similar ones are rooms."),
+    "nothing similar": (("train", "houses.csv", "--target", "xyz"), "there are area, rooms, town,"),
+    "no such position": (("train", "houses.csv", "--target", "4"), "got '4'"),
+    "one column twice": (("train", "houses.csv", "--target", "price,-1"), "'price' twice"),
+    "target and id": ((*TRAIN, "--id", "price"), "`--target, --drop, --id and --weight` must name "
+                      "different columns, got 'price' twice."),
+    "unknown id": ((*TRAIN, "--id", "number"), "`--id` must name a column"),
+    "two ids": ((*TRAIN, "--id", "town,rooms"), "`--id` must name one column"),
+    "unknown to drop": ((*TRAIN, "--drop", "aera"), "similar ones are area."),
+    "no input left": ((*TRAIN, "--drop", "area,rooms,town"), "must have a column besides those"),
+    "ragged": (("train", "ragged.csv", "--target", "b"), "must have 2 fields in every row, as in "
+               "its first line, got 3 in line 4"),
+    "latin-1": (("train", "latin.csv", "--target", "b"), "the byte 0xe9 in line 2; convert it"),
+    "two names": (("train", "names.csv", "--target", "b"), "a different name for each column"),
+    "missing target": (("train", "holes.csv", "--target", "y"),
+                       "`holes.csv` must have a value of the target 'y' in every row, got none in "
+                       "data row 2."),
+    "constant target": (("train", "holes.csv", "--target", "one", "--drop", "none"),
+                        "different values of the target 'one', got '1' in all 4 rows"),
+    "column without values": (("train", "holes.csv", "--target", "a"),
+                              "got missing values alone in the column 'none'; --drop none leaves "
+                              "it out"),
+    "dates": (("train", "dates.csv", "--target", "a"), "got dates or times in the column 'day of "
+              "birth'; replace them by numbers such as year and month, or --drop 'day of birth' "
+              "leaves it out."),
+    "a date as target": (("train", "dates.csv", "--target", "day of birth"), "dates or times"),
+    "text for regression": (("train", "houses.csv", "--target", "town", "--task", "regression"),
+                            "must have numbers in the target 'town' for regression"),
+    "numbers for multilabel": ((*TRAIN, "--task", "multilabel"), "0 or 1 in the target 'price'"),
+    "several classes": (("train", "houses.csv", "--target", "town,rooms"),
+                        "`--target` must name one column for classification"),
+    "infinite target": (("train", "infinite.csv", "--target", "y"), "inf in data row 3"),
+    "task": ((*TRAIN, "--task", "guess"), "--task"),
+    "share": ((*TRAIN, "--validation", "0.9"), "must be above 0 and at most 0.5, got '0.9'"),
+    "share of nothing": ((*TRAIN, "--validation", "0.001"), "enough rows to hold some of them out"),
+    "folds": ((*TRAIN, "--cv", "1"), "must be an int from 2 to 1000, got '1'"),
+    "too many folds": ((*TRAIN, "--cv", "201"), "`--cv` must be at most the 200 rows"),
+    "both validations": ((*TRAIN, "--validation", "0.1", "--validation-data", "x"), "not allowed"),
+    "validation nowhere": ((*TRAIN, "--validation-data", "nowhere.csv"), "nowhere.csv: No such"),
+    "float64": ((*TRAIN, "--dtype", "float64"), "--dtype"),
+    "no epoch": ((*TRAIN, "--epochs", "0"), "max_iter"),
+    "batch of zero": ((*TRAIN, "--batch-size", "0"), "batch_size"),
+    "learning rate": ((*TRAIN, "--learning-rate", "-1"), "learning_rate_init"),
+    "size of zero": ((*TRAIN, "--layers", "0"), "hidden_layer_sizes must be > 0"),
+    "images with a target": (("train", "digits", "--target", "y"), "--target is for a table"),
+    "images in folds": (("train", "digits", "--cv", "3"), "--cv is for a table"),
+    "images without preset": (("train", "digits", "--no-preset"), "--no-preset is for a table"),
+    "out of nowhere": ((*TRAIN, "--out", "nowhere/m.npz"), "cannot save to nowhere/m.npz"),
+    "predictions of nowhere": (("predict", "model.npz", "houses.csv", "--out", "nowhere/p.csv"),
+                               "cannot save to nowhere/p.csv"),
+    "a table for images": (("predict", "net.npz", "houses.csv"), "must be an IDX file"),
+    "labels for a table": (("evaluate", "model.npz", "houses.csv", "labels"), "`LABELS` must be"),
+    "images without labels": (("evaluate", "net.npz", "images"), "LABELS, unless DATA is digits"),
+    "inspect nowhere": (("inspect", "nowhere.npz"), "nowhere.npz"),
+    "inspect a table": (("inspect", "houses.csv"), "houses.csv"),
+    "warm up what": (("warmup", "--dtype", "float16"), "float16"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """A folder with tables that are wrong in every way, and two models."""
+    folder = tmp_path_factory.mktemp("broken")
+    write_csv(folder / "houses.csv", houses())
+    (folder / "empty.csv").write_bytes(b"")
+    (folder / "ragged.csv").write_text("a,b\n1,2\n3,4\n5,6,7\n")
+    (folder / "latin.csv").write_bytes("a,b\n1,é\n".encode("latin-1"))
+    (folder / "names.csv").write_text("a,b,b\n1,2,3\n")
+    (folder / "holes.csv").write_text("a,y,none,one\n1,2,,1\n2,,,1\n3,4,,1\n4,5,,1\n")
+    (folder / "dates.csv").write_text(
+        "a,day of birth\n" + "".join(f"{k},19{k}-03-17\n" for k in range(70, 90))
+    )
+    (folder / "some.parquet").write_bytes(b"PAR1 and no more")
+    (folder / "infinite.csv").write_text("a,y\n1,2\n2,3.5\n3,inf\n4,5\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert command_line.main([*TRAIN, "--epochs", "1", "--layers", "4"]) == 0
+    fastmlp.NeuralNet([64, 3, 10], random_state=0).save(folder / "net.npz")
+    return folder
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_are_one_line(broken, name, here):
+    args, part = ERRORS[name]
+    before = {path.name: path.read_bytes() for path in broken.iterdir()}
+    code, _, err = here(broken, *args)
+    assert code == 2
+    assert re.fullmatch(r"fastmlp: error: [^\n]+\n", err), err
+    assert part in err
+    assert {path.name: path.read_bytes() for path in broken.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["no such column", "ragged", "dates", "share"])
+def test_errors_are_one_line_of_a_process(broken, name):
+    args, part = ERRORS[name]
+    code, _, err = run(broken, *args)
+    assert code == 2 and re.fullmatch(r"fastmlp: error: [^\n]+\n", err) and part in err
+
+
+def in_a_process_without(modules, folder, commands):
+    """Run commands where modules cannot be imported; return the process."""
+    code = (
+        "import sys\n"
+        f"for name in {modules!r}: sys.modules[name] = None\n"
+        "from fastmlp.command_line import main\n"
+        f"for command in {commands!r}:\n"
+        "    code = main(command)\n"
+        "    if code != 0: sys.exit(code)\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "args"),
+    [
+        ("pandas", TRAIN),
+        ("sklearn", TRAIN),
+        ("pandas", ("predict", "model.npz", "houses.csv")),
+        ("pyarrow", ("train", "some.parquet", "--target", "price")),
+    ],
+)
+def test_missing_extras_are_one_line(broken, module, args):
+    ended = in_a_process_without([module], broken, [args])
+    assert (ended.returncode, ended.stdout) == (2, "")
+    sentence = r'fastmlp: error: [^\n]+: pip install "fastmlp\[tables\]"\n'
+    assert re.fullmatch(sentence, ended.stderr), ended.stderr
+
+
+def test_images_need_no_extras(tmp_path):
+    """Nor does a network of images load the libraries of tables."""
+    commands = [
+        ("train", "digits", "--epochs", "1"),
+        ("predict", "model.npz", "digits"),
+        ("inspect", "model.npz"),
+    ]
+    ended = in_a_process_without(["pandas", "sklearn", "pyarrow", "scipy"], tmp_path, commands)
+    assert ended.returncode == 0, ended.stderr
+
+
+DAMAGE = {
+    "a task": lambda about: about.update(task="guess"),
+    "a field more": lambda about: about.update(more=1),
+    "a field less": lambda about: about.pop("target"),
+    "a name": lambda about: about.update(target=[3]),
+    "a type": lambda about: about["columns"][0].update(kind="date"),
+    "a column more": lambda about: about["columns"].append({"name": "z", "kind": "number"}),
+    "columns": lambda about: about.update(columns=3),
+    "targets": lambda about: about.update(target=["a", "b"]),
+    "an encoder": lambda about: about.update(plain={"kinds": {"a": "number"}, "categories": {}}),
+    "all of it": lambda about: about.clear(),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_descriptions_are_one_line(broken, here, tmp_path, name):
+    estimator = fastmlp.load(broken / "model.npz")
+    DAMAGE[name](estimator.metadata_["table"])
+    estimator.save(tmp_path / "damaged.npz")
+    code, out, err = here(tmp_path, "predict", "damaged.npz", broken / "houses.csv")
+    assert (code, out) == (2, "")
+    assert err.startswith("fastmlp: error: `damaged.npz` must be a model that fastmlp train wrote")
+    assert err.count("\n") == 1
+
+
+def test_data_that_is_a_model(broken, here):
+    code, _, err = here(broken, "train", "model.npz", "--target", "0")
+    assert code == 2 and err.count("\n") == 1
+
+
+def test_more_classes_than_are_held_out(tmp_path, here):
+    """Classes of one row are trained on; those of two keep one."""
+    names = [f"c{k}" for k in range(30)] + ["c0", "c1", "c2"]
+    random = np.random.default_rng(0)
+    write_csv(tmp_path / "data.csv", {"x": random.normal(size=33).tolist(), "y": names})
+    code, out, err = here(tmp_path, "train", "data.csv", "--target", "y", "--epochs", "1")
+    assert code == 0, err
+    assert "training: 30 rows" in out and "on 3 rows held out" in out
