@@ -13,6 +13,7 @@ from fastmlp.messages import must, shown
 from fastmlp.sklearn.columns import Column, Table, learnt
 from fastmlp.sklearn.constraints import Interval
 from fastmlp.sklearn.scaling import checked_quantiles
+from fastmlp.training.samples import all_finite
 from fastmlp.validation import checks
 
 
@@ -139,10 +140,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             for j in range(table.shape[1])
         ]  # fmt: skip
         if sum(column.n_outputs for column in columns) == 0:
-            raise ValueError(must("X", "have a column with values", "only missing values"))
+            raise ValueError(must("X", "have a column with values", self._only(columns)))
         validate_data(self, table.X, skip_check_array=True)
         self.columns_ = columns
         return self
+
+    def _only(self, columns: list[Column]) -> str:
+        """Return what columns that become nothing have."""
+        rare = f"categories with fewer than min_frequency={self.min_frequency} samples"
+        has_rare = any(column.kind == "category" for column in columns)
+        has_missing = any(column.kind == "empty" for column in columns)
+        found = ["missing values"] * has_missing + [rare] * has_rare
+        return f"only {' and '.join(found)}"
 
     @property
     def n_outputs_(self) -> int:
@@ -167,11 +176,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             For other columns than those of the training data.
         """
-        check_is_fitted(self, "columns_")
-        table = Table(X)
-        out = np.empty((table.shape[0], self.n_outputs_), checks.float_type(self.dtype))
-        self._write(table, out)
-        return out
+        return as_array(self, X)
 
     def transform_into(self, X: Any, out: np.ndarray) -> None:
         """Write what `transform` returns to `out`, for example to a part of a `numpy.memmap`.
@@ -257,6 +262,15 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
+def as_array(encoder: TableEncoder, X: Any) -> np.ndarray:
+    """Return what `transform` of a `TableEncoder` returns if no other container is set."""
+    check_is_fitted(encoder, "columns_")
+    table = Table(X)
+    out = np.empty((table.shape[0], encoder.n_outputs_), checks.float_type(encoder.dtype))
+    encoder._write(table, out)
+    return out
+
+
 class EncodedRows(NamedTuple):
     """Rows that a `TableEncoder` has encoded already, in place of X and X_val of `fit`.
 
@@ -270,7 +284,7 @@ class EncodedRows(NamedTuple):
     encoder : TableEncoder
         Fitted. It becomes `encoder_` of the estimator.
     rows : float32 or float64 array of shape (n_samples, encoder.n_outputs_)
-        C-contiguous. The network has the same type.
+        C-contiguous and finite. The network has the same type.
     """
 
     encoder: TableEncoder
@@ -278,13 +292,31 @@ class EncodedRows(NamedTuple):
 
     def checked(self) -> np.ndarray:
         """Return the rows; ValueError if they would have to be converted."""
+        if not isinstance(self.encoder, TableEncoder):
+            raise TypeError(must("encoder", "be a TableEncoder", shown(self.encoder)))
         rows, n_outputs = self.rows, self.encoder.n_outputs_
         is_read_in_place = (
             isinstance(rows, np.ndarray)
+            and not isinstance(rows, np.ma.MaskedArray)
             and rows.dtype in (np.float32, np.float64)
             and rows.flags.c_contiguous
         )
         if not is_read_in_place or rows.ndim != 2 or rows.shape[1] != n_outputs or len(rows) == 0:
             requirement = f"be a C-contiguous array of floats of shape (n_samples, {n_outputs})"
             raise ValueError(must("rows", requirement, shown(rows)))
+        if not all_finite(rows):
+            row = int((~np.isfinite(rows)).any(axis=1).argmax())
+            raise checks.not_finite("rows", row, rows.dtype)
         return rows
+
+    def check_encoder(self, known: TableEncoder) -> None:
+        """Raise ValueError unless the rows are as `known` would have encoded them."""
+        if self.encoder is not known and _learnt(self.encoder) != _learnt(known):
+            requirement = "have the encoder that the training data has"
+            raise ValueError(must("EncodedRows", requirement, "rows of another one"))
+
+
+def _learnt(encoder: TableEncoder) -> Any:
+    """Return all that the encoded rows depend on."""
+    names = getattr(encoder, "feature_names_in_", ())
+    return encoder.columns_, float(encoder.max_absolute_value), list(names)
