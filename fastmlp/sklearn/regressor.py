@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from fastmlp import losses
 from fastmlp.core.equations.losses import Targets
-from fastmlp.messages import must
+from fastmlp.messages import must, shown
 from fastmlp.options import chosen
 from fastmlp.sklearn import fitting, parameters
 from fastmlp.sklearn.base import BaseMLP, Encoded
@@ -239,7 +239,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _network_loss(self) -> Any:
         if isinstance(self.loss, str) and self.loss in parameters.REGRESSION:
             return parameters.REGRESSION[self.loss]
-        return chosen("loss", self.loss, losses.LOSSES)
+        loss = chosen("loss", self.loss, losses.LOSSES)
+        if loss.task != "values":
+            raise ValueError(must("loss", "be one of regression", shown(self.loss)))
+        return loss
 
     def _learn_scale(self, y: Any, weights: np.ndarray | None) -> None:
         if weights is not None:
