@@ -242,7 +242,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         if self.preset is not None or "encoder_" in vars(self):
             raise AttributeError(
                 "partial_fit is not available with a preset, which needs all samples: encode them "
-                "with a TableEncoder and set preset=None"
+                "with a TableEncoder and use a new estimator with preset=None"
             )
         if self.solver == "lbfgs":
             raise AttributeError(

@@ -17,8 +17,6 @@ from fastmlp.sklearn.scaling import centre_and_scale, squash
 #: What columns may hold, in messages.
 ALLOWED = "numbers, booleans, text or categories"
 BOOLEANS, NUMBERS = (bool, np.bool_), (Real, Decimal)
-OWN = (bool, int, float)
-KINDS = ("number", "boolean", "category", "empty")
 #: What the sines and cosines of a number are multiplied by, over their frequency.
 HARMONIC = 0.5
 
@@ -313,7 +311,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return str(value)
     value = value.item() if isinstance(value, np.generic) else value
-    return _float(value) if isinstance(value, NUMBERS) and type(value) not in OWN else value
+    is_own = isinstance(value, (bool, int, float))
+    return _float(value) if isinstance(value, NUMBERS) and not is_own else value
 
 
 def _plain_counts(counts: Counter[Any]) -> Counter[Any]:

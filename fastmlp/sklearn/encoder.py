@@ -185,7 +185,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : pandas or polars DataFrame, or array-like of shape (n_samples, n_features)
         out : float array of shape (n_samples, n_outputs_)
-            Overwritten.
+            Overwritten, in part also if a value is refused.
 
         Raises
         ------

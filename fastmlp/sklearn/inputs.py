@@ -21,6 +21,8 @@ from fastmlp.training.samples import all_finite
 
 SPARSE = ["csr", "csc"]
 FLOATS = (np.float64, np.float32)
+#: What scikit-learn's and NumPy's errors for values that are not finite numbers have in common.
+OF_VALUES = ("contains NaN", "contains infinity", "could not convert", "invalid literal")
 
 
 def rows_and_targets(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
@@ -29,7 +31,8 @@ def rows_and_targets(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, 
     With a preset, X is encoded by `encoder_`, which `reset` fits.
     """
     if reset:
-        estimator.__dict__.pop("encoder_", None)
+        for name in ("encoder_", "target_center_", "target_scale_"):  # of a fit with a preset
+            estimator.__dict__.pop(name, None)
     if (
         isinstance(X, EncodedRows)
         or "encoder_" in vars(estimator)
@@ -129,8 +132,9 @@ def named_if_not_numbers(X: Any) -> Iterator[None]:
     """
     try:
         yield
-    except ValueError:
-        found = _first_not_number(X)
+    except ValueError as error:
+        is_of_values = any(part in str(error) for part in OF_VALUES)
+        found = _first_not_number(X) if is_of_values else None
         if found is None:
             raise
         advice = "preset='tabular' takes text and missing values"

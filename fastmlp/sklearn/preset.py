@@ -47,14 +47,15 @@ def in_effect(estimator: Any) -> Any:
     if "encoder_" not in vars(estimator):
         return estimator
     chosen = {}
-    for name, default in _defaults(type(estimator)).items():
+    kind: Any = type(estimator)
+    for name, default in _defaults_of(kind).items():
         value = getattr(estimator, name)
         chosen[name] = TABULAR.get(name, value) if _equal(value, default) else value
     return SimpleNamespace(**chosen)
 
 
 @functools.cache
-def _defaults(kind: type) -> dict[str, Any]:
+def _defaults_of(kind: Any) -> dict[str, Any]:
     """Return the defaults of the parameters of a class of estimators."""
     return {name: each.default for name, each in inspect.signature(kind).parameters.items()}
 

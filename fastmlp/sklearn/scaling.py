@@ -28,7 +28,7 @@ def centre_and_scale(values: np.ndarray, low: float, high: float) -> tuple[float
     low, high : float
         The quantiles, from 0 to 100.
     """
-    halves = values[np.isfinite(values)] * np.float64(0.5)  # whose differences are finite
+    halves = values[np.isfinite(values)].astype(np.float64) * 0.5  # whose differences are finite
     if len(halves) == 0:
         return 0.0, 0.0
     least, lower, median, upper, most = np.percentile(halves, [0, low, 50, high, 100]).tolist()

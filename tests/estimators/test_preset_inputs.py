@@ -244,3 +244,49 @@ def test_a_prediction_does_not_look_up_signatures(monkeypatch):
     monkeypatch.setattr(sys.modules["inspect"], "signature", None)
     assert np.isfinite(model.predict(FRAME[:1])).all()
     assert preset.in_effect(model).activation == preset.TABULAR["activation"]
+
+
+# Errors of other kinds ------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_errors_about_columns_come_before_those_about_values():
+    X = pd.DataFrame({"a": np.arange(60.0), "b": 1.0})
+    model = MLPClassifier(5, max_iter=2).fit(X, np.arange(60) % 2)
+    other = X.set_axis(["c", "d"], axis=1)
+    other.loc[3, "c"] = np.nan
+    assert_refuses(model, "^The feature names should match", other, method="predict")
+    for wrong, text in ((np.nan, "NaN"), (np.inf, "infinity"), ("x", "'x'")):
+        bad = X.astype(object)
+        bad.loc[3, "b"] = wrong
+        message = f"^Input X contains {text} in row 3 of column 'b'"
+        assert_refuses(model, message, bad, method="predict")
+        assert_refuses(model, message, bad, np.arange(60) % 2)
+
+
+def test_a_fit_without_preset_forgets_the_scale():
+    model = MLPRegressor(**SMALL).fit(FRAME, NUMBERS)
+    model.set_params(preset=None, solver="lbfgs", max_iter=200, tol=1.0)
+    model.fit(FRAME[["number"]], NUMBERS)
+    assert not {"encoder_", "target_center_", "target_scale_"} & set(vars(model))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_quantiles_are_those_of_float64(dtype):
+    column = np.random.RandomState(0).randn(101, 1).astype(dtype)
+    narrow, wide = (TableEncoder().fit(X).columns_ for X in (column, column.astype(float)))
+    assert narrow == wide
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_warm_start_keeps_the_best_weights_of_every_fit():
+    X, y = ROWS.rows.astype(float), LABELS == "yes"
+    model = MLPClassifier(
+        8, max_iter=20, early_stopping=True, random_state=0, warm_start=True,
+        learning_rate_init=0.1, n_threads=1, tol=0.0,
+    )  # fmt: skip
+    rows, scores = np.arange(60), []
+    for _ in range(3):
+        model.fit(X[60:], y[60:], X_val=X[rows], y_val=y[rows])
+        scores.append(model.score(X[rows], y[rows]))
+        assert scores[-1] == model.best_validation_score_ == max(model.validation_scores_)
