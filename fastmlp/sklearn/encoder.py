@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastmlp.messages import must, shown
 from fastmlp.sklearn.columns import Column, Table, learnt
 from fastmlp.sklearn.constraints import Interval
-from fastmlp.sklearn.scaling import checked_quantiles
+from fastmlp.sklearn.scaling import checked_bound, checked_quantiles
 from fastmlp.training.samples import all_finite
 from fastmlp.validation import checks
 
@@ -200,7 +200,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._write(table, out)
 
     def _write(self, table: Table, out: np.ndarray) -> None:
-        bound, start = float(self.max_absolute_value), 0
+        bound, start = checked_bound(self.max_absolute_value), 0
         for j, column in zip(self._positions(table), self.columns_, strict=True):
             end = start + column.n_outputs
             if end > start:
@@ -235,7 +235,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names : ndarray of str objects
             A number, a boolean: the name of its column; missing numbers: ``column_missing``; sines
             and cosines: ``column_sin1`` and so on; a category: ``column_category``, the second one
-            of two.
+            of two. A name that another column has already gets an underscore at its end.
         """
         check_is_fitted(self, "columns_")
         known = getattr(self, "feature_names_in_", None)
@@ -251,7 +251,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
         named = zip(input_features, self.columns_, strict=True)
         names = [each for name, column in named for each in column.output_names(name)]
-        return np.array(names, dtype=object)
+        return np.array(_different(names), dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -260,6 +260,15 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _different(names: list[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for name in names:
+        while name in found:
+            name += "_"
+        found[name] = None
+    return list(found)
 
 
 def as_array(encoder: TableEncoder, X: Any) -> np.ndarray:

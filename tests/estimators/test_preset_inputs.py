@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 import sklearn
 
-from fastmlp.sklearn import MLPClassifier, MLPRegressor, TableEncoder, preset
+from fastmlp.sklearn import MLPClassifier, MLPRegressor, SquashingScaler, TableEncoder, preset
 from fastmlp.sklearn.encoder import EncodedRows
 from helpers.same_bits import assert_same_bits
 from helpers.tables import table
@@ -290,3 +290,40 @@ def test_a_warm_start_keeps_the_best_weights_of_every_fit():
         model.fit(X[60:], y[60:], X_val=X[rows], y_val=y[rows])
         scores.append(model.score(X[rows], y[rows]))
         assert scores[-1] == model.best_validation_score_ == max(model.validation_scores_)
+
+
+# Parameters and names -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", ["a", -1, 0, np.nan, None])
+def test_a_bound_that_was_changed_after_the_fit_is_checked(wrong):
+    X = np.random.RandomState(0).randn(9, 1)
+    for transformer in (TableEncoder().fit(X), SquashingScaler().fit(X)):
+        transformer.set_params(max_absolute_value=wrong)
+        message = "^`max_absolute_value` must be a number above 0, got "
+        assert_refuses(transformer, message, X, method="transform")
+
+
+def test_names_of_the_result_are_different():
+    frame = pd.DataFrame({
+        "a": ["b_c", "d", "e"], "a_b": ["c", "x", "y"], "n": [1.0, None, 3.0],
+        "n_missing": [1, 2, 3], "n_missing_": [3, 1, 2],
+    })  # fmt: skip
+    encoder = TableEncoder().set_output(transform="pandas").fit(frame)
+    names = list(encoder.transform(frame).columns)
+    assert names == [
+        "a_b_c", "a_d", "a_e", "a_b_c_", "a_b_x", "a_b_y", "n", "n_missing", "n_missing_",
+        "n_missing__",
+    ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_activations_may_be_an_array():
+    given = {"hidden_layer_sizes": (4, 3), "max_iter": 2, "random_state": 0}
+    names = ["tanh", "relu"]
+    found = [
+        MLPClassifier(activation=each, **given).fit(ROWS.rows, LABELS)
+        for each in (names, np.array(names), np.array(names, object), pd.Series(names))
+    ]
+    for other in found[1:]:
+        assert_same_bits(numbers_of(found[0]), numbers_of(other))
