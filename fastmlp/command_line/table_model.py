@@ -10,6 +10,7 @@ import numpy as np
 
 import fastmlp
 from fastmlp.messages import must, short, shown
+from fastmlp.sklearn.classes import is_multilabel
 from fastmlp.tables import columns, encoded
 from fastmlp.tables.columns import Column
 from fastmlp.tables.extras import pandas
@@ -148,7 +149,7 @@ def _of_estimator(estimator: Any) -> Description:
     task, targets, classes = "regression", ["prediction"], []
     if hasattr(estimator, "classes_"):
         task, classes = "classification", np.asarray(estimator.classes_).tolist()
-        if estimator._label_binarizer.y_type_ == "multilabel-indicator":
+        if is_multilabel(estimator):
             task, targets, classes = "multilabel", [str(name) for name in classes], []
     elif estimator.n_outputs_ > 1:
         targets = [f"prediction_{k}" for k in range(estimator.n_outputs_)]

@@ -20,6 +20,7 @@ from fastmlp.command_line.interrupts import Interrupts
 from fastmlp.command_line.table_model import Description, TableModel
 from fastmlp.messages import must, short, shown
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
+from fastmlp.sklearn.classes import name_classes
 from fastmlp.sklearn.encoder import EncodedRows
 from fastmlp.sklearn.preset import TABULAR, in_effect, new_encoder
 from fastmlp.tables import encoded
@@ -206,7 +207,9 @@ def fitted(
         estimator.fit(X, y, weights, X_val=X_val, y_val=y_val)
     seconds = time.perf_counter() - start
     estimator.set_params(callbacks=None, metrics=None)
-    name_classes(estimator, about)
+    if about.classes:
+        name_classes(estimator, np.array(about.classes))
+        about.classes = estimator.classes_.tolist()
     best, about.score = _chosen(estimator, halves)
     n_epochs = len(estimator.validation_scores_)
     model = TableModel(estimator, about)
@@ -253,13 +256,6 @@ def _compile() -> None:
     """Compile the code of all options, or load it from the cache, so that it is not timed."""
     net = MLP([1, 1, 1], activation="tanh", random_state=0)
     net.fit(np.zeros((1, 1), np.float32), [0], epochs=1)
-
-
-def name_classes(estimator: Any, about: Description) -> None:
-    """Give an estimator that was trained on the positions of classes the classes themselves."""
-    if about.classes:
-        estimator._label_binarizer.fit(np.array(about.classes))
-        estimator.classes_ = estimator._label_binarizer.classes_
 
 
 # The score ----------------------------------------------------------------------------------------

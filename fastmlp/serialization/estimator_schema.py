@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastmlp.messages import must, shown
+from fastmlp.serialization.npz_format import MAX_DEPTH
 from fastmlp.serialization.schema import COUNT, DTYPE, KEY, descent, moments, shapes_of
 from fastmlp.validation import checks
 from fastmlp.validation.forms import (
@@ -220,14 +221,21 @@ def _n_outputs(column: dict[str, Any]) -> int:
 
 def metadata(name: str, value: Any) -> dict[str, Any]:
     """Return a dict of plain values: numbers, text, True, False, None, and lists and dicts."""
-    return dict_of(_plain)(name, value)
+    dict_of(anything)(name, value)
+    found: dict[str, Any] = _plain(name, value, 1)
+    return found
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(name: str, value: Any, level: int) -> Any:
+    """Return a plain value at a level of the file."""
+    if isinstance(value, (dict, list)) and level == MAX_DEPTH:
+        requirement = f"have at most {MAX_DEPTH} levels of lists and dicts"
+        raise ValueError(must(name[: name.find(".")], requirement, "more levels"))
     if isinstance(value, dict):
-        return metadata(name, value)
+        items = dict_of(anything)(name, value).items()
+        return {key: _plain(f"{name}.{key}", part, level + 1) for key, part in items}
     if isinstance(value, list):
-        return list_of(_plain)(name, value)
+        return [_plain(f"{name}[{i}]", part, level + 1) for i, part in enumerate(value)]
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     requirement = "be a number, text, True, False, None, or a list or dict of them"

@@ -153,6 +153,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         parameters.hidden_sizes(self.hidden_layer_sizes)  # an error before those of X and y
         self._refuse(incremental, validation)
         is_first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+        self._refuse_another_preset(is_first)
         reset = is_first or not hasattr(self, "n_features_in_")
         X, y = inputs.rows_and_targets(self, X, y, reset)
         self._learn_targets(y, incremental)
@@ -207,6 +208,13 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
                 must("learning_rate", "have no end for partial_fit", "'cyclic_cosine'")
             )
 
+    def _refuse_another_preset(self, is_first: bool) -> None:
+        """Raise ValueError if training would continue with a preset that it began without."""
+        known = "tabular" if "encoder_" in vars(self) else None
+        if not is_first and self.preset != known:
+            requirement = f"be {known!r}, as in the last fit, if warm_start=True"
+            raise ValueError(must("preset", requirement, shown(self.preset)))
+
     def _initialize(self, sizes: list[int], dtype: Any) -> None:
         """Draw weights and biases, and begin all records."""
         activation = in_effect(self).activation
@@ -234,7 +242,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         if self.preset is not None or "encoder_" in vars(self):
             raise AttributeError(
                 "partial_fit is not available with a preset, which needs all samples: encode them "
-                "with a TableEncoder and set preset=None"
+                "with a TableEncoder and use a new estimator with preset=None"
             )
         if self.solver == "lbfgs":
             raise AttributeError(

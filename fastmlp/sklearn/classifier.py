@@ -161,9 +161,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     With ``preset="tabular"``, X is a data frame or an array of any columns that a `TableEncoder`
     takes, in float32. A stratified part is held out, unless X_val is given, and the epoch with the
-    smallest log loss is kept. Parameters that have the default of this signature are replaced by
-    those in `fastmlp.sklearn.preset.TABULAR`; others win. Sparse X, lbfgs and `partial_fit` are
-    refused.
+    smallest log loss is kept. The encoder and the scale of a regressor's y are learned from all
+    rows of X, so the scores of the part that is held out are slightly too good; those of X_val are
+    not. Parameters that have the default of this signature are replaced by those in
+    `fastmlp.sklearn.preset.TABULAR`; others win. Sparse X, lbfgs and `partial_fit` are refused.
     (Holzmueller, Grinsztajn, Steinwart, Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
     on Tabular Data, 2024.)
 
@@ -296,6 +297,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _score_of(self, outputs: np.ndarray, targets: Targets) -> float:
         if not np.isfinite(outputs).all():
             return float("nan")
+        if len(self.classes_) == 1 and "encoder_" not in vars(self):
+            return 1.0  # `predict` has no other class
         score = _minus_log_losses if "encoder_" in vars(self) else _are_right
         weights = targets.weights if len(targets.weights) > 0 else None
         return float(np.average(score(outputs, targets), weights=weights))

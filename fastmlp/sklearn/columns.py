@@ -17,7 +17,6 @@ from fastmlp.sklearn.scaling import centre_and_scale, squash
 #: What columns may hold, in messages.
 ALLOWED = "numbers, booleans, text or categories"
 BOOLEANS, NUMBERS = (bool, np.bool_), (Real, Decimal)
-KINDS = ("number", "boolean", "category", "empty")
 #: What the sines and cosines of a number are multiplied by, over their frequency.
 HARMONIC = 0.5
 
@@ -103,6 +102,8 @@ def is_missing(value: Any) -> bool:
         or type(value).__name__ in ("NAType", "NaTType")
         or isinstance(value, (float, np.floating))
         and value != value
+        or isinstance(value, Decimal)
+        and value.is_nan()
     )
 
 
@@ -199,13 +200,14 @@ class Column(NamedTuple):
             raise _refused(where, f"{values.dtype}")
         codes_of = {category: i for i, category in enumerate(self.categories)}
         listed = values.tolist()
+        family = _family(self.categories)
+        named = map(_plain, listed) if family is float and values.dtype.kind == "O" else listed
         try:
-            codes = np.fromiter((codes_of.get(v, -1) for v in listed), np.intp, len(listed))
+            codes = np.fromiter((codes_of.get(v, -1) for v in named), np.intp, len(listed))
         except TypeError:  # cannot be hashed
             raise _refused(where, _type_in_messages(listed)) from None
         unknown = [listed[i] for i in np.flatnonzero(codes < 0)]
         unknown = [value for value in unknown if not is_missing(value)]
-        family = _family(self.categories)
         if unknown and _family(unknown) != family:
             wanted = {bool: "booleans", str: "text", float: "numbers"}[family or str]
             requirement = f"have {wanted} in {where}, as in the training data"
@@ -285,10 +287,11 @@ def learnt(
         return Column("boolean", categories=(False, True))
     if family is float and not is_category:
         return _number(_numbers(where, values), quantiles, n_harmonics)
+    counts = _plain_counts(counts)
     kept = sorted(value for value, n in counts.items() if n >= min_frequency)
     if max_categories is not None and len(kept) > max_categories:
         kept = sorted(sorted(kept, key=lambda value: -counts[value])[:max_categories])
-    return Column("category", categories=tuple(_plain(value) for value in kept))
+    return Column("category", categories=tuple(kept))
 
 
 def with_fewer_harmonics(columns: Sequence[Column], most: int) -> list[Column]:
@@ -311,8 +314,17 @@ def _number(values: np.ndarray, quantiles: Sequence[float], n_harmonics: int) ->
 
 
 def _plain(value: Any) -> Any:
-    """Return a category as Python's own type, which a file can hold."""
+    """Return a category as Python's own type, which a file can hold; others than these as is."""
     if isinstance(value, str):
         return str(value)
     value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, (int, float)) else float(value)
+    is_own = isinstance(value, (bool, int, float))
+    return _float(value) if isinstance(value, NUMBERS) and not is_own else value
+
+
+def _plain_counts(counts: Counter[Any]) -> Counter[Any]:
+    """Return how often categories occur, of which several may be one as Python's own type."""
+    plain: Counter[Any] = Counter()
+    for value, n in counts.items():
+        plain[_plain(value)] += n
+    return plain

@@ -22,7 +22,7 @@ def initial_parameters(
     logistic activation (Glorot and Bengio, Understanding the difficulty of training deep
     feedforward neural networks, 2010, section 4.2.1).
     """
-    factor = 2.0 if activation == "logistic" else 6.0
+    factor = 2.0 if isinstance(activation, str) and activation == "logistic" else 6.0
     drawn = []
     for n_in, n_out in itertools.pairwise(sizes):
         bound = np.sqrt(factor / (n_in + n_out))

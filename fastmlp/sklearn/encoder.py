@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastmlp.messages import must, shown
 from fastmlp.sklearn.columns import Column, Table, learnt, with_fewer_harmonics
 from fastmlp.sklearn.constraints import Interval, StrOptions
-from fastmlp.sklearn.scaling import checked_quantiles
+from fastmlp.sklearn.scaling import checked_bound, checked_quantiles
+from fastmlp.training.samples import all_finite
 from fastmlp.validation import checks
 
 #: The harmonics of each number with "auto", and how many those of all numbers may be.
@@ -146,10 +147,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.n_harmonics == "auto":
             columns = with_fewer_harmonics(columns, MOST_HARMONICS)
         if sum(column.n_outputs for column in columns) == 0:
-            raise ValueError(must("X", "have a column with values", "only missing values"))
+            raise ValueError(must("X", "have a column with values", self._only(columns)))
         validate_data(self, table.X, skip_check_array=True)
         self.columns_ = columns
         return self
+
+    def _only(self, columns: list[Column]) -> str:
+        """Return what columns that become nothing have."""
+        rare = f"categories with fewer than min_frequency={self.min_frequency} samples"
+        has_rare = any(column.kind == "category" for column in columns)
+        has_missing = any(column.kind == "empty" for column in columns)
+        found = ["missing values"] * has_missing + [rare] * has_rare
+        return f"only {' and '.join(found)}"
 
     @property
     def n_outputs_(self) -> int:
@@ -174,11 +183,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             For other columns than those of the training data.
         """
-        check_is_fitted(self, "columns_")
-        table = Table(X)
-        out = np.empty((table.shape[0], self.n_outputs_), checks.float_type(self.dtype))
-        self._write(table, out)
-        return out
+        return as_array(self, X)
 
     def transform_into(self, X: Any, out: np.ndarray) -> None:
         """Write what `transform` returns to `out`, for example to a part of a `numpy.memmap`.
@@ -187,7 +192,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : pandas or polars DataFrame, or array-like of shape (n_samples, n_features)
         out : float array of shape (n_samples, n_outputs_)
-            Overwritten.
+            Overwritten, in part also if a value is refused.
 
         Raises
         ------
@@ -202,7 +207,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._write(table, out)
 
     def _write(self, table: Table, out: np.ndarray) -> None:
-        bound, start = float(self.max_absolute_value), 0
+        bound, start = checked_bound(self.max_absolute_value), 0
         for j, column in zip(self._positions(table), self.columns_, strict=True):
             end = start + column.n_outputs
             if end > start:
@@ -237,7 +242,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names : ndarray of str objects
             A number, a boolean: the name of its column; missing numbers: ``column_missing``; sines
             and cosines: ``column_sin1`` and so on; a category: ``column_category``, the second one
-            of two.
+            of two. A name that another column has already gets an underscore at its end.
         """
         check_is_fitted(self, "columns_")
         known = getattr(self, "feature_names_in_", None)
@@ -253,7 +258,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
         named = zip(input_features, self.columns_, strict=True)
         names = [each for name, column in named for each in column.output_names(name)]
-        return np.array(names, dtype=object)
+        return np.array(_different(names), dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -262,6 +267,24 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _different(names: list[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for name in names:
+        while name in found:
+            name += "_"
+        found[name] = None
+    return list(found)
+
+
+def as_array(encoder: TableEncoder, X: Any) -> np.ndarray:
+    """Return what `transform` of a `TableEncoder` returns if no other container is set."""
+    check_is_fitted(encoder, "columns_")
+    table = Table(X)
+    out = np.empty((table.shape[0], encoder.n_outputs_), checks.float_type(encoder.dtype))
+    encoder._write(table, out)
+    return out
 
 
 class EncodedRows(NamedTuple):
@@ -277,7 +300,7 @@ class EncodedRows(NamedTuple):
     encoder : TableEncoder
         Fitted. It becomes `encoder_` of the estimator.
     rows : float32 or float64 array of shape (n_samples, encoder.n_outputs_)
-        C-contiguous. The network has the same type.
+        C-contiguous and finite. The network has the same type.
     """
 
     encoder: TableEncoder
@@ -285,13 +308,31 @@ class EncodedRows(NamedTuple):
 
     def checked(self) -> np.ndarray:
         """Return the rows; ValueError if they would have to be converted."""
+        if not isinstance(self.encoder, TableEncoder):
+            raise TypeError(must("encoder", "be a TableEncoder", shown(self.encoder)))
         rows, n_outputs = self.rows, self.encoder.n_outputs_
         is_read_in_place = (
             isinstance(rows, np.ndarray)
+            and not isinstance(rows, np.ma.MaskedArray)
             and rows.dtype in (np.float32, np.float64)
             and rows.flags.c_contiguous
         )
         if not is_read_in_place or rows.ndim != 2 or rows.shape[1] != n_outputs or len(rows) == 0:
             requirement = f"be a C-contiguous array of floats of shape (n_samples, {n_outputs})"
             raise ValueError(must("rows", requirement, shown(rows)))
+        if not all_finite(rows):
+            row = int((~np.isfinite(rows)).any(axis=1).argmax())
+            raise checks.not_finite("rows", row, rows.dtype)
         return rows
+
+    def check_encoder(self, known: TableEncoder) -> None:
+        """Raise ValueError unless the rows are as `known` would have encoded them."""
+        if self.encoder is not known and _learnt(self.encoder) != _learnt(known):
+            requirement = "have the encoder that the training data has"
+            raise ValueError(must("EncodedRows", requirement, "rows of another one"))
+
+
+def _learnt(encoder: TableEncoder) -> Any:
+    """Return all that the encoded rows depend on."""
+    names = getattr(encoder, "feature_names_in_", ())
+    return encoder.columns_, float(encoder.max_absolute_value), list(names)

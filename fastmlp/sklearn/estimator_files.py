@@ -6,7 +6,6 @@ import inspect
 from typing import Any, Self
 
 import numpy as np
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from fastmlp import losses, optimizers, options, random_sources, schedules
@@ -16,9 +15,12 @@ from fastmlp.metrics import chosen_metrics
 from fastmlp.serialization import model_files
 from fastmlp.serialization.estimator_schema import ESTIMATORS, RECORDS
 from fastmlp.sklearn import parameters
+from fastmlp.sklearn.classes import set_classes
 from fastmlp.sklearn.columns import Column
 from fastmlp.sklearn.encoder import TableEncoder
+from fastmlp.sklearn.scaling import checked_quantiles
 from fastmlp.sklearn.tied import TiedState, sizes_of
+from fastmlp.validation import checks
 
 #: Options that a file has by their names and fields.
 KINDS: dict[str, dict[str, Any]] = {
@@ -93,6 +95,7 @@ def _public_class(cls: type) -> Any:
 def to_dict(estimator: Any, metadata: Any) -> dict[str, Any]:
     """Return a fitted estimator as plain values and arrays."""
     check_is_fitted(estimator, "coefs_")
+    _check_outputs(estimator)
     kind, known = _public_class(type(estimator)), vars(estimator)
     plain = {name: _plain(name, getattr(estimator, name)) for name in parameters.names_of(kind)}
     tied: TiedState = estimator._tie()
@@ -131,8 +134,14 @@ def _plain(name: str, value: Any) -> Any:
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufU":
-        return {"array": value}
+    if isinstance(value, range):
+        value = tuple(value)
+    elif hasattr(value, "__array__"):  # also a pandas Series
+        value = np.asarray(value)
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "biufU":
+            return {"array": value}
+        value = value.tolist() if value.dtype.kind == "O" else value
     if isinstance(value, (list, tuple)):
         parts = [_plain(name, part) for part in value]
         return parts if isinstance(value, list) else {"tuple": parts}
@@ -235,10 +244,26 @@ def _of_dict(cls: Any, found: dict[str, Any]) -> Any:
 def _check_unconstrained(estimator: Any, tied: TiedState) -> None:
     """Check the parameters that neither scikit-learn's constraints nor the settings cover."""
     parameters.hidden_sizes(estimator.hidden_layer_sizes)
+    _check_outputs(estimator)
+    weights = getattr(estimator, "class_weight", None)
+    if isinstance(weights, dict):
+        for weight in weights.values():
+            checks.non_negative("class_weight", weight)
+    elif weights not in (None, "balanced"):
+        raise ValueError(must("class_weight", "be a dict, 'balanced' or None", shown(weights)))
     if estimator.metrics is not None:
         chosen_metrics(estimator.metrics, tied.state.settings.loss.task)
     if estimator.callbacks not in (None, []):
         raise ValueError(must("callbacks", "be None in a file", shown(estimator.callbacks)))
+
+
+def _check_outputs(estimator: Any) -> None:
+    """Check that the loss is one for the outputs that the network was trained for."""
+    estimator._network_loss()
+    expected = estimator._output_activation()
+    if expected != estimator.out_activation_:
+        requirement = f"be one for the outputs of the last fit, {estimator.out_activation_!r}"
+        raise ValueError(must("loss", requirement, shown(estimator.loss)))
 
 
 def _value(plain: Any) -> Any:
@@ -265,6 +290,7 @@ def _set_features(estimator: Any, found: dict[str, Any]) -> None:
         given = {name: _value(value) for name, value in found["encoder"]["parameters"].items()}
         encoder = TableEncoder(**given | {"dtype": np.dtype(given["dtype"]).type})
         encoder._validate_params()
+        checked_quantiles("quantile_range", encoder.quantile_range)
         encoder.columns_ = [
             Column(**column | {"categories": tuple(column["categories"])})
             for column in found["encoder"]["columns"]
@@ -280,9 +306,7 @@ def _set_features(estimator: Any, found: dict[str, Any]) -> None:
 def _set_targets(estimator: Any, found: dict[str, Any]) -> None:
     targets = found["targets"]
     if found["class"] == "MLPClassifier":
-        binarizer = estimator._label_binarizer = LabelBinarizer()
-        estimator.classes_ = binarizer.classes_ = targets["classes"]
-        binarizer.y_type_, binarizer.sparse_input_ = targets["kind"], targets["sparse"]
+        set_classes(estimator, targets["kind"], targets["classes"], targets["sparse"])
     elif targets is not None:
         for name in TARGET_SCALING:
             value = targets[name]

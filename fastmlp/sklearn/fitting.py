@@ -23,7 +23,7 @@ from fastmlp.sklearn.preset import in_effect
 from fastmlp.sklearn.tied import TiedState, sizes_of
 from fastmlp.training.data import FitData
 from fastmlp.training.fit import Fit, Plan
-from fastmlp.training.samples import Data, part
+from fastmlp.training.samples import Data, all_finite, part
 from fastmlp.training.sources import BLOCK_BYTES
 from fastmlp.validation import checks, sample_weights
 
@@ -54,6 +54,9 @@ class Samples(NamedTuple):
         Without class weights, which count for the loss in training, but not for scores.
         """
         rows = checks.feature_rows("X", self.X, settings.layers[0], settings.dtype)
+        if isinstance(rows, np.ndarray) and rows.dtype != self.X.dtype and not all_finite(rows):
+            row = int((~np.isfinite(rows)).any(axis=1).argmax())
+            raise checks.not_finite("X", row, rows.dtype)
         targets = sample_weights.weighted(
             self.targets, self.weights, len(rows), name=self.weight_name
         )

@@ -15,12 +15,14 @@ from sklearn.utils.validation import validate_data
 
 from fastmlp.messages import must, shown
 from fastmlp.sklearn.columns import Table, is_missing
-from fastmlp.sklearn.encoder import EncodedRows
+from fastmlp.sklearn.encoder import EncodedRows, as_array
 from fastmlp.sklearn.preset import new_encoder
 from fastmlp.training.samples import all_finite
 
 SPARSE = ["csr", "csc"]
 FLOATS = (np.float64, np.float32)
+#: What scikit-learn's and NumPy's errors for values that are not finite numbers have in common.
+OF_VALUES = ("contains NaN", "contains infinity", "could not convert", "invalid literal")
 
 
 def rows_and_targets(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
@@ -29,7 +31,8 @@ def rows_and_targets(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, 
     With a preset, X is encoded by `encoder_`, which `reset` fits.
     """
     if reset:
-        estimator.__dict__.pop("encoder_", None)
+        for name in ("encoder_", "target_center_", "target_scale_"):  # of a fit with a preset
+            estimator.__dict__.pop(name, None)
     if (
         isinstance(X, EncodedRows)
         or "encoder_" in vars(estimator)
@@ -57,10 +60,13 @@ def _flat(y: np.ndarray) -> np.ndarray:
 def _encoded_rows(estimator: Any, X: Any, reset: bool) -> np.ndarray:
     """Return the rows of a table as `encoder_` encodes them."""
     if isinstance(X, EncodedRows):
+        if estimator.preset is None:
+            raise ValueError(must("preset", "be 'tabular' for EncodedRows", "None"))
         encoder, rows = X.encoder, X.checked()
+        X.check_encoder(vars(estimator).get("encoder_", encoder))
     else:
         encoder = vars(estimator).get("encoder_") or new_encoder().fit(X)
-        rows = encoder.transform(X)
+        rows = as_array(encoder, X)
     if reset:
         estimator.encoder_ = encoder
         estimator.__dict__.pop("feature_names_in_", None)
@@ -80,11 +86,27 @@ def _targets(estimator: Any, n_samples: int, y: Any) -> np.ndarray:
     if row is not None:
         raise ValueError(must("y", "have a value in every row", f"a missing one in row {row}"))
     y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y")
-    if is_regressor(estimator) and y.dtype.kind == "O":
-        y = y.astype(np.float64)
+    if is_regressor(estimator):
+        y = _numbers_of(y)
     if y.shape[0] != n_samples:
         raise ValueError(must("y", f"have {n_samples} rows, as X", f"{y.shape[0]}"))
     return _flat(y)
+
+
+def _numbers_of(y: Any) -> np.ndarray:
+    """Return the targets of a regressor as float64."""
+    if not isinstance(y, np.ndarray):
+        raise TypeError(must("y", "be dense for a regressor", "a sparse matrix"))
+    if y.dtype.kind in "biufOSU":
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            return y.astype(np.float64)
+        values = y.reshape(-1).tolist()
+        wrong = next((v for v in values if not _is_finite_number(v)), values[0])
+        row = values.index(wrong) // (y.size // len(y))
+        got = f"{shown(wrong)} in row {row}"
+    else:
+        got = f"{y.dtype}"
+    raise ValueError(must("y", "have numbers for a regressor", got))
 
 
 def rows(estimator: Any, X: Any) -> Any:
@@ -93,7 +115,9 @@ def rows(estimator: Any, X: Any) -> Any:
     Except that an array of floats may have NaN or infinity, which the kernels notice.
     """
     if "encoder_" in vars(estimator):
-        return estimator.encoder_.transform(X)
+        if isinstance(X, EncodedRows):
+            raise ValueError(must("X", "be a table for predictions", "EncodedRows"))
+        return as_array(estimator.encoder_, X)
     if is_plain(estimator, X):
         return X
     with named_if_not_numbers(X):
@@ -108,8 +132,9 @@ def named_if_not_numbers(X: Any) -> Iterator[None]:
     """
     try:
         yield
-    except ValueError:
-        found = _first_not_number(X)
+    except ValueError as error:
+        is_of_values = any(part in str(error) for part in OF_VALUES)
+        found = _first_not_number(X) if is_of_values else None
         if found is None:
             raise
         advice = "preset='tabular' takes text and missing values"
@@ -147,7 +172,7 @@ def _are_not_numbers(values: np.ndarray) -> np.ndarray:
 def _is_finite_number(value: Any) -> bool:
     try:
         return math.isfinite(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
@@ -181,14 +206,21 @@ def _missing_row(y: Any) -> int | None:
     if hasattr(y, "tocsr"):
         return None
     values = np.asarray(y)
-    if values.dtype.kind == "f":
-        missing = np.isnan(values)
-    elif values.dtype.kind == "O":
-        missing = np.array([is_missing(v) for v in values.reshape(-1).tolist()], bool)
+    if isinstance(y, np.ma.MaskedArray):
+        missing = np.ma.getmaskarray(y) | _are_missing(values)
     else:
-        return None
+        missing = _are_missing(values)
     rows = missing.reshape(len(values), -1).any(axis=1) if missing.any() else missing
     return int(rows.argmax()) if rows.any() else None
+
+
+def _are_missing(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f":
+        return np.isnan(values)
+    if values.dtype.kind == "O":
+        missing = [is_missing(v) for v in values.reshape(-1).tolist()]
+        return np.array(missing, bool).reshape(values.shape)
+    return np.zeros(values.shape, bool)
 
 
 def weights_of(

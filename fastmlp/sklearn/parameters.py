@@ -12,11 +12,13 @@ from sklearn import get_config
 
 from fastmlp import losses, optimizers
 from fastmlp.core.equations.activations import ACTIVATIONS
+from fastmlp.messages import must, shown
 from fastmlp.options import chosen
 from fastmlp.schedules import CyclicCosine
 from fastmlp.settings import Settings
 from fastmlp.sklearn.constraints import Interval, Options, StrOptions
 from fastmlp.sklearn.preset import in_effect
+from fastmlp.validation import checks
 
 SCHEDULES = {"constant", "invscaling", "adaptive"}
 CYCLIC = "cyclic_cosine"  # `schedules.CyclicCosine` over all steps of a fit
@@ -62,8 +64,13 @@ def check(estimator: Any) -> None:
 def hidden_sizes(value: Any) -> list[int]:
     """Return the sizes of the hidden layers, given as an int or as any sequence."""
     sizes = list(value) if hasattr(value, "__iter__") else [value]
+    if not all(isinstance(size, Integral) for size in sizes):
+        raise ValueError(must("hidden_layer_sizes", "be whole numbers", shown(value)))
     if any(size <= 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    if any(size > checks.MAX_LAYER_SIZE for size in sizes):
+        requirement = f"be at most {checks.MAX_LAYER_SIZE}"
+        raise ValueError(must("hidden_layer_sizes", requirement, shown(value)))
     return [int(size) for size in sizes]
 
 

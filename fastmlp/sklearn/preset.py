@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from types import SimpleNamespace
 from typing import Any
@@ -46,10 +47,17 @@ def in_effect(estimator: Any) -> Any:
     if "encoder_" not in vars(estimator):
         return estimator
     chosen = {}
-    for name, parameter in inspect.signature(type(estimator)).parameters.items():
+    kind: Any = type(estimator)
+    for name, default in _defaults_of(kind).items():
         value = getattr(estimator, name)
-        chosen[name] = TABULAR.get(name, value) if _equal(value, parameter.default) else value
+        chosen[name] = TABULAR.get(name, value) if _equal(value, default) else value
     return SimpleNamespace(**chosen)
+
+
+@functools.cache
+def _defaults_of(kind: Any) -> dict[str, Any]:
+    """Return the defaults of the parameters of a class of estimators."""
+    return {name: each.default for name, each in inspect.signature(kind).parameters.items()}
 
 
 def _equal(value: Any, default: Any) -> bool:

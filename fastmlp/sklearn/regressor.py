@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from fastmlp import losses
 from fastmlp.core.equations.losses import Targets
-from fastmlp.messages import must
+from fastmlp.messages import must, shown
 from fastmlp.options import chosen
 from fastmlp.sklearn import fitting, parameters
 from fastmlp.sklearn.base import BaseMLP, Encoded
@@ -239,17 +239,24 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _network_loss(self) -> Any:
         if isinstance(self.loss, str) and self.loss in parameters.REGRESSION:
             return parameters.REGRESSION[self.loss]
-        return chosen("loss", self.loss, losses.LOSSES)
+        loss = chosen("loss", self.loss, losses.LOSSES)
+        if loss.task != "values":
+            raise ValueError(must("loss", "be one of regression", shown(self.loss)))
+        return loss
 
     def _learn_scale(self, y: Any, weights: np.ndarray | None) -> None:
-        if weights is not None and not weights.any():
-            weights = None  # refused later
+        if weights is not None:
+            is_refused_later = (weights < 0).any() or not weights.any()
+            weights = None if is_refused_later else weights / weights.max()
         if self.out_activation_ == "exp":  # of positive means, which are scaled only
-            center = np.zeros(y.shape[1:])
+            center = np.zeros(y.shape[1:])[()]
             scale = np.average(y, axis=0, weights=weights)
         else:
             center = np.average(y, axis=0, weights=weights)
-            scale = np.sqrt(np.average((y - center) ** 2, axis=0, weights=weights))
+            distances = y - center
+            largest = np.abs(distances).max(axis=0)  # whose square may be infinite, or 0
+            ratios = distances / np.where(largest > 0, largest, 1)
+            scale = largest * np.sqrt(np.average(ratios**2, axis=0, weights=weights))
         if not (np.isfinite(center).all() and np.isfinite(scale).all()):
             raise ValueError(
                 must("y", "have a finite mean and standard deviation", "larger values")

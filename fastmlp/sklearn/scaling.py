@@ -28,7 +28,7 @@ def centre_and_scale(values: np.ndarray, low: float, high: float) -> tuple[float
     low, high : float
         The quantiles, from 0 to 100.
     """
-    halves = values[np.isfinite(values)] * np.float64(0.5)  # whose differences are finite
+    halves = values[np.isfinite(values)].astype(np.float64) * 0.5  # whose differences are finite
     if len(halves) == 0:
         return 0.0, 0.0
     least, lower, median, upper, most = np.percentile(halves, [0, low, 50, high, 100]).tolist()
@@ -151,7 +151,7 @@ class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOATS, ensure_all_finite=False, reset=False)
         out = np.empty(X.shape, X.dtype)
-        bound = float(self.max_absolute_value)
+        bound = checked_bound(self.max_absolute_value)
         for j, (centre, scale) in enumerate(zip(self.center_, self.scale_, strict=True)):
             out[:, j] = squash(X[:, j], float(centre), float(scale), bound)
         return out
@@ -161,6 +161,13 @@ class SquashingScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def checked_bound(value: Any) -> float:
+    """Return a bound, which may have been changed after a fit; ValueError if it is not one."""
+    if not isinstance(value, Real) or not float(value) > 0:
+        raise ValueError(must("max_absolute_value", "be a number above 0", shown(value)))
+    return float(value)
 
 
 def checked_quantiles(name: str, value: Any) -> tuple[float, float]:

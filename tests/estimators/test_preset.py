@@ -420,5 +420,5 @@ def test_rows_that_would_be_converted_are_refused(in_file):
             MLPClassifier(**SMALL).fit(EncodedRows(encoder, wrong), LABELS)
     wrong = np.array(rows)
     wrong[17, 3] = np.nan
-    with pytest.raises(ValueError, match="^`X` must be finite, got NaN or infinity in row 17"):
+    with pytest.raises(ValueError, match="^`rows` must be finite, got NaN or infinity in row 17"):
         MLPClassifier(**SMALL).fit(EncodedRows(encoder, wrong), LABELS)

@@ -163,6 +163,18 @@ def test_partial_fit_and_warm_start(solver):
     assert ours.classes_.tolist() == theirs.classes_.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("of", [0, 1])
+def test_early_stopping_with_one_class(solver, of):
+    def one_class():
+        return "MLPClassifier", np.random.RandomState(0).randn(257, 3), np.full(257, of)
+
+    given = {"hidden_layer_sizes": 9, "early_stopping": True, "max_iter": 15, "batch_size": 64}
+    pair = fitted((one_class, given), solver=solver)
+    assert set(pair[1].validation_scores_) == {1.0}
+    assert_same(*pair)
+
+
 def test_a_random_state_goes_on_where_it_was():
     """Two fits from one RandomState draw different weights, as scikit-learn's do."""
     source = [np.random.RandomState(3) for _ in range(2)]

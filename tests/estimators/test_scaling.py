@@ -87,7 +87,6 @@ def test_extreme_numbers_stay_within_the_bound_without_a_warning():
     X = np.array([[-top, 0, -1e308], [top, tiny, 1], [0, 2 * tiny, 2], [1, 3 * tiny, 1e308]])
     found = SquashingScaler().fit(X).transform(X)
     assert np.isfinite(found).all() and np.abs(found).max() <= 3
-    assert (np.diff(np.sort(X, axis=0), axis=0) >= 0).all()
     order = np.argsort(X, axis=0)
     assert (np.diff(np.take_along_axis(found, order, 0), axis=0) >= 0).all()
     far = SquashingScaler().fit([[0.0], [1.0], [2.0]]).transform([[1e300], [-1e300]])
