@@ -156,6 +156,8 @@ def predict(args: argparse.Namespace) -> None:
     from fastmlp.command_line import table_model, table_use
 
     if args.out is not None:
+        if args.json:
+            raise ValueError("--out is for CSV: --json prints the predictions")
         _check_writable(args.out, args.model, args.data)
     model = table_model.load(args.model)
     if isinstance(model, table_model.TableModel):

@@ -32,8 +32,9 @@ def train(args: argparse.Namespace) -> None:
         print("\n".join(_about_data(data)), flush=True)
     source = np.random.RandomState(args.seed)
     folds: list[float] = []
-    if args.cv is not None and args.cv > data.found.n_rows:
-        requirement = f"be at most the {data.found.n_rows} rows of the table"
+    most = data.found.n_rows // (2 if data.about.task == "regression" else 1)  # R2 needs two rows
+    if args.cv is not None and args.cv > most:
+        requirement = f"be at most {most} for the {data.found.n_rows} rows of the table"
         raise ValueError(must("--cv", requirement, f"{args.cv}"))
     if args.cv is not None:
         folds = table_training.cross_validated(data, args, source)

@@ -62,7 +62,7 @@ class ArrayFile:
         size = n_rows or max(1, PIECE_VALUES // max(1, len(self.names)))
         for start in range(0, self.n_rows, size):
             rows = slice(start, start + size)
-            parts = [_dense(array[rows], len(self._arrays)) for array in self._arrays.values()]
+            parts = [_dense(array[rows]) for array in self._arrays.values()]
             frame = pd.concat([pd.DataFrame(part) for part in parts], axis=1)
             frame.columns = self.names
             frame.index = range(start, start + len(frame))
@@ -75,7 +75,7 @@ def _names(key: str, array: Any) -> list[str]:
     return [f"{key}{k}" for k in range(array.shape[1])]
 
 
-def _dense(rows: Any, n_arrays: int) -> Any:
+def _dense(rows: Any) -> Any:
     return rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
 
 

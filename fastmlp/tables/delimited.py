@@ -19,7 +19,6 @@ from fastmlp.messages import must, short, shown
 from fastmlp.tables.extras import pandas
 
 SEPARATORS = ",\t;|"
-NAMES = {"\t": "tab", " ": "space"}
 SEEN_ROWS = 100  # that decide how a file is written
 SEEN_CHARACTERS = 2**22
 PIECE_BYTES = 2**23  # of text that are read at a time
@@ -70,6 +69,7 @@ class DelimitedFile:
 
     def __init__(self, path: str, has_header: bool | None = None):
         self.path, self._shown = path, short(path, 150)
+        self._text: _Text | None = None
         with self._described():
             self.dialect = self._found_dialect(has_header)
         self.names = list(self.dialect.names)
@@ -122,6 +122,8 @@ class DelimitedFile:
             got = f"a damaged one ({short(str(error))})"
             raise ValueError(must(self._shown, "be a complete gzip file", got)) from None
         except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:
+            if self._text is not None and self._text.failure is not None:
+                raise self._text.failure from None  # Ctrl-C, say
             with contextlib.suppress(csv.Error):
                 self._check_widths()
             text = re.sub(r"^Error tokenizing data\. C error: ", "", str(error))
@@ -158,7 +160,8 @@ class DelimitedFile:
     def _opened(self) -> Iterator[TextIO]:
         with _bytes_of(self.path) as file:
             # "utf-8-sig" skips the byte order mark that spreadsheets write.
-            yield io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            self._text = _Text(file, encoding="utf-8-sig", newline="")
+            yield self._text
 
     def _found_dialect(self, has_header: bool | None) -> Dialect:
         with self._opened() as text:
@@ -187,6 +190,19 @@ class DelimitedFile:
         lengths = [sum(map(len, row)) + len(row) for row in others or [first]]
         decimal = "," if has_commas and not has_points else "."
         return Dialect(separator, decimal, has_header, tuple(names), statistics.fmean(lengths))
+
+
+class _Text(io.TextIOWrapper):
+    """Text that keeps an error of reading, in place of which pandas may report one of parsing."""
+
+    failure: BaseException | None = None
+
+    def read(self, size: int | None = -1) -> str:
+        try:
+            return super().read(size)
+        except BaseException as failure:
+            self.failure = failure
+            raise
 
 
 @contextlib.contextmanager

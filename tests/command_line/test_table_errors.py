@@ -6,10 +6,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas
 import pytest
 
 import fastmlp
 from fastmlp import command_line
+from fastmlp.tables.formats import open_table
 from helpers.command_line import ENVIRONMENT, run
 from helpers.table_files import houses, write_csv
 
@@ -62,7 +64,7 @@ ERRORS = {
     "share": ((*TRAIN, "--validation", "0.9"), "must be above 0 and at most 0.5, got '0.9'"),
     "share of nothing": ((*TRAIN, "--validation", "0.001"), "enough rows to hold some of them out"),
     "folds": ((*TRAIN, "--cv", "1"), "must be an int from 2 to 1000, got '1'"),
-    "too many folds": ((*TRAIN, "--cv", "201"), "`--cv` must be at most the 200 rows"),
+    "too many folds": ((*TRAIN, "--cv", "101"), "`--cv` must be at most 100 for the 200 rows"),
     "both validations": ((*TRAIN, "--validation", "0.1", "--validation-data", "x"), "not allowed"),
     "validation nowhere": ((*TRAIN, "--validation-data", "nowhere.csv"), "nowhere.csv: No such"),
     "float64": ((*TRAIN, "--dtype", "float64"), "--dtype"),
@@ -189,6 +191,21 @@ def test_no_input_is_overwritten(broken, here, args):
     assert (code, out) == (2, "")
     assert err == f"fastmlp: error: `--out` must be another file than the data, got '{args[-1]}'.\n"
     assert {path.name: path.read_bytes() for path in broken.iterdir()} == before
+
+
+def test_json_is_not_written_to_a_file(broken, here):
+    code, out, err = here(broken, "predict", "model.npz", "houses.csv", "--json", "--out", "p.json")
+    assert (code, out) == (2, "") and not (broken / "p.json").exists()
+    assert err == "fastmlp: error: --out is for CSV: --json prints the predictions\n"
+
+
+def test_an_interrupt_that_pandas_hides(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n" + "1.5,2\n3.5,4\n" * 100)
+    table = open_table(str(tmp_path / "a.csv"))
+    with pytest.raises(KeyboardInterrupt), table._described():
+        with table._opened() as text:
+            text.failure = KeyboardInterrupt()
+            raise pandas.errors.ParserError("Calling read(nbytes) on source failed")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
