@@ -7,6 +7,7 @@ import numpy as np
 from packaged import TABLES, half
 
 OURS = "fastmlp"
+ROUNDING = 1e-12
 
 
 class Comparison(NamedTuple):
@@ -18,16 +19,17 @@ class Comparison(NamedTuple):
 
     difference: float
     error: float
+    n_splits: int = 0
 
     @property
     def is_better(self):
-        """Whether the mean score is higher."""
-        return self.difference > 0
+        """Whether the mean score is higher, by more than the rounding of equal means."""
+        return self.difference > ROUNDING
 
     @property
     def is_within_error(self):
         """Whether the mean score is higher, or lower by no more than a standard error."""
-        return self.difference >= -self.error
+        return self.difference >= -self.error - ROUNDING
 
 
 def compare(results, table, other, what="score"):
@@ -37,7 +39,8 @@ def compare(results, table, other, what="score"):
     if len(splits) < 2:
         return None
     differences = np.array([ours[split] - theirs[split] for split in splits])
-    return Comparison(differences.mean(), differences.std(ddof=1) / math.sqrt(len(splits)))
+    error = differences.std(ddof=1) / math.sqrt(len(splits))
+    return Comparison(differences.mean(), error, len(splits))
 
 
 #: A bar: what is said, the method, what counts, and the share of tables that shall count.
@@ -101,19 +104,20 @@ def scores(results, tables, is_classification, methods):
         ours = list(results.by_split(table, OURS).values())
         if not ours:
             continue
-        cells = [_cell(results, table, other) for other in others]
+        cells = [_cell(results, table, other, len(ours)) for other in others]
         lines.append(f"| {table} | {len(ours)} | {np.mean(ours):.4f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cell(results, table, other):
+def _cell(results, table, other, n_ours):
     theirs, found = results.by_split(table, other), compare(results, table, other)
     if found is None:
         return ""
     difference = f"{found.difference:+.4f}"
     if not found.is_within_error:
         difference = f"**{difference}**"
-    return f"{np.mean(list(theirs.values())):.4f} ({difference} ± {found.error:.4f})"
+    fewer = f", {found.n_splits} splits" if found.n_splits < n_ours else ""
+    return f"{np.mean(list(theirs.values())):.4f} ({difference} ± {found.error:.4f}{fewer})"
 
 
 def log_losses(results, tables, methods):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import time
 import warnings
@@ -32,7 +33,7 @@ FOR_IMAGES: dict[str, Any] = {"layers": [64], "epochs": 20, "learning_rate": 0.2
 
 def train(args: argparse.Namespace) -> None:
     """Train on images or on a table, and save the model."""
-    _check_writable(args.out)
+    _check_writable(args.out, args.data, args.labels, args.validation_data)
     if args.labels is None and args.data != "digits":
         _needs_extras("Training on a table")
         if args.dtype != "float32":
@@ -155,7 +156,7 @@ def predict(args: argparse.Namespace) -> None:
     from fastmlp.command_line import table_model, table_use
 
     if args.out is not None:
-        _check_writable(args.out)
+        _check_writable(args.out, args.model, args.data)
     model = table_model.load(args.model)
     if isinstance(model, table_model.TableModel):
         table_use.predict(model, args)
@@ -266,8 +267,12 @@ def compare(args: argparse.Namespace) -> None:
     print(f"largest difference between weights: {difference:.3g}")
 
 
-def _check_writable(path: str) -> None:
-    """Raise ``OSError`` now if `path` cannot be written later."""
+def _check_writable(path: str, *inputs: str | None) -> None:
+    """Raise an error now if `path` cannot be written later, or is a file that is read."""
+    for other in inputs:
+        if other is not None and os.path.isfile(path) and os.path.exists(other):
+            if os.path.samefile(path, other):
+                raise ValueError(must("--out", "be another file than the data", shown(path)))
     try:
         files.check_writable(path)
     except OSError as error:

@@ -12,7 +12,8 @@ from fastmlp.command_line.scores import GUESSES, MAIN
 from fastmlp.command_line.table_model import Description, TableModel
 from fastmlp.tables.columns import Column, listed
 
-HIDDEN = ("first_half", "second_half")  # what the command line records for itself
+#: What the command line records for itself, see `table_training.HALVES`.
+HIDDEN = ("first_half", "second_half", "_criterion")
 
 
 def inspect(args: argparse.Namespace) -> None:

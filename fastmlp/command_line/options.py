@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -54,11 +55,34 @@ Add = Callable[..., argparse.ArgumentParser]
 def hidden_layers(text: str) -> list[int]:
     """Parse ``"128,64"`` as ``[128, 64]``; an empty text means no hidden layer."""
     try:
-        return [int(size) for size in text.split(",")] if text.strip() else []
+        sizes = [int(size) for size in text.split(",")] if text.strip() else []
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"must be sizes such as 64 or 128,64, got {text!r}"
-        ) from None
+        sizes = [0]
+    if any(size < 1 for size in sizes):
+        raise argparse.ArgumentTypeError(f"must be sizes such as 64 or 128,64, got {text!r}")
+    return sizes
+
+
+def _count(text: str) -> int:
+    """Parse an int of at least 1."""
+    try:
+        count = int(text)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"must be an int of at least 1, got {text!r}")
+    return count
+
+
+def _rate(text: str) -> float:
+    """Parse a learning rate."""
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a finite number above 0, got {text!r}")
+    return rate
 
 
 def _share(text: str) -> float:
@@ -113,17 +137,17 @@ def _train(add: Add) -> None:
         "input and the output (default: 128,128,128 for tables, 64 for images)",
     )  # fmt: skip
     network.add_argument(
-        "--epochs", type=int, metavar="N",
-        help="passes over the data, at most (default: 150 for tables, fewer for those of more "
-        "than 130,000 rows, 20 for images)",
+        "--epochs", type=_count, metavar="N",
+        help="passes over the data, at most (default: 100 for tables, fewer for those of more "
+        "than 200,000 rows, 20 for images)",
     )  # fmt: skip
     network.add_argument(
-        "--learning-rate", type=float, metavar="X",
+        "--learning-rate", type=_rate, metavar="X",
         help="step size of gradient descent (default: that of the preset for tables, 0.2 for "
         "images)",
     )  # fmt: skip
     network.add_argument(
-        "--batch-size", type=int, metavar="N",
+        "--batch-size", type=_count, metavar="N",
         help="samples per update (default: 64 to 256 for tables, 32 for images)",
     )  # fmt: skip
     network.add_argument(
@@ -199,7 +223,7 @@ def _add_seed_and_threads(command: Any) -> None:
         help="random seed: the same seed gives the same results (default: %(default)s)",
     )  # fmt: skip
     command.add_argument(
-        "--threads", type=int, metavar="N",
+        "--threads", type=_count, metavar="N",
         help="number of threads, which does not change the results (default: depends on the size "
         "of the work)",
     )  # fmt: skip
@@ -295,11 +319,11 @@ def _compare(add: Add) -> None:
         help="sizes of the hidden layers, separated by commas (default: %(default)s)",
     )  # fmt: skip
     command.add_argument(
-        "--epochs", type=int, default=3, metavar="N",
+        "--epochs", type=_count, default=3, metavar="N",
         help="passes over the data (default: %(default)s)",
     )  # fmt: skip
     command.add_argument(
-        "--learning-rate", type=float, default=0.05, metavar="X",
+        "--learning-rate", type=_rate, default=0.05, metavar="X",
         help="step size of gradient descent (default: %(default)s)",
     )  # fmt: skip
     _add_seed_and_threads(command)

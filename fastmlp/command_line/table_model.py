@@ -12,6 +12,7 @@ import fastmlp
 from fastmlp.messages import must, short, shown
 from fastmlp.tables import columns, encoded
 from fastmlp.tables.columns import Column
+from fastmlp.tables.extras import pandas
 from fastmlp.tables.formats import Table, open_table
 from fastmlp.tables.plain import PlainEncoder
 from fastmlp.tables.targets import TASKS
@@ -240,7 +241,8 @@ def targets_of(path: str, about: Description, piece: Any) -> np.ndarray:
             what = "a class of the training data"
             found.append(codes)
         else:
-            numbers = columns.converted(path, piece, {name: "number"})[name].to_numpy()
+            kind = "boolean" if columns.kind_of(path, values) == "boolean" else "number"
+            numbers = columns.converted(path, piece, {name: kind})[name].to_numpy(np.float64)
             if about.task == "multilabel":
                 wrong |= ~np.isin(numbers, [0, 1])
                 what = "0 or 1"
@@ -255,10 +257,12 @@ def targets_of(path: str, about: Description, piece: Any) -> np.ndarray:
 def codes_of(values: Any, classes: Sequence[Any]) -> np.ndarray:
     """Return the position of each value among the classes, -1 for others."""
     position = {value: k for k, value in enumerate(classes)}
-    as_text = isinstance(classes[0], str)
     known = values.astype(object)
-    listed = known.map(str, na_action="ignore") if as_text else known
-    return np.array([position.get(value, -1) for value in listed.tolist()], np.int64)
+    if isinstance(classes[0], str):
+        known = known.map(str, na_action="ignore")
+    elif not isinstance(classes[0], bool):
+        known = pandas().to_numeric(known, errors="coerce")
+    return np.array([position.get(value, -1) for value in known.tolist()], np.int64)
 
 
 def read(table: Table, about: Description, *as_text: str) -> Iterator[Any]:

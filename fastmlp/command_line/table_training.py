@@ -22,7 +22,7 @@ from fastmlp.messages import must, short, shown
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
 from fastmlp.sklearn.classes import name_classes
 from fastmlp.sklearn.encoder import EncodedRows
-from fastmlp.sklearn.preset import TABULAR, new_encoder
+from fastmlp.sklearn.preset import TABULAR, in_effect, new_encoder
 from fastmlp.tables import encoded
 from fastmlp.tables.columns import listed, resolved
 from fastmlp.tables.formats import Table, open_table
@@ -35,7 +35,9 @@ SAMPLES = 20_000_000  # that training sees at most, if that is at least 10 epoch
 #: of the last cycle of the preset's learning rate, which is often best at its end.
 PATIENCE = 0.55
 MOST_CATEGORIES = 100  # of a column without a preset
+ROWS_TO_SPLIT = 10  # fewer are too few for any share
 HALVES = ("first_half", "second_half")
+CRITERION = "_criterion"  # what a half would choose the epoch by, after its name
 
 
 @dataclass
@@ -137,9 +139,18 @@ def held_out(data: Data, args: argparse.Namespace, source: np.random.RandomState
         part_of[rows] = 1
     else:
         part_of[n - int(n * share_of(args)) :] = 1
-    if not (part_of == 1).any():
+    n_held_out = np.count_nonzero(part_of)
+    if n_held_out == 0 and data.target.task == "classification" and n >= ROWS_TO_SPLIT:
+        requirement = "have a class with several rows, so that some can be held out"
+        got = f"{n:,} different values in {n:,} rows"
+        raise ValueError(must(f"the target {listed(data.target.names)}", requirement, got))
+    if n_held_out < (2 if data.target.task == "regression" else 1):  # R2 needs two
         requirement = "have enough rows to hold some of them out"
         raise ValueError(must(short(data.table.path, 150), requirement, f"{n} rows"))
+    if not args.shuffle and data.target.task == "classification":
+        y = np.array(data.target.classes)[data.target.values]
+        for sentence in splitting.gaps(y[part_of == 0], y[part_of == 1]):
+            warnings.warn(sentence, stacklevel=1)
     return part_of
 
 
@@ -185,13 +196,14 @@ def fitted(
     about.n_validation = len(values[1])
 
     halves = splitting.drawn_split(_strata(about, values[1]), np.random.RandomState(args.seed), 0.5)
-    estimator = _estimator(about, args, len(values[0]), _scorers(about.task, halves))
+    scorers = _scorers(about.task, halves, args.preset)
+    estimator = _estimator(about, args, len(values[0]), scorers)
     X, X_val = (EncodedRows(encoder, each) if args.preset else each for each in rows)
     y, y_val = (each if each.ndim == 1 or each.shape[1] > 1 else each[:, 0] for each in values)
     _compile()
     start = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Training interrupted|Stochastic Optimizer")
+        warnings.filterwarnings("ignore", "Training (interrupted|stopped)|Stochastic Opti")
         estimator.fit(X, y, weights, X_val=X_val, y_val=y_val)
     seconds = time.perf_counter() - start
     estimator.set_params(callbacks=None, metrics=None)
@@ -249,34 +261,48 @@ def _compile() -> None:
 # The score ----------------------------------------------------------------------------------------
 
 
-def _scorers(task: str, halves: tuple[Any, Any]) -> list[Any]:
-    """Return the metrics that training records: that of all rows held out and of each half.
+def _scorers(task: str, halves: tuple[Any, Any], preset: bool) -> list[Any]:
+    """Return the metrics that training records: the score of all rows held out, and of each half.
 
-    The epoch is chosen by the score of all of them, which is therefore a little too good. That of
-    one half, at the epoch that is the best one of the other half, is not.
+    The epoch is chosen by all of them, so their score at this epoch is a little too good. That of
+    one half, at the epoch that the other half would choose, is not. Estimators choose by R2, by
+    accuracy, or with a preset by the log loss.
     """
     score = metrics.METRICS["r2" if task == "regression" else "accuracy"]
+    by_log_loss = preset and task != "regression"
+    criterion = metrics.METRICS["log_loss"] if by_log_loss else score
 
-    def of_half(name: str, rows: np.ndarray) -> metrics.Metric:
+    def of_half(name: str, metric: metrics.Metric, rows: np.ndarray) -> metrics.Metric:
+        sign = 1 if metric.greater_is_better else -1
+
         def function(targets: Any, outputs: Any) -> float:
-            return score.function(targets[rows], outputs[rows]) if len(rows) > 0 else 0.0
+            return sign * metric.function(targets[rows], outputs[rows]) if len(rows) > 0 else 0.0
 
         return metrics.Metric(name, function)
 
-    return [score.name, *(of_half(*pair) for pair in zip(HALVES, halves, strict=True))]
+    found: list[Any] = [score.name]
+    for name, rows in zip(HALVES, halves, strict=True):
+        found += [of_half(name, score, rows), of_half(name + CRITERION, criterion, rows)]
+    return found
 
 
 def _chosen(estimator: Any, halves: tuple[Any, Any]) -> tuple[int, float | None]:
     """Return the best epoch, counted from 1, and the score of rows that did not choose it."""
-    recorded = estimator.validation_scores_
+    recorded, history = estimator.validation_scores_, estimator.history_
     if not recorded:
         return 0, None
+    if not np.isfinite(recorded).any():
+        rate = in_effect(estimator).learning_rate_init
+        requirement = "be so small that the loss of the first epoch is finite"
+        raise ValueError(must("--learning-rate", requirement, shown(rate)))
     best = _last_best(recorded)
-    first, second = (estimator.history_[f"validation_{name}"] for name in HALVES)
     n_first, n_second = map(len, halves)
-    if min(n_first, n_second) == 0:
-        return best + 1, recorded[best]
-    total = first[_last_best(second)] * n_first + second[_last_best(first)] * n_second
+    if min(n_first, n_second) < 2:
+        whole = history.get("validation_accuracy") or history["validation_r2"]
+        return best + 1, whole[best]
+    first, second = (history[f"validation_{name}"] for name in HALVES)
+    of_first, of_second = (_last_best(history[f"validation_{name}{CRITERION}"]) for name in HALVES)
+    total = first[of_second] * n_first + second[of_first] * n_second
     return best + 1, float(total / (n_first + n_second))
 
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import csv
 import io
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def predict(model: TableModel, args: argparse.Namespace) -> None:
         for row in _predicted(model, rows, id_name, args):
             writer.writerow(row)
             n_rows += 1
-    if args.out is not None:
+    if args.out is not None and os.path.isfile(args.out):  # no pipe, whose reader expects CSV
         print(f"{counted(n_rows, 'prediction')} of {listed(model.about.target)}: {args.out}")
 
 

@@ -294,6 +294,13 @@ def learnt(
     return Column("category", categories=tuple(kept))
 
 
+def with_fewer_harmonics(columns: Sequence[Column], most: int) -> list[Column]:
+    """Return the columns with at most so many harmonics in all, the same number in each."""
+    n_numbers = sum(column.n_harmonics > 0 for column in columns)
+    of_each = most // max(n_numbers, 1)
+    return [column._replace(n_harmonics=min(column.n_harmonics, of_each)) for column in columns]
+
+
 def _number(values: np.ndarray, quantiles: Sequence[float], n_harmonics: int) -> Column:
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
     if missing.all():

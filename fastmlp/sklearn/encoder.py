@@ -10,11 +10,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.messages import must, shown
-from fastmlp.sklearn.columns import Column, Table, learnt
-from fastmlp.sklearn.constraints import Interval
+from fastmlp.sklearn.columns import Column, Table, learnt, with_fewer_harmonics
+from fastmlp.sklearn.constraints import Interval, StrOptions
 from fastmlp.sklearn.scaling import checked_bound, checked_quantiles
 from fastmlp.training.samples import all_finite
 from fastmlp.validation import checks
+
+#: The harmonics of each number with "auto", and how many those of all numbers may be.
+AUTO, MOST_HARMONICS = 4, 64
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -41,11 +44,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Categories with fewer samples are treated as unknown ones.
     max_categories : int or None, default=None
         The largest number of categories of a column: rarer ones are treated as unknown.
-    n_harmonics : int, default=0
+    n_harmonics : int or "auto", default=0
         For each number z of the result, ``sin(k * pi * z / max_absolute_value) / (2 * k)`` and
         the same of cos are added for k from 1 to `n_harmonics`; they are 0 where the number is
         missing. A network follows sharp changes more easily with them. Columns with only two values
-        have none.
+        have none. "auto" is 4, or fewer if the table has more than 16 columns with them: 64 over
+        their number, rounded down.
     dtype : {float32, float64}, default=float32
         The type of the result.
 
@@ -86,7 +90,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         "quantile_range": [tuple, list],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "max_categories": [Interval(Integral, 1, None, closed="left"), None],
-        "n_harmonics": [Interval(Integral, 0, None, closed="left")],
+        "n_harmonics": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "dtype": "no_validation",
     }
     columns_: list[Column]
@@ -98,7 +102,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         quantile_range: tuple[float, float] = (25.0, 75.0),
         min_frequency: int = 1,
         max_categories: int | None = None,
-        n_harmonics: int = 0,
+        n_harmonics: int | str = 0,
         dtype: Any = np.float32,
     ):
         self.max_absolute_value = max_absolute_value
@@ -132,13 +136,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         quantiles = checked_quantiles("quantile_range", self.quantile_range)
         checks.float_type(self.dtype)
         table = Table(X)
+        n_harmonics = AUTO if self.n_harmonics == "auto" else int(self.n_harmonics)
         columns = [
             learnt(
                 table.name(j), *table.column(j), quantiles, int(self.min_frequency),
-                self.max_categories, int(self.n_harmonics),
+                self.max_categories, n_harmonics,
             )
             for j in range(table.shape[1])
         ]  # fmt: skip
+        if self.n_harmonics == "auto":
+            columns = with_fewer_harmonics(columns, MOST_HARMONICS)
         if sum(column.n_outputs for column in columns) == 0:
             raise ValueError(must("X", "have a column with values", self._only(columns)))
         validate_data(self, table.X, skip_check_array=True)

@@ -21,8 +21,8 @@ TABULAR: dict[str, Any] = {
     "alpha": 0.0,
     "dropout": 0.3,
     "learning_rate": "cyclic_cosine",
-    "learning_rate_init": 0.004,
-    "max_iter": 150,
+    "learning_rate_init": 0.006,
+    "max_iter": 100,
     "early_stopping": True,
     "validation_fraction": 0.15,
     "n_iter_no_change": np.inf,
@@ -31,7 +31,7 @@ TABULAR: dict[str, Any] = {
 ENCODER: dict[str, Any] = {
     "min_frequency": 2,
     "max_categories": 100,
-    "n_harmonics": 4,
+    "n_harmonics": "auto",
     "dtype": np.float32,
 }
 #: The fewest and most samples of a minibatch, and how many minibatches an epoch has between.

@@ -23,6 +23,7 @@ KINDS = {
 }  # fmt: skip
 #: The types that pandas reads columns of a kind as, where it would infer them otherwise.
 TYPES = {"text": str}
+MOST_ARE_NUMBERS = 0.9  # of the different values of a column that is meant to have numbers
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _CLOCK = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]m)?"
 _ZONE = r" ?(Z|UTC|[+-]\d{2}:?\d{2})"
@@ -81,6 +82,22 @@ def kind_of(path: str, values: Any) -> str:
         got = f"{inferred} values in the column {shown(str(values.name))}"
         raise ValueError(must(short(path, 150), requirement, got, leave_out(str(values.name))))
     return kind
+
+
+def first_that_is_no_number(values: Any) -> str | None:
+    """Return the first text that is not a number."""
+    known = values.dropna().astype(object)
+    others = known[pandas().to_numeric(known, errors="coerce").isna()]
+    return str(others.iloc[0]) if len(others) > 0 else None
+
+
+def refuse_few_texts(path: str, name: str, texts: list[str], other: str) -> None:
+    """Raise ValueError if most different values of a column of text are numbers; `other` is not."""
+    numbers = pandas().to_numeric(pandas().Series(texts, dtype=object), errors="coerce")
+    if numbers.notna().mean() >= MOST_ARE_NUMBERS:
+        requirement = f"have numbers in the column {shown(name)}, as most of it has"
+        advice = f"leave the field empty if it is missing, or {leave_out(name)}"
+        raise ValueError(must(short(path, 150), requirement, shown(other), advice))
 
 
 def together(one: str, other: str) -> str:

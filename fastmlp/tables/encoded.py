@@ -24,22 +24,19 @@ class Encoder(Protocol):
         """Write the numbers of a data frame to `out`, float32 (n_rows, n_outputs_)."""
 
 
-def temporary_rows(n_rows: int, n_columns: int, folder: str) -> np.ndarray:
-    """Return a float32 array in a file that is removed with the array, also if the process dies.
-
-    Raises
-    ------
-    OSError
-        If there is not enough space.
-    """
-    n_bytes = 4 * n_rows * n_columns
-    free = shutil.disk_usage(folder).free
+def check_space(n_rows: int, n_columns: int, folder: str) -> None:
+    """Raise OSError if a folder has not enough space for so many encoded rows."""
+    n_bytes, free = 4 * n_rows * n_columns, shutil.disk_usage(folder).free
     if n_bytes > free:
         raise OSError(
             f"the encoded rows take {n_bytes / 1e9:.1f} GB in {short(folder, 150)}, which has "
             f"{free / 1e9:.1f} GB"
         )
-    if n_bytes == 0:
+
+
+def temporary_rows(n_rows: int, n_columns: int, folder: str) -> np.ndarray:
+    """Return a float32 array in a file that is removed with it, also if the process dies."""
+    if n_rows * n_columns == 0:
         return np.empty((n_rows, n_columns), np.float32)
     with tempfile.TemporaryFile(dir=folder, prefix=".fastmlp-") as file:  # the map keeps it
         return np.memmap(file, np.float32, "w+", shape=(n_rows, n_columns))
@@ -69,8 +66,14 @@ def encoded_parts(
     n_parts : int
     folder : str
         Of the temporary files.
+
+    Raises
+    ------
+    OSError
+        If there is not enough space.
     """
     sizes = np.bincount(part_of[part_of >= 0], minlength=n_parts)
+    check_space(int(sizes.sum()), encoder.n_outputs_, folder)
     parts = [temporary_rows(int(n), encoder.n_outputs_, folder) for n in sizes]
     written, start = [0] * n_parts, 0
     for piece in pieces:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
@@ -102,6 +103,9 @@ def open_table(path: str, has_header: bool | None = None, part: str = "train") -
     ImportError
         If the library that reads it is missing.
     """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        requirement = "be a file, which is read twice"
+        raise ValueError(must(short(path, 150), requirement, "a pipe or device"))
     with open(path, "rb") as file:
         raw = file.read(6)
     if not raw:

@@ -102,6 +102,7 @@ class _Seen:
     n_missing: int = 0
     texts: dict[str, None] | None = field(default_factory=dict)  # different ones; None for many
     counts_rows: bool = True
+    not_a_number: str | None = None  # the first value of a column of text that is none
 
     def add(self, path: str, values: Any, start: int) -> None:
         kind = kinds.kind_of(path, values)
@@ -109,6 +110,8 @@ class _Seen:
         self.kind = kinds.together(self.kind, kind)
         self.n_missing += int(values.isna().sum())
         self.counts_rows = self.counts_rows and _counts_rows(values, start)
+        if kind == "text" and self.not_a_number is None:
+            self.not_a_number = kinds.first_that_is_no_number(values)
         if kind == "text" and self.texts is not None:
             self.texts.update(dict.fromkeys(map(str, values.dropna().unique())))
             if len(self.texts) > MOST_DIFFERENT:
@@ -125,11 +128,11 @@ class _Seen:
         if self.kind == "text" and kinds.are_dates(first):
             kinds.refuse_dates(path, name)
         if self.kind == "":
-            requirement = "have a value in every column"
-            got = f"missing values alone in the column {shown(name)}"
-            raise ValueError(must(short(path, 150), requirement, got, kinds.leave_out(name)))
+            return Column(name, "number", self.n_missing, None, "no value in any row")
         different = None if self.texts is None else len(self.texts)
         reason = self._reason(n_rows)
+        if reason and self.not_a_number is not None:
+            kinds.refuse_few_texts(path, name, first, self.not_a_number)
         if self.kind != "text":
             different = None
         return Column(name, self.kind, self.n_missing, different, reason)

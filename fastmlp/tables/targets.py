@@ -130,6 +130,10 @@ def _classes(path: str, name: str, values: Any) -> tuple[np.ndarray, list[Any]]:
     """Return the position of the class of each value, and the sorted classes."""
     if values.dtype.kind == "f" and bool((values % 1 == 0).all()) and abs(values).max() < 2**53:
         values = values.astype("int64")
+    if values.dtype.kind == "f":
+        requirement = f"have text or whole numbers in the target {shown(name)} for classification"
+        wrong = values[values % 1 != 0] if (values % 1 != 0).any() else values
+        raise ValueError(must(short(path, 150), requirement, f"{wrong.iloc[0]:g}"))
     codes, classes = pandas().factorize(values, sort=True)
     if len(classes) > MOST_CLASSES:
         requirement = f"have at most {MOST_CLASSES:,} classes in the target {shown(name)}"

@@ -137,13 +137,15 @@ def test_a_comparison_is_of_the_differences_on_the_splits_of_both(tmp_path):
     found = summary.compare(results, "iris", "RealMLP_TD_S")
     assert found.difference == pytest.approx(-0.1)
     assert found.error == pytest.approx(0.1 / np.sqrt(3))  # of -0.1, 0 and -0.2
-    assert not found.is_better and not found.is_within_error
+    assert not found.is_better and not found.is_within_error and found.n_splits == 3
+    row = summary.scores(results, ["iris"], True, ["fastmlp", "RealMLP_TD_S"]).splitlines()[-1]
+    assert row == "| iris | 4 | 0.5500 | 0.8000 (**-0.1000** ± 0.0577, 3 splits) |"
 
 
 @pytest.mark.parametrize(
     ("difference", "error", "is_better", "is_within"),
     [(0.1, 0.0, True, True), (0.0, 0.0, False, True), (-0.1, 0.1, False, True),
-     (-0.11, 0.1, False, False)],
+     (-0.11, 0.1, False, False), (1e-17, 0.0, False, True), (-1e-17, 0.0, False, True)],
 )  # fmt: skip
 def test_what_a_bar_counts(difference, error, is_better, is_within):
     found = summary.Comparison(difference, error)

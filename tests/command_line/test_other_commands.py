@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -208,24 +209,36 @@ def test_the_bar_shows_the_score_of_the_validation_data():
 
 
 def test_the_epoch_is_chosen_by_other_rows_than_those_of_the_score():
-    from types import SimpleNamespace
 
-    from fastmlp.command_line.table_training import HALVES, _chosen, _scorers
+    from fastmlp.command_line.table_training import CRITERION, HALVES, _chosen, _scorers
 
-    first, second = [0.2, 0.9, 0.4], [0.3, 0.1, 0.8]
-    history = dict(zip((f"validation_{name}" for name in HALVES), (first, second), strict=True))
+    of_halves = [0.2, 0.9, 0.4], [0.3, 0.1, 0.8]
+    criteria = [-0.5, -0.1, -0.3], [-0.6, -0.7, -0.2]
+    history = {"validation_accuracy": [0.25, 0.5, 0.6]}
+    for name, each, criterion in zip(HALVES, of_halves, criteria, strict=True):
+        history |= {f"validation_{name}": each, f"validation_{name}{CRITERION}": criterion}
     estimator = SimpleNamespace(validation_scores_=[0.25, 0.6, 0.6], history_=history)
-    halves = (np.arange(3), np.array([3]))
+    halves = (np.arange(3), np.array([3, 4]))
     # Epoch 2 is the best one of the first half, epoch 3 that of the second; 3 is the last best one.
     best, score = _chosen(estimator, halves)
-    assert best == 3 and score == pytest.approx((3 * 0.4 + 0.1) / 4)
+    assert best == 3 and score == pytest.approx((3 * 0.4 + 2 * 0.1) / 5)
+    assert _chosen(estimator, (np.arange(4), np.array([4]))) == (3, 0.6)  # too few for halves
     assert _chosen(SimpleNamespace(validation_scores_=[], history_={}), halves) == (0, None)
 
-    name, *of_halves = _scorers("regression", halves)
-    values = np.array([[1.0], [2.0], [4.0], [7.0]])
-    outputs = values + np.array([[1.0], [0.0], [0.0], [3.0]])
+    values = np.array([[1.0], [2.0], [4.0], [7.0], [8.0]])
+    outputs = values + np.array([[1.0], [0.0], [0.0], [3.0], [0.0]])
+    name, half, criterion, *_ = _scorers("regression", halves, True)
     assert name == "r2"
-    assert of_halves[0](values, outputs) == metrics.r2_score(values[:3], outputs[:3])
+    assert half(values, outputs) == metrics.r2_score(values[:3], outputs[:3])
+    assert criterion(values, outputs) == half(values, outputs)
+    labels, outputs = np.array([0, 1, 1, 0, 1]), np.array([[9, 1], [4, 6], [8, 2], [5, 5], [5, 5]])
+    for preset_used in (True, False):
+        name, half, criterion, *_ = _scorers("classification", halves, preset_used)
+        expected = metrics.accuracy_score(labels[:3], outputs[:3].argmax(axis=1))
+        assert (name, half(labels, outputs / 10)) == ("accuracy", expected)
+        if preset_used:
+            expected = -metrics.log_loss(labels[:3], outputs[:3] / 10)
+        assert criterion(labels, outputs / 10) == pytest.approx(expected)
 
 
 def test_help_has_the_defaults_of_the_preset(here, tmp_path):

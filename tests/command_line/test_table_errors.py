@@ -1,5 +1,6 @@
 """What is wrong with a table or with options: one line each, with exit code 2."""
 
+import os
 import re
 import subprocess
 import sys
@@ -41,9 +42,12 @@ ERRORS = {
                        "data row 2."),
     "constant target": (("train", "holes.csv", "--target", "one", "--drop", "none"),
                         "different values of the target 'one', got '1' in all 4 rows"),
-    "column without values": (("train", "holes.csv", "--target", "a"),
-                              "got missing values alone in the column 'none'; --drop none leaves "
-                              "it out"),
+    "no column with values": (("train", "holes.csv", "--target", "a", "--drop", "y,one"),
+                              "must have a column that can be an input"),
+    "no class twice": (("train", "people.csv", "--target", "name"),
+                       "`the target name` must have a class with several rows"),
+    "classes with decimals": (("train", "people.csv", "--target", "weight", "--task",
+                               "classification"), "text or whole numbers in the target 'weight'"),
     "dates": (("train", "dates.csv", "--target", "a"), "got dates or times in the column 'day of "
               "birth'; replace them by numbers such as year and month, or --drop 'day of birth' "
               "leaves it out."),
@@ -62,10 +66,10 @@ ERRORS = {
     "both validations": ((*TRAIN, "--validation", "0.1", "--validation-data", "x"), "not allowed"),
     "validation nowhere": ((*TRAIN, "--validation-data", "nowhere.csv"), "nowhere.csv: No such"),
     "float64": ((*TRAIN, "--dtype", "float64"), "--dtype"),
-    "no epoch": ((*TRAIN, "--epochs", "0"), "max_iter"),
-    "batch of zero": ((*TRAIN, "--batch-size", "0"), "batch_size"),
-    "learning rate": ((*TRAIN, "--learning-rate", "-1"), "learning_rate_init"),
-    "size of zero": ((*TRAIN, "--layers", "0"), "hidden_layer_sizes must be > 0"),
+    "no epoch": ((*TRAIN, "--epochs", "0"), "--epochs: must be an int of at least 1, got '0'"),
+    "batch of zero": ((*TRAIN, "--batch-size", "0"), "--batch-size"),
+    "learning rate": ((*TRAIN, "--learning-rate", "-1"), "--learning-rate"),
+    "size of zero": ((*TRAIN, "--layers", "0"), "--layers"),
     "images with a target": (("train", "digits", "--target", "y"), "--target is for a table"),
     "images in folds": (("train", "digits", "--cv", "3"), "--cv is for a table"),
     "images without preset": (("train", "digits", "--no-preset"), "--no-preset is for a table"),
@@ -94,6 +98,8 @@ def broken(tmp_path_factory):
     (folder / "dates.csv").write_text(
         "a,day of birth\n" + "".join(f"{k},19{k}-03-17\n" for k in range(70, 90))
     )
+    people = "".join(f"{k % 7},{k / 4},{k * 'x'}y\n" for k in range(40))
+    (folder / "people.csv").write_text("age,weight,name\n" + people)
     (folder / "some.parquet").write_bytes(b"PAR1 and no more")
     (folder / "infinite.csv").write_text("a,y\n1,2\n2,3.5\n3,inf\n4,5\n")
     with pytest.MonkeyPatch.context() as patch:
@@ -161,6 +167,68 @@ def test_images_need_no_extras(tmp_path):
     ]
     ended = in_a_process_without(["pandas", "sklearn", "pyarrow", "scipy"], tmp_path, commands)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_a_learning_rate_that_is_too_large(broken, here):
+    before = (broken / "model.npz").read_bytes()
+    code, _, err = here(broken, *TRAIN, "--learning-rate", "1e30")
+    last = err.splitlines()[-1]  # after the bar
+    assert code == 2 and last.startswith("fastmlp: error: `--learning-rate` must be so small that")
+    assert (broken / "model.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize("args", [
+    ("predict", "model.npz", "houses.csv", "--out", "houses.csv"),
+    ("predict", "model.npz", "houses.csv", "--out", "model.npz"),
+    (*TRAIN, "--out", "houses.csv"),
+    (*TRAIN, "--validation-data", "people.csv", "--out", "people.csv"),
+])  # fmt: skip
+def test_no_input_is_overwritten(broken, here, args):
+    before = {path.name: path.read_bytes() for path in broken.iterdir()}
+    code, out, err = here(broken, *args)
+    assert (code, out) == (2, "")
+    assert err == f"fastmlp: error: `--out` must be another file than the data, got '{args[-1]}'.\n"
+    assert {path.name: path.read_bytes() for path in broken.iterdir()} == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_no_table(broken, here):
+    os.mkfifo(broken / "pipe")
+    try:
+        code, _, err = here(broken, "train", "pipe", "--target", "a")
+    finally:
+        os.remove(broken / "pipe")
+    assert code == 2 and "`pipe` must be a file, which is read twice, got a pipe or device" in err
+
+
+@pytest.mark.parametrize("n", [400, 12_000])  # more different values than are counted
+@pytest.mark.parametrize("wrong", ["oops", "1,234", "$3.5"])
+def test_a_number_that_is_none_is_named(tmp_path, here, wrong, n):
+    lines = [f'"{wrong if k == n - 5 else k * 0.37}",{k % 2}\n' for k in range(n)]
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(lines))
+    code, _, err = here(tmp_path, "train", "a.csv", "--target", "y")
+    assert code == 2
+    assert err == (
+        "fastmlp: error: `a.csv` must have numbers in the column 'x', as most of it has, got "
+        f"{wrong!r}; leave the field empty if it is missing, or --drop x leaves it out.\n"
+    )
+
+
+def test_classes_that_are_no_numbers_are_named(tmp_path, here):
+    rows = "a,y\n" + "".join(f"{k * k},{k % 3}\n" for k in range(60))
+    (tmp_path / "c.csv").write_text(rows)
+    command = ("train", "c.csv", "--target", "y", "--epochs", "1")
+    assert here(tmp_path, *command)[0] == 0
+    (tmp_path / "d.csv").write_text(rows + "5,maybe\n")
+    code, _, err = here(tmp_path, "evaluate", "model.npz", "d.csv")
+    assert code == 2 and "got 'maybe' in data row 61" in err
+
+
+def test_an_evaluation_of_labels_that_are_true_or_false(tmp_path, here):
+    rows = "x,a,b\n" + "".join(f"{k * k},{k % 2 == 0},{k % 3 == 0}\n" for k in range(60))
+    (tmp_path / "c.csv").write_text(rows)
+    assert here(tmp_path, "train", "c.csv", "--target", "a,b", "--epochs", "1")[0] == 0
+    assert here(tmp_path, "evaluate", "model.npz", "c.csv")[0] == 0
 
 
 DAMAGE = {

@@ -104,6 +104,52 @@ def test_zeros_where_both_inputs_and_rows_are_many(n_in, batch_size, optimizer, 
     assert_trained(zeros._replace(given=given, kind="sparse"))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "identity"])
+@pytest.mark.parametrize("optimizer, l2", [("sgd", 0.0), ("sgd", 0.02), ("adam", 0.0)])
+@pytest.mark.parametrize("size", [511, 512, 513, 1023, 1024, 1025])
+def test_sums_around_whole_blocks_of_terms(size, optimizer, l2, activation, dtype):
+    """Of rows in a minibatch and of units in a layer; 70 and 100 columns end in half a vector."""
+    given = mlp_cases.settings(optimizer, activation=activation, loss="softmax", l2=l2)
+    given |= {"optimizer_options": {"epsilon": 1e-3}} if optimizer == "adam" else {}
+    rows = case([20, 100, 70, 10], 0, 0, size + 5, size)
+    units = case([20, 100, size, 10], 0, 0, 40, 35)
+    assert_trained(rows._replace(given=given, kind="dense", dtype=dtype))
+    assert_trained(units._replace(given=given, kind="dense", dtype=dtype))
+
+
+@pytest.mark.parametrize("loss", LOSSES[1:])
+@pytest.mark.parametrize("batch_size", [1, 63, 64, 65, 300])
+def test_losses_of_a_single_output(batch_size, loss):
+    """Up to 64 rows of them are together in a few vectors; three workers share 300 rows."""
+    one = case([20, 12, 1], 0, 0, 2 * batch_size + 1, batch_size)
+    for i, dtype in enumerate(("float32", "float64")):
+        given = mlp_cases.settings(activation="tanh", loss=loss, learning_rate=0.02)
+        given["output_activation"] = ("identity", "softplus")[i]
+        assert_trained(
+            one._replace(given=given, kind="dense", dtype=dtype, weighted=batch_size > 1)
+        )
+
+
+@pytest.mark.parametrize("loss", ["softmax", "poisson", "squared_error"])
+@pytest.mark.parametrize("n_out", [1, 6, 600, 1100])
+def test_rows_without_weight_change_no_other(n_out, loss):
+    """Even if their losses are infinite: all that is together is computed in one loop."""
+    sizes = [20, max(n_out, 2) if loss == "softmax" else n_out]
+    weights, biases = mlp_cases.parameters(sizes)
+    random = np.random.default_rng(n_out)
+    X = random.standard_normal((150, 20)).astype(np.float32)
+    y, w = targets(loss, 150, sizes[-1], random), random.integers(0, 3, 150) * 1.0
+    nets = []
+    for scale in (1, 1e30):
+        given = {"loss": loss, "learning_rate": 1e-3}
+        net = mlp_cases.mlp(weights, biases, given, dtype="float32", n_threads=1)
+        rows = np.where(w[:, np.newaxis] == 0, X * np.float32(scale), X)
+        nets.append(net.fit(rows, y, 2, 70, shuffle=False, sample_weight=w))
+    assert_same_bits(*nets)
+    assert nets[0].history_ == nets[1].history_
+
+
 # How X is read -----------------------------------------------------------------------------------
 
 
@@ -186,6 +232,27 @@ def test_predictions_of_wide_layers(width, i):
     sizes = [[width, 70, 5], [20, width, 5], [20, 70, width]][i % 3]
     dtype = ("float32", "float64")[(i + width) % 2]
     assert_predicted(sizes, LOSSES[(i + width) % 7], ACTIVATIONS[i], dtype, 66)
+
+
+@pytest.mark.parametrize("n_out", [1, 3, 10, 17, 600, 1100])
+@pytest.mark.parametrize("n", [1, 2, 63, 65, 130])
+def test_predictions_overwrite_nothing_after_the_last(n, n_out, monkeypatch):
+    """Outputs of rows that are together end in the middle of a vector."""
+    predict_rows = run.predict_rows
+
+    def watched(team, parameters, samples, space, predictions, losses, first, last):
+        after = np.full(64, 7)
+        long = [np.append(a, after.astype(a.dtype)) for a in (predictions, losses) if len(a) > 0]
+        long += [losses] * (2 - len(long))
+        found = predict_rows(team, parameters, samples, space, *long, first, last)
+        assert (long[0][n * n_out :] == 7).all() and (long[1][n:] == 7).all()
+        predictions[...], losses[...] = long[0][: n * n_out], long[1][: len(losses)]
+        return found
+
+    monkeypatch.setattr(run, "predict_rows", watched)
+    sizes, loss = [20, 12, n_out], "squared_error"
+    for dtype in ("float32", "float64"):
+        assert_predicted(sizes, loss, "relu", dtype, n, n_threads=(1,))
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])

@@ -60,6 +60,26 @@ def test_columns_of_two_numbers_have_no_harmonics(values):
     assert more.n_outputs_ == 7 + n_missing
 
 
+@pytest.mark.parametrize(
+    ("n_numbers", "expected"), [(1, 4), (16, 4), (17, 3), (32, 2), (56, 1), (64, 1), (65, 0)]
+)
+def test_auto_is_four_harmonics_or_fewer_for_many_numbers(n_numbers, expected):
+    numbers = np.random.RandomState(0).randn(50, n_numbers)
+    frame = pd.DataFrame(numbers).assign(pair=[0, 1] * 25, text=["a", "b"] * 25)
+    frame.columns = frame.columns.astype(str)
+    found = TableEncoder(n_harmonics="auto").fit(frame)
+    same = TableEncoder(n_harmonics=expected).fit(frame)
+    assert found.columns_ == same.columns_
+    assert found.n_outputs_ == n_numbers * (1 + 2 * expected) + 2
+    np.testing.assert_array_equal(found.transform(frame), same.transform(frame))
+
+
+@pytest.mark.parametrize("n_harmonics", [-1, 1.5, "all", None])
+def test_other_numbers_of_harmonics_are_refused(n_harmonics):
+    with pytest.raises(ValueError, match="n_harmonics"):
+        TableEncoder(n_harmonics=n_harmonics).fit([[1.0], [2.0], [4.0]])
+
+
 def test_unknown_and_missing_categories_are_zero():
     frame = pd.DataFrame({"a": ["x", "y", "z", None], "b": ["p", "q", None, "p"]})
     encoder = TableEncoder().fit(frame)

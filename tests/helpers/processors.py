@@ -75,6 +75,7 @@ def basic_trainings(dtype):
     shapes = [([n, n, n + 1], rows) for n in WIDTHS for rows in (1, 2, 5, 16, 33, 37)]
     shapes += [([*np.resize([17, 64, 3, 100], depth), 10], 33) for depth in range(1, 6)]
     shapes += [([40, 512, 256, 70], 10), ([64, 100, 17, 10], 33), ([64, 10], 1797)]
+    shapes += [([64, 100, 1020, 70, 10], 1024)]  # sums of whole blocks, half vectors at the end
     for i, (sizes, batch_size) in enumerate(shapes):
         for output_activation in ("relu", "identity"):
             net = NeuralNet(

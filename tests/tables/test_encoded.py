@@ -54,7 +54,7 @@ def test_a_table_that_changes(table, tmp_path, n):
 def test_a_full_disk(monkeypatch, tmp_path):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10**9))
     with pytest.raises(OSError, match=r"the encoded rows take 4\.0 GB in .*, which has 1\.0 GB"):
-        encoded.temporary_rows(10**6, 1000, str(tmp_path))
+        encoded.check_space(10**6, 1000, str(tmp_path))
     assert encoded.temporary_rows(10, 3, str(tmp_path)).shape == (10, 3)
 
 

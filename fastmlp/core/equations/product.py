@@ -22,6 +22,7 @@ from fastmlp.core.machine.tile import (
     descend,
     lanes_of,
     load,
+    prefetch,
     prefetch_tile,
     relu,
     rows,
@@ -204,7 +205,11 @@ def _multiply(shape, j, last_column, product, team, first, last):
                 elif product.start >= 0:
                     tile = load(shape, product.y.array, product.start + j, 0)
                 x_at = x.offset + r * x.row_step + begin * x.col_step
+                # Each term's cache line for the tile after the next, if so many that they are in no
+                # cache yet; otherwise the line that is read anyway, because one loop compiles once.
+                ahead = x_at + (2 * rows(shape) if x.row_step == 1 and n_blocks > 1 else 0)
                 for t in range(end - begin):
+                    prefetch(x.array, ahead + t * x.col_step)
                     tile = add_outer(
                         tile, x.array, x_at + t * x.col_step, x.row_step, y, y_at + t * y_step
                     )
