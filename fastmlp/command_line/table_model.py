@@ -10,7 +10,6 @@ import numpy as np
 
 import fastmlp
 from fastmlp.messages import must, short, shown
-from fastmlp.sklearn.classes import is_multilabel
 from fastmlp.tables import columns, encoded
 from fastmlp.tables.columns import Column
 from fastmlp.tables.extras import pandas
@@ -149,6 +148,8 @@ def _of_estimator(estimator: Any) -> Description:
     task, targets, classes = "regression", ["prediction"], []
     if hasattr(estimator, "classes_"):
         task, classes = "classification", np.asarray(estimator.classes_).tolist()
+        from fastmlp.sklearn.classes import is_multilabel  # networks of images need no scikit-learn
+
         if is_multilabel(estimator):
             task, targets, classes = "multilabel", [str(name) for name in classes], []
     elif estimator.n_outputs_ > 1:

@@ -54,6 +54,8 @@ class Table:
             if isinstance(X, np.ma.MaskedArray):
                 masked, X = np.ma.getmaskarray(X), X.data.astype(object)
                 X[masked] = None
+            if isinstance(X, np.ndarray) and X.dtype.kind == "T":  # StringDType
+                X = X.astype(object)
             is_listed = isinstance(X, (list, tuple))
             X = check_array(np.array(X, object) if is_listed else X, dtype=None,
                             ensure_all_finite=False)  # fmt: skip

@@ -293,7 +293,7 @@ class EncodedRows(NamedTuple):
     ``MLPClassifier(preset="tabular").fit(EncodedRows(encoder, rows), y)`` gives the estimator that
     ``fit(X, y)`` gives for ``rows = encoder.transform(X)``. The rows are not copied, and of a
     `numpy.memmap` long pieces are read and shuffled at a time, so they may be larger than the
-    memory.
+    memory; but the part that early stopping holds out is copied, unless X_val is given.
 
     Parameters
     ----------

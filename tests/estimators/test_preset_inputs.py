@@ -327,3 +327,12 @@ def test_activations_may_be_an_array():
     ]
     for other in found[1:]:
         assert_same_bits(numbers_of(found[0]), numbers_of(other))
+
+
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="needs NumPy 2")
+def test_arrays_of_text_of_variable_length():
+    listed = [["a", "x"], ["b", None], ["c", "y"]]
+    X = np.array(listed, np.dtypes.StringDType(na_object=None))
+    encoder, expected = TableEncoder().fit(X), TableEncoder().fit(listed)
+    assert encoder.columns_ == expected.columns_
+    np.testing.assert_array_equal(encoder.transform(X), expected.transform(listed))
