@@ -75,6 +75,7 @@ def checked(state: Any) -> dict[str, Any]:
         "seen": COUNT,
         "key": KEY,
         "encoder": optional(_encoder(sizes[0])),
+        "preset": optional(dict_of(anything)),
         "metadata": metadata,
     }
     found = record(checkers)("", state)
@@ -101,6 +102,8 @@ def _check_together(found: dict[str, Any]) -> None:
         raise ValueError(must("n_features", f"be {n_columns}", f"{n_features}"))
     if names is not None and len(names) != n_features:
         raise ValueError(must("feature_names", f"have {n_features} names", f"{len(names)}"))
+    if (found["preset"] is None) != (encoder is None):
+        raise ValueError(must("preset", "be given exactly if `encoder` is", "another file"))
     targets, activation = found["targets"], found["out_activation"]
     if found["class"] == "MLPRegressor":
         if (targets is None) != (encoder is None):

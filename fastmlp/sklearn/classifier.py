@@ -133,6 +133,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     n_features_in_, n_layers_, n_outputs_ : int
     feature_names_in_ : array of str
         The columns of X, if it was a data frame.
+    preset_parameters_ : dict
+        With a preset, what it has in place of defaults.
     encoder_ : TableEncoder
         Of X, if it was fitted with a preset.
     metadata_ : dict

@@ -1,4 +1,4 @@
-"""The columns of a table: their types, what is learnt of each, and their numbers for a network."""
+"""The columns of a table: their types, what is learned of each, and their numbers for a network."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _type_in_messages(values: Iterable[Any]) -> str:
 
 
 class Column(NamedTuple):
-    """What is learnt of a column.
+    """What is learned of a column.
 
     A number becomes its squashed value, an indicator of missing values if there were any, and sines
     and cosines of that value; all but the indicator are 0 if it is missing. A category becomes a
@@ -237,7 +237,7 @@ def _float(value: Any) -> float:
         return np.inf if value > 0 else -np.inf
 
 
-def learnt(
+def learned(
     where: str,
     values: np.ndarray,
     is_category: bool,

@@ -124,6 +124,9 @@ def to_dict(estimator: Any, metadata: Any) -> dict[str, Any]:
         "seen": tied.state.rows_seen,
         "key": tied.state.key,
         "encoder": None if encoder is None else _encoder(encoder),
+        "preset": None
+        if encoder is None
+        else {name: _plain(name, value) for name, value in estimator.preset_parameters_.items()},
         "metadata": metadata,
     }
 
@@ -223,6 +226,12 @@ def _of_dict(cls: Any, found: dict[str, Any]) -> Any:
         raise ValueError(must("parameters", "be those of the class", shown(min(given))))
     estimator._validate_params()
     _set_features(estimator, found)
+    if found["preset"] is not None:
+        estimator.preset_parameters_ = of_preset = {
+            name: _value(value) for name, value in found["preset"].items()
+        }
+        kind(**of_preset)._validate_params()
+        parameters.hidden_sizes(of_preset.get("hidden_layer_sizes", ()))
     _set_targets(estimator, found)
     vars(estimator).update(found["records"])
     estimator.out_activation_ = found["out_activation"]

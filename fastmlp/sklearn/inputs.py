@@ -16,12 +16,14 @@ from sklearn.utils.validation import validate_data
 from fastmlp.messages import must, shown
 from fastmlp.sklearn.columns import Table, is_missing
 from fastmlp.sklearn.encoder import EncodedRows, as_array
-from fastmlp.sklearn.preset import new_encoder
+from fastmlp.sklearn.preset import TABULAR, new_encoder
 from fastmlp.training.samples import all_finite
 
 SPARSE = ["csr", "csc"]
 FLOATS = (np.float64, np.float32)
 #: What scikit-learn's and NumPy's errors for values that are not finite numbers have in common.
+#: What a fit with a preset leaves.
+OF_PRESET = ("encoder_", "preset_parameters_", "target_center_", "target_scale_")
 OF_VALUES = ("contains NaN", "contains infinity", "could not convert", "invalid literal")
 
 
@@ -31,7 +33,7 @@ def rows_and_targets(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, 
     With a preset, X is encoded by `encoder_`, which `reset` fits.
     """
     if reset:
-        for name in ("encoder_", "target_center_", "target_scale_"):  # of a fit with a preset
+        for name in OF_PRESET:
             estimator.__dict__.pop(name, None)
     if (
         isinstance(X, EncodedRows)
@@ -68,7 +70,7 @@ def _encoded_rows(estimator: Any, X: Any, reset: bool) -> np.ndarray:
         encoder = vars(estimator).get("encoder_") or new_encoder().fit(X)
         rows = as_array(encoder, X)
     if reset:
-        estimator.encoder_ = encoder
+        estimator.encoder_, estimator.preset_parameters_ = encoder, dict(TABULAR)
         estimator.__dict__.pop("feature_names_in_", None)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(encoder, name):

@@ -42,15 +42,15 @@ def in_effect(estimator: Any) -> Any:
     """Return the parameters with which an estimator trains and predicts.
 
     They are its own; once a fit with a preset has begun, those of the preset where its own are the
-    defaults.
+    defaults. The preset's are kept with the estimator: those of another release may differ.
     """
     if "encoder_" not in vars(estimator):
         return estimator
-    chosen = {}
+    chosen, of_preset = {}, estimator.preset_parameters_
     kind: Any = type(estimator)
     for name, default in _defaults_of(kind).items():
         value = getattr(estimator, name)
-        chosen[name] = TABULAR.get(name, value) if _equal(value, default) else value
+        chosen[name] = of_preset.get(name, value) if _equal(value, default) else value
     return SimpleNamespace(**chosen)
 
 

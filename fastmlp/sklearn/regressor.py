@@ -131,6 +131,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     target_center_, target_scale_ : float, or arrays of shape (n_outputs,)
         The mean and the standard deviation of y, if it was fitted with a preset; 0 and the mean for
         ``loss="poisson"``.
+    preset_parameters_ : dict
+        With a preset, what it has in place of defaults.
     encoder_ : TableEncoder
         Of X, if it was fitted with a preset.
     metadata_ : dict

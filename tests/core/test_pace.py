@@ -246,7 +246,7 @@ def test_later_fits_and_predictions_continue_with_what_is_known(monkeypatch, mak
 
 
 def test_interrupted_runs_are_not_measured(monkeypatch, make_data):
-    """What was learnt before is kept."""
+    """What was learned before is kept."""
 
     def interrupted(*arguments):
         raise KeyboardInterrupt

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 import fastmlp
 from fastmlp import MLP, callbacks, losses, optimizers, schedules
-from fastmlp.sklearn import MLPClassifier, MLPRegressor
+from fastmlp.sklearn import MLPClassifier, MLPRegressor, preset
 from helpers.model_files import Parts
 from helpers.same_bits import assert_same_bits
 from helpers.tables import table
@@ -203,6 +203,19 @@ def test_metadata_is_kept(tmp_path):
     assert not hasattr(other.fit(X, LABELS), "metadata_")
 
 
+def test_models_do_not_change_with_the_preset_of_a_later_release(monkeypatch):
+    model = MLPClassifier(**SMALL | {"preset": "tabular"}).fit(FRAME, LABELS)
+    found, content, pickled = model.predict_proba(FRAME), saved(model), pickle.dumps(model)
+    monkeypatch.setitem(preset.TABULAR, "activation", "gelu")
+    for again in (loaded(content), pickle.loads(pickled), model):
+        np.testing.assert_array_equal(again.predict_proba(FRAME), found)
+        assert again.preset_parameters_["activation"] == "silu"
+        again.set_params(warm_start=True, max_iter=1).fit(FRAME, LABELS)
+        assert {*again._tied.state.settings.activation} == {"silu"}
+        again.set_params(warm_start=False).fit(FRAME, LABELS)
+        assert again.preset_parameters_["activation"] == "gelu"
+
+
 def test_subclasses_load_their_own():
     class Own(MLPClassifier):
         pass
@@ -319,6 +332,7 @@ PLACES = [
     ("encoder.parameters.dtype", ["float16", "object", None, 3]),
     ("encoder.parameters.quantile_range", [[90, 10], ["a", None], [], [1, 2, 3], 3]),
     ("encoder.parameters.min_frequency", [0, "a"]),
+    ("preset", [None, 3, {"what": 1}, {"activation": 3}, {"hidden_layer_sizes": [0]}]),
     ("metadata", [None, [1]]),
 ]
 

@@ -167,7 +167,7 @@ def test_other_types_are_refused_with_the_name_of_the_column(values, got):
 
 
 @pytest.mark.parametrize(
-    ("learnt", "new", "message"),
+    ("learned", "new", "message"),
     [
         ([1, 2, 3], ["1", "2", "3"], "numbers in column 'a', as in the training data, got '1'"),
         (["1", "2", "3"], [1, 2, 3], "text in column 'a', as in the training data, got 1"),
@@ -177,8 +177,8 @@ def test_other_types_are_refused_with_the_name_of_the_column(values, got):
         ([1, 2, 3], pd.to_datetime(["2020"] * 3), "numbers in column 'a'"),
     ],
 )
-def test_values_of_another_type_than_in_training_are_refused(learnt, new, message):
-    encoder = TableEncoder().fit(pd.DataFrame({"a": learnt}))
+def test_values_of_another_type_than_in_training_are_refused(learned, new, message):
+    encoder = TableEncoder().fit(pd.DataFrame({"a": learned}))
     with pytest.raises(ValueError, match=f"^`X` must have {message}"):
         encoder.transform(pd.DataFrame({"a": new}))
 
