@@ -22,7 +22,7 @@ from fastmlp.messages import must, short, shown
 from fastmlp.serialization import files
 from fastmlp.tables import extras
 
-#: Options of `train` for tables alone, with their values if they are not given.
+#: Options of `train` only for tables, with their values if they are not given.
 OF_TABLES: dict[str, Any] = {
     "target": None, "task": None, "validation": None, "validation_data": None, "cv": None,
     "drop": None, "id": None, "weight": None, "preset": True, "header": None,
@@ -189,7 +189,7 @@ def evaluate(args: argparse.Namespace) -> None:
     model = table_model.load(args.model)
     if isinstance(model, table_model.TableModel):
         if args.labels is not None:
-            raise ValueError(must("LABELS", "be given for networks of images alone", args.labels))
+            raise ValueError(must("LABELS", "be given for networks of images only", args.labels))
         table_use.evaluate(model, args)
         return
     if args.labels is None and args.data != "digits":

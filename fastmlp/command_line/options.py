@@ -127,7 +127,7 @@ def _train(add: Add) -> None:
     )  # fmt: skip
     command.add_argument("data", metavar="DATA", help="a table, images, or the word: digits")
     command.add_argument(
-        "labels", metavar="LABELS", nargs="?", help="class numbers from 0, for images alone"
+        "labels", metavar="LABELS", nargs="?", help="class numbers from 0, for images only"
     )
     _add_options_of_tables(command)
     network = command.add_argument_group("the network and its training")
@@ -152,7 +152,7 @@ def _train(add: Add) -> None:
     )  # fmt: skip
     network.add_argument(
         "--dtype", choices=["float32", "float64"], default="float32",
-        help="floating-point type, for images alone (default: %(default)s)",
+        help="floating-point type, for images only (default: %(default)s)",
     )  # fmt: skip
     _add_seed_and_threads(network)
     network.add_argument(

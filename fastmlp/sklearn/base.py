@@ -270,7 +270,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         settings = fitting.settings_for_lbfgs(self, sizes)
         weights = inputs.weights_of(sample_weight, X.shape[0])
         values = np.ascontiguousarray(y, np.float64).reshape(-1)
-        samples = fitting.Samples(X, fitting.values_alone(values), weights)
+        samples = fitting.Samples(X, fitting.values_only(values), weights)
         return lbfgs.Objective(settings, samples.data(settings))(packed)
 
     # Prediction ----------------------------------------------------------------------------------

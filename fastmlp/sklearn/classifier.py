@@ -266,14 +266,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _encoded(self, y: Any, dtype: Any) -> Encoded:
         kind, classes = self._label_binarizer.y_type_, self.classes_
         if kind == "multiclass":
-            targets = fitting.labels_alone(np.searchsorted(classes, y), dtype)
+            targets = fitting.labels_only(np.searchsorted(classes, y), dtype)
             return Encoded(targets, len(classes), None)
         if kind == "binary":
             is_positive = y == classes[1] if len(classes) == 2 else np.zeros(len(y), bool)
-            targets = fitting.values_alone(np.asarray(is_positive).astype(dtype))
+            targets = fitting.values_only(np.asarray(is_positive).astype(dtype))
             return Encoded(targets, 1, np.asarray(is_positive).reshape(-1, 1))
         values = self._label_binarizer.transform(y)
-        targets = fitting.values_alone(values.astype(dtype).reshape(-1))
+        targets = fitting.values_only(values.astype(dtype).reshape(-1))
         return Encoded(targets, values.shape[1], None)
 
     def _class_weights(self, y: Any) -> np.ndarray | None:

@@ -237,7 +237,7 @@ def _float(value: Any) -> float:
         return np.inf if value > 0 else -np.inf
 
 
-def learned(
+def learned_column(
     where: str,
     values: np.ndarray,
     is_category: bool,

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.messages import must, shown
-from fastmlp.sklearn.columns import Column, Table, learned, with_fewer_harmonics
+from fastmlp.sklearn.columns import Column, Table, learned_column, with_fewer_harmonics
 from fastmlp.sklearn.constraints import Interval, StrOptions
 from fastmlp.sklearn.scaling import checked_bound, checked_quantiles
 from fastmlp.training.samples import all_finite
@@ -138,7 +138,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         table = Table(X)
         n_harmonics = AUTO if self.n_harmonics == "auto" else int(self.n_harmonics)
         columns = [
-            learned(
+            learned_column(
                 table.name(j), *table.column(j), quantiles, int(self.min_frequency),
                 self.max_categories, n_harmonics,
             )

@@ -74,12 +74,12 @@ class Samples(NamedTuple):
         return Data(data.X, weighted)
 
 
-def values_alone(values: np.ndarray) -> Targets:
+def values_only(values: np.ndarray) -> Targets:
     """Return targets that are values, (n_samples * n_outputs,), without weights."""
     return no_targets(values.dtype)._replace(values=values)
 
 
-def labels_alone(labels: np.ndarray, dtype: Any) -> Targets:
+def labels_only(labels: np.ndarray, dtype: Any) -> Targets:
     """Return targets that are classes, (n_samples,), without weights."""
     return no_targets(np.dtype(dtype))._replace(labels=labels)
 

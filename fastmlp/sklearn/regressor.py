@@ -232,7 +232,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
                     self.target_scale_ > 0, self.target_scale_, 1
                 )
             values = y.reshape(-1).astype(dtype)
-        return Encoded(fitting.values_alone(values), 1 if y.ndim == 1 else y.shape[1], None)
+        return Encoded(fitting.values_only(values), 1 if y.ndim == 1 else y.shape[1], None)
 
     def _output_activation(self) -> str:
         poisson = self.loss == "poisson" or isinstance(self.loss, losses.Poisson)

@@ -183,7 +183,7 @@ class DelimitedFile:
                 got = f"{shown(name)} for columns {names.index(name) + 1} and {k + 1}"
                 raise ValueError(must(self._shown, requirement, got))
         if has_header and not others:
-            raise ValueError(must(self._shown, "have rows", "a header alone"))
+            raise ValueError(must(self._shown, "have rows", "only a header"))
         fields = [field for row in others for field in row]
         has_commas = separator != "," and any(map(DECIMAL_COMMA.fullmatch, fields))
         has_points = any("." in field and NUMBER.fullmatch(field) for field in fields)

@@ -241,7 +241,7 @@ class _Reading:
         weights = np.concatenate(self.weights) if self.weights else None
         if weights is not None and not weights.any():
             requirement = "have a weight above 0"
-            raise ValueError(must(short(self.path, 150), requirement, "weights of 0 alone"))
+            raise ValueError(must(short(self.path, 150), requirement, "only weights of 0"))
         targets = {name: _joined(parts) for name, parts in self.targets.items()}
         result = Scan(self.n_rows, found, targets, weights, None)
         result.sample = kinds.converted(self.path, self.sampled[0], result.kinds)

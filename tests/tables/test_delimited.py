@@ -110,7 +110,7 @@ def test_pieces_are_the_whole(written, monkeypatch):
 ERRORS = {
     "empty": ("", "must have rows, got an empty file"),
     "blank": ("\n \n", "must have rows, got an empty file"),
-    "header alone": ("a,b\n", "must have rows, got a header alone"),
+    "header alone": ("a,b\n", "must have rows, got only a header"),
     "latin-1": ("a,b\n1,x\n2,é\n".encode("latin-1"), "UTF-8, got the byte 0xe9 in line 3"),
     "latin-1 header": ("é,b\n1,x\n".encode("latin-1"), "the byte 0xe9 in line 1; convert it"),
     "UTF-16": ("a,b\n1,x\n".encode("utf-16"), "iconv -f utf-16 -t utf-8"),
