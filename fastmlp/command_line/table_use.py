@@ -62,7 +62,8 @@ def _predicted(
         outputs = model.outputs(rows.path, piece)
         columns = model.answers(outputs)
         if id_name is not None:
-            columns.insert(0, piece[id_name].tolist())
+            ids = piece[id_name].astype(object)
+            columns.insert(0, ids.where(ids.notna(), None).tolist())  # an empty field if missing
         if args.probabilities:
             columns += [column.tolist() for column in outputs.T]
         yield from map(list, zip(*columns, strict=True))

@@ -231,6 +231,15 @@ def test_a_number_that_is_none_is_named(tmp_path, here, wrong, n):
     )
 
 
+def test_a_missing_id_is_an_empty_field(tmp_path, here):
+    rows = "id,x,y\n" + "".join(f"{k if k % 7 else ''},{k * k},{k % 2}\n" for k in range(60))
+    (tmp_path / "c.csv").write_text(rows)
+    assert here(tmp_path, "train", "c.csv", "--target", "y", "--id", "id", "--epochs", "1")[0] == 0
+    code, out, _ = here(tmp_path, "predict", "model.npz", "c.csv")
+    ids = [line.split(",")[0] for line in out.splitlines()]
+    assert code == 0 and ids[:9] == ["id", "", "1", "2", "3", "4", "5", "6", ""]
+
+
 def test_classes_that_are_no_numbers_are_named(tmp_path, here):
     rows = "a,y\n" + "".join(f"{k * k},{k % 3}\n" for k in range(60))
     (tmp_path / "c.csv").write_text(rows)
