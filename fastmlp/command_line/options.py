@@ -63,37 +63,26 @@ def hidden_layers(text: str) -> list[int]:
     return sizes
 
 
-def _count(text: str) -> int:
-    """Parse an int of at least 1."""
-    try:
-        count = int(text)
-    except ValueError:
-        count = 0
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"must be an int of at least 1, got {text!r}")
-    return count
+def _number(
+    kind: Callable[[str], Any], requirement: str, is_valid: Callable[[Any], bool]
+) -> Callable[[str], Any]:
+    """Return a function that parses a number of a kind which meets a requirement."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not is_valid(value):
+            raise argparse.ArgumentTypeError(f"must be {requirement}, got {text!r}")
+        return value
+
+    return parse
 
 
-def _rate(text: str) -> float:
-    """Parse a learning rate."""
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a finite number above 0, got {text!r}")
-    return rate
-
-
-def _share(text: str) -> float:
-    """Parse the share of the rows that are held out."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 0.5:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most 0.5, got {text!r}")
-    return share
+_count = _number(int, "an int of at least 1", lambda n: n >= 1)
+_rate = _number(float, "a finite number above 0", lambda x: 0 < x < math.inf)
+_share = _number(float, "above 0 and at most 0.5", lambda x: 0 < x <= 0.5)  # of the rows held out
 
 
 def _folds(text: str) -> int:
