@@ -254,8 +254,8 @@ def _estimator(
 
 def _compile() -> None:
     """Compile the code of all options, or load it from the cache, so that it is not timed."""
-    net = MLP([1, 1, 1], activation="tanh", random_state=0)
-    net.fit(np.zeros((1, 1), np.float32), [0], epochs=1)
+    net, X = MLP([1, 1, 2], activation="tanh", random_state=0), np.zeros((1, 1), np.float32)
+    net.fit(X, [0], epochs=1).predict_proba(X)  # of the validation data in each epoch
 
 
 # The score ----------------------------------------------------------------------------------------
