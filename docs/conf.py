@@ -19,7 +19,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "sphinx_mathjax_offline",  # so that equations need no network
+    "sphinx-mathjax-offline",  # so that equations need no network
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
