@@ -38,9 +38,11 @@ myst_heading_anchors = 3
 
 autodoc_typehints = "none"  # numpydoc's sections have the types
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 maximum_signature_line_length = 72
 numpydoc_show_class_members = False  # the templates list them
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 
 # Examples ----------------------------------------------------------------------------------------
 
@@ -66,8 +68,9 @@ html_copy_source = html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "fastmlp"},
     "github_url": "https://github.com/fastmlp/fastmlp",
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
+    "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],

@@ -8,8 +8,8 @@ from pathlib import Path
 
 WIDTH = 400
 STYLE = """
-text { font: 12px sans-serif; fill: var(--pst-color-text-base, #222); }
-.small { font-size: 10.5px; }
+text { font: 13.5px sans-serif; fill: var(--pst-color-text-base, #222); }
+.small { font-size: 12px; }
 .middle { text-anchor: middle; }
 .end { text-anchor: end; }
 .strong { font-weight: bold; }
@@ -81,8 +81,9 @@ def two_phases():
     p.rect(100, 8, 12, 12, "two")
     p.text(118, 18, "thread 1")
 
-    p.text(10, 50, "1. Rows: each thread takes some rows of the minibatch", "strong")
-    p.text(10, 66, "through all layers and back, with the old weights", "")
+    p.text(10, 50, "1. Rows", "strong")
+    p.text(70, 50, "each thread takes some rows of the minibatch")
+    p.text(70, 67, "through all layers and back, with the old weights")
     matrices = [(14, 6, "inputs"), (160, 5, "hidden"), (300, 3, "outputs")]
     for x, columns, name in matrices:
         p.text(x + columns * 8, 92, name, "small middle")
@@ -91,17 +92,18 @@ def two_phases():
         p.arrow(x, 126, x + 44, 126)
         p.text(x + 22, 118, name, "middle")
     p.arrow(286, 164, 242, 164)
-    p.text(264, 178, "W₂ᵀ δ", "small middle")
-    p.text(356, 130, "loss", "small")
-    p.text(356, 160, "p - y", "small")
+    p.text(264, 181, "W₂ᵀ δ", "small middle")
+    p.text(354, 130, "loss", "small")
+    p.text(354, 160, "p - y", "small")
 
     p.line(10, 208, 390, 208, "barrier")
     p.text(200, 226, "barrier: all activations and deltas are there", "small middle")
 
-    p.text(10, 258, "2. Weights: each thread takes some weights of every", "strong")
-    p.text(10, 274, "layer, and sums their gradients over all rows", "")
+    p.text(10, 258, "2. Weights", "strong")
+    p.text(88, 258, "each thread takes some weights of all")
+    p.text(88, 275, "layers, and sums their gradients over all rows")
     for x, columns, styles, name in (
-        (60, 5, ["one"] * 3 + ["two"] * 3, "W₁, an input in each row"),
+        (60, 5, ["one"] * 3 + ["two"] * 3, "W₁, an input per row"),
         (250, 3, ["one"] * 3 + ["two"] * 2, "W₂"),
     ):
         p.grid(x, 292, columns, styles, 18, 13)
