@@ -69,6 +69,7 @@ html_theme_options = {
     "logo": {"text": "fastmlp"},
     "github_url": "https://github.com/fastmlp/fastmlp",
     "header_links_before_dropdown": 7,
+    "navbar_align": "left",
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
@@ -76,4 +77,4 @@ html_theme_options = {
     "footer_end": [],
 }
 # Pages without others below them would have an empty sidebar.
-html_sidebars = {page: [] for page in ("index", "start", "tutorial", "changelog")}
+html_sidebars = {page: [] for page in ("index", "start", "tutorial")}
