@@ -34,7 +34,7 @@ nitpick_ignore_regex = [("py:obj", ".*")]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
-# Docstrings ----------------------------------------------------------------------------------------
+# Docstrings --------------------------------------------------------------------------------------
 
 autodoc_typehints = "none"  # numpydoc's sections have the types
 autodoc_member_order = "bysource"
@@ -58,7 +58,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
 }
 
-# The theme -----------------------------------------------------------------------------------------
+# The theme ---------------------------------------------------------------------------------------
 
 html_theme = "pydata_sphinx_theme"
 html_title = "fastmlp"
