@@ -26,10 +26,10 @@ MORE = 2**26  # bytes, 64 MB: what may be allocated beyond what the program has 
 # A large file
 # ------------
 #
-# The images are variants of 1,400 real digits: enlarged to 16 x 16 pixels, moved by up to two of
-# them, with random ink added. That is a usual way to get more data than there are. They are written
-# in pieces of 20,000, and no more than one piece is in memory; ``open_memmap`` makes a ``.npy``
-# file whose rows can be assigned like those of an array.
+# The images are variants of 1,400 real digits: enlarged to 16 x 16 pixels, moved by up to one of
+# them in each direction, with a little random ink added. That is a usual way to get more data than
+# there are. They are written in pieces of 20,000, and no more than one piece is in memory.
+# ``open_memmap`` makes a ``.npy`` file whose rows can be assigned like those of an array.
 
 digits, labels = datasets.digits()
 large = digits.reshape(-1, 8, 8).repeat(2, axis=1).repeat(2, axis=2)
@@ -38,8 +38,8 @@ X_test, y_test = large[1400:].reshape(-1, 256), labels[1400:]
 moved = np.stack(
     [
         np.roll(large[:1400], (down, right), axis=(1, 2)).reshape(-1, 256)
-        for down in range(-2, 3)
-        for right in range(-2, 3)
+        for down in (-1, 0, 1)
+        for right in (-1, 0, 1)
     ]
 )
 
@@ -50,7 +50,7 @@ def pieces(seed, size=20_000):
     for _ in range(N_IMAGES // size):
         which = random.integers(0, 1400, size)
         images = moved[random.integers(0, len(moved), size), which]
-        images += random.integers(0, 4, images.shape, np.uint8)
+        images += random.integers(0, 2, images.shape, np.uint8)
         yield np.minimum(images, 16, out=images), labels[which]
 
 
@@ -96,12 +96,12 @@ def memory_limit(n_bytes):
 
 # %%
 # For comparison, and to compile what is needed before there is a limit, a network is trained on the
-# 1,400 digits alone. Threads have memory of their own, so their number is limited too.
+# 1,400 digits alone. One thread, because each has memory of its own that would count.
 
 
 def new_network():
     """Return a network before its training."""
-    return MLP([256, 64, 10], input_scale=1 / 16, random_state=0, n_threads=2)
+    return MLP([256, 64, 10], input_scale=1 / 16, random_state=0, n_threads=1)
 
 
 small = new_network().fit(X_train, y_train, epochs=30)
