@@ -3,9 +3,9 @@
 More data than memory
 =====================
 
-A million images in a file, under a limit of memory that is a quarter of the file. First the limit
-is shown to work: ``np.load`` of the file fails. Then the network is trained on the file all the
-same, and after that on images that are made while it is trained, and are in no file at all.
+More than a million images in a file, under a limit of memory that is a quarter of the file. First
+the limit is shown to work: ``np.load`` of the file fails. Then the network is trained on the file
+all the same, and after that on images that are made while it is trained, and are in no file at all.
 
 Only Linux keeps such a limit. On other systems the example runs without one.
 """
@@ -19,8 +19,8 @@ import numpy as np
 
 from fastmlp import MLP, datasets
 
-N_IMAGES = 1_000_000
-MORE = 2**26  # bytes, 64 MB: what may be allocated beyond what the program has before
+N_IMAGES = 1_600_000
+MORE = 96 * 2**20  # bytes: what may be allocated beyond what the program has before
 
 # %%
 # A large file
@@ -72,7 +72,7 @@ print(f"{path.name}: {path.stat().st_size / 2**20:.0f} MB, limit: {MORE / 2**20:
 # -------
 #
 # ``RLIMIT_DATA`` limits the memory that a process may allocate, that of all its libraries and
-# threads included. The limit is set to what is allocated now plus 64 MB. Pages of a file that is
+# threads included. The limit is set to what is allocated now plus 96 MB. Pages of a file that is
 # only read do not count: the system can drop them and read them again.
 
 
@@ -130,7 +130,7 @@ folder.cleanup()
 # -----------------------------------
 #
 # X may also be a function that returns an iterator over pieces of any size. It is called at the
-# beginning of every epoch. Here it makes a million images that are stored nowhere.
+# beginning of every epoch. Here it makes as many images that are stored nowhere.
 
 with memory_limit(MORE):
     mlp = new_network().fit(lambda: pieces(seed=1), epochs=1, batch_size=128)

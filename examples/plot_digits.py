@@ -102,10 +102,9 @@ plt.show()
 #
 # Every hidden unit has a weight for each of the 64 pixels, so its weights are an image as well. A
 # unit is active if there is ink where its weights are positive (light) and none where they are
-# negative (dark). Look for light strokes beside dark ones. The left and right edge are grey: they
-# are paper in nearly every image, so their weights have decayed. An image that is grey all over is
-# of a unit that the network does not use. ``limit`` is the weight from which the colour is
-# the lightest.
+# negative (dark). Look for light strokes beside dark ones. An image that is grey all over is of a
+# unit that the network does not use: its weights have decayed. ``limit`` is the weight that has the
+# lightest colour.
 
-FirstLayerWeightsDisplay.from_estimator(mlp, shape=(8, 8), limit=0.4)
+FirstLayerWeightsDisplay.from_estimator(mlp, shape=(8, 8), limit=0.6)
 plt.show()

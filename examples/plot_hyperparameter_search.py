@@ -67,18 +67,17 @@ print("the same scores:", np.array_equal(scores, alone.cv_results_["mean_test_sc
 # -----------------------
 #
 # Look at where the fewest errors are. In the middle, as for the learning rate, the search has found
-# an optimum. At an edge, it has only found where to search on: with more hidden units, there are
-# still fewer errors, but each doubling gains less. Small networks need higher rates, as 20 epochs
-# are few for them.
+# an optimum. At an edge, it would only have found where to search on: with more hidden units there
+# might be fewer errors still, but each doubling gains less, and the last one hardly anything.
 
 sizes, rates = grid["hidden_layer_sizes"], grid["learning_rate_init"]
 table = 100 * (1 - scores.reshape(len(sizes), len(rates)))  # the last parameter changes fastest
-figure, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+figure, ax = plt.subplots(figsize=(5.6, 5), layout="constrained")
 image = ax.imshow(table, cmap="cividis_r", norm="log", origin="lower")
 for (i, j), error in np.ndenumerate(table):
     color = "white" if image.norm(error) > 0.5 else "black"
     ax.text(j, i, f"{error:.1f}", ha="center", va="center", color=color)
+ax.set_title("% wrong in the cross-validation")
 ax.set(xticks=range(len(rates)), xticklabels=rates, xlabel="learning rate")
 ax.set(yticks=range(len(sizes)), yticklabels=sizes, ylabel="hidden units")
-figure.colorbar(image, label="% wrong in the cross-validation", format="{x:.0f}")
 plt.show()

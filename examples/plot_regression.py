@@ -74,9 +74,7 @@ print(f"R2 with the standardized target: {r2:.3f}")
 # largest is predicted too near the middle. On the right it is straight and of the same width
 # everywhere, that of the noise.
 
-figure, axes = plt.subplots(
-    1, 2, figsize=(9, 4.4), sharex=True, sharey=True, layout="constrained"
-)  # fmt: skip
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
 pictures = {"target as it is": raw.predict(X_test), "standardized target": predicted}
 for ax, (title, values) in zip(axes, pictures.items(), strict=True):
     PredictionErrorDisplay.from_predictions(y_test, values, ax=ax)

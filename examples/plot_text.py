@@ -46,7 +46,7 @@ for k, part in enumerate(PARTS):
     texts += found
     labels += [k] * len(found)
 y = np.array(labels)
-print(f"{len(texts):,} descriptions, for example:\n\n{texts[300][:300]} ...")
+print(f"{len(texts):,} descriptions, for example:\n\n{texts[300][:300]}")
 
 # %%
 # Count the words
@@ -83,10 +83,13 @@ commonest = np.bincount(y_test).max() / len(y_test)
 print(f"accuracy {mlp.score(X_test, y_test):.3f}; always the commonest part: {commonest:.3f}")
 
 # %%
-# Which parts are confused? Expect linear algebra and sparse matrices among them, whose functions do
-# the same to other matrices.
+# Which parts are confused? Every row has the texts of one part, as shares of the row. Expect linear
+# algebra among the errors, whose functions do to dense matrices what those of ``sparse`` do to
+# sparse ones.
 
-ConfusionMatrixDisplay.from_estimator(mlp, X_test, y_test, display_labels=PARTS)
+ConfusionMatrixDisplay.from_estimator(
+    mlp, X_test, y_test, display_labels=PARTS, normalize="true", values_format=".2f"
+)
 plt.show()
 
 # %%
@@ -94,8 +97,7 @@ plt.show()
 # ------
 #
 # Sentences that are in no documentation. Words that the vectorizer has not seen do not count. The
-# probabilities are lower than for whole descriptions, since a sentence has few words; both answers
-# to the last one are right.
+# probabilities are far from one, since a sentence has fewer words than a description.
 
 questions = [
     "remove the noise of a recording with a low pass filter",
@@ -103,7 +105,6 @@ questions = [
     "does the mean of two samples differ significantly",
     "blur an image and find its edges",
     "a smooth curve through some points",
-    "eigenvalues of a symmetric matrix",
 ]
 for question, p in zip(questions, mlp.predict_proba(vectorizer.transform(questions)), strict=True):
     best = p.argsort()[::-1][:2]
