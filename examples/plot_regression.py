@@ -70,9 +70,9 @@ print(f"R2 with the standardized target: {r2:.3f}")
 # ----------------------
 #
 # Each point is a row of the test data; on the line, the prediction is right. Look at the form of
-# the cloud, which R2 alone does not show. On the left it is bent: what is smallest and what is
-# largest is predicted too near the middle. On the right it is straight and of the same width
-# everywhere, that of the noise.
+# the cloud, which R2 alone does not show. On the left it is wide, and some rows are far below the
+# line: the network has found the straight lines of the function, but not yet its product and its
+# square. On the right it has the same width everywhere, which is that of the noise.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
 pictures = {"target as it is": raw.predict(X_test), "standardized target": predicted}
