@@ -46,9 +46,10 @@ def thin_ticks(ax: Any, display: str) -> None:
     """Let the labels of ticks be short, and so few that they do not touch."""
     width, height = size_in_points(ax)
     size, locator = font_size(ax), library("ticker", display).MaxNLocator
+    steps = [1, 2, 2.5, 5, 10]
     ax.ticklabel_format(scilimits=(-2, 5))
-    ax.xaxis.set_major_locator(locator(nbins=max(1, min(6, int(width / (7 * LETTER * size))))))
-    ax.yaxis.set_major_locator(locator(nbins=max(1, min(6, int(height / (2 * size))))))
+    for axis, room in ((ax.xaxis, width / (7 * LETTER * size)), (ax.yaxis, height / (2 * size))):
+        axis.set_major_locator(locator(nbins=max(1, min(6, int(room))), steps=steps))
 
 
 def size_in_points(ax: Any) -> tuple[float, float]:
@@ -75,7 +76,10 @@ def name_text(name: Any, most: int = 30) -> str:
     ('\\$ per \\$100', "''")
     """
     text = " ".join(str(name).split())
-    text = f"{text[: most - 1]}\u2026" if len(text) > most else text or repr(text)
+    if len(text) > most:  # names often differ at their ends
+        end = most // 3
+        text = f"{text[: most - 1 - end]}\u2026{text[-end:]}"
+    text = text or repr(text)
     text = text.replace("$", r"\$")
     return "\u200b" + text if text.startswith("_") else text
 
@@ -107,6 +111,7 @@ def every(n: int, most: int) -> int:
 # Legends ------------------------------------------------------------------------------------------
 
 MARGIN = 0.02  # of a legend, as a share of the axes
+MOST_COVERED = 0.3  # of the axes
 #: Where legends may be: the first place that hides nothing.
 PLACES = {
     "upper right": (1.0, 1.0), "upper left": (0.0, 1.0), "lower left": (0.0, 0.0),
@@ -116,7 +121,7 @@ PLACES = {
 
 
 def add_legend(ax: Any, handles: Sequence[Any], points: Sequence[np.ndarray]) -> Any:
-    """Add a legend where it hides no points, above the axes if there is no such place.
+    """Add a legend where it hides no points; above the axes if there is no such place.
 
     The points (n, 2) are shares of the axes, see `line_points`. Matplotlib's "best" place regards
     neither those of other axes nor the space above.
@@ -129,13 +134,15 @@ def add_legend(ax: Any, handles: Sequence[Any], points: Sequence[np.ndarray]) ->
     for place, at in PLACES.items():
         low = at * (1 - size) - MARGIN
         inside = ((found >= low) & (found <= low + size + 2 * MARGIN)).all(axis=1)
-        if (size < 1).all() and not inside.any():
+        if (size < 1).all() and size.prod() < MOST_COVERED and not inside.any():
             legend.set_loc(place)
             return legend
-    n_columns = max(1, min(len(handles), int(1 / box.width)))
+    room = 1.1 * ax.figure.bbox.width / ax.bbox.width / box.width  # for smaller letters
+    n_columns = max(1, min(len(handles), int(room)))
     return ax.legend(
-        **style, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_columns, frameon=False,
-        columnspacing=1.0, borderaxespad=0.2,
+        **style | {"fontsize": "x-small", "handlelength": 2.4}, loc="lower center", frameon=False,
+        bbox_to_anchor=(0.5, 1.0), ncols=n_columns, columnspacing=1.0, borderpad=0.0,
+        borderaxespad=1.6,  # above the power of ten of an axis
     )  # fmt: skip
 
 

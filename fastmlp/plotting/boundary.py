@@ -14,7 +14,7 @@ from fastmlp.validation import checks
 
 MARGIN = 0.05  # of the range of each column, around the samples
 MOST_NAMED = 8  # classes in a legend; more have a colour bar
-LIGHT = 0.55  # the share of white in the colour of a class's region
+LIGHT = 0.4  # the share of white in the colour of a class's region
 RASTER = 2000  # from this many on, the samples are an image in vector formats
 
 
@@ -218,9 +218,11 @@ class DecisionBoundaryDisplay:
             self.xx0, self.xx1, self.response, levels=np.linspace(0, 1, 11), cmap=cmap, alpha=0.75
         )
         self._draw_line(self.response - 0.5)
+        room = axes.letters(axes.size_in_points(self.ax_)[1], axes.font_size(self.ax_))
+        name = self._names(max(4, room - len("probability of ")))[1]
         self.figure_.colorbar(
             self.surface_, ax=self.ax_, ticks=[0, 0.25, 0.5, 0.75, 1],
-            label=f"probability of {self._names()[1]}",
+            label=f"probability of {name}",
         )  # fmt: skip
         self._draw_classes(self._colors(cmap))
 
@@ -268,9 +270,9 @@ class DecisionBoundaryDisplay:
 
     # What they share ------------------------------------------------------------------------------
 
-    def _names(self) -> list[str]:
+    def _names(self, most: int = 20) -> list[str]:
         names = self.classes if self.class_names is None else self.class_names
-        return [axes.name_text(name, 20) for name in names]
+        return [axes.name_text(name, most) for name in names]
 
     def _colors(self, cmap: Any) -> np.ndarray:
         """Return a colour for each class, (n_classes, 4), from dark to light."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -134,9 +135,11 @@ class ConfusionMatrixDisplay(metrics.ConfusionMatrixDisplay):  # type: ignore[mi
         found = one_output("y_pred", y_pred, output, "labels")
         if labels is None:
             labels = unique_labels(true, found)
-        matrix = metrics.confusion_matrix(
-            true, found, labels=labels, sample_weight=sample_weight, normalize=normalize
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "A single label was found", UserWarning)
+            matrix = metrics.confusion_matrix(
+                true, found, labels=labels, sample_weight=sample_weight, normalize=normalize
+            )
         names = labels if display_labels is None else display_labels
         if len(names) != len(matrix):
             requirement = f"have a name for each of {len(matrix)} classes"
@@ -176,46 +179,60 @@ class ConfusionMatrixDisplay(metrics.ConfusionMatrixDisplay):  # type: ignore[mi
         matplotlib Axes
             `ax_`.
         """
-        ax = axes.axes(ax, type(self).__name__)
+        name = type(self).__name__
+        ax = axes.axes(ax, name)
         matrix = np.asarray(self.confusion_matrix)
         is_share = matrix.dtype.kind == "f" and matrix.max() <= 1
-        if values_format is None and is_share:
-            values_format = ".2f"
-        norm = axes.library("colors", type(self).__name__).PowerNorm(0.5)
-        width, height = axes.size_in_points(ax)
-        cell = min(width * (0.8 if colorbar else 1.0), height) / len(matrix)
-        size = axes.font_size(ax)
-        values_font = min(size, _font_that_fits(matrix, values_format, cell))
+        rounds = values_format is None and is_share
+        size, texts = axes.font_size(ax), self._class_names(ax)
+        cell = _side(ax, texts, size, colorbar) / len(matrix)
+        form = ".2f" if rounds else values_format
+        values_font = min(size, _font_that_fits(matrix, form, cell))
         if include_values == "auto":
             include_values = values_font >= LEAST_FONT
         if include_values:
             text_kw = {"fontsize": max(values_font, LEAST_FONT)} | (text_kw or {})
+        norm = axes.library("colors", name).PowerNorm(0.5, vmin=0, vmax=matrix.max() or 1)
         super().plot(
-            include_values=bool(include_values), cmap=cmap, values_format=values_format, ax=ax,
+            include_values=bool(include_values), cmap=cmap, values_format=form, ax=ax,
             colorbar=colorbar, im_kw={"norm": norm} | (im_kw or {}), text_kw=text_kw,
         )  # fmt: skip
-        if include_values and "color" not in (text_kw or {}):
-            self._color_values()
-        self._name_classes(cell, size, xticks_rotation)
+        if include_values:
+            self._show_values(rounds, "color" in (text_kw or {}))
+        self._name_classes(texts, cell, size, xticks_rotation)
         if colorbar:
-            self.im_.colorbar.set_label("share" if is_share else "samples")
+            bar, ticks = self.im_.colorbar, axes.library("ticker", name)
+            bar.locator = ticks.MaxNLocator(nbins=5, integer=matrix.dtype.kind != "f")
+            bar.formatter = ticks.ScalarFormatter()
+            bar.formatter.set_powerlimits((-2, 4))
+            bar.set_label("share" if is_share else "samples")
         return ax
 
-    def _color_values(self) -> None:
-        """Give each value the end of the colours that is further from that of its cell."""
+    def _show_values(self, rounds: bool, is_colored: bool) -> None:
+        """Give each value the end of the colours that is further from that of its cell.
+
+        If values are rounded, those that are zero are told from those that are not.
+        """
         dark, light = self.im_.cmap(0), self.im_.cmap(1.0)
         for value, text in zip(self.im_.get_array().ravel(), self.text_.ravel(), strict=True):
-            text.set_color(light if self.im_.norm(value) < 0.5 else dark)
-            if value == 0:
+            if not is_colored:
+                text.set_color(light if self.im_.norm(value) < 0.5 else dark)
+            if rounds and value == 0:
                 text.set_text("0")
 
-    def _name_classes(self, cell: float, size: float, rotation: float | str) -> None:
+    def _class_names(self, ax: Any) -> list[str]:
+        names = self.display_labels
+        if names is None:
+            names = np.arange(len(self.confusion_matrix))
+        width, _ = axes.size_in_points(ax)
+        most = axes.letters(0.35 * width, axes.font_size(ax))
+        return [axes.name_text(name, most) for name in names]
+
+    def _name_classes(
+        self, texts: list[str], cell: float, size: float, rotation: float | str
+    ) -> None:
         """Write as many names of classes as fit, and turn those of columns if they are long."""
-        n = len(self.confusion_matrix)
-        names = np.arange(n) if self.display_labels is None else self.display_labels
-        width, _ = axes.size_in_points(self.ax_)
-        most = axes.letters(0.35 * width, size)
-        texts = [axes.name_text(name, most) for name in names]
+        n = len(texts)
         step = axes.every(n, int(n * cell / (1.25 * size)))  # for labels one below the other
         longest = max(map(len, texts)) * axes.LETTER * size + size / 2
         wider = axes.every(n, int(n * cell / longest))  # for labels one beside the other
@@ -230,6 +247,13 @@ class ConfusionMatrixDisplay(metrics.ConfusionMatrixDisplay):  # type: ignore[mi
                 slant = {"rotation": 90}
         self.ax_.set_xticks(np.arange(0, n, x_step), texts[::x_step], **slant)
         self.ax_.set(xlabel="predicted class", ylabel="true class")
+
+
+def _side(ax: Any, texts: list[str], size: float, colorbar: bool) -> float:
+    """Return about how long the sides of the matrix become beside its labels, in points."""
+    width, height = axes.size_in_points(ax)
+    more = max(0.0, max(map(len, texts)) * axes.LETTER * size - 2.5 * size)
+    return max(size, min((0.8 if colorbar else 1.0) * width - more, height - 0.7 * more))
 
 
 def _font_that_fits(matrix: np.ndarray, form: str | None, cell: float) -> float:

@@ -15,6 +15,7 @@ from fastmlp.plotting.models import network_of
 from fastmlp.validation import checks
 
 MOST = 100  # units, unless `max_units` is given
+SHOWN = 0.995  # the share of the weights within the scale, which a few large ones would make coarse
 
 
 class FirstLayerWeightsDisplay:
@@ -120,7 +121,8 @@ class FirstLayerWeightsDisplay:
             If there are more units, those with the largest weights (by their Euclidean norm) are
             drawn, in this order; otherwise all, in their own. None is 100.
         limit : float or None, default None
-            The largest absolute weight of the scale; None is that of all weights that are drawn.
+            The largest absolute weight of the scale; None is the largest of the weights that are
+            drawn, apart from 0.5 % of them.
         cmap : str or matplotlib Colormap, default "cividis"
             Not for red, green and blue.
         colorbar : bool, default True
@@ -142,10 +144,14 @@ class FirstLayerWeightsDisplay:
             self.units_ = np.argsort(-norms, kind="stable")[:most]
         drawn = self.weights[self.units_]
         finite = np.abs(drawn[np.isfinite(drawn)])
-        self.limit_ = limit or float(finite.max(initial=0.0)) or 1.0
+        largest = float(finite.max(initial=0.0))
+        if limit is None and largest > 0:
+            limit = float(np.quantile(finite, SHOWN, method="higher")) or largest
+        self.limit_ = limit or 1.0
         tiles = _as_images(drawn, self.shape)
         width, height = axes.size_in_points(ax)
-        mosaic = _mosaic(tiles, width / height)
+        room = 0.8 if colorbar and tiles.ndim == 3 else 1.0
+        mosaic = _mosaic(tiles, room * width / height)
         if mosaic.ndim == 3:
             self.image_ = ax.imshow(_as_colors(mosaic, self.limit_), interpolation="nearest")
         else:
@@ -154,16 +160,13 @@ class FirstLayerWeightsDisplay:
                 interpolation="nearest",
             )  # fmt: skip
             if colorbar:
-                extend = "both" if finite.max(initial=0.0) > self.limit_ else "neither"
+                extend = "both" if largest > self.limit_ else "neither"
                 self.figure_.colorbar(self.image_, ax=ax, label="weight", extend=extend)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
         n_drawn = len(self.units_)
-        units = f"unit{'s' * (n_units != 1)}"
-        ax.set_xlabel(
-            f"{n_units:,} {units}" if n_drawn == n_units
-            else f"{n_drawn:,} of {n_units:,} {units}, the largest weights first"
-        )  # fmt: skip
+        units = f"{n_units:,} unit{'s' * (n_units != 1)}"
+        ax.set_xlabel(units if n_drawn == n_units else f"the largest {n_drawn:,} of {units}")
         return ax
 
 

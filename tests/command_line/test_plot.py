@@ -53,9 +53,9 @@ def models(tmp_path_factory):
     square, _ = fastmlp.datasets.digits()
     np.save(folder / "square.npy", square)
     fastmlp.NeuralNet([64, 5, 10], random_state=0).save(folder / "new.npz")
-    MLPRegressor(4, max_iter=2, random_state=0, solver="lbfgs", tol=1.0).fit(X, labels).save(
-        folder / "lbfgs.npz"
-    )
+    MLPRegressor(hidden_layer_sizes=4, max_iter=2, random_state=0, solver="lbfgs", tol=1e9).fit(
+        X, labels
+    ).save(folder / "lbfgs.npz")
     return folder
 
 

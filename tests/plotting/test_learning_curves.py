@@ -206,7 +206,8 @@ def test_warm_start_draws_the_last_training(points, ax):
 ], ids=["pipeline", "search", "target"])  # fmt: skip
 def test_the_estimator_inside_of_others(points, ax, wrap):
     X, y = points
-    model = wrap(MLPRegressor(4, max_iter=3, random_state=0)).fit(X, y.astype(float))
+    network = MLPRegressor(hidden_layer_sizes=4, max_iter=3, random_state=0)
+    model = wrap(network).fit(X, y.astype(float))
     assert len(LearningCurvesDisplay.from_estimator(model, ax=ax).history["loss"]) == 3
 
 

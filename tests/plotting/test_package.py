@@ -70,9 +70,7 @@ def test_every_step_is_a_round_number():
             assert not smaller or -(-n // smaller[-1]) > most
 
 
-@pytest.mark.parametrize(
-    "name", ["a_b", "_hidden", "$1 or $2", "two\nlines", "", "x" * 99, 3.5]
-)
+@pytest.mark.parametrize("name", ["a_b", "_hidden", "$1 or $2", "two\nlines", "", "x" * 99, 3.5])
 def test_names_are_shown_literally(name, ax):
     (line,) = ax.plot([0, 1], label=name_text(name))
     ax.set_xlabel(name_text(name))

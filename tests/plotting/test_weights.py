@@ -34,7 +34,9 @@ def test_a_tile_for_each_unit(ax, n_units):
     assert display.shape == (8, 8) and len(tiles) == n_units
     for tile, weights in zip(tiles, net.weights[0], strict=True):
         assert np.array_equal(tile.ravel(), weights)
-    limit = np.abs(net.weights[0]).max()
+    limit = np.quantile(np.abs(net.weights[0]), 0.995, method="higher")
+    assert (limit == np.abs(net.weights[0]).max()) == (n_units < 4)
+    assert display.image_.colorbar.extend == ("neither" if n_units < 4 else "both")
     assert display.image_.get_clim() == (-limit, limit) == (-display.limit_, display.limit_)
     assert ax.get_xlabel() == ("1 unit" if n_units == 1 else f"{n_units} units")
     assert display.plot(ax) is ax is display.ax_
@@ -47,7 +49,7 @@ def test_the_largest_of_many_units(ax):
     assert len(display.units_) == 100 and display.units_[0] == 7
     norms = np.linalg.norm(net.weights[0], axis=1)
     assert set(display.units_) == set(np.argsort(norms)[-100:])
-    assert ax.get_xlabel() == "100 of 500 units, the largest weights first"
+    assert ax.get_xlabel() == "the largest 100 of 500 units"
     tiles = tiles_of(display, (3, 3))
     assert np.array_equal(tiles[3].ravel(), net.weights[0][display.units_[3]])
     display.plot(ax, max_units=500, limit=0.1)
