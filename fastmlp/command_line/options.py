@@ -295,12 +295,12 @@ def _plot(add: Add) -> None:
     command = add(
         "plot",
         "draw a picture of a model",
-        "Draw a model and write the picture as SVG, PNG or PDF. curves: the losses and the score of "
-        "each epoch, with the best epoch marked. weights: those of the first layer, as an image for "
-        "each unit. The others need --data, rows whose targets are known. confusion: how often each "
-        "class is predicted as each. errors: predicted numbers against true ones. boundary: what a "
-        "model of two numbers predicts for each pair of them. importance: how much the score falls "
-        "if the values of a column are shuffled.",
+        "Draw a model and write the picture as SVG, PNG or PDF. curves: the losses and the score "
+        "of each epoch, with the best epoch marked. weights: those of the first layer, as an image "
+        "for each unit. The others need --data, rows whose targets are known. confusion: how often "
+        "each class is predicted as each. errors: predicted numbers against true ones. boundary: "
+        "what a model of two numbers predicts for each pair of them. importance: how much the "
+        "score falls if the values of a column are shuffled.",
         "  fastmlp plot model.npz --out curves.svg\n"
         "  fastmlp plot model.npz --kind confusion --data test.csv --out confusion.png\n"
         "  fastmlp plot model.npz --kind importance --data test.csv --out importance.pdf\n"

@@ -90,7 +90,7 @@ def _weights(figure: Any, model: Any, args: argparse.Namespace) -> dict[str, Any
             _network(model), shape=args.shape, ax=figure.subplots()
         )
     except ValueError as error:
-        raise ValueError(str(error).replace("`shape`", "--shape")) from None
+        raise ValueError(str(error).replace("`shape`", "`--shape`")) from None
     return {"shape": list(display.shape), "units": len(display.units_)}
 
 
@@ -108,9 +108,8 @@ def _confusion(figure: Any, model: Any, args: argparse.Namespace) -> dict[str, A
         requirement = "be errors for a model that predicts numbers"
         raise ValueError(must("--kind", requirement, args.kind))
     if task == "classes":
-        labels = np.arange(max(len(names), int(true.max()) + 1))
-        named = [*names, *labels[len(names) :].tolist()]
-        draw(true, found, labels=labels, display_labels=named, ax=figure.subplots())
+        labels = np.arange(len(names))
+        draw(true, found, labels=labels, display_labels=names, ax=figure.subplots())
     else:
         for k, ax in _panels(figure, names):
             draw(true, found, output=k, labels=[0, 1], colorbar=False, ax=ax)
@@ -145,7 +144,7 @@ def _boundary(figure: Any, model: Any, args: argparse.Namespace) -> dict[str, An
     network = _network(model)
     is_table = isinstance(model, TableModel)
     kinds = [*model.about.kinds.values()] if is_table else ["number"] * network.layers[0]
-    if len(kinds) != 2 or "category" in kinds:
+    if kinds != ["number", "number"]:
         requirement = "have two inputs of numbers for --kind boundary"
         raise ValueError(must(short(args.model, 150), requirement, ", ".join(kinds[:5])))
     estimator, X, y = _samples(model, args)
@@ -272,26 +271,32 @@ def _rows(model: TableModel, args: argparse.Namespace) -> Iterator[tuple[Any, np
 
 def _images(network: Any, args: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
     """Return images and their labels, or the targets of other networks."""
-    if args.data == "digits" and args.labels is None:
-        X, y = digits()
-    elif args.labels is None:
+    labels: str | None = args.labels
+    has_classes = _task(network) == "classes"
+    if labels is None and (args.data != "digits" or not has_classes):
         raise ValueError("--labels is needed for networks of images, unless --data is digits")
-    else:
-        X, y = image_files.read_images(args.data), None
+    X = digits()[0] if labels is None else image_files.read_images(args.data)
     n_in = network.layers[0]
-    if X.shape[1] != n_in:
+    if X.shape[1] != n_in or len(X) == 0:
         requirement = f"have {n_in} values in each row, as {short(args.model, 150)} takes"
-        raise ValueError(must(short(args.data, 150), requirement, f"{X.shape[1]}"))
-    if len(X) == 0:
-        raise ValueError(must(short(args.data, 150), "hold images", "none"))
-    if y is None and _task(network) == "classes":
-        y = image_files.read_labels(args.labels, len(X))
-    elif y is None:
-        y = image_files.read_array(args.labels)
-        shape = (len(X), network.layers[-1])
-        may_be_flat = shape[1] == 1 and y.shape == shape[:1]
-        if not (y.shape == shape or may_be_flat) or y.dtype.kind not in "buif":
-            requirement = f"hold numbers of shape {shape}"
-            got = f"{y.dtype} of shape {y.shape}"
-            raise ValueError(must(short(args.labels, 150), requirement, got))
+        got = f"{X.shape[1]}" if len(X) > 0 else "no row"
+        raise ValueError(must(short(args.data, 150), requirement, got))
+    if not has_classes:
+        return X, _values(network, labels or "", len(X))
+    y = digits()[1] if labels is None else image_files.read_labels(labels, len(X))
+    n_classes = len(_names(network))
+    if y.max() >= n_classes:
+        requirement = f"hold classes from 0 to {n_classes - 1}, as {short(args.model, 150)} has"
+        raise ValueError(must(short(labels or args.data, 150), requirement, f"{y.max()}"))
     return X, y
+
+
+def _values(network: Any, path: str, n_rows: int) -> np.ndarray:
+    """Read the targets of a network that predicts numbers or several labels."""
+    y = image_files.read_array(path)
+    shape = (n_rows, network.layers[-1])
+    may_be_flat = shape[1] == 1 and y.shape == shape[:1]
+    if not (y.shape == shape or may_be_flat) or y.dtype.kind not in "buif":
+        got = f"{y.dtype} of shape {y.shape}"
+        raise ValueError(must(short(path, 150), f"hold numbers of shape {shape}", got))
+    return y

@@ -132,7 +132,7 @@ def add_legend(ax: Any, handles: Sequence[Any], points: Sequence[np.ndarray]) ->
     size = np.array([box.width, box.height])
     found = np.concatenate([np.empty((0, 2)), *points])
     for place, at in PLACES.items():
-        low = at * (1 - size) - MARGIN
+        low = np.array(at) * (1 - size) - MARGIN
         inside = ((found >= low) & (found <= low + size + 2 * MARGIN)).all(axis=1)
         if (size < 1).all() and size.prod() < MOST_COVERED and not inside.any():
             legend.set_loc(place)

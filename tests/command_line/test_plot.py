@@ -34,6 +34,7 @@ def models(tmp_path_factory):
     for name, data, target, *options in (
         ("people", "people", "Survived"),
         ("houses", "houses", "price"),
+        ("town", "houses", "price", "--drop", "rooms"),
         ("plain", "plane", "side", "--drop", "above,right,sum,difference", "--no-preset"),
         ("plane", "plane", "side", "--drop", "above,right,sum,difference"),
         ("labels", "plane", "above,right", "--drop", "side,sum,difference"),
@@ -49,7 +50,11 @@ def models(tmp_path_factory):
     fastmlp.NeuralNet([24, 5, 2], 0.1, **scale).fit(X, labels, epochs=3).save(folder / "net.npz")
     MLP([24, 5, 1], loss="logistic", **scale).fit(X, labels, epochs=2).save(folder / "one.npz")
     MLP([24, 5, 1], loss="huber", **scale).fit(X, labels, epochs=2).save(folder / "value.npz")
+    MLP([64, 2], loss="huber", **scale).save(folder / "wide.npz")
     np.save(folder / "real.npy", labels.astype(np.float32))
+    np.save(folder / "many.npy", np.arange(100))
+    np.save(folder / "none.npy", np.zeros((0, 24)))
+    np.save(folder / "no.npy", np.zeros(0, np.int64))
     square, _ = fastmlp.datasets.digits()
     np.save(folder / "square.npy", square)
     fastmlp.NeuralNet([64, 5, 10], random_state=0).save(folder / "new.npz")
@@ -212,6 +217,12 @@ REFUSED = {
                           "{labels}"], "--labels is for networks of images"),
     "width": ("net", ["--kind", "confusion", "--data", "digits"],
               "must have 24 values in each row, as"),
+    "classes": ("net", ["--kind", "confusion", "--data", "{images}", "--labels", "{many.npy}"],
+                "must hold classes from 0 to 1, as"),
+    "no images": ("net", ["--kind", "confusion", "--data", "{none.npy}", "--labels", "{no.npy}"],
+                  "must have 24 values in each row, as"),
+    "digits without numbers": ("wide", ["--kind", "errors", "--data", "digits"],
+                               "--labels is needed for networks of images"),
     "errors of classes": ("net", ["--kind", "errors", *IMAGES],
                           "`--kind` must be confusion for a model of classes, got errors."),
     "confusion of values": ("houses", ["--kind", "confusion", "--data", "{houses.csv}"],
@@ -219,7 +230,9 @@ REFUSED = {
     "targets": ("value", ["--kind", "errors", "--data", "{images}", "--labels", "{square.npy}"],
                 "must hold numbers of shape (100, 1), got"),
     "inputs": ("houses", ["--kind", "boundary", "--data", "{houses.csv}"],
-               "must have two inputs of numbers for --kind boundary, got number, number, category"),
+               "must have two inputs of numbers for --kind boundary, got number, number, text."),
+    "text": ("town", ["--kind", "boundary", "--data", "{houses.csv}"],
+             "must have two inputs of numbers for --kind boundary, got number, text."),
     "no history": ("new", [], "`estimator` must be a network or an estimator that was trained in "
                    "epochs, got NeuralNet without a history."),
     "lbfgs": ("lbfgs", [], "got MLPRegressor with solver='lbfgs' without a history."),
