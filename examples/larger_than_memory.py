@@ -3,9 +3,9 @@
 More data than memory
 =====================
 
-A million images in a file, under a limit of memory that is a quarter of the file. First the limit
-is shown to work: ``np.load`` of the file fails. Then the network is trained on the file all the
-same, and after that on images that are made while it is trained, and are in no file at all.
+More than a million images in a file, under a limit of memory that is a quarter of the file. First
+the limit is shown to work: ``np.load`` of the file fails. Then the network is trained on the file
+all the same, and after that on images that are made while it is trained, and are in no file at all.
 
 Only Linux keeps such a limit. On other systems the example runs without one.
 """
@@ -19,17 +19,17 @@ import numpy as np
 
 from fastmlp import MLP, datasets
 
-N_IMAGES = 1_000_000
-MORE = 2**26  # bytes, 64 MB: what may be allocated beyond what the program has before
+N_IMAGES = 1_600_000
+MORE = 96 * 2**20  # bytes: what may be allocated beyond what the program has before
 
 # %%
 # A large file
 # ------------
 #
-# The images are variants of 1,400 real digits: enlarged to 16 x 16 pixels, moved by up to two of
-# them, with random ink added. That is a usual way to get more data than there are. They are written
-# in pieces of 20,000, and no more than one piece is in memory; ``open_memmap`` makes a ``.npy``
-# file whose rows can be assigned like those of an array.
+# The images are variants of 1,400 real digits: enlarged to 16 x 16 pixels, moved by up to one of
+# them in each direction, with a little random ink added. That is a usual way to get more data than
+# there are. They are written in pieces of 20,000, and no more than one piece is in memory.
+# ``open_memmap`` makes a ``.npy`` file whose rows can be assigned like those of an array.
 
 digits, labels = datasets.digits()
 large = digits.reshape(-1, 8, 8).repeat(2, axis=1).repeat(2, axis=2)
@@ -38,8 +38,8 @@ X_test, y_test = large[1400:].reshape(-1, 256), labels[1400:]
 moved = np.stack(
     [
         np.roll(large[:1400], (down, right), axis=(1, 2)).reshape(-1, 256)
-        for down in range(-2, 3)
-        for right in range(-2, 3)
+        for down in (-1, 0, 1)
+        for right in (-1, 0, 1)
     ]
 )
 
@@ -50,7 +50,7 @@ def pieces(seed, size=20_000):
     for _ in range(N_IMAGES // size):
         which = random.integers(0, 1400, size)
         images = moved[random.integers(0, len(moved), size), which]
-        images += random.integers(0, 4, images.shape, np.uint8)
+        images += random.integers(0, 2, images.shape, np.uint8)
         yield np.minimum(images, 16, out=images), labels[which]
 
 
@@ -72,7 +72,7 @@ print(f"{path.name}: {path.stat().st_size / 2**20:.0f} MB, limit: {MORE / 2**20:
 # -------
 #
 # ``RLIMIT_DATA`` limits the memory that a process may allocate, that of all its libraries and
-# threads included. The limit is set to what is allocated now plus 64 MB. Pages of a file that is
+# threads included. The limit is set to what is allocated now plus 96 MB. Pages of a file that is
 # only read do not count: the system can drop them and read them again.
 
 
@@ -96,12 +96,12 @@ def memory_limit(n_bytes):
 
 # %%
 # For comparison, and to compile what is needed before there is a limit, a network is trained on the
-# 1,400 digits alone. Threads have memory of their own, so their number is limited too.
+# 1,400 digits alone. One thread, because each has memory of its own that would count.
 
 
 def new_network():
     """Return a network before its training."""
-    return MLP([256, 64, 10], input_scale=1 / 16, random_state=0, n_threads=2)
+    return MLP([256, 64, 10], input_scale=1 / 16, random_state=0, n_threads=1)
 
 
 small = new_network().fit(X_train, y_train, epochs=30)
@@ -130,7 +130,7 @@ folder.cleanup()
 # -----------------------------------
 #
 # X may also be a function that returns an iterator over pieces of any size. It is called at the
-# beginning of every epoch. Here it makes a million images that are stored nowhere.
+# beginning of every epoch. Here it makes as many images that are stored nowhere.
 
 with memory_limit(MORE):
     mlp = new_network().fit(lambda: pieces(seed=1), epochs=1, batch_size=128)

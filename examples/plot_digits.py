@@ -6,12 +6,13 @@ Recognizing handwritten digits
 A first network from start to finish: 1,797 real handwritten digits, which come with the package,
 a network with one hidden layer, and four pictures that say what it has learned.
 
-Expect about 96 % of the digits that it has never seen to be recognized, after a second of
+Expect about 98 % of the digits that it has never seen to be recognized, after a second of
 training.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.model_selection import train_test_split
 
 from fastmlp import MLP, callbacks, datasets
 from fastmlp.plotting import (
@@ -25,28 +26,34 @@ from fastmlp.plotting import (
 # --------
 #
 # Each row of ``X`` is an image of 8 x 8 pixels, line by line, from 0 (paper) to 16 (ink), and ``y``
-# has the digit on it. The last 397 images are kept for the test at the end. Training sees nothing
-# of them.
+# has the digit on it. A quarter of the images is kept for the test at the end; training sees
+# nothing of them.
 
 X, y = datasets.digits()
-X_train, y_train = X[:1400], y[:1400]
-X_test, y_test = X[1400:], y[1400:]
+X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
 print(X_train.shape, X_train.dtype, X_test.shape)
 
 # %%
 # The network
 # -----------
 #
-# ``[64, 64, 10]`` are the sizes of the input, the hidden layer and the output: a pixel for each
-# input, a class for each output. The images are bytes and stay bytes; ``input_scale`` makes numbers
-# from 0 to 1 of them as they are read. ``random_state`` makes every run the same, to the last bit
-# and with any number of threads.
+# ``[64, 40, 10]`` are the sizes of the input, the hidden layer and the output: an input for each
+# pixel, an output for each class. The images are bytes and stay bytes; ``input_scale`` makes
+# numbers from 0 to 1 of them as they are read. ``random_state`` makes every run the same, to the
+# last bit and with any number of threads.
+#
+# 1,078 images are few for some 3,000 weights. Two things work against learning them by heart: noise
+# is added to the pixels in every step, and the optimizer AdamW lets all weights decay that are not
+# needed, by ``l2``.
 #
 # A fifth of the training images, drawn at random, is held out to judge each epoch.
 # :class:`~fastmlp.callbacks.EarlyStopping` ends training after ten epochs in a row without a
 # smaller loss on them, and goes back to the weights of the best epoch.
 
-mlp = MLP([64, 64, 10], learning_rate=0.002, dropout=0.2, input_scale=1 / 16, random_state=0)
+mlp = MLP(
+    [64, 40, 10], optimizer="adamw", learning_rate=0.003, l2=0.2, input_noise=0.2,
+    input_scale=1 / 16, random_state=0,
+)  # fmt: skip
 stopping = callbacks.EarlyStopping(patience=10)
 mlp.fit(X_train, y_train, epochs=200, validation_fraction=0.2, callbacks=[stopping])
 print(f"{len(mlp.history_['loss'])} epochs, the best is {stopping.best_epoch + 1}")
@@ -55,11 +62,12 @@ print(f"{len(mlp.history_['loss'])} epochs, the best is {stopping.best_epoch + 1
 # Was it trained for long enough?
 # -------------------------------
 #
-# Look at the two curves. As long as both fall, training longer helps. Where the one of the held-out
-# images is flat while the other still falls, the network begins to learn its training images by
-# heart.
+# Look at the two losses. As long as both fall, training longer helps. Where the one of the held-out
+# images (validation) is flat while the other still falls, the network only learns more about the
+# images that it knows already. The noise makes the training harder than the test, so the training
+# loss is the larger one at first.
 
-LearningCurvesDisplay.from_history(mlp.history_)
+LearningCurvesDisplay.from_estimator(mlp)
 plt.show()
 
 # %%
@@ -75,16 +83,17 @@ ConfusionMatrixDisplay.from_estimator(mlp, X_test, y_test)
 plt.show()
 
 # %%
-# The errors themselves are worth a look. Some of these digits would puzzle people too.
+# There are few errors, so look at the images themselves. Some would puzzle people too.
 
 predicted = mlp.predict(X_test)
 wrong = np.flatnonzero(predicted != y_test)[:12]
 figure, axes = plt.subplots(2, 6, figsize=(7, 3), layout="constrained")
-for ax in axes.flat:
-    ax.set_axis_off()
 for ax, i in zip(axes.flat, wrong, strict=False):
     ax.imshow(X_test[i].reshape(8, 8), cmap="gray_r")
     ax.set_title(f"{y_test[i]} taken for {predicted[i]}", fontsize="small")
+    ax.set(xticks=[], yticks=[])
+for ax in axes.flat[len(wrong) :]:
+    ax.set_axis_off()
 plt.show()
 
 # %%
@@ -92,9 +101,10 @@ plt.show()
 # ---------------------------------
 #
 # Every hidden unit has a weight for each of the 64 pixels, so its weights are an image as well. A
-# unit is active if there is ink where its weights are positive and none where they are negative.
-# Strokes and edges appear; the pixels on the left and right border are nearly always paper, so
-# their weights stay as they were drawn at random.
+# unit is active if there is ink where its weights are positive (light) and none where they are
+# negative (dark). Look for light strokes beside dark ones. An image that is grey all over is of a
+# unit that the network does not use: its weights have decayed. ``limit`` is the weight that has the
+# lightest colour.
 
-FirstLayerWeightsDisplay.from_estimator(mlp, shape=(8, 8))
+FirstLayerWeightsDisplay.from_estimator(mlp, shape=(8, 8), limit=0.6)
 plt.show()

@@ -48,7 +48,7 @@ print(f"accuracy on {len(y_test):,} other images: {mlp.score(X_test, y_test):.3f
 # The best epoch is marked. To its right the training loss goes on falling to zero, and nothing is
 # gained by it.
 
-LearningCurvesDisplay.from_history(mlp.history_)
+LearningCurvesDisplay.from_estimator(mlp)
 plt.show()
 
 # %%

@@ -40,7 +40,7 @@ warnings.filterwarnings("ignore", category=ConvergenceWarning)
 clf = MLPClassifier(batch_size=32, max_iter=20, n_threads=1, random_state=0)
 grid = {
     "hidden_layer_sizes": [4, 8, 16, 32, 64],
-    "learning_rate_init": [0.0003, 0.001, 0.003, 0.01, 0.03],
+    "learning_rate_init": [0.001, 0.003, 0.01, 0.03, 0.1],
 }
 search = GridSearchCV(clf, grid, cv=3)
 
@@ -66,18 +66,18 @@ print("the same scores:", np.array_equal(scores, alone.cv_results_["mean_test_sc
 # The picture of a search
 # -----------------------
 #
-# Look at where the best values are. In the middle, as for the learning rate, the search has found
-# an optimum. At an edge, it has only found where to search on: with more hidden units, the accuracy
-# still grows, but by less and less.
+# Look at where the fewest errors are. In the middle, as for the learning rate, the search has found
+# an optimum. At an edge, it would only have found where to search on: with more hidden units there
+# might be fewer errors still, but each doubling gains less, and the last one hardly anything.
 
 sizes, rates = grid["hidden_layer_sizes"], grid["learning_rate_init"]
-table = scores.reshape(len(sizes), len(rates))  # the last parameter changes fastest
-figure, ax = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
-image = ax.imshow(table, cmap="cividis", origin="lower")
-for (i, j), score in np.ndenumerate(table):
-    dark = score < table.min() + 0.6 * np.ptp(table)
-    ax.text(j, i, f"{score:.3f}", ha="center", va="center", color="white" if dark else "black")
+table = 100 * (1 - scores.reshape(len(sizes), len(rates)))  # the last parameter changes fastest
+figure, ax = plt.subplots(figsize=(5.6, 5), layout="constrained")
+image = ax.imshow(table, cmap="cividis_r", norm="log", origin="lower")
+for (i, j), error in np.ndenumerate(table):
+    color = "white" if image.norm(error) > 0.5 else "black"
+    ax.text(j, i, f"{error:.1f}", ha="center", va="center", color=color)
+ax.set_title("% wrong in the cross-validation")
 ax.set(xticks=range(len(rates)), xticklabels=rates, xlabel="learning rate")
 ax.set(yticks=range(len(sizes)), yticklabels=sizes, ylabel="hidden units")
-figure.colorbar(image, label="accuracy in the cross-validation")
 plt.show()

@@ -81,8 +81,8 @@ class NeuralNet:
 
     def test(self, test_data):
         """Return the percentage of samples that are classified correctly."""
-        found = [np.argmax(self.forward(x)[1][-1]) for x, _ in test_data]
-        return 100 * np.mean([k == np.argmax(y) for k, (_, y) in zip(found, test_data, strict=True)])
+        correct = [np.argmax(self.forward(x)[1][-1]) == np.argmax(y) for x, y in test_data]
+        return 100 * np.mean(correct)
 
 
 # %%
@@ -126,13 +126,6 @@ largest = max(
 )
 print(f"the largest difference of two weights is below 1e-10: {largest < 1e-10}")
 
-figure, axes = plt.subplots(1, 2, figsize=(8, 3.8), layout="constrained")
-for ax, l in zip(axes, (0, 1), strict=True):
-    ax.plot(net.weights[l].ravel(), fast.weights[l].ravel(), ".", color="C0", markersize=3)
-    ax.axline((0, 0), slope=1, color="0.4", linewidth=0.8)
-    ax.set(title=f"weights of layer {l + 1}", xlabel="NumPy", ylabel="fastmlp", aspect="equal")
-plt.show()
-
 # %%
 # The time
 # --------
@@ -153,6 +146,22 @@ rounds = [(seconds(NeuralNet), seconds(fastmlp.NeuralNet)) for _ in range(5)]
 ratio = statistics.median(numpy / ours for numpy, ours in rounds)
 numpy, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
 print(f"NumPy {numpy:.3f} s, fastmlp {ours:.4f} s, median ratio {ratio:.1f}")
+
+# %%
+# On the left, every weight of the two networks: on the line, they are equal. On the right, the time
+# of each training. If the points of a row are far apart, the machine was busy.
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+for theirs, ours in zip(net.weights, fast.weights, strict=True):
+    left.plot(theirs.ravel(), ours.ravel(), "o", color="C0", markersize=3)
+left.axline((0, 0), slope=1, color="0.4", linewidth=0.8)
+left.set(title="weights after training", xlabel="NumPy", ylabel="fastmlp", aspect="equal")
+for k, times in enumerate(zip(*rounds, strict=True)):
+    right.plot(times, np.full(len(times), k), "o", color="C0", alpha=0.5)
+right.set(title="each training", xlabel="seconds", xlim=(0, None), ylim=(1.5, -0.5))
+right.set_yticks([0, 1], ["NumPy", "fastmlp"])
+right.grid(axis="x", alpha=0.3)
+plt.show()
 
 # %%
 # From here

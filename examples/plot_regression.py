@@ -40,7 +40,8 @@ print(f"R2 of a linear model: {LinearRegression().fit(X_train, y_train).score(X_
 #
 # ``loss="squared_error"`` makes the network predict a number: its last layer is linear, and
 # ``score`` is R2. At first the output is about one. Adam changes a weight by about the learning
-# rate in each step, however large the error is, so from one to 14,000 it is a long way.
+# rate in each step, however large the error is, so to 14,000 it is a long way: 60 epochs lead no
+# further than a linear model.
 
 
 def new_network():
@@ -69,11 +70,11 @@ print(f"R2 with the standardized target: {r2:.3f}")
 # ----------------------
 #
 # Each point is a row of the test data; on the line, the prediction is right. Look at the form of
-# the cloud, which R2 alone does not show. On the left it is bent and tilted: large targets are
-# predicted too small. On the right the points lie along the line, as widely as the noise spreads
-# them.
+# the cloud, which R2 alone does not show. On the left it is wide, and some rows are far below the
+# line: the network has found the straight lines of the function, but not yet its product and its
+# square. On the right it has the same width everywhere, which is that of the noise.
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
 pictures = {"target as it is": raw.predict(X_test), "standardized target": predicted}
 for ax, (title, values) in zip(axes, pictures.items(), strict=True):
     PredictionErrorDisplay.from_predictions(y_test, values, ax=ax)
@@ -88,8 +89,11 @@ plt.show()
 # kWh. (``MLPRegressor(preset="tabular")`` standardizes the target by itself.)
 
 model = TransformedTargetRegressor(
-    MLPRegressor((64, 64), learning_rate_init=0.003, early_stopping=True, random_state=0),
+    MLPRegressor(
+        hidden_layer_sizes=(64, 64), learning_rate_init=0.003, early_stopping=True, random_state=0
+    ),
     transformer=StandardScaler(),
 )
 model.fit(X_train, y_train)
-print(f"R2: {model.score(X_test, y_test):.3f}, first predictions: {model.predict(X_test[:3])}")
+print(f"R2: {model.score(X_test, y_test):.3f}")
+print("first predictions:", model.predict(X_test[:3]).round(), "kWh")

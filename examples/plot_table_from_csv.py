@@ -61,7 +61,7 @@ def make_customers(n, random):
 folder = tempfile.TemporaryDirectory()
 train_csv, test_csv = Path(folder.name, "customers.csv"), Path(folder.name, "new.csv")
 random = np.random.default_rng(0)
-make_customers(2400, random).to_csv(train_csv, index=False)
+make_customers(1600, random).to_csv(train_csv, index=False)
 make_customers(800, random).to_csv(test_csv, index=False)
 print("".join(train_csv.read_text(encoding="utf-8").splitlines(keepends=True)[:6]))
 

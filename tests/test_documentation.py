@@ -8,8 +8,10 @@ import re
 import tomllib
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 import fastmlp
 
@@ -28,7 +30,9 @@ PAGES = {
     [
         "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
         "datasets", "datasets.idx", "initializers", "losses",
-        "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options", "schedules",
+        "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options",
+        "plotting.axes", "plotting.boundary", "plotting.confusion", "plotting.importance",
+        "plotting.learning_curves", "plotting.prediction_error", "plotting.weights", "schedules",
         "sklearn.classifier", "sklearn.regressor",
     ],
 )  # fmt: skip
@@ -49,7 +53,7 @@ def test_the_examples_are_there():
 
 
 def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
-    use, estimators, tables = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    use, estimators, tables, pictures = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(use, names)
@@ -63,6 +67,11 @@ def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
     exec(tables, names)
     found = [float(price) for price in capsys.readouterr().out.strip("[]\n").split()]
     assert found == pytest.approx(names["prices"][:3], rel=0.05)
+    matplotlib.use("Agg")
+    exec(pictures, names)
+    assert len(pyplot.get_fignums()) == 2
+    pyplot.close("all")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def table_of_options():

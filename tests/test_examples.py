@@ -29,7 +29,7 @@ def number(out, pattern):
 
 
 def check_digits(out):
-    assert number(out, r"accuracy on the test images: ([\d.]+)") > 0.94
+    assert number(out, r"accuracy on the test images: ([\d.]+)") > 0.96
     assert number(out, r"(\d+) epochs, the best") == number(out, r"the best is (\d+)") + 10 < 200
 
 
@@ -42,11 +42,11 @@ def check_numpy_network(out):
 
 
 def check_table_from_csv(out):
-    in_python, evaluated = numbers(out, r"(?m)^accuracy: ([\d.]+)(?! on)\b")[0::2]
-    guess = number(out, r"always answering the commonest class: ([\d.]+)$(?m)")
-    assert in_python > 0.85 > 0.8 > guess and evaluated > 0.85
+    in_python, held_out, evaluated = numbers(out, r"(?m)^accuracy: ([\d.]+)")
+    guesses = numbers(out, r"always answering the commonest class: ([\d.]+)")
+    assert len(guesses) == 3 and max(guesses) < 0.7 and min(in_python, held_out, evaluated) > 0.84
     assert 0 < number(out, r"probability of cancelling: ([\d.]+)") < 1
-    assert "\ufffd" not in out and "Köln" in out
+    assert "\ufffd" not in out and "Zürich" in out
     assert "800 predictions of cancelled: predictions.csv" in out
     assert len(re.findall(r"(?m)^ *C-\d{5} +(?:yes|no) +[\d.e-]+ +[\d.e-]+$", out)) == 4
 
@@ -55,7 +55,7 @@ def check_regression(out):
     linear = number(out, r"R2 of a linear model: ([\d.]+)")
     raw = number(out, r"R2 with the target as it is: (-?[\d.]+)")
     standardized = number(out, r"R2 with the standardized target: ([\d.]+)")
-    assert raw < linear < standardized and 0.92 < standardized < 0.97
+    assert raw < linear + 0.05 and linear < 0.8 and 0.92 < standardized < 0.97
     assert number(out, r"(?m)^R2: ([\d.]+)") > 0.92
 
 
@@ -64,15 +64,16 @@ def check_text(out):
     assert number(out, r"always the commonest part: ([\d.]+)") < 0.5
     assert number(out, r"sparse ([\d.]+) MB") < number(out, r"dense ([\d.]+) MB") / 10
     answers = re.findall(r"(?m)^[a-z ]+: (\w+) [\d.]+, \w+ [\d.]+$", out)
-    assert answers == ["signal", "optimize", "stats", "ndimage", "linalg"]
+    right = np.array(answers) == ["signal", "optimize", "stats", "ndimage", "interpolate"]
+    assert right.sum() >= 4  # the descriptions are those of the installed SciPy
 
 
 def check_larger_than_memory(out):
     assert ("np.load: MemoryError" in out) == (sys.platform == "linux")
-    assert number(out, r"images.npy: (\d+) MB") >= 3.8 * number(out, r"limit: (\d+) MB more")
-    assert number(out, r"trained on 1,400 digits: ([\d.]+)") > 0.9
-    assert number(out, r"trained on the file: ([\d.]+)") > 0.94
-    assert number(out, r"trained on generated images: ([\d.]+)") > 0.94
+    assert number(out, r"images.npy: (\d+) MB") > 4 * number(out, r"limit: (\d+) MB more")
+    assert number(out, r"trained on 1,400 digits: ([\d.]+)") > 0.89
+    assert number(out, r"trained on the file: ([\d.]+)") > 0.91
+    assert number(out, r"trained on generated images: ([\d.]+)") > 0.91
 
 
 def check_early_stopping(out):
@@ -122,8 +123,8 @@ def test_an_example_draws_and_leaves_nothing_else(ran):
     assert len(pictures) == EXAMPLES[name].count("plt.show()")
     assert name.startswith("plot_") == (len(pictures) > 0)
     for picture in pictures:
-        pixels = matplotlib.image.imread(picture)[..., :3]
-        assert np.unique(pixels.reshape(-1, 3), axis=0).shape[0] > 20, picture  # more than a frame
+        greys = matplotlib.image.imread(picture)[..., :3].mean(axis=2)
+        assert np.mean(greys < 0.9) > 0.01 and len(np.unique(greys)) > 20, picture
 
 
 def test_each_example_is_checked_and_listed():

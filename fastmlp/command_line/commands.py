@@ -214,6 +214,15 @@ def inspect(args: argparse.Namespace) -> None:
     inspecting.inspect(args)
 
 
+def plot(args: argparse.Namespace) -> None:
+    """Draw a picture of a model."""
+    from fastmlp.command_line import plotting
+
+    plotting.check(args)
+    _check_writable(args.out, args.model, args.data, args.labels)
+    plotting.plot(args)
+
+
 def warmup(args: argparse.Namespace) -> None:
     """Compile everything ahead of time, or load it from the cache."""
     start = time.perf_counter()
