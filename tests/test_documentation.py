@@ -20,10 +20,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize(
     "name",
     [
-        "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
-        "datasets", "datasets.idx", "initializers", "losses",
+        "base", "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
+        "exchange.layers", "exchange.onnx_graph", "datasets", "datasets.idx", "initializers", "losses",
         "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options", "schedules",
-        "sklearn.classifier", "sklearn.regressor",
+        "sklearn.classifier", "sklearn.exchange", "sklearn.regressor", "sklearn.skl2onnx_converters",
     ],
 )  # fmt: skip
 def test_examples_in_docstrings(name, capsys):
