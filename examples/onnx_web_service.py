@@ -39,7 +39,10 @@ session = onnxruntime.InferenceSession(path)
 
 
 class Predict(http.server.BaseHTTPRequestHandler):
+    """Answers requests."""
+
     def do_POST(self):
+        """Predict the kind of one row."""
         row = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         columns = {
             each.name: np.array([[row.get(each.name, "")]], object)
@@ -55,7 +58,7 @@ class Predict(http.server.BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(answer).encode())
 
     def log_message(self, *args):
-        pass
+        """Print no line for each request."""
 
 
 # %%

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
@@ -253,7 +254,7 @@ class BaseNetwork:
         from fastmlp.exchange import torch_modules
 
         found = torch_modules.from_module(module)
-        return cls._of(layers.to_state(found, cls._class_name, arguments, "module"))
+        return cls._of_layers(found, arguments, "module")
 
     def to_safetensors(self, path: File) -> None:
         """Write the parameters as a safetensors file.
@@ -309,8 +310,17 @@ class BaseNetwork:
         from fastmlp.exchange import safetensors_files
 
         found, loss = safetensors_files.load(path)
-        given = {"loss": loss} | arguments
-        return cls._of(layers.to_state(found, cls._class_name, given, "file"))
+        return cls._of_layers(found, {"loss": loss} | arguments, "file")
+
+    @classmethod
+    def _of_layers(cls, found: layers.Layers, arguments: dict[str, Any], source: str) -> Self:
+        """Return the network of layers that come from a `source`."""
+        kind = next(each for each in cls.__mro__ if each.__name__ == cls._class_name)
+        parameters = inspect.signature(kind).parameters.values()
+        defaults = {
+            each.name: each.default for each in parameters if each.default is not each.empty
+        }
+        return cls._of(layers.to_state(found, cls._class_name, arguments, defaults, source))
 
     def __getstate__(self) -> dict[str, Any]:
         return state_dict.pickled(self._state, vars(self))

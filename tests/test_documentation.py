@@ -21,9 +21,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
     "name",
     [
         "base", "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
-        "exchange.layers", "exchange.onnx_graph", "datasets", "datasets.idx", "initializers", "losses",
-        "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options", "schedules",
-        "sklearn.classifier", "sklearn.exchange", "sklearn.regressor", "sklearn.skl2onnx_converters",
+        "datasets", "datasets.idx", "exchange.layers", "exchange.onnx_graph", "initializers",
+        "losses", "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options",
+        "schedules", "sklearn.classifier", "sklearn.exchange", "sklearn.regressor",
+        "sklearn.skl2onnx_converters",
     ],
 )  # fmt: skip
 def test_examples_in_docstrings(name, capsys):

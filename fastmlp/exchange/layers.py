@@ -109,7 +109,9 @@ def of_state(state: State) -> Layers:
     return Layers(layers, link_of(settings.loss), settings.input_shift, settings.input_scale)
 
 
-def to_state(layers: Layers, class_name: str, given: dict[str, Any], source: str) -> State:
+def to_state(
+    layers: Layers, class_name: str, given: dict[str, Any], defaults: dict[str, Any], source: str
+) -> State:
     """Return a network of these layers, without drawing random numbers.
 
     Parameters
@@ -120,6 +122,8 @@ def to_state(layers: Layers, class_name: str, given: dict[str, Any], source: str
     given : dict
         Arguments of the class that the layers say nothing about, and the loss, if it is not the
         first one that predicts as the layers do.
+    defaults : dict
+        Those of the class.
     source : str
         Where the layers come from, in messages: "module".
 
@@ -129,6 +133,7 @@ def to_state(layers: Layers, class_name: str, given: dict[str, Any], source: str
         For other arguments, and for layers that the class does not have.
     """
     known = ARGUMENTS[class_name]
+    given = dict(given)
     described = _arguments(layers, given, source)
     random_state = given.pop("random_state", None)
     loss = described.pop("loss")
@@ -141,7 +146,8 @@ def to_state(layers: Layers, class_name: str, given: dict[str, Any], source: str
             )
     arguments = {"loss": loss} | described
     missing = {name: arguments.pop(name) for name in [*arguments] if name not in known.names}
-    settings = known.settings(arguments | given)
+    usual = {name: value for name, value in defaults.items() if name in known.names}
+    settings = known.settings(usual | arguments | given)
     _check_fixed(settings, missing, class_name, source)
     random = None if random_state is None else random_sources.random_source(random_state)
     state = State(settings, random, class_name)
@@ -164,6 +170,7 @@ def _arguments(layers: Layers, given: dict[str, Any], source: str) -> dict[str, 
     if wanted != link and link != IDENTITY:
         requirement = f"be {LOSS_OF_LINK[link]!r} for a {source} that ends with {link}"
         raise ValueError(must("loss", requirement, shown(loss)))
+    dropout = [layer.dropout for layer in layers.layers[:-1]]
     scaling = {} if layers.shift is None else {"input_shift": layers.shift}
     scaling |= {} if layers.scale is None else {"input_scale": layers.scale}
     return {
@@ -171,7 +178,7 @@ def _arguments(layers: Layers, given: dict[str, Any], source: str) -> dict[str, 
         "activation": [layer.activation for layer in layers.layers[:-1]],
         "output_activation": output_activation,
         "loss": loss,
-        "dropout": [layer.dropout for layer in layers.layers[:-1]],
+        "dropout": dropout if any(dropout) else 0.0,
         "dtype": layers.dtype,
         **scaling,
     }
@@ -180,7 +187,7 @@ def _arguments(layers: Layers, given: dict[str, Any], source: str) -> dict[str, 
 def _check_fixed(settings: Settings, found: dict[str, Any], class_name: str, source: str) -> None:
     """Raise ValueError if the layers have other settings than those that a class fixes."""
     for name, value in found.items():
-        fixed = settings.of_layers(name) if name == "dropout" else getattr(settings, name)
+        fixed = getattr(settings, name)
         if value != fixed:
             requirement = f"have the {name} {shown(fixed)} to be a {class_name}"
             raise ValueError(must(source, requirement, shown(value), "use MLP"))

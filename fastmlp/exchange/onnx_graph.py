@@ -124,7 +124,9 @@ def check_size(n_bytes: int) -> None:
     """Raise ValueError if parameters of this size do not fit into a file."""
     if n_bytes > MOST_BYTES:
         requirement = f"have at most {MOST_BYTES:,} bytes of parameters to be an ONNX file"
-        raise ValueError(must("network", requirement, f"{n_bytes:,}", "to_safetensors has no limit"))
+        raise ValueError(
+            must("network", requirement, f"{n_bytes:,}", "to_safetensors has no limit")
+        )
 
 
 def check_names(inputs: Sequence[Value], outputs: Sequence[Value]) -> None:

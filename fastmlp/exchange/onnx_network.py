@@ -78,11 +78,11 @@ def _activated(graph: Graph, z: str, activation: str, dtype: np.dtype[Any]) -> s
     if activation in known:
         operator, attributes = known[activation]
         return graph.add(operator, z, **attributes)
-    if activation == "silu":
-        return graph.add("Mul", z, graph.add("Sigmoid", z))
     if activation == "gelu":
         return _gelu(graph, z, dtype)
     zero, one, leak = (dtype.type(value) for value in (0, 1, LEAK))
+    if activation == "silu":  # z s(z) would magnify the error of Sigmoid, which is absolute
+        return graph.add("Div", z, graph.add("Add", one, graph.add("Exp", graph.add("Neg", z))))
     if activation == "leaky_relu":
         return graph.add("Max", z, graph.add("Mul", z, leak))
     if activation == "elu":

@@ -26,9 +26,10 @@ KEY, VERSION = "fastmlp", 1
 LENGTH_BYTES = 8  # of the header, at the beginning
 
 
-def library(part: str = "numpy") -> Any:
-    """Import safetensors or a module of it."""
-    return extras.required(f"safetensors.{part}", "safetensors", "Exchanging safetensors files", INSTALL)
+def library() -> Any:
+    """Import safetensors for NumPy."""
+    purpose = "Exchanging safetensors files"
+    return extras.required("safetensors.numpy", "safetensors", purpose, INSTALL)
 
 
 def keys_of(layers: Layers) -> list[str]:
@@ -59,7 +60,7 @@ def save(layers: Layers, loss: Loss, path: Any) -> None:
     }
     written = library().save(
         {name: np.ascontiguousarray(values) for name, values in tensors.items()},
-        {"format": "pt", KEY: json.dumps(description)},
+        {KEY: json.dumps(description)},  # with two keys, their order would be random
     )
     with files.open_for_writing(path) as file:
         file.write(written)

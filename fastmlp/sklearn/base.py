@@ -44,9 +44,7 @@ TYING = threading.RLock()  # while an estimator and its network are tied
 TRAINED = ("coefs_", "intercepts_")
 
 
-class BaseMLP(  # type: ignore[misc]
-    SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEstimator
-):
+class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """The common part of `MLPClassifier` and `MLPRegressor`."""
 
     _trains: bool  # whether the call of fit has begun to train

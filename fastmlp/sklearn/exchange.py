@@ -14,7 +14,7 @@ from fastmlp.argument_types import File
 from fastmlp.exchange import layers
 from fastmlp.messages import must, shown
 from fastmlp.sklearn.classes import set_classes
-from fastmlp.sklearn.parameters import RENAMED, SCHEDULES
+from fastmlp.sklearn.parameters import RENAMED, SCHEDULES, solver_of
 from fastmlp.validation import checks
 
 #: The activations of scikit-learn's networks, by their names here.
@@ -164,15 +164,17 @@ class ExchangedEstimator:
         >>> bool((ours.predict(X) == theirs.predict(X)).all())
         True
         """
-        kind = _theirs(cls)
+        kind: Any = _theirs(cls)
         if not isinstance(estimator, kind):
             requirement = f"be a fitted sklearn.neural_network.{kind.__name__}"
             raise TypeError(must("estimator", requirement, shown(estimator)))
         check_is_fitted(estimator, "coefs_")
         known = inspect.signature(cls).parameters
         given = estimator.get_params(deep=False)
-        made = cls(**{name: value for name, value in given.items() if name in known})
+        made: Any = cls(**{name: value for name, value in given.items() if name in known})
         _copy(estimator, made)
+        if made.solver != "lbfgs":
+            made._optimizer = solver_of(made)
         _state_of(made)
         return made
 
@@ -205,7 +207,9 @@ class ExchangedEstimator:
             raise ValueError(must("activation", requirement, shown(settings.activation)))
         known = inspect.signature(kind).parameters
         if getattr(self, "out_activation_", "") == "exp" and "loss" not in known:
-            raise ValueError(must("loss", "be squared_error for scikit-learn before 1.7", "poisson"))
+            raise ValueError(
+                must("loss", "be squared_error for scikit-learn before 1.7", "poisson")
+            )
         given = {
             name: value
             for name, value in self.get_params(deep=False).items()  # type: ignore[attr-defined]

@@ -154,7 +154,7 @@ def _add_numbers(
     """Add what `Column.write` computes for all numbers together."""
     known = [columns[j] for j in numbers]
     z = add_squash(
-        graph, values, [column.centre for column in known], [column.scale for column in known], bound
+        graph, values, [each.centre for each in known], [each.scale for each in known], bound
     )  # fmt: skip
     missing = graph.add("IsNaN", z)
     z = graph.add("Where", missing, WHOLE.type(0), z)
@@ -176,7 +176,9 @@ def _add_numbers(
     cosines = graph.add("Mul", graph.add("Cos", angles), heights)
     of_missing = graph.add("Gather", missing, which, axis=1)
     cosines = graph.add("Where", of_missing, WHOLE.type(0), cosines)
-    pieces.put(cosines, [at + known[i].n_harmonics for at, (i, _) in zip(first, waves, strict=True)])
+    pieces.put(
+        cosines, [at + known[i].n_harmonics for at, (i, _) in zip(first, waves, strict=True)]
+    )
 
 
 def add_squash(

@@ -78,7 +78,9 @@ def table_of(graph: Graph, encoder: Any, inputs: list[Value]) -> TableColumns:
     if len(inputs) == 1 and inputs[0].n_columns == len(columns):
         return TableColumns(graph, [Tensor(inputs[0].name, inputs[0].dtype == TEXT, len(columns))])
     used = iter(inputs)
-    return TableColumns(graph, [_tensor(next(used)) if c.n_outputs > 0 else UNUSED for c in columns])
+    return TableColumns(
+        graph, [_tensor(next(used)) if c.n_outputs > 0 else UNUSED for c in columns]
+    )
 
 
 UNUSED = Tensor("", False, 1)
@@ -107,13 +109,19 @@ def outputs_of(estimator: Any) -> list[Value]:
     return [label, Value(PROBABILITIES, dtype, max(n_outputs, 2))]
 
 
-def add_estimator(graph: Graph, estimator: Any, x: str, names: list[str]) -> None:
-    """Add what an estimator predicts for encoded rows, as tensors of the names of `outputs_of`."""
+def add_estimator(
+    graph: Graph, estimator: Any, x: str, names: list[str], classes: np.ndarray | None = None
+) -> None:
+    """Add what an estimator predicts for encoded rows, as tensors of the names of `outputs_of`.
+
+    `classes` are by default those of the estimator.
+    """
     layers = of_state(estimator._tie().state)
     if x != INPUT:
         x = graph.cast(x, layers.dtype)
     if hasattr(estimator, "classes_"):
-        _add_classes(graph, estimator, add_network(graph, x, layers), *names)
+        known = estimator.classes_ if classes is None else classes
+        _add_classes(graph, estimator, add_network(graph, x, layers), known, *names)
     elif hasattr(estimator, "target_scale_"):
         values = graph.cast(add_network(graph, x, layers), np.float64)
         values = graph.add("Mul", values, np.atleast_1d(estimator.target_scale_))
@@ -122,7 +130,9 @@ def add_estimator(graph: Graph, estimator: Any, x: str, names: list[str]) -> Non
         add_network(graph, x, layers, names[0])
 
 
-def _add_classes(graph: Graph, estimator: Any, p: str, label: str, probabilities: str) -> None:
+def _add_classes(
+    graph: Graph, estimator: Any, p: str, classes: Any, label: str, probabilities: str
+) -> None:
     """Add `predict` and `predict_proba` of a classifier."""
     kind, n_outputs = estimator._label_binarizer.y_type_, estimator.n_outputs_
     dtype = np.dtype(estimator.coefs_[0].dtype)
@@ -139,7 +149,7 @@ def _add_classes(graph: Graph, estimator: Any, p: str, label: str, probabilities
             graph.cast(is_likely, np.int64, label)
             return
         index = graph.cast(graph.add("Reshape", is_likely, FLAT), np.int64)
-    classes = class_constant(np.asarray(estimator.classes_))
+    classes = class_constant(np.asarray(classes))
     if len(classes) == 1:
         classes = np.repeat(classes, 2)  # whatever is predicted
     graph.add("Gather", classes, index, name=label, axis=0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.exchange.onnx_graph import TEXT, Graph, element_type
+from fastmlp.exchange.onnx_graph import TEXT, Graph, element_type, tensor
 from fastmlp.messages import must
 from fastmlp.sklearn import onnx_estimator
 from fastmlp.sklearn.classifier import MLPClassifier
@@ -18,9 +18,9 @@ from fastmlp.sklearn.scaling import SquashingScaler, checked_bound
 from fastmlp.tables import extras
 
 INSTALL = "pip install skl2onnx"
-#: How skl2onnx returns probabilities.
+#: How skl2onnx returns probabilities, and whether labels are positions instead of classes.
 CLASSIFIER_OPTIONS = {
-    "zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True],
+    "zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [False, True],
 }  # fmt: skip
 
 Build = Callable[[Graph, Any, Any], list[str]]
@@ -86,9 +86,9 @@ def _converter(build: Build) -> Any:
             kind = _types().guess_proto_type(variable.type)
             graph.add("Cast", name, name=variable.full_name, to=kind)
         for name, value in graph.constants.items():
-            content = value.ravel()
+            content = tensor(name, value)
             if value.dtype == TEXT:
-                content = [text.encode() for text in content]
+                content = [text.encode() for text in value.ravel().tolist()]
             container.add_initializer(name, element_type(value.dtype), value.shape, content)
         for node in graph.nodes:
             name = scope.get_unique_operator_name(node.operator)
@@ -103,11 +103,11 @@ def _converter(build: Build) -> Any:
 # The types of outputs -----------------------------------------------------------------------------
 
 
-def _float_like(operator: Any, n_columns: int) -> Any:
+def _float_like(operator: Any, shape: list[int | None]) -> Any:
     """Return the type of an output: double if all inputs are, otherwise float."""
     types = _types()
     is_double = all(isinstance(each.type, types.DoubleTensorType) for each in operator.inputs)
-    return (types.DoubleTensorType if is_double else types.FloatTensorType)([None, n_columns])
+    return (types.DoubleTensorType if is_double else types.FloatTensorType)(shape)
 
 
 def _classifier_types(operator: Any) -> None:
@@ -118,12 +118,18 @@ def _classifier_types(operator: Any) -> None:
         np.dtype(np.float64): types.DoubleTensorType, TEXT: types.StringTensorType,
     }  # fmt: skip
     shape = [None] if label.n_columns is None else [None, label.n_columns]
-    operator.outputs[0].type = kinds[label.dtype](shape)
-    operator.outputs[1].type = _float_like(operator, probabilities.n_columns or 0)
+    options = operator.scope_inst.get_options(classifier, {"zipmap": True, "nocl": False})
+    kind = types.Int64TensorType if options["nocl"] else kinds[label.dtype]
+    operator.outputs[0].type = kind(shape)
+    shape = [None, probabilities.n_columns]
+    if options["zipmap"] is True:  # which makes dicts, of float32 only
+        operator.outputs[1].type = types.FloatTensorType(shape)
+    else:
+        operator.outputs[1].type = _float_like(operator, shape)
 
 
 def _regressor_types(operator: Any) -> None:
-    operator.outputs[0].type = _float_like(operator, operator.raw_operator.n_outputs_)
+    operator.outputs[0].type = _float_like(operator, [None, operator.raw_operator.n_outputs_])
 
 
 def _encoder_types(operator: Any) -> None:
@@ -133,7 +139,7 @@ def _encoder_types(operator: Any) -> None:
 
 
 def _scaler_types(operator: Any) -> None:
-    operator.outputs[0].type = _float_like(operator, operator.raw_operator.n_features_in_)
+    operator.outputs[0].type = _float_like(operator, [None, operator.raw_operator.n_features_in_])
 
 
 # Nodes --------------------------------------------------------------------------------------------
@@ -162,7 +168,10 @@ def _encoded(graph: Graph, operator: Any, estimator: Any) -> str:
 
 def _build_classifier(graph: Graph, operator: Any, classifier: Any) -> list[str]:
     names = [graph.new_name(name) for name in ("label", "probabilities")]
-    onnx_estimator.add_estimator(graph, classifier, _encoded(graph, operator, classifier), names)
+    options = operator.scope_inst.get_options(classifier, {"nocl": False})
+    classes = np.arange(len(classifier.classes_)) if options["nocl"] else None
+    x = _encoded(graph, operator, classifier)
+    onnx_estimator.add_estimator(graph, classifier, x, names, classes)
     return names
 
 

@@ -31,7 +31,10 @@ def test_a_model_of_a_table(target, task, options, tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     frame = table()
     frame.to_csv("data.csv", index=False)
-    assert main(["train", "data.csv", "--target", target, "--epochs", "3", "--task", task, *options]) == 0
+    assert (
+        main(["train", "data.csv", "--target", target, "--epochs", "3", "--task", task, *options])
+        == 0
+    )
     capsys.readouterr()
     assert main(["export", "model.npz", "model.onnx"]) == 0
     printed = capsys.readouterr().out.splitlines()

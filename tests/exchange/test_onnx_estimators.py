@@ -111,7 +111,9 @@ def test_activations(activation, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_outputs", [1, 3])
-@pytest.mark.parametrize("loss", ["squared_error", "poisson", "absolute_error", losses.Huber(0.5), "pinball"])
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "poisson", "absolute_error", losses.Huber(0.5), "pinball"]
+)
 def test_regression(loss, n_outputs, dtype):
     X, _ = data(dtype=dtype)
     y = np.abs(X @ np.random.default_rng(1).normal(size=(4, n_outputs)))
@@ -160,7 +162,9 @@ def test_types_of_inputs():
 def test_the_encoded_numbers_are_those_of_the_encoder():
     """To the last bits of float32, with weights that pass every encoded column on."""
     frame = table(200)
-    estimator = fitted(MLPRegressor, frame, np.arange(200.0), preset="tabular", hidden_layer_sizes=())
+    estimator = fitted(
+        MLPRegressor, frame, np.arange(200.0), preset="tabular", hidden_layer_sizes=()
+    )
     n = estimator.encoder_.n_outputs_
     assert n > 60  # with sines and cosines
     rows = with_unusual_rows(frame)
@@ -179,7 +183,9 @@ def test_the_encoded_numbers_are_those_of_the_encoder():
 def test_targets_are_scaled_back(loss, n_outputs):
     frame = table(200)
     y = np.random.default_rng(0).gamma(2.0, 1e5, (200, n_outputs))
-    estimator = fitted(MLPRegressor, frame, y if n_outputs > 1 else y[:, 0], preset="tabular", loss=loss)
+    estimator = fitted(
+        MLPRegressor, frame, y if n_outputs > 1 else y[:, 0], preset="tabular", loss=loss
+    )
     inputs = columns_of(session_of(content_of(estimator)), frame)
     assert assert_same(estimator, inputs, frame)["variable"].mean() > 1e4
 
@@ -205,9 +211,15 @@ def test_an_array_of_numbers_is_one_matrix():
 
 
 def test_an_array_with_text_has_an_input_for_each_column():
-    X = np.array([[1.5, "a", None], [2.5, "b", "x"], [None, "a", "y"], [0.5, "c", "z"]] * 20, object)
+    X = np.array(
+        [[1.5, "a", None], [2.5, "b", "x"], [None, "a", "y"], [0.5, "c", "z"]] * 20, object
+    )
     estimator = fitted(MLPClassifier, X, np.arange(80) % 3, preset="tabular")
-    assert [each.name for each in session_of(content_of(estimator)).get_inputs()] == ["x0", "x1", "x2"]
+    assert [each.name for each in session_of(content_of(estimator)).get_inputs()] == [
+        "x0",
+        "x1",
+        "x2",
+    ]
     inputs = {
         "x0": np.array([[np.nan if v is None else v] for v in X[:, 0]], np.float64),
         "x1": X[:, 1:2],
@@ -234,7 +246,9 @@ def test_a_column_with_the_name_of_an_output_is_refused(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize("names", [["constant", "Gemm", "Cast"], ["weights_0", "X", "variable"], ["日本", " ", "a,b\n"]])
+@pytest.mark.parametrize(
+    "names", [["constant", "Gemm", "Cast"], ["weights_0", "X", "variable"], ["日本", " ", "a,b\n"]]
+)
 def test_columns_may_have_other_names(names):
     """Also those that constants and nodes would get."""
     frame = pd.DataFrame({name: np.arange(60.0) ** k for k, name in enumerate(names)})

@@ -57,7 +57,8 @@ def test_an_invalid_path_is_an_error_of_the_file_system(tmp_path):
 
 @pytest.mark.parametrize("method, module, line", [
     ("to_onnx", "onnx", 'Exporting to ONNX needs onnx: pip install "fastmlp[onnx]"'),
-    ("to_safetensors", "safetensors", 'Exchanging safetensors files needs safetensors: pip install "fastmlp[safetensors]"'),
+    ("to_safetensors", "safetensors", "Exchanging safetensors files needs safetensors: "
+     'pip install "fastmlp[safetensors]"'),
 ])  # fmt: skip
 def test_what_is_missing_is_one_sentence(method, module, line, monkeypatch, tmp_path):
     for name in [*sys.modules]:
@@ -71,5 +72,7 @@ def test_what_is_missing_is_one_sentence(method, module, line, monkeypatch, tmp_
 
 def test_nan_gives_nan():
     """The runtime does not refuse it."""
-    found = session_of(content_of(MLP([2, 3]))).run(None, {"X": np.array([[np.nan, 1]], np.float32)})
+    found = session_of(content_of(MLP([2, 3]))).run(
+        None, {"X": np.array([[np.nan, 1]], np.float32)}
+    )
     assert np.isnan(found[1]).all()

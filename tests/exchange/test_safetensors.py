@@ -42,9 +42,10 @@ def assert_same_bits(found, expected):
 )
 def test_what_is_restored(sizes, names, loss, dropout, dtype, is_scaled):
     n_hidden = len(sizes) - 2
+    dropout = dropout[:n_hidden] if any(dropout[:n_hidden]) else 0.0
     scaling = {"input_shift": np.pi, "input_scale": 1 / 255} if is_scaled else {}
     mlp = MLP(sizes, activation=names[:n_hidden], output_activation=names[-1], loss=loss,
-              dropout=dropout[:n_hidden], dtype=dtype, random_state=0, **scaling)  # fmt: skip
+              dropout=dropout, dtype=dtype, random_state=0, **scaling)  # fmt: skip
     for b in mlp.biases:
         b[...] = np.random.default_rng(0).normal(size=b.shape)
     found = loaded(content_of(mlp))
@@ -59,7 +60,9 @@ def test_what_is_restored(sizes, names, loss, dropout, dtype, is_scaled):
 def test_extreme_bits_of_float32():
     """Subnormal numbers, negative zero, the largest and the smallest."""
     mlp = MLP([3, 2])
-    mlp.weights[0] = np.array([[1e-45, -0.0, 3.4e38], [np.float32(1) / 3, -1e-38, 2**-149]], np.float32)
+    mlp.weights[0] = np.array(
+        [[1e-45, -0.0, 3.4e38], [np.float32(1) / 3, -1e-38, 2**-149]], np.float32
+    )
     assert_same_bits(loaded(content_of(mlp)), mlp)
 
 
@@ -78,7 +81,10 @@ def test_arguments_of_the_reader():
     mlp = MLP([4, 6, 3], activation="silu")
     found = loaded(content_of(mlp), optimizer="sgd", learning_rate=0.5, l2=0.1, random_state=3)
     assert (found.learning_rate, found.l2, found.activation) == (0.5, 0.1, ["silu"])
-    for name in ("layers", "activation", "dtype", "dropout", "input_scale"):
+    assert (
+        loaded(content_of(mlp), input_scale=2).input_scale[0] == 2
+    )  # of which the file says nothing
+    for name in ("layers", "activation", "dtype", "dropout", "output_activation"):
         with pytest.raises(TypeError, match=f"^`{name}` cannot be passed: the file says"):
             loaded(content_of(mlp), **{name: 1})
     with pytest.raises(TypeError, match="^`speed` cannot be passed: MLP has no such argument"):
@@ -110,7 +116,10 @@ def test_a_neural_net(digits):
     assert type(found) is NeuralNet and repr(found) == repr(net)
     assert found.predict_proba(X).tobytes() == net.predict_proba(X).tobytes()
     assert loaded(content_of(net)).predict_proba(X).tobytes() == net.predict_proba(X).tobytes()
-    for other, name in ((MLP([4, 3, 3], activation="tanh"), "activation"), (MLP([4, 3], loss="huber"), "loss")):
+    for other, name in (
+        (MLP([4, 3, 3], activation="tanh"), "activation"),
+        (MLP([4, 3], loss="huber"), "loss"),
+    ):
         with pytest.raises(ValueError, match=f"^`file` must have the {name} .*; use MLP.$"):
             loaded(content_of(other), NeuralNet)
 
@@ -122,13 +131,12 @@ def test_an_estimator_is_read_as_a_network(digits, dtype):
     X = X.astype(dtype)
     estimator = MLPClassifier((16, 8), max_iter=2, random_state=0).fit(X, y)
     found = loaded(content_of(estimator))
-    assert [np.array(w).T.tobytes() for w in found.weights] == [
-        np.array(c, order="F").T.tobytes() for c in estimator.coefs_
-    ]
+    for w, coefs in zip(found.weights, estimator.coefs_, strict=True):
+        assert w.dtype == dtype and np.array_equal(w, coefs.T)
     assert found.predict_proba(X).tobytes() == estimator.predict_proba(X).tobytes()
 
 
-# Files that are not trusted ------------------------------------------------------------------------
+# Files that are not trusted -----------------------------------------------------------------------
 
 
 def rewritten(content, change):
@@ -160,7 +168,9 @@ def rewritten(content, change):
 ])  # fmt: skip
 def test_other_descriptions_are_refused(change, reason):
     content = rewritten(content_of(MLP([4, 6, 3])), change)
-    with pytest.raises(ValueError, match=rf"^`path` must be a network that to_safetensors wrote, .*{reason}"):
+    with pytest.raises(
+        ValueError, match=rf"^`path` must be a network that to_safetensors wrote, .*{reason}"
+    ):
         loaded(content)
 
 
@@ -169,8 +179,8 @@ def test_other_descriptions_are_refused(change, reason):
     (lambda t: t.update({"0.weight": np.zeros((6, 4))}), "one type"),
     (lambda t: t.update({"0.weight": np.zeros(24, np.float32)}), "other shapes"),
     (lambda t: t.update({"2.weight": np.zeros((3, 5), np.float32)}), "have 6 inputs"),
-    (lambda t: t.update({name: v.astype(np.float16) for name, v in t.items()}), "float32 or float64"),
-    (lambda t: t.update({name: v.astype(np.int32) for name, v in t.items()}), "float32 or float64"),
+    (lambda t: t.update({k: v.astype(np.float16) for k, v in t.items()}), "float32 or float64"),
+    (lambda t: t.update({k: v.astype(np.int32) for k, v in t.items()}), "float32 or float64"),
     (lambda t: t.update({"9.weight": np.zeros(1, np.float32)}), "no layer"),
     (lambda t: t.update({"0.shift": np.zeros(4, np.float32)}), "no key '0.scale'"),
     (lambda t: t.pop("2.bias") is None or None, "no key '2.bias'"),

@@ -66,13 +66,29 @@ def test_a_classifier_after_a_scaler(names, run, trained):
     np.testing.assert_allclose(p, model.predict_proba(X), **CLOSE)
 
 
-def test_the_usual_dicts_of_probabilities():
+@pytest.mark.parametrize("run", [np.float32, np.float64])
+def test_the_usual_dicts_of_probabilities(run):
     X, y = data()
     y = np.array(["a", "b", "c"])[y]
     model = fitted(make_pipeline(StandardScaler(), MLPClassifier(8, max_iter=5)), X, y)
+    X = X.astype(run)
     label, p = converted(model, X[:1]).run(None, {"X": X})
-    assert set(p[0]) == {"a", "b", "c"}
-    np.testing.assert_allclose([[row[k] for k in "abc"] for row in p], model.predict_proba(X), **CLOSE)
+    assert set(p[0]) == {"a", "b", "c"} and label.tolist() == model.predict(X).tolist()
+    found = [[row[name] for name in "abc"] for row in p]
+    np.testing.assert_allclose(found, model.predict_proba(X), **CLOSE)
+
+
+def test_other_forms_of_probabilities():
+    X, y = data()
+    model = fitted(MLPClassifier(8, max_iter=5), X, y)
+    _, *columns = converted(model, X[:1], options={"zipmap": "columns"}).run(None, {"X": X})
+    np.testing.assert_allclose(np.stack(columns, axis=1), model.predict_proba(X), **CLOSE)
+    options = {"zipmap": False, "output_class_labels": True}
+    _, _, classes = converted(model, X[:1], options=options).run(None, {"X": X})
+    assert classes.tolist() == [0, 1, 2]
+    model.fit(X, np.array(["a", "b", "c"])[y])
+    label, _ = converted(model, X[:1], options={"zipmap": False, "nocl": True}).run(None, {"X": X})
+    assert np.array(["a", "b", "c"])[label].tolist() == model.predict(X).tolist()
 
 
 def test_a_classifier_alone_and_several_labels():
@@ -137,7 +153,9 @@ def test_a_table(encoder):
 def test_a_squashing_scaler(dtype):
     X, y = data(dtype=dtype)
     X[:, 3] = 5
-    model = fitted(make_pipeline(SquashingScaler(), MLPRegressor(hidden_layer_sizes=4, max_iter=3)), X, y)
+    model = fitted(
+        make_pipeline(SquashingScaler(), MLPRegressor(hidden_layer_sizes=4, max_iter=3)), X, y
+    )
     (found,) = converted(model, X[:1]).run(None, {"X": X})
     np.testing.assert_allclose(found[:, 0], model.predict(X), **CLOSE)
 
@@ -147,7 +165,9 @@ def test_other_opsets(opset):
     X, y = data()
     network = MLPClassifier((8, 4), activation=["gelu", "softplus"], max_iter=3)
     model = fitted(make_pipeline(SquashingScaler(), network), X, y)
-    session = converted(model, X[:1], options={"zipmap": False}, target_opset={"": opset, "ai.onnx.ml": 3})
+    session = converted(
+        model, X[:1], options={"zipmap": False}, target_opset={"": opset, "ai.onnx.ml": 3}
+    )
     np.testing.assert_allclose(session.run(None, {"X": X})[1], model.predict_proba(X), **CLOSE)
 
 

@@ -62,7 +62,9 @@ def assert_same(found, estimator, X):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", CLASSIFIERS)
-@pytest.mark.parametrize("classes", [[0, 1, 2], [3, 7], ["a", "b", "c"], ["no", "yes"], [False, True], [5]])
+@pytest.mark.parametrize(
+    "classes", [[0, 1, 2], [3, 7], ["a", "b", "c"], ["no", "yes"], [False, True], [5]]
+)
 def test_classifiers(classes, kind, dtype):
     X, y = data(dtype=dtype)
     estimator = fitted(kind, X, np.array(classes)[y % len(classes)])
@@ -165,7 +167,9 @@ def test_other_objects_are_refused():
     X, y = data()
     theirs = fitted(neural_network.MLPRegressor, X, y)
     for wrong in (theirs, None, fitted(MLPClassifier, X, y)):
-        with pytest.raises(TypeError, match="^`estimator` must be a fitted sklearn.neural_network.MLPC"):
+        with pytest.raises(
+            TypeError, match="^`estimator` must be a fitted sklearn.neural_network.MLPC"
+        ):
             MLPClassifier.from_sklearn(wrong)
     with pytest.raises(NotFittedError):
         MLPClassifier.from_sklearn(neural_network.MLPClassifier())

@@ -101,8 +101,16 @@ def test_logits_are_for_the_losses_of_pytorch(loss, theirs):
         mlp.to_torch(logits=None)
 
 
-@pytest.mark.parametrize("given", [{}, {"dropout": 0.5}, {"input_scale": 2.0}, {"dropout": [0.1, 0.0]},
-                                   {"activation": "identity", "dropout": [0.1, 0.2], "input_shift": 1}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"dropout": 0.5},
+        {"input_scale": 2.0},
+        {"dropout": [0.1, 0.0]},
+        {"activation": "identity", "dropout": [0.1, 0.2], "input_shift": 1},
+    ],
+)
 def test_the_keys_of_safetensors_are_those_of_the_module(given):
     import safetensors.torch
 
@@ -121,8 +129,17 @@ def test_the_keys_of_safetensors_are_those_of_the_module(given):
 
 def test_what_is_in_a_module():
     module = network((5, 4, 3), dropout=0.5).to_torch()
-    assert [type(each).__name__ for each in module] == ["Linear", "ReLU", "Dropout", "Linear", "Softmax"]
-    assert [type(each).__name__ for each in network((5, 3), loss="poisson").to_torch()] == ["Linear", "Exp"]
+    assert [type(each).__name__ for each in module] == [
+        "Linear",
+        "ReLU",
+        "Dropout",
+        "Linear",
+        "Softmax",
+    ]
+    assert [type(each).__name__ for each in network((5, 3), loss="poisson").to_torch()] == [
+        "Linear",
+        "Exp",
+    ]
 
 
 def test_tensors_are_copies_and_nothing_is_drawn():
@@ -139,7 +156,9 @@ def test_tensors_are_copies_and_nothing_is_drawn():
 
 
 def test_modules_can_be_pickled_and_trained():
-    module = pickle.loads(pickle.dumps(network((3, 4, 1), loss="poisson", input_scale=2.0).to_torch()))
+    module = pickle.loads(
+        pickle.dumps(network((3, 4, 1), loss="poisson", input_scale=2.0).to_torch())
+    )
     module.train()
     before = module[1].weight.clone()
     optimizer = torch.optim.SGD(module.parameters(), 0.1)
@@ -159,7 +178,11 @@ def test_a_usual_module():
         nn.Identity(), nn.Linear(6, 3), nn.Softmax(dim=-1),
     ).eval()  # fmt: skip
     mlp = MLP.from_torch(module, optimizer="sgd", random_state=0)
-    assert (mlp.layers, mlp.activation, mlp.dropout) == ([12, 8, 6, 3], ["relu", "leaky_relu"], [0.2, 0.1])
+    assert (mlp.layers, mlp.activation, mlp.dropout) == (
+        [12, 8, 6, 3],
+        ["relu", "leaky_relu"],
+        [0.2, 0.1],
+    )
     X = rows(10, 12)
     images = torch.from_numpy(X).reshape(10, 3, 4)
     np.testing.assert_allclose(mlp.predict_proba(X), module(images).detach(), rtol=1e-5, atol=1e-6)
@@ -168,7 +191,8 @@ def test_a_usual_module():
 
 
 @pytest.mark.parametrize("last, given, loss", [
-    ([], {}, "SquaredError"), ([], {"loss": "softmax"}, "Softmax"), ([], {"loss": "huber"}, "Huber"),
+    ([], {}, "SquaredError"), ([], {"loss": "softmax"}, "Softmax"),
+    ([], {"loss": "huber"}, "Huber"),
     ([nn.Sigmoid()], {}, "Logistic"), ([nn.Sigmoid()], {"loss": "squared_error"}, "SquaredError"),
     ([nn.Softmax(1)], {}, "Softmax"), ([nn.ReLU()], {}, "SquaredError"),
     ([nn.ReLU(), nn.Softmax(1)], {}, "Softmax"),
@@ -209,19 +233,23 @@ class OtherForward(nn.Sequential):
     (nn.Sequential(nn.Linear(4, 3), nn.GELU("tanh")), "GELU at 1 with approximate=tanh"),
     (nn.Sequential(nn.Linear(4, 3), nn.Softplus(beta=2)), "Softplus at 1 with beta=2"),
     (nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=0)), "Softmax at 1 over dimension 0"),
-    (nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1), nn.Linear(3, 3)), "Linear at 2, after softmax"),
+    (nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1), nn.Linear(3, 3)),
+     "Linear at 2, after softmax"),
     (nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Tanh(), nn.Linear(3, 3)), "Tanh at 2"),
     (nn.Sequential(nn.ReLU(), nn.Linear(4, 3)), "ReLU at 0"),
     (nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 3)), "Dropout at 0"),
     (nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Dropout(0.5)), "Dropout of the outputs"),
     (nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5)), "Dropout of the outputs"),
-    (nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5), nn.Sigmoid(), nn.Linear(3, 2)), "Sigmoid at 2"),
+    (nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5), nn.Sigmoid(), nn.Linear(3, 2)),
+     "Sigmoid at 2"),
     (nn.Sequential(nn.Linear(4, 3), nn.Flatten()), "Flatten at 1"),
     (nn.Sequential(nn.Flatten(2), nn.Linear(4, 3)), "Flatten at 0 of other"),
     (nn.Sequential(nn.Linear(4, 3), nn.Linear(4, 3)), "have 3 inputs in layer 1.* got 4"),
-    (nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3).double()), "float32 in all layers, got float64 at 1"),
+    (nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3).double()),
+     "float32 in all layers, got float64 at 1"),
     (nn.Sequential(), "have a Linear"),
-    (nn.Sequential(OtherForward(nn.Linear(4, 3))), "OtherForward, which has a forward of its own, at 0"),
+    (nn.Sequential(OtherForward(nn.Linear(4, 3))),
+     "OtherForward, which has a forward of its own, at 0"),
     (nn.Sequential(nn.Linear(4, 3), Custom()), "Custom at 1"),
     (Custom(), "be an nn.Sequential, got Custom"),
     (nn.ReLU(), "be an nn.Sequential, got ReLU"),
@@ -260,7 +288,12 @@ def test_a_neural_net():
     for module, name in (
         (nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3), nn.Softmax(1)), "activation"),
         (nn.Sequential(nn.Linear(4, 6), nn.Sigmoid()), "loss"),
-        (nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Dropout(0.5), nn.Linear(6, 3), nn.Softmax(1)), "dropout"),
+        (
+            nn.Sequential(
+                nn.Linear(4, 6), nn.ReLU(), nn.Dropout(0.5), nn.Linear(6, 3), nn.Softmax(1)
+            ),
+            "dropout",
+        ),
     ):
         with pytest.raises(ValueError, match=f"^`module` must have the {name} .*; use MLP.$"):
             NeuralNet.from_torch(module)
@@ -275,7 +308,9 @@ def test_estimators(n_classes):
     p = outputs(classifier.to_torch(), X)
     expected = classifier.predict_proba(X)[:, -p.shape[1] :]
     np.testing.assert_allclose(p, expected, rtol=1e-5, atol=1e-6)
-    regressor = MLPRegressor(hidden_layer_sizes=5, max_iter=3, random_state=0, loss="poisson").fit(X, y)
+    regressor = MLPRegressor(hidden_layer_sizes=5, max_iter=3, random_state=0, loss="poisson").fit(
+        X, y
+    )
     found = outputs(regressor.to_torch(), X)[:, 0]
     np.testing.assert_allclose(found, regressor.predict(X), rtol=1e-5)
     logs = outputs(regressor.to_torch(logits=True), X)[:, 0]
