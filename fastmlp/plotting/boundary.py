@@ -208,6 +208,7 @@ class DecisionBoundaryDisplay:
         else:
             self._plot_regions(cmap or axes.CLASS_CMAP)
         axes.thin_ticks(ax, type(self).__name__)
+        ax.grid(False)
         return ax
 
     # Two classes, values and regions --------------------------------------------------------------
