@@ -44,7 +44,7 @@ def importance(n, names=None):
 
 
 def boundary(n):
-    x, y = np.meshgrid(np.linspace(-20_000, 20_000, 30), np.linspace(0, 1e-3, 30))
+    x, y = np.meshgrid(np.linspace(-21_000, 20_000, 30), np.linspace(-1e-5, 1e-3, 30))
     response = RANDOM.random((30, 30) if n == 2 else (30, 30, n))
     rows = RANDOM.random((60, 2)) * [20_000, 1e-3]
     display = plotting.DecisionBoundaryDisplay(
