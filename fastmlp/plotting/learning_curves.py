@@ -34,7 +34,7 @@ class LearningCurvesDisplay:
     ----------
     history : dict of lists of float, or DataFrame
         The values of each epoch, by name. Names that end in "loss" are losses, others scores;
-        those of validation data begin with "validation_".
+        those of validation data begin with ``validation_``.
     best_epoch : int or None, default None
         Which epoch is marked, counted from 0 as in `callbacks.EarlyStopping`; None for none.
 
