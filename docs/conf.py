@@ -2,6 +2,8 @@
 
 import runpy
 
+from sphinx_gallery.sorting import ExplicitOrder
+
 import fastmlp
 
 runpy.run_path("pictures/draw.py", run_name="__main__")
@@ -46,12 +48,25 @@ toc_object_entries_show_parents = "hide"
 
 # Examples ----------------------------------------------------------------------------------------
 
+#: What most people look for comes first, what is not run when the site is built last.
+ORDER = [
+    "plot_digits.py",
+    "plot_numpy_network.py",
+    "plot_table_from_csv.py",
+    "plot_regression.py",
+    "plot_text.py",
+    "plot_early_stopping.py",
+    "plot_hyperparameter_search.py",
+    "*",
+    "larger_than_memory.py",
+    "onnx_web_service.py",
+]
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "examples",
     "filename_pattern": "/plot_",  # others are shown, but not run
     "abort_on_example_error": True,
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": ExplicitOrder(ORDER),
     "doc_module": ("fastmlp",),
     "reference_url": {"fastmlp": None},
     "show_memory": False,
