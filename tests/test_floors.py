@@ -24,7 +24,7 @@ FLOORS = [
     ),
     ("training",),
     ("base", "mlp", "neural_net"),
-    ("command_line", "loading", "sklearn", "__main__"),
+    ("command_line", "loading", "many", "sklearn", "__main__"),
 ]  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.
 ALONE = {"numpy_version"}
