@@ -22,12 +22,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize(
     "name",
     [
-        "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
-        "datasets", "datasets.idx", "initializers", "losses",
-        "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options",
+        "base", "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
+        "datasets", "datasets.idx", "exchange.layers", "exchange.onnx_graph", "initializers",
+        "losses", "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options",
         "plotting.axes", "plotting.boundary", "plotting.confusion", "plotting.importance",
         "plotting.learning_curves", "plotting.prediction_error", "plotting.weights", "schedules",
-        "sklearn.classifier", "sklearn.regressor",
+        "sklearn.classifier", "sklearn.exchange", "sklearn.regressor",
+        "sklearn.skl2onnx_converters",
     ],
 )  # fmt: skip
 def test_examples_in_docstrings(name, capsys):

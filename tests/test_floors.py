@@ -22,7 +22,7 @@ FLOORS = [
         "callbacks", "datasets", "initializers", "losses", "metrics", "optimizers", "options",
         "parameter_views", "random_sources", "schedules", "serialization", "settings", "tables",
     ),
-    ("training",),
+    ("exchange", "training"),
     ("base", "mlp", "neural_net"),
     ("command_line", "loading", "plotting", "sklearn", "__main__"),
 ]  # fmt: skip

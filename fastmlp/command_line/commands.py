@@ -223,6 +223,14 @@ def plot(args: argparse.Namespace) -> None:
     plotting.plot(args)
 
 
+def export(args: argparse.Namespace) -> None:
+    """Write a model for other programs."""
+    from fastmlp.command_line import exporting
+
+    _check_writable(args.out, args.model, name="OUT")
+    exporting.export(args)
+
+
 def warmup(args: argparse.Namespace) -> None:
     """Compile everything ahead of time, or load it from the cache."""
     start = time.perf_counter()
@@ -278,12 +286,12 @@ def compare(args: argparse.Namespace) -> None:
     print(f"largest difference between weights: {difference:.3g}")
 
 
-def _check_writable(path: str, *inputs: str | None) -> None:
+def _check_writable(path: str, *inputs: str | None, name: str = "--out") -> None:
     """Raise an error now if `path` cannot be written later, or is a file that is read."""
     for other in inputs:
         if other is not None and os.path.isfile(path) and os.path.exists(other):
             if os.path.samefile(path, other):
-                raise ValueError(must("--out", "be another file than the data", shown(path)))
+                raise ValueError(must(name, "be another file than the data", shown(path)))
     try:
         files.check_writable(path)
     except OSError as error:
