@@ -90,6 +90,11 @@ def check_hyperparameter_search(out):
     assert "the same scores: True" in out
 
 
+def check_onnx_web_service(out):
+    answers = re.findall(r"(?m)^\{.*?\}: \{'label': '(\w+)', .*\}, in Python (\w+)$", out)
+    assert answers == [("apple", "apple"), ("plum", "plum"), ("apple", "apple")]
+
+
 CHECKS = {
     name.removeprefix("check_"): check
     for name, check in list(globals().items())
