@@ -38,8 +38,8 @@ def axes(ax: Any, display: str) -> Any:
 
 
 def line_color(display: str) -> Any:
-    """Return the colour of the style's axes, which can be seen on its background."""
-    return library("", display).rcParams["axes.edgecolor"]
+    """Return the colour of the style's text, which can be seen on its background."""
+    return library("", display).rcParams["text.color"]
 
 
 def thin_ticks(ax: Any, display: str) -> None:
@@ -47,7 +47,7 @@ def thin_ticks(ax: Any, display: str) -> None:
     width, height = size_in_points(ax)
     size, locator = font_size(ax), library("ticker", display).MaxNLocator
     steps = [1, 2, 2.5, 5, 10]
-    ax.ticklabel_format(scilimits=(-2, 5))
+    ax.ticklabel_format(scilimits=(-2, 4))
     for axis, room in ((ax.xaxis, width / (7 * LETTER * size)), (ax.yaxis, height / (2 * size))):
         axis.set_major_locator(locator(nbins=max(1, min(6, int(room))), steps=steps))
 

@@ -195,7 +195,11 @@ class DecisionBoundaryDisplay:
         """
         self.ax_ = ax = axes.axes(ax, type(self).__name__)
         self.figure_ = ax.figure
-        ax.set(xlabel=axes.name_text(self.xlabel), ylabel=axes.name_text(self.ylabel))
+        size = axes.font_size(ax)
+        width, height = axes.size_in_points(ax)
+        most = axes.letters(0.75 * width - 6 * size, size)  # beside the power of ten of the ticks
+        ax.set_xlabel(axes.name_text(self.xlabel, min(30, most)))
+        ax.set_ylabel(axes.name_text(self.ylabel, min(30, axes.letters(height, size))))
         ax.set_xlim(self.xx0.min(), self.xx0.max())
         ax.set_ylim(self.xx1.min(), self.xx1.max())
         self.boundaries_: list[Any] = []
@@ -208,6 +212,7 @@ class DecisionBoundaryDisplay:
         else:
             self._plot_regions(cmap or axes.CLASS_CMAP)
         axes.thin_ticks(ax, type(self).__name__)
+        ax.grid(False)
         return ax
 
     # Two classes, values and regions --------------------------------------------------------------
@@ -218,7 +223,8 @@ class DecisionBoundaryDisplay:
             self.xx0, self.xx1, self.response, levels=np.linspace(0, 1, 11), cmap=cmap, alpha=0.75
         )
         self._draw_line(self.response - 0.5)
-        room = axes.letters(axes.size_in_points(self.ax_)[1], axes.font_size(self.ax_))
+        _, height = axes.size_in_points(self.ax_)
+        room = axes.letters(height, axes.font_size(self.ax_))
         name = self._names(max(4, room - len("probability of ")))[1]
         self.figure_.colorbar(
             self.surface_, ax=self.ax_, ticks=[0, 0.25, 0.5, 0.75, 1],

@@ -247,6 +247,7 @@ class ConfusionMatrixDisplay(metrics.ConfusionMatrixDisplay):  # type: ignore[mi
                 slant = {"rotation": 90}
         self.ax_.set_xticks(np.arange(0, n, x_step), texts[::x_step], **slant)
         self.ax_.set(xlabel="predicted class", ylabel="true class")
+        self.ax_.grid(False)  # which some styles have, across the values
 
 
 def _side(ax: Any, texts: list[str], size: float, colorbar: bool) -> float:

@@ -164,7 +164,8 @@ class PermutationImportanceDisplay:
         drawn, rows = self.importances[self.order_], np.arange(len(self.order_))
         self.bars_ = ax.barh(rows, means[self.order_], height=0.7, color=axes.BLUE, alpha=0.45)
         self.repeats_ = ax.scatter(
-            drawn.ravel(), np.repeat(rows, drawn.shape[1]), s=12, color="black", zorder=3,
+            drawn.ravel(), np.repeat(rows, drawn.shape[1]), s=12, zorder=3,
+            color=axes.line_color(type(self).__name__),
             marker="|" if drawn.shape[1] > 10 else "o", linewidths=0.8,
         )  # fmt: skip
         ax.axvline(0, color=axes.GREY, linewidth=1, zorder=2)

@@ -204,6 +204,7 @@ class LearningCurvesDisplay:
         if self.best_line_ is not None:
             handles.append(self.best_line_)
         if self.score_ax_ is not None:  # the legend is above the lines of both axes
+            self.score_ax_.grid(False)  # beside that of `ax`
             self.score_ax_.patch.set_visible(ax.patch.get_visible())
             ax.set_zorder(self.score_ax_.get_zorder() + 1)
             ax.patch.set_visible(False)
@@ -244,7 +245,8 @@ class LearningCurvesDisplay:
         n_epochs = max(len(line.get_xdata()) for line in self.lines_.values())
         ticks = axes.library("ticker", type(self).__name__)
         ax.set_xlabel("epoch")
-        ax.xaxis.set_major_locator(ticks.MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
+        locator = ticks.MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
+        ax.xaxis.set_major_locator(locator)
         margin = 0.5 if n_epochs == 1 else 0.03 * (n_epochs - 1)
         ax.set_xlim(max(0.5, 1 - margin), n_epochs + margin)  # without the epoch 0
 

@@ -162,7 +162,8 @@ class PredictionErrorDisplay(metrics.PredictionErrorDisplay):  # type: ignore[mi
             raise ValueError(must("kind", requirement, shown(kind)))
         name = type(self).__name__
         ax = axes.axes(ax, name)
-        score = "" if np.isnan(self.score) else f", R² = {self.score:.3g}".replace("-", "\u2212")
+        score = f"{self.score:.3f}" if abs(self.score) < 10 else f"{self.score:.3g}"
+        score = "" if np.isnan(self.score) else f", R² = {score}".replace("-", "\u2212")
         n = len(self.y_true)
         points = {
             "color": axes.BLUE, "alpha": 0.5, "s": 16, "edgecolors": "none",

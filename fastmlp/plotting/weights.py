@@ -163,6 +163,7 @@ class FirstLayerWeightsDisplay:
                 extend = "both" if largest > self.limit_ else "neither"
                 self.figure_.colorbar(self.image_, ax=ax, label="weight", extend=extend)
         ax.set(xticks=[], yticks=[])
+        ax.grid(False)
         ax.spines[:].set_visible(False)
         n_drawn = len(self.units_)
         units = f"{n_units:,} unit{'s' * (n_units != 1)}"

@@ -169,9 +169,10 @@ def test_a_sample_of_many_rows_has_the_score_of_all(ax):
     ("true", "found", "expected"),
     [
         ([1, 2, 3], [3, 1, -7.5], "3 samples, R² = \u221256.6"),
+        ([1, 2, 3], [1.1, 1.9, 3.3], "3 samples, R² = 0.945"),
         ([1.0], [2.0], "1 sample"),  # whose R2 is not defined
-        ([[1.0], [2.0]], [[1.0], [2.0]], "2 samples, R² = 1"),
-        ([2.0, 2.0], [2.0, 2.0], "2 samples, R² = 1"),
+        ([[1.0], [2.0]], [[1.0], [2.0]], "2 samples, R² = 1.000"),
+        ([2.0, 2.0], [2.0, 2.0], "2 samples, R² = 1.000"),
     ],
 )
 def test_the_score_in_the_legend(ax, true, found, expected):

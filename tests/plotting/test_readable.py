@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from fastmlp import plotting
@@ -42,7 +44,7 @@ def importance(n, names=None):
 
 
 def boundary(n):
-    x, y = np.meshgrid(np.linspace(-20_000, 20_000, 30), np.linspace(0, 1e-3, 30))
+    x, y = np.meshgrid(np.linspace(-21_000, 20_000, 30), np.linspace(-1e-5, 1e-3, 30))
     response = RANDOM.random((30, 30) if n == 2 else (30, 30, n))
     rows = RANDOM.random((60, 2)) * [20_000, 1e-3]
     display = plotting.DecisionBoundaryDisplay(
@@ -75,6 +77,28 @@ def test_texts(name, size):
     figure = Figure(figsize=size, layout="constrained")
     PICTURES[name](figure.subplots())
     assert_readable(figure)
+
+
+@pytest.mark.parametrize("style", ["dark_background", "seaborn-v0_8", {"font.size": 15}], ids=str)
+@pytest.mark.parametrize(
+    "name", ["40 epochs", "10 classes", "errors", "12 columns", "boundary of 5", "weights"]
+)
+def test_styles(name, style):
+    with pyplot.style.context(style):
+        figure = Figure(figsize=SIZES[0], layout="constrained")
+        ax = figure.subplots()
+        PICTURES[name](ax)
+        assert_readable(figure)
+        background = to_rgb(ax.get_facecolor())
+        colors = [line.get_color() for line in ax.lines]
+        if name == "12 columns":
+            colors += [collection.get_facecolor()[0] for collection in ax.collections]
+        for color in colors:
+            assert np.abs(np.subtract(to_rgb(color), background)).max() > 0.25
+        for other in figure.axes[1:]:
+            assert not any(line.get_visible() for line in other.get_ygridlines())
+        if name in ("10 classes", "weights", "boundary of 5"):
+            assert not any(line.get_visible() for line in [*ax.get_xgridlines()])
 
 
 def test_that_covered_clipped_and_tiny_texts_are_found():
