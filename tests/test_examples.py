@@ -81,6 +81,7 @@ def check_early_stopping(out):
     assert number(out, r"best epoch: (\d+)") == n_epochs - 15
     assert "interrupted; digits.npz is of epoch 10" in out
     assert number(out, r"(?m)^epochs: (\d+)") == n_epochs
+    assert number(out, r"(\d+) of them in this call") == n_epochs - 10
     assert "the weights have the same bits: True" in out
     assert "the losses of all epochs have the same bits: True" in out
 
