@@ -15,8 +15,20 @@ MOST_BLOCKS = 60
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object; NaN and infinity, which JSON does not have, as null."""
-    print(json.dumps(_plain(value), allow_nan=False))
+    """Print one JSON object."""
+    print(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON; NaN and infinity, which JSON does not have, as null.
+
+    Examples
+    --------
+    >>> from fastmlp.command_line.reports import json_text
+    >>> json_text({"rows": [1, 2.5, float("nan")]})
+    '{"rows": [1, 2.5, null]}'
+    """
+    return json.dumps(_plain(value), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
