@@ -110,6 +110,7 @@ class _Watched:
     def __init__(self, table: Table, what: str, n_rows: int | None = None):
         self.table, self.what, self.n_rows = table, what, n_rows
         self.kind, self.path, self.names = table.kind, table.path, table.names
+        self.decimal = table.decimal
 
         self.with_leading_zeros = table.with_leading_zeros
 

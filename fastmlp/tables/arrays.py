@@ -109,6 +109,8 @@ class ArrayFile:
         The columns that the file itself says are the targets.
     """
 
+    decimal = "."
+
     def __init__(
         self,
         kind: str,

@@ -99,16 +99,16 @@ def _type_of(values: Any) -> str:
     return type(next(others, known[0])).__name__
 
 
-def first_that_is_no_number(values: Any) -> str | None:
-    """Return the first text that is not a number."""
+def first_that_is_no_number(values: Any, decimal: str) -> str | None:
+    """Return the first text that is not a number with this decimal mark."""
     known = values.dropna().astype(object)
     others = known[pandas().to_numeric(known, errors="coerce").isna()].map(str).unique()
-    return next((text for text in others if not is_number(text)), None)
+    return next((text for text in others if not is_number(text, decimal)), None)
 
 
-def refuse_few_texts(path: str, name: str, texts: list[str], other: str) -> None:
+def refuse_few_texts(path: str, name: str, texts: list[str], other: str, decimal: str) -> None:
     """Raise ValueError if most different values of a column of text are numbers; `other` is not."""
-    if sum(map(is_number, texts)) >= MOST_ARE_NUMBERS * len(texts):
+    if sum(is_number(text, decimal) for text in texts) >= MOST_ARE_NUMBERS * len(texts):
         requirement = f"have numbers in the column {shown(name)}, as most of it has"
         advice = f"leave the field empty if it is missing, or {leave_out(name)}"
         raise ValueError(must(short(path, 150), requirement, shown(other), advice))

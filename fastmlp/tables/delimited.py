@@ -72,7 +72,7 @@ class DelimitedFile:
         self._text: _Text | None = None
         with self._described():
             self.dialect = self._found_dialect(has_header)
-        self.names = list(self.dialect.names)
+        self.names, self.decimal = list(self.dialect.names), self.dialect.decimal
         self.grouped: set[str] = set()
         self._widths_known = self._may_have_padded = False
 
@@ -122,10 +122,10 @@ class DelimitedFile:
             values = piece[name]
             if name in types or values.dtype.kind in "biuf":
                 continue
-            known, decimal = values.dropna(), self.dialect.decimal
+            known, decimal = values.dropna(), self.decimal
             first = known.iloc[0] if len(known) > 0 else None
             # Most texts differ from numbers in their first value already.
-            if not isinstance(first, str) or not numbers.is_number(first):
+            if not isinstance(first, str) or not numbers.is_number(first, decimal):
                 continue
             if numbers.are_grouped(known.map(str).unique(), decimal):
                 piece[name] = numbers.without_groups(values, decimal)

@@ -28,11 +28,14 @@ class Table(Protocol):
     path : str
     names : list of str
         The columns.
+    decimal : str
+        The decimal mark of numbers that are text.
     """
 
     kind: str
     path: str
     names: list[str]
+    decimal: str
 
     def pieces(self, types: Mapping[str, Any], n_rows: int | None = None) -> Iterator[Any]:
         """Return the rows as data frames, in pieces of `n_rows` or of a size that is chosen.
@@ -53,7 +56,7 @@ class Table(Protocol):
 class ParquetFile:
     """A Parquet file."""
 
-    kind = "Parquet"
+    kind, decimal = "Parquet", "."
 
     def __init__(self, path: str):
         self.path = path

@@ -29,30 +29,30 @@ def _grouped(decimal: str) -> re.Pattern[str]:
 GROUPED = {decimal: _grouped(decimal) for decimal in SEPARATORS}
 
 
-def is_number(text: str) -> bool:
-    """Whether a text is a number, with a point or a comma, or in groups of three digits.
+#: Numbers without them.
+PLAIN = {".": NUMBER, ",": re.compile(rf"[+-]?\d+|{DECIMAL_COMMA.pattern}")}
+
+
+def is_number(text: str, decimal: str) -> bool:
+    """Whether a text is a number with this decimal mark, also with separators of thousands.
 
     Examples
     --------
     >>> from fastmlp.tables.numbers import is_number
-    >>> [is_number(text) for text in ("1.5", "-1,5", "1,234,567.8", "1,23,4", "$3")]
-    [True, True, True, False, False]
+    >>> [is_number(text, ".") for text in ("1.5", "1,234,567.8", "1,5", "$3")]
+    [True, True, False, False]
     """
     text = text.strip()
-    patterns = (NUMBER, DECIMAL_COMMA, *GROUPED.values())
-    return any(pattern.fullmatch(text) for pattern in patterns)
+    return any(patterns[decimal].fullmatch(text) for patterns in (PLAIN, GROUPED))
 
 
 def are_grouped(texts: Iterable[str], decimal: str) -> bool:
     """Whether all texts are numbers and any has separators of thousands."""
-    grouped = GROUPED[decimal]
-    plain = NUMBER if decimal == "." else re.compile(rf"[+-]?\d+|{DECIMAL_COMMA.pattern}")
     any_grouped = False
     for text in texts:
-        if grouped.fullmatch(text):
-            any_grouped = True
-        elif not plain.fullmatch(text):
+        if not is_number(text, decimal):
             return False
+        any_grouped = any_grouped or bool(GROUPED[decimal].fullmatch(text.strip()))
     return any_grouped
 
 

@@ -91,7 +91,7 @@ def scan(table: Table, roles: Roles, source: np.random.RandomState) -> Scan:
     padded: list[str] = []
     while True:
         source.set_state(position)
-        reading = _Reading(table.path, names, roles, source)
+        reading = _Reading(table, names, roles, source)
         for piece in table.pieces(texts):
             reading.add(piece)
         mixed = [name for name, seen in reading.seen.items() if seen.needs_text(name, texts)]
@@ -108,6 +108,7 @@ def scan(table: Table, roles: Roles, source: np.random.RandomState) -> Scan:
 class _Seen:
     """What is known of a column so far."""
 
+    decimal: str  # mark of numbers
     kind: str = ""
     part_kinds: set[str] = field(default_factory=set)
     n_missing: int = 0
@@ -124,7 +125,7 @@ class _Seen:
         self.counts_rows = self.counts_rows and _counts_rows(values, start)
         self.are_whole = self.are_whole and kind in ("number", "") and _are_whole(values)
         if kind == "text" and self.not_a_number is None:
-            self.not_a_number = kinds.first_that_is_no_number(values)
+            self.not_a_number = kinds.first_that_is_no_number(values, self.decimal)
         if kind == "text" and self.texts is not None:
             self.texts.update(dict.fromkeys(map(str, values.dropna().unique())))
             if len(self.texts) > MOST_DIFFERENT:
@@ -152,7 +153,7 @@ class _Seen:
         if is_padded and reason:
             reason = PADDED + reason.removeprefix("text ")
         if reason and self.not_a_number is not None:
-            kinds.refuse_few_texts(path, name, first, self.not_a_number)
+            kinds.refuse_few_texts(path, name, first, self.not_a_number, self.decimal)
         if self.kind != "text":
             different = None
         return Column(name, self.kind, self.n_missing, different, reason)
@@ -194,10 +195,10 @@ def _are_whole(values: Any) -> bool:
 class _Reading:
     """The pieces of a table, as they are read."""
 
-    def __init__(self, path: str, names: list[str], roles: Roles, source: np.random.RandomState):
-        self.path, self.names, self.roles, self.source = path, names, roles, source
+    def __init__(self, table: Table, names: list[str], roles: Roles, source: np.random.RandomState):
+        self.path, self.names, self.roles, self.source = table.path, names, roles, source
         self.n_rows = 0
-        self.seen = {name: _Seen() for name in (*names, *roles.target)}
+        self.seen = {name: _Seen(table.decimal) for name in (*names, *roles.target)}
         self.targets: dict[str, list[Any]] = {name: [] for name in roles.target}
         self.weights: list[np.ndarray] = []
         self.sampled: list[Any] = []

@@ -28,7 +28,7 @@ class SvmlightFile:
         If it is not valid, or has too many columns to be dense.
     """
 
-    kind = "svmlight"
+    kind, decimal = "svmlight", "."
 
     def __init__(self, path: str):
         self.path = path

@@ -84,7 +84,7 @@ def test_evaluate_digits(tmp_path, here):
     out = succeed(tmp_path, "evaluate", "model.npz", "digits", run=here)
     X, y = digits()
     accuracy = fastmlp.load(tmp_path / "model.npz").score(X, y)
-    assert f"accuracy: {accuracy:.4f}\n" in out and "confusion matrix: a line for each" in out
+    assert f"accuracy: {accuracy:.4f}\n" in out and "confusion matrix: rows of each true" in out
     assert len(re.findall(r"^  \d +0\.\d+", out, re.MULTILINE)) >= 9
 
 

@@ -435,7 +435,7 @@ def test_large_rows_are_read_in_long_pieces(tmp_path, here, monkeypatch, options
     )
     arguments = ("--target", "price", "--epochs", "2", "--batch-size", "4", *options)
     succeed(tmp_path, "train", "houses.csv", *arguments, run=here)
-    assert len(blocks) > 10
+    assert len(blocks) > 4
     assert np.array_equal(np.sort(np.concatenate(blocks)), np.repeat(np.arange(160), 2))
 
 
