@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -104,6 +105,11 @@ def table(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
         cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
+
+
+def width() -> float:
+    """Return the columns of the terminal; infinity where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
 
 
 def blocks(values: Sequence[float], stream: Any = None) -> str:

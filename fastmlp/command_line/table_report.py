@@ -82,6 +82,9 @@ def _about_data(data: Data) -> list[str]:
     padded = [name for name in data.found.padded if name in about.kinds]
     if padded:
         lines.append(f"text, because some numbers have leading zeros: {listed(padded)}")
+    if data.found.with_units:
+        units = listed(data.found.with_units)
+        lines.append(f"text, because of units: {units}; numbers without them would be used as such")
     names = listed(about.target)
     lines.append(f"target: {names}, {data.target.reason}, so the task is {about.task}")
     if about.classes:

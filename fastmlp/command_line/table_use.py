@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from fastmlp.command_line import scores, table_model
-from fastmlp.command_line.reports import counted, json_text, number, print_json, table
+from fastmlp.command_line.reports import counted, json_text, number, print_json, table, width
 from fastmlp.command_line.scores import GUESSES, MAIN
 from fastmlp.command_line.table_model import TableModel
 from fastmlp.messages import short
@@ -179,8 +179,10 @@ def _confusion(names: list[str], result: dict[str, Any], weight: str | None) -> 
     if len(names) <= MOST_CLASSES:
         matrix = zip(names, result["confusion matrix"], strict=True)
         lines = [[name, *map(_total, row)] for name, row in matrix]
+        text = table([["", *(short(name, 12) for name in names)], *lines])
         title = f"confusion matrix: {what} of each true class (line) predicted as each (column)"
-        return f"{title}\n" + table([["", *(short(name, 12) for name in names)], *lines])
+        if max(map(len, text.splitlines())) <= width():
+            return f"{title}\n{text}"
     lines = [
         [f"{one['true']} as {one['predicted']}", _total(one["total"])] for one in result["errors"]
     ]

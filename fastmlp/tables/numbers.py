@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,26 @@ def without_groups(values: Any, decimal: str) -> Any:
     plain = values.astype(object).str.replace(marks, "", regex=True)
     plain = plain.str.replace(decimal, ".", regex=False)
     return pandas().to_numeric(plain).astype(np.float64)
+
+
+#: Text in front of a number and after it, in which units are.
+UNIT = re.compile(r"([$\u00a3\u00a5\u20ac\u20b9]? ?)([\d.,]+)( ?(?:%|[^\W\d_]+)?)")
+
+
+def unit_of(texts: Sequence[str], decimal: str) -> str:
+    """Return the first of several texts if all are numbers with the same unit, otherwise "".
+
+    Examples
+    --------
+    >>> from fastmlp.tables.numbers import unit_of
+    >>> unit_of(["7.5 kg", "12 kg", "9 kg"], "."), unit_of(["A1", "A2", "A3"], ".")
+    ('7.5 kg', '')
+    """
+    found = [UNIT.fullmatch(text.strip()) for text in texts]
+    parts = [match.groups() for match in found if match and is_number(match[2], decimal)]
+    units = {(before, after) for before, _, after in parts}
+    is_unit = len(parts) == len(texts) and len(units) == 1 and any(map(str.strip, units.pop()))
+    return texts[0] if is_unit and len(parts) > 2 else ""
 
 
 #: Bytes that end the field before, by which those of padded numbers are found quickly.

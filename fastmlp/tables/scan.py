@@ -13,6 +13,7 @@ from fastmlp.tables import columns as kinds
 from fastmlp.tables.columns import Column
 from fastmlp.tables.extras import pandas
 from fastmlp.tables.formats import Table
+from fastmlp.tables.numbers import unit_of
 
 SAMPLE_CELLS = 2**21  # of the rows that an encoder is fitted on
 LEAST_SAMPLE = 10_000  # rows
@@ -56,6 +57,8 @@ class Scan:
         positions.
     padded : list of str
         Columns of whole numbers, some with leading zeros, which are text.
+    with_units : list of str
+        Columns of text that are numbers with the same unit, each with its first value.
     """
 
     n_rows: int
@@ -64,6 +67,7 @@ class Scan:
     weights: np.ndarray | None
     sample: Any
     padded: list[str]
+    with_units: list[str]
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -140,8 +144,18 @@ class _Seen:
         """Whether all values are whole numbers of at least 0, and there are some."""
         return self.kind == "number" and self.are_whole
 
+    @property
+    def some_texts(self) -> list[str]:
+        """The first different texts."""
+        return self.first_texts if self.texts is None else [*self.texts][:SEEN_TEXTS]
+
+    @property
+    def unit(self) -> str:
+        """A value with its unit, if all are numbers with the same one."""
+        return unit_of(self.some_texts, self.decimal) if self.kind == "text" else ""
+
     def column(self, path: str, name: str, n_rows: int, is_padded: bool) -> Column:
-        first = self.first_texts if self.texts is None else [*self.texts][:SEEN_TEXTS]
+        first = self.some_texts
         if self.kind == "date" or "date" in self.part_kinds:
             kinds.refuse_dates(path, name)
         if self.kind == "text" and kinds.are_dates(first):
@@ -272,7 +286,9 @@ class _Reading:
         if weights is not None:
             kinds.check_weights(self.path, weights.sum())
         targets = {name: _joined(parts) for name, parts in self.targets.items()}
-        result = Scan(self.n_rows, found, targets, weights, None, [*padded])
+        units = {name: self.seen[name].unit for name in self.names}
+        with_units = [f"{name} ({unit})" for name, unit in units.items() if unit]
+        result = Scan(self.n_rows, found, targets, weights, None, [*padded], with_units)
         result.sample = kinds.converted(self.path, self.sampled[0], result.kinds)
         return result
 

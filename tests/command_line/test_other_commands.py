@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -112,6 +113,20 @@ def test_warmup_compiles_what_training_needs(here, tmp_path):
         r"ready: networks of float32 \(\S+ s\)\n",
         succeed(tmp_path, "warmup", "--dtype", "float32", run=here),
     )
+
+
+def test_a_matrix_that_is_too_wide_for_the_terminal(net, here, monkeypatch):
+    """Then the largest errors are shown, but not where the output goes elsewhere."""
+    succeed(net, "train", "digits", "--epochs", "1", run=here)
+    evaluate = ("evaluate", "model.npz", "digits")
+    for columns, is_terminal, title in (
+        (30, True, "most frequent errors\n  true as predicted  rows\n"),
+        (200, True, "confusion matrix: "),
+        (30, False, "confusion matrix: "),
+    ):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(type(sys.stdout), "isatty", lambda _, found=is_terminal: found)
+        assert f"\n{title}" in succeed(net, *evaluate, run=here)
 
 
 # Text ---------------------------------------------------------------------------------------------

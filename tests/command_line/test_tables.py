@@ -420,6 +420,13 @@ def test_numbers_with_separators_of_thousands(tmp_path, here):
     assert both[0] == both[1] > 0.9
 
 
+def test_numbers_with_units_are_named(tmp_path, here):
+    write_csv(tmp_path / "houses.csv", houses() | {"rooms": [f"{k % 9} m" for k in range(200)]})
+    out = succeed(tmp_path, "train", "houses.csv", "--target", "price", "--epochs", "1", run=here)
+    sentence = "text, because of units: rooms (0 m); numbers without them would be used as such"
+    assert f"\n{sentence}\n" in out
+
+
 @pytest.mark.parametrize("options", [(), ("--no-preset",)])
 def test_large_rows_are_read_in_long_pieces(tmp_path, here, monkeypatch, options):
     from fastmlp.sklearn import fitting

@@ -122,6 +122,27 @@ def test_many_different_numbers_with_leading_zeros(scanned):
     )
 
 
+@pytest.mark.parametrize(
+    ("texts", "unit"),
+    [
+        (["24%", "7.5%", "100%"], "x (24%)"),
+        (["$1,200.50", "$7", "$80"], "x ($1,200.50)"),
+        (["7 kg", "8.25 kg", "9 kg"], "x (7 kg)"),
+        (["7 kg", "8 kg", "9 g"], ""),
+        (["7 kg", "8 kg", "9"], ""),
+        (["7 kg", "8 kg", "7 kg"], ""),
+        (["A1", "A2", "A3"], ""),
+        (["1,2,3 kg", "1,2,4 kg", "2,1 kg"], ""),
+        (["red", "green", "blue"], ""),
+    ],
+)
+@pytest.mark.parametrize("size", [None, 2])
+def test_numbers_with_units_are_named(scanned, texts, unit, size):
+    rows = [f'"{texts[k % 3]}",{k % 7},{k * 0.5}\n' for k in range(60)]
+    found = scanned("x,z,y\n" + "".join(rows), size=size)
+    assert found.with_units == [unit] * bool(unit) and kinds_of(found)["x"] == "text"
+
+
 def test_a_target_of_numbers_with_leading_zeros():
     goal = target(["001", "02", "30"], task="regression")
     assert goal.values[:, 0].tolist() == [1, 2, 30]
