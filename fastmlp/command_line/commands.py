@@ -215,6 +215,23 @@ def inspect(args: argparse.Namespace) -> None:
     inspecting.inspect(args)
 
 
+def export(args: argparse.Namespace) -> None:
+    """Write a model for other programs."""
+    from fastmlp.command_line import exporting
+
+    _check_writable(args.out, args.model, name="OUT")
+    exporting.export(args)
+
+
+def plot(args: argparse.Namespace) -> None:
+    """Draw a picture of a model."""
+    from fastmlp.command_line import plotting
+
+    plotting.check(args)
+    _check_writable(args.out, args.model, args.data, args.labels)
+    plotting.plot(args)
+
+
 def warmup(args: argparse.Namespace) -> None:
     """Compile everything ahead of time, or load it from the cache."""
     start = time.perf_counter()
@@ -270,12 +287,12 @@ def compare(args: argparse.Namespace) -> None:
     print(f"largest difference between weights: {difference:.3g}")
 
 
-def _check_writable(path: str, *inputs: str | None) -> None:
+def _check_writable(path: str, *inputs: str | None, name: str = "--out") -> None:
     """Raise an error now if `path` cannot be written later, or is a file that is read."""
     for other in inputs:
         if other is not None and os.path.isfile(path) and os.path.exists(other):
             if os.path.samefile(path, other):
-                raise ValueError(must("--out", "be another file than the data", shown(path)))
+                raise ValueError(must(name, "be another file than the data", shown(path)))
     try:
         files.check_writable(path)
     except OSError as error:

@@ -16,7 +16,7 @@ TABLES_HELP = (
 
 def add_commands(commands: Any) -> None:
     """Add all commands to argparse's subparsers."""
-    for add in (_train, _predict, _evaluate, _inspect, _warmup, _compare):
+    for add in (_train, _predict, _evaluate, _inspect, _export, _plot, _warmup, _compare):
         add(lambda name, help, description, examples="": _added(
             commands, name, help, description, examples
         ))  # fmt: skip
@@ -78,6 +78,17 @@ def _number(
         return value
 
     return parse
+
+
+def image_shape(text: str) -> tuple[int, ...]:
+    """Parse ``"28,28"`` as ``(28, 28)``."""
+    try:
+        sizes = tuple(int(size) for size in text.split(","))
+    except ValueError:
+        sizes = ()
+    if len(sizes) not in (2, 3) or min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"must be sizes such as 28,28 or 32,32,3, got {text!r}")
+    return sizes
 
 
 _count = _number(int, "an int of at least 1", lambda n: n >= 1)
@@ -281,6 +292,59 @@ def _inspect(add: Add) -> None:
         "  fastmlp inspect model.npz",
     )  # fmt: skip
     _add_model(command)
+
+
+def _export(add: Add) -> None:
+    command = add(
+        "export",
+        "write a model for other programs",
+        "Write a model as ONNX (.onnx), which includes the preparation of the columns of a table, "
+        "or the parameters of its network as safetensors (.safetensors), whose keys are those of "
+        "the equal Sequential of PyTorch.",
+        "  fastmlp export model.npz model.onnx\n"
+        "  fastmlp export model.npz model.safetensors",
+    )  # fmt: skip
+    _add_model(command)
+    command.add_argument("out", metavar="OUT", help="a file that ends with .onnx or .safetensors")
+
+
+def _plot(add: Add) -> None:
+    command = add(
+        "plot",
+        "draw a picture of a model",
+        "Draw a model and write the picture as SVG, PNG or PDF. curves: the losses and the score "
+        "of each epoch, with the best epoch marked. weights: those of the first layer, as an image "
+        "for each unit. The others need --data, rows whose targets are known. confusion: how often "
+        "each class is predicted as each. errors: predicted numbers against true ones. boundary: "
+        "what a model of two numbers predicts for each pair of them. importance: how much the "
+        "score falls if the values of a column are shuffled.",
+        "  fastmlp plot model.npz --out curves.svg\n"
+        "  fastmlp plot model.npz --kind confusion --data test.csv --out confusion.png\n"
+        "  fastmlp plot model.npz --kind importance --data test.csv --out importance.pdf\n"
+        "  fastmlp plot digits.npz --kind weights --out weights.svg\n"
+        "  fastmlp plot digits.npz --kind confusion --data IMAGES --labels LABELS",
+    )  # fmt: skip
+    _add_model(command)
+    command.add_argument(
+        "--kind", choices=["curves", "confusion", "errors", "weights", "boundary", "importance"],
+        default="curves", help="what is drawn (default: %(default)s)",
+    )  # fmt: skip
+    command.add_argument(
+        "--out", metavar="FILE",
+        help="where to write the picture; the ending .svg, .png or .pdf is the format (default: "
+        "the kind, with .svg)",
+    )  # fmt: skip
+    command.add_argument(
+        "--data", metavar="DATA", help="a table with the target; or images, or the word: digits"
+    )
+    command.add_argument(
+        "--labels", metavar="LABELS", help="class numbers of images, or targets of other networks"
+    )
+    command.add_argument(
+        "--shape", type=image_shape, metavar="SIZES",
+        help="height and width of the images of weights, and 3 for colours (default: a square)",
+    )  # fmt: skip
+    _add_header(command)
 
 
 def _warmup(add: Add) -> None:
