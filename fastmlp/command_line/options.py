@@ -113,9 +113,10 @@ def _train(add: Add) -> None:
         "Train on a table and save the model. A table is a file with a row for each sample: "
         f"{TABLES_HELP}. Whether the target asks for classification, multilabel classification or "
         "regression is seen from its values. Columns of numbers, booleans and text may have "
-        "missing values. A fifth of the rows, drawn at random, is held out: training keeps the "
-        "weights that are best on them, and ends if they do not improve. The score that is printed "
-        "is that of each half of these rows with the epoch that is best on the other half. With "
+        "missing values; whole numbers with leading zeros, such as 01234, are text. A fifth of the "
+        "rows, drawn at random, is held out: training keeps the weights that are best on them, and "
+        "ends if they do not improve. The score that is printed is that of each half of these rows "
+        "with the epoch that is best on the other half. With "
         "LABELS, or with the word digits as DATA, train on images instead: "
         f"{DATA_HELP}, or the digits that come with fastmlp.",
         "  fastmlp train iris.csv --target species\n"
@@ -186,8 +187,9 @@ def _add_options_of_tables(command: argparse.ArgumentParser) -> None:
         "--id", metavar="COLUMN", help="a column that is not used, but written beside predictions"
     )
     tables.add_argument(
-        "--weight", metavar="COLUMN", help="a column with the weight of each row in training"
-    )
+        "--weight", metavar="COLUMN",
+        help="a column with the weight of each row in training and in scores",
+    )  # fmt: skip
     held_out = tables.add_mutually_exclusive_group()
     held_out.add_argument(
         "--validation", type=_share, metavar="SHARE",
@@ -260,7 +262,8 @@ def _evaluate(add: Add) -> None:
         "Compare predictions with known targets. Classification: accuracy, balanced accuracy (the "
         "mean recall of the classes), log loss, precision, recall and F1 of each class, and the "
         "confusion matrix. Regression: R2, mean absolute error (MAE) and root mean squared error "
-        "(RMSE).",
+        "(RMSE). If the model was trained with --weight, and the file has that column, all of them "
+        "count the weights.",
         "  fastmlp evaluate model.npz test.csv\n"
         "  fastmlp evaluate model.npz IMAGES LABELS",
     )  # fmt: skip
