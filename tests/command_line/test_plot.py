@@ -100,6 +100,7 @@ def test_formats(models, tmp_path, here, suffix):
     assert first.startswith(STARTS[suffix.lower()]) and len(first) > 2000
     succeed(tmp_path, "plot", models / "net.npz", "--out", f"a.{suffix}", run=here)
     assert (tmp_path / f"a.{suffix}").read_bytes() == first
+    assert b"CreationDate" not in first  # in PDF, to the second
     assert [path.name for path in tmp_path.iterdir()] == [f"a.{suffix}"]
 
 
@@ -152,6 +153,7 @@ def test_a_panel_for_each_label_or_value(models, tmp_path, here, drawn):
     drawn.clear()
     plot(models, tmp_path, here, "values", "errors", *table)
     assert [display.ax_.get_title() for display in drawn] == ["sum", "difference"]
+    assert not np.array_equal(drawn[0].y_true, drawn[1].y_true)
     drawn.clear()
     plot(models, tmp_path, here, "values", "boundary", *table)
     plot(models, tmp_path, here, "labels", "boundary", *table)
