@@ -19,6 +19,9 @@ STARTS = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}
 KINDS = ["curves", "confusion", "errors", "weights", "boundary", "importance"]
 
 
+LONGER = ("--epochs", "60")  # so that it predicts both classes
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """A folder with models of tables and of images."""
@@ -37,7 +40,7 @@ def models(tmp_path_factory):
         ("people", "people", "Survived"),
         ("houses", "houses", "price"),
         ("town", "houses", "price", "--drop", "rooms"),
-        ("plain", "plane", "side", "--drop", "above,right,sum,difference", "--no-preset"),
+        ("plain", "plane", "side", "--drop", "above,right,sum,difference", "--no-preset", *LONGER),
         ("plane", "plane", "side", "--drop", "above,right,sum,difference"),
         ("labels", "plane", "above,right", "--drop", "side,sum,difference"),
         ("values", "plane", "sum,difference", "--drop", "side,above,right"),
@@ -131,6 +134,7 @@ def test_confusion_of_a_table(models, tmp_path, here, drawn, model, data):
         succeed(tmp_path, "evaluate", models / f"{model}.npz", models / data, "--json", run=here)
     )
     assert display.confusion_matrix.tolist() == result["confusion matrix"]
+    assert (display.confusion_matrix.sum(axis=0) > 0).all()
     assert list(display.display_labels) == [each["name"] for each in result["classes"]]
     assert found["rows"] == result["rows"]
 
