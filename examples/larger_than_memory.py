@@ -54,7 +54,7 @@ def pieces(seed, size=20_000):
         yield np.minimum(images, 16, out=images), labels[which]
 
 
-folder = tempfile.TemporaryDirectory()
+folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 path = Path(folder.name, "images.npy")
 file = np.lib.format.open_memmap(path, "w+", np.uint8, (N_IMAGES, 256))
 y = np.empty(N_IMAGES, np.uint8)

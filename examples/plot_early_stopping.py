@@ -65,15 +65,16 @@ plt.show()
 
 
 class Interrupt(callbacks.Callback):
-    """Interrupt the training as Ctrl-C does."""
+    """Interrupt the training as Ctrl-C does, and count the epochs of this call of fit."""
 
     def __init__(self, epoch=None):
-        self.epoch = epoch
+        self.epoch, self.n_epochs = epoch, 0
 
     def on_epoch_begin(self, epoch, logs=None):
         """Raise what Python raises when the user presses Ctrl-C."""
         if epoch + 1 == self.epoch:
             raise KeyboardInterrupt
+        self.n_epochs += 1
 
 
 def train(path, interrupt):
@@ -97,9 +98,10 @@ except KeyboardInterrupt:
 # The second call continues after epoch 10, stops by itself, and ends with the same history and the
 # same bits as the training above, which nothing has interrupted.
 
-resumed = train(path, Interrupt())
+counting = Interrupt()
+resumed = train(path, counting)
 same = all(map(np.array_equal, resumed.weights, mlp.weights))
-print(f"epochs: {len(resumed.history_['loss'])}")
+print(f"epochs: {len(resumed.history_['loss'])}, {counting.n_epochs} of them in this call")
 print(f"the weights have the same bits: {same}")
 print(f"the losses of all epochs have the same bits: {resumed.history_ == mlp.history_}")
 folder.cleanup()

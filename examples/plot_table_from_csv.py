@@ -63,7 +63,7 @@ train_csv, test_csv = Path(folder.name, "customers.csv"), Path(folder.name, "new
 random = np.random.default_rng(0)
 make_customers(1600, random).to_csv(train_csv, index=False)
 make_customers(800, random).to_csv(test_csv, index=False)
-print("".join(train_csv.read_text(encoding="utf-8").splitlines(keepends=True)[:6]))
+print("".join(train_csv.read_text(encoding="utf-8").splitlines(keepends=True)[:9]))
 
 # %%
 # In Python

@@ -214,14 +214,6 @@ def inspect(args: argparse.Namespace) -> None:
     inspecting.inspect(args)
 
 
-def export(args: argparse.Namespace) -> None:
-    """Write a model for other programs."""
-    from fastmlp.command_line import exporting
-
-    _check_writable(args.out, args.model, name="OUT")
-    exporting.export(args)
-
-
 def plot(args: argparse.Namespace) -> None:
     """Draw a picture of a model."""
     from fastmlp.command_line import plotting
@@ -229,6 +221,14 @@ def plot(args: argparse.Namespace) -> None:
     plotting.check(args)
     _check_writable(args.out, args.model, args.data, args.labels)
     plotting.plot(args)
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write a model for other programs."""
+    from fastmlp.command_line import exporting
+
+    _check_writable(args.out, args.model, name="OUT")
+    exporting.export(args)
 
 
 def warmup(args: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ TABLES_HELP = (
 
 def add_commands(commands: Any) -> None:
     """Add all commands to argparse's subparsers."""
-    for add in (_train, _predict, _evaluate, _inspect, _export, _plot, _warmup, _compare):
+    for add in (_train, _predict, _evaluate, _inspect, _plot, _export, _warmup, _compare):
         add(lambda name, help, description, examples="": _added(
             commands, name, help, description, examples
         ))  # fmt: skip
@@ -291,20 +291,6 @@ def _inspect(add: Add) -> None:
     _add_model(command)
 
 
-def _export(add: Add) -> None:
-    command = add(
-        "export",
-        "write a model for other programs",
-        "Write a model as ONNX (.onnx), which includes the preparation of the columns of a table, "
-        "or the parameters of its network as safetensors (.safetensors), whose keys are those of "
-        "the equal Sequential of PyTorch.",
-        "  fastmlp export model.npz model.onnx\n"
-        "  fastmlp export model.npz model.safetensors",
-    )  # fmt: skip
-    _add_model(command)
-    command.add_argument("out", metavar="OUT", help="a file that ends with .onnx or .safetensors")
-
-
 def _plot(add: Add) -> None:
     command = add(
         "plot",
@@ -342,6 +328,20 @@ def _plot(add: Add) -> None:
         help="height and width of the images of weights, and 3 for colours (default: a square)",
     )  # fmt: skip
     _add_header(command)
+
+
+def _export(add: Add) -> None:
+    command = add(
+        "export",
+        "write a model for other programs",
+        "Write a model as ONNX (.onnx), which includes the preparation of the columns of a table, "
+        "or the parameters of its network as safetensors (.safetensors), whose keys are those of "
+        "the equal Sequential of PyTorch.",
+        "  fastmlp export model.npz model.onnx\n"
+        "  fastmlp export model.npz model.safetensors",
+    )  # fmt: skip
+    _add_model(command)
+    command.add_argument("out", metavar="OUT", help="a file that ends with .onnx or .safetensors")
 
 
 def _warmup(add: Add) -> None:

@@ -143,6 +143,8 @@ def save(
 ) -> None:
     """Write a graph as a model, atomically, after ONNX's own check of it.
 
+    Call `check_size` before the graph is built, which copies parameters.
+
     Parameters
     ----------
     graph : Graph
@@ -152,7 +154,6 @@ def save(
     path : str, os.PathLike or a binary file open for writing
     """
     helper = onnx("helper")
-    check_size(sum(constant.nbytes for constant in graph.constants.values()))
     nodes = [
         helper.make_node(
             node.operator, node.inputs, [node.output], domain=node.domain, **node.attributes

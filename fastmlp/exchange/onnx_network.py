@@ -63,8 +63,9 @@ def add_network(graph: Graph, x: str, layers: Layers, name: str | None = None) -
         x = graph.add("Sub", x, layers.shift.astype(dtype))
         x = graph.add("Mul", x, layers.scale.astype(dtype))
     for l, layer in enumerate(layers.layers):
-        weights = graph.constant(layer.weights, f"weights_{l}")
-        x = graph.add("Gemm", x, weights, graph.constant(layer.biases, f"biases_{l}"), transB=1)
+        # No Gemm: onnxruntime 1.17 joins it with Relu to what it does not have in float64.
+        x = graph.add("MatMul", x, graph.constant(layer.weights.T, f"weights_{l}"))
+        x = graph.add("Add", x, graph.constant(layer.biases, f"biases_{l}"))
         x = _activated(graph, x, layer.activation, dtype)
     if layers.link == SOFTMAX:
         return graph.add("Softmax", x, name=name, axis=1)

@@ -173,7 +173,9 @@ def _add_numbers(
     heights = (HARMONIC / periods)[np.newaxis]
     first = [starts[numbers[i]] + known[i].has_missing + k for i, k in waves]
     pieces.put(graph.add("Mul", graph.add("Sin", angles), heights), first)
-    cosines = graph.add("Mul", graph.add("Cos", angles), heights)
+    # cos(x) as sin(x + pi / 2): onnxruntime 1.17 has Cos in float32 only.
+    shifted = graph.add("Add", angles, WHOLE.type(np.pi / 2))
+    cosines = graph.add("Mul", graph.add("Sin", shifted), heights)
     of_missing = graph.add("Gather", missing, which, axis=1)
     cosines = graph.add("Where", of_missing, WHOLE.type(0), cosines)
     pieces.put(

@@ -203,10 +203,12 @@ def test_large_numbers_lose_no_digits(as_frame):
 def test_an_array_of_numbers_is_one_matrix():
     X = np.random.default_rng(0).normal(size=(100, 5))
     X[::3, 1], X[:, 2], X[:, 3] = np.nan, 7.0, X[:, 3] > 0
+    X[::4, 2] = np.nan
     estimator = fitted(MLPClassifier, X, np.arange(100) % 3, preset="tabular")
     (only,) = session_of(content_of(estimator)).get_inputs()
     assert (only.name, only.shape, only.type) == ("X", [None, 5], "tensor(double)")
-    X[5, 2], X[6, 2], X[7, 2], X[8, 2] = np.inf, -np.inf, np.nan, 8.0  # of the constant column
+    assert estimator.encoder_.columns_[2][2:4] == (0.0, True)  # constant, with gaps
+    X[5, 2], X[6, 2], X[7, 2] = np.inf, -np.inf, 8.0
     assert_same(estimator, X, X)
 
 

@@ -186,4 +186,4 @@ def test_versions_names_and_types():
     assert x.name == "X" and not first.HasField("dim_value") and second.dim_value == 4
     assert x.type.tensor_type.elem_type == 11  # double
     weights = next(each for each in model.graph.initializer if each.name == "weights_0")
-    assert [*weights.dims] == [3, 4]
+    assert [*weights.dims] == [4, 3]

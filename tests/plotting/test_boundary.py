@@ -82,7 +82,7 @@ def test_the_probability_of_two_classes(points, ax, dtype):
 
 def test_columns_of_a_frame_and_pipelines(points, ax):
     X, y = points
-    frame = pd.DataFrame(X, columns=["width", "height $"])
+    frame = pd.DataFrame(X.copy(), columns=["width", "height $"])
     frame.iloc[3, 0] = np.nan
     for model in (
         MLPClassifier(preset="tabular", **FEW),
