@@ -54,7 +54,7 @@ def test_the_examples_are_there():
 
 
 def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
-    use, estimators, tables, pictures = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    use, together, estimators, tables, pictures = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(use, names)
@@ -62,6 +62,8 @@ def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
     accuracy = float(capsys.readouterr().out.split()[0])
     assert accuracy > 0.9
     assert names["net"].score(names["X"], names["y"]) > 0.9
+    exec(together, names)
+    assert min(net.score(names["X"], names["y"]) for net in names["nets"]) > 0.95
     exec(estimators, names)
     accuracy, n_iter = capsys.readouterr().out.split()
     assert float(accuracy) > 0.99 and int(n_iter) < 200  # it has converged, without a warning
