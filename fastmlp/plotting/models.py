@@ -43,6 +43,8 @@ def outputs_of(estimator: Any, X: Any) -> Outputs:
         return Outputs("values", None, _as_columns(estimator.predict(X)))
     if hasattr(estimator, "predict_proba"):
         found = np.asarray(estimator.predict_proba(X))
+        if len(classes) == 1:  # of which scikit-learn's networks have two probabilities
+            return Outputs("classes", classes, np.ones((len(found), 1)))
         is_labels = found.shape[1] == len(classes) and np.ndim(estimator.predict(X[:1])) == 2
         return Outputs("labels" if is_labels else "classes", classes, found)
     found = np.asarray(estimator.predict(X))

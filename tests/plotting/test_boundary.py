@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from fastmlp import MLP, NeuralNet
-from fastmlp.plotting import DecisionBoundaryDisplay
+from fastmlp.plotting import ConfusionMatrixDisplay, DecisionBoundaryDisplay
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -154,6 +154,16 @@ def test_a_single_row_and_a_single_class(ax):
     mlp = MLP([2, 1], random_state=0).fit(X, y, epochs=1)
     display = DecisionBoundaryDisplay.from_estimator(mlp, X, y, ax=ax)
     assert display.boundaries_ == [] and ax.get_xlim() == (-0.5, 0.5)
+    ax.figure.draw_without_rendering()
+
+
+def test_an_estimator_of_a_single_class(points, ax):
+    X, y = points[0], np.full(150, "all")
+    clf = MLPClassifier(**FEW).fit(X, y)
+    display = DecisionBoundaryDisplay.from_estimator(clf, X, y, ax=ax)
+    assert display.boundaries_ == [] and len(display.samples_) == 1
+    assert (display.surface_.get_array() == 0).all()
+    assert ConfusionMatrixDisplay.from_estimator(clf, X, y, ax=ax).confusion_matrix == [[150]]
     ax.figure.draw_without_rendering()
 
 
