@@ -54,7 +54,9 @@ def test_the_examples_are_there():
 
 
 def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
-    use, together, estimators, tables, pictures = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    use, together, estimators, tables, pictures = re.findall(
+        r"```python\n(.*?)```", README, re.DOTALL
+    )
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(use, names)
