@@ -219,6 +219,17 @@ class BaseNetwork:
         ------
         ImportError
             If PyTorch is missing.
+
+        Examples
+        --------
+        >>> from fastmlp import MLP
+        >>> MLP([4, 8, 3], random_state=0).to_torch()  # doctest: +SKIP
+        Sequential(
+          (0): Linear(in_features=4, out_features=8, bias=True)
+          (1): ReLU()
+          (2): Linear(in_features=8, out_features=3, bias=True)
+          (3): Softmax(dim=1)
+        )
         """
         from fastmlp.exchange import torch_modules
 
@@ -250,6 +261,13 @@ class BaseNetwork:
             If PyTorch is missing.
         ValueError, TypeError
             For other modules, of which the first is named, and for invalid arguments.
+
+        Examples
+        --------
+        >>> from torch import nn  # doctest: +SKIP
+        >>> module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))  # doctest: +SKIP
+        >>> MLP.from_torch(module, loss="softmax")  # doctest: +SKIP
+        MLP([4, 8, 3], activation=['tanh'])
         """
         from fastmlp.exchange import torch_modules
 

@@ -261,8 +261,8 @@ def _refused(got: str) -> ValueError:
 
 
 def _array(parameter: Any) -> np.ndarray:
-    """Return a copy of a tensor, in float32 if it is narrower."""
+    """Return a tensor as an array, which may share its memory; float32 if it is narrower."""
     values = parameter.detach().cpu()
     if values.dtype not in (torch().float32, torch().float64):
         values = values.float()
-    return np.array(values.numpy())
+    return values.numpy()

@@ -130,7 +130,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For invalid parameters, and for columns of other types, such as dates.
+            For invalid parameters, and for columns of other types, such as dates, bytes and
+            intervals.
         """
         self._validate_params()
         quantiles = checked_quantiles("quantile_range", self.quantile_range)

@@ -74,6 +74,23 @@ class ExchangedEstimator:
         Notes
         -----
         Without a preset, NaN is not refused. Predictions differ by rounding.
+
+        Examples
+        --------
+        >>> import io
+        >>> import onnxruntime
+        >>> import pandas as pd
+        >>> from fastmlp.sklearn import MLPClassifier
+        >>> table = pd.DataFrame({"size": [1.0, 2.0, 3.0, 4.0], "colour": ["red", None] * 2})
+        >>> model = MLPClassifier(preset="tabular", max_iter=50, random_state=0)
+        >>> file = io.BytesIO()
+        >>> model.fit(table, ["a", "a", "b", "b"]).to_onnx(file)
+        >>> session = onnxruntime.InferenceSession(file.getvalue())
+        >>> [(each.name, each.type, each.shape) for each in session.get_inputs()]
+        [('size', 'tensor(double)', [None, 1]), ('colour', 'tensor(string)', [None, 1])]
+        >>> label, probabilities = session.run(None, {"size": [[1.5]], "colour": [["red"]]})
+        >>> label.shape, probabilities.shape
+        ((1,), (1, 2))
         """
         from fastmlp.sklearn import onnx_estimator
 

@@ -1,6 +1,7 @@
 """``fastmlp export``."""
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,17 @@ def test_errors_are_one_line(out, error, tmp_path, monkeypatch, capsys):
     NeuralNet([4, 3], random_state=0).save("net.npz")
     assert main(["export", "net.npz", out]) == 2
     assert capsys.readouterr().err == f"fastmlp: error: {error}\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["net.npz"]
+
+
+def test_a_missing_extra_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    NeuralNet([4, 3], random_state=0).save("net.npz")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "onnx"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["export", "net.npz", "net.onnx"]) == 2
+    line = 'fastmlp: error: Exporting to ONNX needs onnx: pip install "fastmlp[onnx]"\n'
+    assert capsys.readouterr().err == line
     assert [each.name for each in tmp_path.iterdir()] == ["net.npz"]
 
 

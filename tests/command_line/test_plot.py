@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from matplotlib import pyplot
 import fastmlp
 from fastmlp import MLP, plotting
 from fastmlp.sklearn import MLPRegressor
-from helpers.command_line import make_images, pack_idx, succeed
+from helpers.command_line import ENVIRONMENT, make_images, pack_idx, succeed
 from helpers.table_files import houses, passengers, write_csv
 
 STARTS = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}
@@ -281,6 +283,28 @@ def test_what_is_read_is_not_overwritten(models, tmp_path, here, out):
     )  # fmt: skip
     assert code == 2 and "must be another file than the data" in err
     assert (tmp_path / out).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("missing", "kind", "sentence"),
+    [
+        ("matplotlib", "curves", "fastmlp plot needs matplotlib"),
+        ("sklearn", "confusion", "fastmlp plot needs scikit-learn"),
+        ("sklearn", "curves", ""),
+        ("sklearn", "weights", ""),
+    ],
+)
+def test_missing_libraries_are_one_line(models, tmp_path, missing, kind, sentence):
+    arguments = ["plot", str(models / "new.npz"), "--kind", kind]
+    arguments[1] = str(models / "net.npz") if kind == "curves" else arguments[1]
+    arguments += ["--data", "digits"] if kind == "confusion" else []
+    code = f"import sys; sys.modules[{missing!r}] = None\n"
+    code += f"from fastmlp.command_line import main; sys.exit(main({arguments!r}))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+    )
+    expected = f'fastmlp: error: {sentence}: pip install "fastmlp[plot]"\n' if sentence else ""
+    assert (ended.returncode, ended.stderr) == (2 if sentence else 0, expected)
 
 
 def test_help_has_examples(tmp_path, here):

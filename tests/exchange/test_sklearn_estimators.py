@@ -132,7 +132,7 @@ def test_poisson():
 @pytest.mark.parametrize("given, theirs", [
     ({"solver": "adamw"}, {"solver": "adam"}),
     ({"learning_rate": "cyclic_cosine"}, {"learning_rate": "constant"}),
-    ({"verbose": False, "dropout": 0.1, "clip_norm": 1.0}, {}),
+    ({"verbose": "bar", "dropout": 0.1, "clip_norm": 1.0}, {"verbose": False}),
     ({"activation": ["tanh", "tanh"]}, {"activation": "tanh"}),
     ({"activation": ["sigmoid", "logistic"]}, {"activation": "logistic"}),
 ])  # fmt: skip

@@ -34,6 +34,8 @@ def test_a_matrix_of_a_network(net, points, ax):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0", "1", "2"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
     assert display.im_.colorbar.ax.get_ylabel() == "samples"
+    norm = display.im_.norm  # in which few errors differ from none
+    assert norm(0) == 0 and norm(expected.max() / 100) == pytest.approx(0.1)
     assert isinstance(display, metrics.ConfusionMatrixDisplay)
     assert display.plot(ax) is ax is display.ax_
 

@@ -153,6 +153,11 @@ def test_tensors_are_copies_and_nothing_is_drawn():
     with torch.no_grad():
         module[0].weight += 1
     assert np.allclose(again.weights[0], mlp.weights[0] + 1)
+    mlp = network((5, 4, 3), input_scale=2.0, input_shift=1.0)
+    module = mlp.to_torch()
+    module[0].scale += 1
+    module[0].shift += 1
+    assert set(mlp.input_scale) == {2.0} and set(mlp.input_shift) == {1.0}
 
 
 def test_modules_can_be_pickled_and_trained():
