@@ -52,6 +52,11 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
 
+    @property
+    def _has_preset(self) -> bool:
+        """Whether the last fit, or one that has begun, was with a preset."""
+        return "preset_parameters_" in vars(self)
+
     # Of subclasses -------------------------------------------------------------------------------
 
     def _learn_targets(self, y: Any, incremental: bool) -> None:
@@ -161,7 +166,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         dtype = X.dtype if is_first else _type_of(self.coefs_)
         weights = inputs.weights_of(sample_weight, X.shape[0])
         class_weights = self._class_weights(y)
-        if is_first and "encoder_" in vars(self):
+        if is_first and self._has_preset:
             self._learn_scale(y, weights)
         encoded = self._encoded(y, dtype)
         self._random_state = inputs.random_source(self)
@@ -210,7 +215,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
 
     def _refuse_another_preset(self, is_first: bool) -> None:
         """Raise ValueError if training would continue with a preset that it began without."""
-        known = "tabular" if "encoder_" in vars(self) else None
+        known = "tabular" if self._has_preset else None
         if not is_first and self.preset != known:
             requirement = f"be {known!r}, as in the last fit, if warm_start=True"
             raise ValueError(must("preset", requirement, shown(self.preset)))
@@ -239,7 +244,7 @@ class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ign
         return fitting.Samples(X, encoded.targets, weights, weight_name=name)
 
     def _has_partial_fit(self) -> bool:
-        if self.preset is not None or "encoder_" in vars(self):
+        if self.preset is not None or self._has_preset:
             raise AttributeError(
                 "partial_fit is not available with a preset, which needs all samples: encode them "
                 "with a TableEncoder and use a new estimator with preset=None"

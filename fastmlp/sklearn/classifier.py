@@ -299,9 +299,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _score_of(self, outputs: np.ndarray, targets: Targets) -> float:
         if not np.isfinite(outputs).all():
             return float("nan")
-        if len(self.classes_) == 1 and "encoder_" not in vars(self):
+        if len(self.classes_) == 1 and not self._has_preset:
             return 1.0  # `predict` has no other class
-        score = _minus_log_losses if "encoder_" in vars(self) else _are_right
+        score = _minus_log_losses if self._has_preset else _are_right
         weights = targets.weights if len(targets.weights) > 0 else None
         return float(np.average(score(outputs, targets), weights=weights))
 

@@ -137,7 +137,7 @@ def fit_stochastic(
 
 def _split(estimator: Any, samples: Samples, source: Any) -> tuple[Any, np.ndarray]:
     n, fraction = samples.X.shape[0], in_effect(estimator).validation_fraction
-    if "encoder_" in vars(estimator):
+    if estimator._has_preset:
         return preset.split(n, source, fraction, samples.strata, samples.targets.labels)
     return draws.split(n, source, fraction, samples.strata)
 

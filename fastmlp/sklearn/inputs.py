@@ -37,7 +37,7 @@ def rows_and_targets(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, 
             estimator.__dict__.pop(name, None)
     if (
         isinstance(X, EncodedRows)
-        or "encoder_" in vars(estimator)
+        or estimator._has_preset
         or (reset and estimator.preset is not None)
     ):
         X = _encoded_rows(estimator, X, reset)
@@ -116,7 +116,7 @@ def rows(estimator: Any, X: Any) -> Any:
 
     Except that an array of floats may have NaN or infinity, which the kernels notice.
     """
-    if "encoder_" in vars(estimator):
+    if estimator._has_preset:
         if isinstance(X, EncodedRows):
             raise ValueError(must("X", "be a table for predictions", "EncodedRows"))
         return as_array(estimator.encoder_, X)

@@ -44,7 +44,7 @@ def in_effect(estimator: Any) -> Any:
     They are its own; once a fit with a preset has begun, those of the preset where its own are the
     defaults. The preset's are kept with the estimator: those of another release may differ.
     """
-    if "encoder_" not in vars(estimator):
+    if not estimator._has_preset:
         return estimator
     chosen, of_preset = {}, estimator.preset_parameters_
     kind: Any = type(estimator)
@@ -71,7 +71,7 @@ def new_encoder() -> TableEncoder:
 
 def auto_batch_size(estimator: Any, n_samples: int) -> int:
     """Return what ``batch_size="auto"`` is for an epoch of `n_samples`."""
-    if "encoder_" not in vars(estimator):
+    if not estimator._has_preset:
         return min(200, n_samples)
     return min(max(LEAST_BATCH, n_samples // BATCHES), MOST_BATCH, n_samples)
 

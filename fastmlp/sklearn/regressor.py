@@ -227,7 +227,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         if self.out_activation_ == "exp" and (y < 0).any():
             raise ValueError(must("y", "be at least 0 if loss='poisson'", f"{y.min()}"))
         with np.errstate(over="ignore"):
-            if "encoder_" in vars(self):
+            if self._has_preset:
                 y = (y - self.target_center_) / np.where(
                     self.target_scale_ > 0, self.target_scale_, 1
                 )
@@ -268,7 +268,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _score_of(self, outputs: np.ndarray, targets: Targets) -> float:
         if not np.isfinite(outputs).all():
             return float("nan")
-        if len(outputs) < 2 and "encoder_" in vars(self):
+        if len(outputs) < 2 and self._has_preset:
             return 0.0  # R2 is not defined
         expected = targets.values.reshape(outputs.shape)
         weights = targets.weights if len(targets.weights) > 0 else None
@@ -318,6 +318,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             Of the type of the network.
         """
         outputs = self._outputs(X)
-        if "encoder_" in vars(self):
+        if self._has_preset:
             outputs = outputs.astype(np.float64) * self.target_scale_ + self.target_center_
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
