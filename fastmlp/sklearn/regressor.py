@@ -129,8 +129,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     feature_names_in_ : array of str
         The columns of X, if it was a data frame.
     target_center_, target_scale_ : float, or arrays of shape (n_outputs,)
-        The mean and the standard deviation of y, if it was fitted with a preset; 0 and the mean for
-        ``loss="poisson"``.
+        The mean and the standard deviation of y, of the rows that are not held out, if it was
+        fitted with a preset; 0 and the mean for ``loss="poisson"``.
     preset_parameters_ : dict
         With a preset, what it has in place of defaults.
     encoder_ : TableEncoder
@@ -156,7 +156,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     errors, but its gradient is that of their sum, as in scikit-learn.
 
     With ``preset="tabular"``, X is a data frame or an array with numbers, booleans, text,
-    categories and missing values, as for `MLPClassifier`; the epoch with the best R2 is kept.
+    categories and missing values, as for `MLPClassifier`; the epoch with the best R2 is kept, or of
+    fewer than 300 rows the last.
     Targets are trained on as ``(y - target_center_) / target_scale_``, so losses, `history_` and
     the parameters of a loss are in these units; predictions are in those of y, and float64.
 
