@@ -167,7 +167,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     other rows. Of fewer than 300 rows without X_val none is held out, unless
     ``early_stopping=True``: the last epoch is kept, there are no `validation_scores_`, the learning
     rate is smaller, and numbers have no sines and cosines. Parameters that have the default of this
-    signature are replaced by those in `fastmlp.sklearn.preset.TABULAR`, for such few rows in
+    signature are replaced by those in `fastmlp.sklearn.preset.TABULAR`, and for so few rows in
     `TABULAR_FEW`; others win. Sparse X, lbfgs and `partial_fit` are refused.
     (Holzmueller, Grinsztajn, Steinwart, Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
     on Tabular Data, 2024.)

@@ -47,7 +47,7 @@ def rows_and_targets(
         y = _targets(estimator, X.shape[0], y)
         if reset:
             few = has_few(estimator, X.shape[0], validates)
-            estimator.preset_parameters_ = dict(TABULAR_FEW if few else TABULAR)
+            estimator.preset_parameters_ = TABULAR | (TABULAR_FEW if few else {})
         return X, y
     if not reset and _are_plain(estimator, X, y):
         return X, y
@@ -88,8 +88,8 @@ def encoded(
     else:
         encoder = vars(estimator).get("encoder_")
         if reset:
-            few = estimator.preset_parameters_ == TABULAR_FEW
-            encoder = new_encoder(few).fit(X.part(trained_on))
+            holds_out = estimator.preset_parameters_["early_stopping"]
+            encoder = new_encoder(few=not holds_out).fit(X.part(trained_on))
         rows = as_array(encoder, X)
     if reset:
         estimator.encoder_ = encoder

@@ -35,10 +35,10 @@ ENCODER: dict[str, Any] = {
     "dtype": np.float32,
 }
 #: With fewer samples than `FEW` none are held out, unless the user asks for it: so few choose the
-#: epoch badly. The last one is kept, after training with other numbers than these.
+#: epoch badly. The last one is kept, after training with these numbers in place of the others.
 FEW = 300
-TABULAR_FEW: dict[str, Any] = TABULAR | {"early_stopping": False, "learning_rate_init": 0.0015}
-ENCODER_FEW: dict[str, Any] = ENCODER | {"n_harmonics": 0}
+TABULAR_FEW: dict[str, Any] = {"early_stopping": False, "learning_rate_init": 0.0015}
+ENCODER_FEW: dict[str, Any] = {"n_harmonics": 0}
 #: The fewest and most samples of a minibatch, and how many minibatches an epoch has between.
 LEAST_BATCH, MOST_BATCH, BATCHES = 64, 256, 20
 
@@ -76,7 +76,7 @@ def has_few(estimator: Any, n_samples: int, validates: bool) -> bool:
 
 def new_encoder(few: bool = False) -> TableEncoder:
     """Return the encoder of a preset, which is not fitted yet."""
-    return TableEncoder(**(ENCODER_FEW if few else ENCODER))
+    return TableEncoder(**ENCODER | (ENCODER_FEW if few else {}))
 
 
 def auto_batch_size(estimator: Any, n_samples: int) -> int:

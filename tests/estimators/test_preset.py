@@ -274,7 +274,7 @@ def test_of_few_samples_none_is_held_out(kind):
         np.testing.assert_array_equal(coefs, weights.T)
     used = preset.in_effect(model)
     assert used.learning_rate_init == preset.TABULAR_FEW["learning_rate_init"] < 0.006
-    expected = TableEncoder(**preset.ENCODER_FEW).fit(X)
+    expected = TableEncoder(**preset.ENCODER | preset.ENCODER_FEW).fit(X)
     assert model.encoder_.columns_ == expected.columns_
     assert all(column.n_harmonics == 0 for column in expected.columns_)
     if kind is MLPRegressor:
@@ -284,7 +284,8 @@ def test_of_few_samples_none_is_held_out(kind):
     model.set_params(callbacks=None).save(file)
     file.seek(0)
     other = kind.load(file)
-    assert other.preset_parameters_ == model.preset_parameters_ == preset.TABULAR_FEW
+    assert other.preset_parameters_ == model.preset_parameters_
+    assert model.preset_parameters_ == preset.TABULAR | preset.TABULAR_FEW
     np.testing.assert_array_equal(other.predict(X), model.predict(X))
 
 
