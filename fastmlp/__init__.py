@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fastmlp import callbacks, datasets, initializers, losses, metrics, optimizers, schedules
     from fastmlp.loading import load
+    from fastmlp.many import fit_many
     from fastmlp.mlp import MLP
     from fastmlp.neural_net import NeuralNet, warmup
     from fastmlp.training.epoch import DivergenceWarning
@@ -18,6 +19,7 @@ _LAZY = {
     "DivergenceWarning": "training.epoch",
     "MLP": "mlp",
     "NeuralNet": "neural_net",
+    "fit_many": "many",
     "load": "loading",
     "warmup": "neural_net",
     "callbacks": None,
@@ -35,6 +37,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "datasets",
+    "fit_many",
     "initializers",
     "load",
     "losses",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from fastmlp.argument_types import File
+from fastmlp.exchange import layers
 from fastmlp.parameter_views import ParameterViews
 from fastmlp.serialization import model_files
 from fastmlp.settings import Fixed
@@ -149,6 +151,194 @@ class BaseNetwork:
             For other files, networks of other classes, and later formats.
         """
         return cls._of(state_dict.loaded(path, (cls._class_name,)))
+
+    # Other programs ---------------------------------------------------------------------------
+
+    def to_onnx(self, path: File) -> None:
+        """Write the network as an ONNX model, for onnxruntime and other programs.
+
+        The model has one input, `X` of shape (n_samples, n_in) and the network's dtype, which is
+        scaled by `input_shift` and `input_scale`. A classifier has two outputs: `label`, what
+        `predict` returns, int64, and `probabilities`, what `predict_proba` returns. For other
+        losses the output is `variable` of shape (n_samples, n_out), what `predict` returns. The
+        number of samples is open. The model has opset 17 and IR version 8.
+
+        Needs ``pip install "fastmlp[onnx]"``.
+
+        Parameters
+        ----------
+        path : str, os.PathLike or a binary file open for writing
+
+        Raises
+        ------
+        ImportError
+            If onnx is missing.
+        OSError
+            If the file cannot be written.
+        ValueError
+            If the parameters have more than 2 GB, the most that the format allows.
+
+        Notes
+        -----
+        onnxruntime sums in another order, so predictions differ by rounding. It has the erf of
+        gelu in float32 only, whose error is about 1e-7 in float64 networks as well. NaN is not
+        refused.
+
+        Examples
+        --------
+        >>> import io
+        >>> from fastmlp import MLP
+        >>> file = io.BytesIO()
+        >>> MLP([4, 8, 3], random_state=0).to_onnx(file)
+        >>> import onnx  # onnxruntime.InferenceSession(file.getvalue()) predicts
+        >>> [output.name for output in onnx.load_from_string(file.getvalue()).graph.output]
+        ['label', 'probabilities']
+        """
+        from fastmlp.exchange import onnx_network
+
+        onnx_network.save_network(self._state, path, repr(self))
+
+    def to_torch(self, *, logits: bool = False) -> Any:
+        """Return a ``torch.nn.Sequential`` with the same parameters, in evaluation mode.
+
+        Its modules are Linear and the activation of each layer, and Dropout where the network has
+        it, then what makes activations predictions: Softmax, Sigmoid or exp, by the loss. It
+        begins with a module that scales inputs, if the network does. Tensors are copies.
+
+        Parameters
+        ----------
+        logits : bool, default False
+            Whether to leave out the last function, as PyTorch's losses expect it:
+            ``CrossEntropyLoss``, ``BCEWithLogitsLoss``, ``PoissonNLLLoss``.
+
+        Returns
+        -------
+        torch.nn.Sequential
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is missing.
+
+        Examples
+        --------
+        >>> from fastmlp import MLP
+        >>> MLP([4, 8, 3], random_state=0).to_torch()  # doctest: +SKIP
+        Sequential(
+          (0): Linear(in_features=4, out_features=8, bias=True)
+          (1): ReLU()
+          (2): Linear(in_features=8, out_features=3, bias=True)
+          (3): Softmax(dim=1)
+        )
+        """
+        from fastmlp.exchange import torch_modules
+
+        checks.flag("logits", logits)
+        return torch_modules.to_module(layers.of_state(self._state), logits)
+
+    @classmethod
+    def from_torch(cls, module: Any, **arguments: Any) -> Self:
+        """Return the network of a ``torch.nn.Sequential``, with copies of its parameters.
+
+        Parameters
+        ----------
+        module : torch.nn.Sequential
+            Of Linear, the activations of this package with their defaults in PyTorch, Dropout,
+            Flatten at the beginning and Softmax at the end; they may be in a Sequential inside it.
+        **arguments
+            Of the constructor, except what the module says. Without `loss` it is softmax after
+            Softmax, logistic after Sigmoid, and otherwise squared_error, for which predictions are
+            the outputs of the module: pass ``loss="softmax"`` for a module that returns logits.
+
+        Returns
+        -------
+        network
+            Its dtype is that of the module, or float32 for narrower types.
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is missing.
+        ValueError, TypeError
+            For other modules, of which the first is named, and for invalid arguments.
+
+        Examples
+        --------
+        >>> from torch import nn  # doctest: +SKIP
+        >>> module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))  # doctest: +SKIP
+        >>> MLP.from_torch(module, loss="softmax")  # doctest: +SKIP
+        MLP([4, 8, 3], activation=['tanh'])
+        """
+        from fastmlp.exchange import torch_modules
+
+        found = torch_modules.from_module(module)
+        return cls._of_layers(found, arguments, "module")
+
+    def to_safetensors(self, path: File) -> None:
+        """Write the parameters as a safetensors file.
+
+        Its keys are those of ``to_torch().state_dict()``: "0.weight" of shape (n_out, n_in),
+        "0.bias", "2.weight" and so on. The metadata has the activations and the loss.
+
+        Needs ``pip install "fastmlp[safetensors]"``.
+
+        Parameters
+        ----------
+        path : str, os.PathLike or a binary file open for writing
+
+        Raises
+        ------
+        ImportError
+            If safetensors is missing.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import io
+        >>> from fastmlp import MLP
+        >>> file = io.BytesIO()
+        >>> MLP([4, 8, 3], activation="tanh", random_state=0).to_safetensors(file)
+        >>> _ = file.seek(0)
+        >>> MLP.from_safetensors(file)
+        MLP([4, 8, 3], activation=['tanh'])
+        """
+        from fastmlp.exchange import safetensors_files
+
+        safetensors_files.save(layers.of_state(self._state), self._state.settings.loss, path)
+
+    @classmethod
+    def from_safetensors(cls, path: File, **arguments: Any) -> Self:
+        """Return the network in a file that `to_safetensors` wrote, without trusting it.
+
+        Parameters
+        ----------
+        path : str, os.PathLike or a binary file open for reading
+        **arguments
+            Of the constructor, except what the file says: the optimizer, penalties.
+
+        Raises
+        ------
+        ImportError
+            If safetensors is missing.
+        FileNotFoundError
+        ValueError, TypeError
+            For other files, and for invalid arguments.
+        """
+        from fastmlp.exchange import safetensors_files
+
+        found, loss = safetensors_files.load(path)
+        return cls._of_layers(found, {"loss": loss} | arguments, "file")
+
+    @classmethod
+    def _of_layers(cls, found: layers.Layers, arguments: dict[str, Any], source: str) -> Self:
+        """Return the network of layers that come from a `source`."""
+        kind = next(each for each in cls.__mro__ if each.__name__ == cls._class_name)
+        parameters = inspect.signature(kind).parameters.values()
+        defaults = {
+            each.name: each.default for each in parameters if each.default is not each.empty
+        }
+        return cls._of(layers.to_state(found, cls._class_name, arguments, defaults, source))
 
     def __getstate__(self) -> dict[str, Any]:
         return state_dict.pickled(self._state, vars(self))

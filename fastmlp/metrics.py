@@ -42,7 +42,7 @@ class Metric:
     Parameters
     ----------
     name : str
-        In messages and, after "validation_", in `history_`.
+        In messages and, after ``validation_``, in `history_`.
     function : callable
         A function of (targets, outputs) or (targets, outputs, sample_weight) that returns a number.
     tasks : tuple of str, default all

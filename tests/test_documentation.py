@@ -8,22 +8,33 @@ import re
 import tomllib
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 import fastmlp
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+#: The pages of docs/ by their paths, without what the build of the site has left there.
+PAGES = {
+    str(path.relative_to(ROOT / "docs")): path.read_text(encoding="utf-8")
+    for pattern in ("*.md", "[a-z]*/*.md", "api/index.rst")
+    for path in sorted((ROOT / "docs").glob(pattern))
+}
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
-        "datasets", "datasets.idx", "initializers", "losses",
-        "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options", "schedules",
-        "sklearn.classifier", "sklearn.regressor",
+        "base", "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
+        "datasets", "datasets.idx", "exchange.layers", "exchange.onnx_graph", "initializers",
+        "losses", "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options",
+        "plotting.axes", "plotting.boundary", "plotting.confusion", "plotting.importance",
+        "plotting.learning_curves", "plotting.prediction_error", "plotting.weights", "schedules",
+        "sklearn.classifier", "sklearn.exchange", "sklearn.regressor",
+        "sklearn.skl2onnx_converters",
     ],
 )  # fmt: skip
 def test_examples_in_docstrings(name, capsys):
@@ -43,7 +54,9 @@ def test_the_examples_are_there():
 
 
 def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
-    use, estimators, tables = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    use, together, estimators, tables, pictures = re.findall(
+        r"```python\n(.*?)```", README, re.DOTALL
+    )
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(use, names)
@@ -51,12 +64,19 @@ def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
     accuracy = float(capsys.readouterr().out.split()[0])
     assert accuracy > 0.9
     assert names["net"].score(names["X"], names["y"]) > 0.9
+    exec(together, names)
+    assert min(net.score(names["X"], names["y"]) for net in names["nets"]) > 0.95
     exec(estimators, names)
     accuracy, n_iter = capsys.readouterr().out.split()
     assert float(accuracy) > 0.99 and int(n_iter) < 200  # it has converged, without a warning
     exec(tables, names)
     found = [float(price) for price in capsys.readouterr().out.strip("[]\n").split()]
     assert found == pytest.approx(names["prices"][:3], rel=0.05)
+    matplotlib.use("Agg")
+    exec(pictures, names)
+    assert len(pyplot.get_fignums()) == 2
+    pyplot.close("all")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def table_of_options():
@@ -101,6 +121,53 @@ def test_the_readme_s_links_are_absolute_and_lead_somewhere():
 
 def test_the_readme_s_figures_are_what_the_command_wrote():
     assert (ROOT / "asv_benches/peers/tables.md").read_text(encoding="utf-8") in README
+
+
+def examples_of(page):
+    """Return a page with its examples alone, each in its line."""
+    kept, inside = [], False
+    lines = PAGES[page].split("\n")
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if line == "```python" and following.startswith(">>>"):
+            inside = True
+        elif line == "```":
+            inside = False
+        kept.append(line if inside and line != "```python" else "")
+    return "\n".join(kept)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if ">>>" in examples_of(page)])
+def test_the_examples_of_a_page(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest(examples_of(page), {}, page, page, 0)
+    report = []
+    failed, tried = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
+    assert failed == 0, "".join(report)
+    assert tried == PAGES[page].count("\n>>> ")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_files_that_a_page_links_to_exist(page):
+    for kind, path in re.findall(
+        r"https://github\.com/fastmlp/fastmlp/(blob|tree)/main/([^)\s#`>]+)", PAGES[page]
+    ):
+        found = ROOT / path
+        assert found.is_file() if kind == "blob" else found.is_dir(), path
+
+
+def test_every_public_name_has_a_page():
+    names = re.findall(r"^   (\w+)$", PAGES["api/index.rst"], re.M)
+    modules = ["", *(f".{name}" for name in ("callbacks", "datasets", "plotting", "sklearn"))]
+    public = {
+        name
+        for module in modules
+        for name in importlib.import_module(f"fastmlp{module}").__all__
+        if not inspect.ismodule(getattr(fastmlp, name, None)) and name != "__version__"
+    }
+    tables = [fastmlp.losses.LOSSES, fastmlp.optimizers.OPTIMIZERS, fastmlp.schedules.SCHEDULES]
+    public |= {kind.__name__ for table in tables for kind in table.values()}
+    public |= {*fastmlp.metrics.METRICS, *fastmlp.initializers.INITIALIZERS}
+    assert public <= set(names)
 
 
 def test_public_functions_have_docstrings():

@@ -22,9 +22,9 @@ FLOORS = [
         "callbacks", "datasets", "initializers", "losses", "metrics", "optimizers", "options",
         "parameter_views", "random_sources", "schedules", "serialization", "settings", "tables",
     ),
-    ("training",),
+    ("exchange", "training"),
     ("base", "mlp", "neural_net"),
-    ("command_line", "loading", "sklearn", "__main__"),
+    ("command_line", "loading", "many", "plotting", "sklearn", "__main__"),
 ]  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.
 ALONE = {"numpy_version"}

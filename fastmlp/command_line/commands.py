@@ -165,15 +165,11 @@ def predict(args: argparse.Namespace) -> None:
         return
     X = digits()[0] if args.data == "digits" else read_images(args.data)
     _check_width(model, X, args)
-    found = model.predict_proba(X) if args.probabilities else model.predict(X)
-    rows = found.reshape(len(X), -1)
-    if args.json:
-        print_json({"columns": None, "rows": rows})
-        return
+    predicted = model.predict_proba if args.probabilities else model.predict
+    pieces = (predicted(part) for part in image_files.parts(X))
     # `str` of NumPy's float32 is the shortest text that parses to the same number.
-    lines = (",".join(map(str, row)) + "\n" for row in rows)
-    with table_use.written_to(args.out) as file:
-        file.writelines(lines)
+    rows = (row for found in pieces for row in found.reshape(len(found), -1))
+    table_use.write_rows(args, None, rows)
 
 
 def _check_width(net: Any, X: np.ndarray, args: argparse.Namespace) -> None:
@@ -196,15 +192,20 @@ def evaluate(args: argparse.Namespace) -> None:
         raise ValueError("the following arguments are required: LABELS, unless DATA is digits")
     X, y = digits() if args.labels is None else (read_images(args.data), None)
     _check_width(model, X, args)
+    if len(X) == 0:
+        raise ValueError(must(short(args.data, 150), "hold images", "none"))
     if y is None:
         y = read_labels(args.labels, len(X))
-    probabilities = image_files.class_probabilities(model, X)
-    n_classes = probabilities.shape[1]
+    n_classes = image_files.number_of_classes(model)
     if y.max() >= n_classes:
         requirement = f"hold classes from 0 to {n_classes - 1}, as {short(args.model, 150)} has"
         raise ValueError(must(short(args.labels or args.data, 150), requirement, f"{y.max()}"))
-    result = scores.scores("classification", y, probabilities, [*range(n_classes)])
-    table_use.show(args, "classification", len(y), result, None)
+    found, start = scores.new_scores("classification", [*range(n_classes)]), 0
+    for part in image_files.parts(X):
+        probabilities = image_files.class_probabilities(model, part)
+        found.add(y[start : start + len(part)], probabilities, None)
+        start += len(part)
+    table_use.show(args, "classification", len(y), found.result(), None)
 
 
 def inspect(args: argparse.Namespace) -> None:
@@ -212,6 +213,23 @@ def inspect(args: argparse.Namespace) -> None:
     from fastmlp.command_line import inspecting
 
     inspecting.inspect(args)
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write a model for other programs."""
+    from fastmlp.command_line import exporting
+
+    _check_writable(args.out, args.model, name="OUT")
+    exporting.export(args)
+
+
+def plot(args: argparse.Namespace) -> None:
+    """Draw a picture of a model."""
+    from fastmlp.command_line import plotting
+
+    plotting.check(args)
+    _check_writable(args.out, args.model, args.data, args.labels)
+    plotting.plot(args)
 
 
 def warmup(args: argparse.Namespace) -> None:
@@ -269,12 +287,12 @@ def compare(args: argparse.Namespace) -> None:
     print(f"largest difference between weights: {difference:.3g}")
 
 
-def _check_writable(path: str, *inputs: str | None) -> None:
+def _check_writable(path: str, *inputs: str | None, name: str = "--out") -> None:
     """Raise an error now if `path` cannot be written later, or is a file that is read."""
     for other in inputs:
         if other is not None and os.path.isfile(path) and os.path.exists(other):
             if os.path.samefile(path, other):
-                raise ValueError(must("--out", "be another file than the data", shown(path)))
+                raise ValueError(must(name, "be another file than the data", shown(path)))
     try:
         files.check_writable(path)
     except OSError as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from fastmlp.datasets import read_idx
 from fastmlp.messages import must, short
+
+IMAGES = 10_000  # that are predicted at a time
 
 
 def read_array(path: str) -> np.ndarray:
@@ -71,17 +74,30 @@ def find_scale(path: str, X: np.ndarray) -> float:
     return math.ldexp(1.0, exponent)
 
 
-def class_probabilities(net: Any, X: np.ndarray) -> np.ndarray:
-    """Return the probability of each class, (n_samples, n_classes); ValueError for other networks.
+def parts(X: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield all images in pieces, at least one, so that what is predicted for it is small."""
+    for start in range(0, max(len(X), 1), IMAGES):
+        yield X[start : start + IMAGES]
+
+
+def number_of_classes(net: Any) -> int:
+    """Return how many classes a network predicts; ValueError for networks that predict none.
 
     A single logistic output is the probability of class 1.
     """
     loss = getattr(net, "loss", None)
     name = "softmax" if loss is None else type(loss).__name__.lower()
-    n_out = net.layers[-1]
+    n_out = int(net.layers[-1])
     if name == "softmax":
-        return net.predict_proba(X)
+        return n_out
     if name == "logistic" and n_out == 1:
-        of_one = np.asarray(net.predict_proba(X)).reshape(-1, 1)
-        return np.concatenate([1 - of_one, of_one], axis=1)
+        return 2
     raise ValueError(must("MODEL", "predict classes", f"a network with the loss {name}"))
+
+
+def class_probabilities(net: Any, X: np.ndarray) -> np.ndarray:
+    """Return the probability of each of the `number_of_classes`, (n_samples, n_classes)."""
+    found = np.asarray(net.predict_proba(X)).reshape(len(X), -1)
+    if found.shape[1] == number_of_classes(net):
+        return found
+    return np.concatenate([1 - found, found], axis=1)

@@ -12,7 +12,7 @@ from fastmlp.command_line.scores import GUESSES, MAIN
 from fastmlp.command_line.table_model import Description, TableModel
 from fastmlp.tables.columns import Column, listed
 
-#: What the command line records for itself, see `table_training.HALVES`.
+#: What the command line records for itself, see `halves`.
 HIDDEN = ("first_half", "second_half", "_criterion")
 
 

@@ -16,7 +16,7 @@ TABLES_HELP = (
 
 def add_commands(commands: Any) -> None:
     """Add all commands to argparse's subparsers."""
-    for add in (_train, _predict, _evaluate, _inspect, _warmup, _compare):
+    for add in (_train, _predict, _evaluate, _inspect, _export, _plot, _warmup, _compare):
         add(lambda name, help, description, examples="": _added(
             commands, name, help, description, examples
         ))  # fmt: skip
@@ -80,6 +80,17 @@ def _number(
     return parse
 
 
+def image_shape(text: str) -> tuple[int, ...]:
+    """Parse ``"28,28"`` as ``(28, 28)``."""
+    try:
+        sizes = tuple(int(size) for size in text.split(","))
+    except ValueError:
+        sizes = ()
+    if len(sizes) not in (2, 3) or min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"must be sizes such as 28,28 or 32,32,3, got {text!r}")
+    return sizes
+
+
 _count = _number(int, "an int of at least 1", lambda n: n >= 1)
 _rate = _number(float, "a finite number above 0", lambda x: 0 < x < math.inf)
 _share = _number(float, "above 0 and at most 0.5", lambda x: 0 < x <= 0.5)  # of the rows held out
@@ -102,9 +113,10 @@ def _train(add: Add) -> None:
         "Train on a table and save the model. A table is a file with a row for each sample: "
         f"{TABLES_HELP}. Whether the target asks for classification, multilabel classification or "
         "regression is seen from its values. Columns of numbers, booleans and text may have "
-        "missing values. A fifth of the rows, drawn at random, is held out: training keeps the "
-        "weights that are best on them, and ends if they do not improve. The score that is printed "
-        "is that of each half of these rows with the epoch that is best on the other half. With "
+        "missing values; whole numbers with leading zeros, such as 01234, are text. A fifth of the "
+        "rows, drawn at random, is held out: training keeps the weights that are best on them, and "
+        "ends if they do not improve. The score that is printed is that of each half of these rows "
+        "with the epoch that is best on the other half. With "
         "LABELS, or with the word digits as DATA, train on images instead: "
         f"{DATA_HELP}, or the digits that come with fastmlp.",
         "  fastmlp train iris.csv --target species\n"
@@ -175,8 +187,9 @@ def _add_options_of_tables(command: argparse.ArgumentParser) -> None:
         "--id", metavar="COLUMN", help="a column that is not used, but written beside predictions"
     )
     tables.add_argument(
-        "--weight", metavar="COLUMN", help="a column with the weight of each row in training"
-    )
+        "--weight", metavar="COLUMN",
+        help="a column with the weight of each row in training and in scores",
+    )  # fmt: skip
     held_out = tables.add_mutually_exclusive_group()
     held_out.add_argument(
         "--validation", type=_share, metavar="SHARE",
@@ -249,7 +262,8 @@ def _evaluate(add: Add) -> None:
         "Compare predictions with known targets. Classification: accuracy, balanced accuracy (the "
         "mean recall of the classes), log loss, precision, recall and F1 of each class, and the "
         "confusion matrix. Regression: R2, mean absolute error (MAE) and root mean squared error "
-        "(RMSE).",
+        "(RMSE). If the model was trained with --weight, and the file has that column, all of them "
+        "count the weights.",
         "  fastmlp evaluate model.npz test.csv\n"
         "  fastmlp evaluate model.npz IMAGES LABELS",
     )  # fmt: skip
@@ -278,6 +292,59 @@ def _inspect(add: Add) -> None:
         "  fastmlp inspect model.npz",
     )  # fmt: skip
     _add_model(command)
+
+
+def _export(add: Add) -> None:
+    command = add(
+        "export",
+        "write a model for other programs",
+        "Write a model as ONNX (.onnx), which includes the preparation of the columns of a table, "
+        "or the parameters of its network as safetensors (.safetensors), whose keys are those of "
+        "the equal Sequential of PyTorch.",
+        "  fastmlp export model.npz model.onnx\n"
+        "  fastmlp export model.npz model.safetensors",
+    )  # fmt: skip
+    _add_model(command)
+    command.add_argument("out", metavar="OUT", help="a file that ends with .onnx or .safetensors")
+
+
+def _plot(add: Add) -> None:
+    command = add(
+        "plot",
+        "draw a picture of a model",
+        "Draw a model and write the picture as SVG, PNG or PDF. curves: the losses and the score "
+        "of each epoch, with the best epoch marked. weights: those of the first layer, as an image "
+        "for each unit. The others need --data, rows whose targets are known. confusion: how often "
+        "each class is predicted as each. errors: predicted numbers against true ones. boundary: "
+        "what a model of two numbers predicts for each pair of them. importance: how much the "
+        "score falls if the values of a column are shuffled.",
+        "  fastmlp plot model.npz --out curves.svg\n"
+        "  fastmlp plot model.npz --kind confusion --data test.csv --out confusion.png\n"
+        "  fastmlp plot model.npz --kind importance --data test.csv --out importance.pdf\n"
+        "  fastmlp plot digits.npz --kind weights --out weights.svg\n"
+        "  fastmlp plot digits.npz --kind confusion --data IMAGES --labels LABELS",
+    )  # fmt: skip
+    _add_model(command)
+    command.add_argument(
+        "--kind", choices=["curves", "confusion", "errors", "weights", "boundary", "importance"],
+        default="curves", help="what is drawn (default: %(default)s)",
+    )  # fmt: skip
+    command.add_argument(
+        "--out", metavar="FILE",
+        help="where to write the picture; the ending .svg, .png or .pdf is the format (default: "
+        "the kind, with .svg)",
+    )  # fmt: skip
+    command.add_argument(
+        "--data", metavar="DATA", help="a table with the target; or images, or the word: digits"
+    )
+    command.add_argument(
+        "--labels", metavar="LABELS", help="class numbers of images, or targets of other networks"
+    )
+    command.add_argument(
+        "--shape", type=image_shape, metavar="SIZES",
+        help="height and width of the images of weights, and 3 for colours (default: a square)",
+    )  # fmt: skip
+    _add_header(command)
 
 
 def _warmup(add: Add) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,8 +16,20 @@ MOST_BLOCKS = 60
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object; NaN and infinity, which JSON does not have, as null."""
-    print(json.dumps(_plain(value), allow_nan=False))
+    """Print one JSON object."""
+    print(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON; NaN and infinity, which JSON does not have, as null.
+
+    Examples
+    --------
+    >>> from fastmlp.command_line.reports import json_text
+    >>> json_text({"rows": [1, 2.5, float("nan")]})
+    '{"rows": [1, 2.5, null]}'
+    """
+    return json.dumps(_plain(value), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
@@ -92,6 +105,11 @@ def table(rows: Iterable[Sequence[str]], indent: str = "  ") -> str:
         cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
+
+
+def width() -> float:
+    """Return the columns of the terminal; infinity where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
 
 
 def blocks(values: Sequence[float], stream: Any = None) -> str:

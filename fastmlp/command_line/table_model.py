@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from fastmlp.tables.targets import TASKS
 #: The kinds of columns as a `TableEncoder` names them.
 KINDS = {"number": "number", "boolean": "boolean", "category": "text", "empty": "number"}
 KEY = "table"  # of the description among the metadata of a file
+MOST_VALUES = 2**22  # of a layer that are computed at a time
 
 
 @dataclass
@@ -97,8 +98,19 @@ class TableModel:
             return PlainEncoder(**self.about.plain)
         return self.estimator.encoder_
 
-    def outputs(self, path: str, piece: Any) -> np.ndarray:
-        """Return probabilities or predicted values, (n_rows, n_outputs), for rows of a file."""
+    def outputs(self, path: str, pieces: Iterable[Any]) -> Iterator[tuple[Any, np.ndarray]]:
+        """Yield rows of a file with their outputs, in pieces whose layers fit in memory.
+
+        The outputs are probabilities or predicted values, (n_rows, n_outputs).
+        """
+        widest = max(max(coefs.shape) for coefs in self.estimator.coefs_)
+        size = max(1, MOST_VALUES // widest)
+        for piece in pieces:
+            for start in range(0, len(piece), size):
+                rows = piece.iloc[start : start + size]
+                yield rows, self._outputs(path, rows)
+
+    def _outputs(self, path: str, piece: Any) -> np.ndarray:
         frame = columns.converted(path, piece, self.about.kinds)
         X: Any = frame
         if self.about.plain is not None:
@@ -110,14 +122,20 @@ class TableModel:
             return found.reshape(len(frame), -1)
         return self.estimator.predict_proba(X)
 
-    def answers(self, outputs: np.ndarray) -> list[list[Any]]:
-        """Return what is predicted: a list for each target."""
+    def answers_of(self, outputs: np.ndarray) -> np.ndarray:
+        """Return what is predicted, as in `tables.targets.Target`."""
         if self.about.task == "classification":
-            names = np.array(self.about.classes, object)
-            return [names[outputs.argmax(axis=1)].tolist()]
+            return outputs.argmax(axis=1)
+        return outputs >= 0.5 if self.about.task == "multilabel" else outputs
+
+    def answers(self, outputs: np.ndarray) -> list[list[Any]]:
+        """Return what is predicted, as the values of the table: a list for each target."""
+        found = self.answers_of(outputs)
+        if self.about.task == "classification":
+            return [np.array(self.about.classes, object)[found].tolist()]
         if self.about.task == "multilabel":
-            return [column.astype(int).tolist() for column in (outputs >= 0.5).T]
-        return [column.tolist() for column in outputs.T]
+            found = found.astype(int)
+        return [column.tolist() for column in found.T]
 
     # Files ----------------------------------------------------------------------------------------
 
@@ -252,6 +270,13 @@ def targets_of(path: str, about: Description, piece: Any) -> np.ndarray:
             got = columns.first_of(values, wrong)
             raise ValueError(must(short(path, 150), requirement, got))
     return found[0] if about.classes else np.column_stack(found)
+
+
+def weights_of(path: str, about: Description, piece: Any) -> np.ndarray | None:
+    """Return the weights of rows of a file, None if there is no column of weights."""
+    if about.weight is None or about.weight not in piece.columns:
+        return None
+    return columns.weights_of(path, piece[about.weight])
 
 
 def codes_of(values: Any, classes: Sequence[Any]) -> np.ndarray:

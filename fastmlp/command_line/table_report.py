@@ -76,6 +76,15 @@ def _about_data(data: Data) -> list[str]:
             lines.append(f"{counted(len(of_kind), KINDS[kind], _many(kind))}: {_named(of_kind)}")
     lines += [f"left out: {column.name} ({column.left_out})" for column in about.columns
               if column.left_out]  # fmt: skip
+    grouped = sorted(getattr(data.table, "grouped", ()))
+    if grouped:
+        lines.append(f"numbers with separators of thousands: {listed(grouped)}")
+    padded = [name for name in data.found.padded if name in about.kinds]
+    if padded:
+        lines.append(f"text, because some numbers have leading zeros: {listed(padded)}")
+    if data.found.with_units:
+        units = listed(data.found.with_units)
+        lines.append(f"text, because of units: {units}; numbers without them would be used as such")
     names = listed(about.target)
     lines.append(f"target: {names}, {data.target.reason}, so the task is {about.task}")
     if about.classes:

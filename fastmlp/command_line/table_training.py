@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import MLP, metrics
+from fastmlp import MLP
 from fastmlp.callbacks import Progress
 from fastmlp.callbacks.output import bar_class
 from fastmlp.command_line import scores, splitting, table_model
+from fastmlp.command_line.halves import Halves
 from fastmlp.command_line.interrupts import Interrupts
 from fastmlp.command_line.table_model import Description, TableModel
 from fastmlp.messages import must, short, shown
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
 from fastmlp.sklearn.classes import name_classes
 from fastmlp.sklearn.encoder import EncodedRows
-from fastmlp.sklearn.preset import TABULAR, in_effect, new_encoder
+from fastmlp.sklearn.preset import TABULAR, new_encoder
 from fastmlp.tables import encoded
-from fastmlp.tables.columns import listed, resolved
+from fastmlp.tables.columns import check_weights, listed, resolved
 from fastmlp.tables.formats import Table, open_table
 from fastmlp.tables.plain import PlainEncoder
 from fastmlp.tables.scan import Roles, Scan, scan
@@ -36,8 +37,6 @@ SAMPLES = 20_000_000  # that training sees at most, if that is at least 10 epoch
 PATIENCE = 0.55
 MOST_CATEGORIES = 100  # of a column without a preset
 ROWS_TO_SPLIT = 10  # fewer are too few for any share
-HALVES = ("first_half", "second_half")
-CRITERION = "_criterion"  # what a half would choose the epoch by, after its name
 
 
 @dataclass
@@ -111,6 +110,9 @@ class _Watched:
     def __init__(self, table: Table, what: str, n_rows: int | None = None):
         self.table, self.what, self.n_rows = table, what, n_rows
         self.kind, self.path, self.names = table.kind, table.path, table.names
+        self.decimal = table.decimal
+
+        self.with_leading_zeros = table.with_leading_zeros
 
     def pieces(self, types: Mapping[str, Any], n_rows: int | None = None) -> Iterator[Any]:
         settings = {"desc": self.what, "total": self.n_rows, "delay": 1, "leave": False}
@@ -185,32 +187,38 @@ def fitted(
     pieces = _Watched(data.table, "encoding", data.found.n_rows).pieces(types)
     rows = encoded.encoded_parts(data.table, pieces, about.kinds, encoder, part_of, 2, folder)
     values = [data.target.values[part_of == k] for k in (0, 1)]
+    weights: list[Any] = [None, None]
+    if data.found.weights is not None:
+        weights = [data.found.weights[part_of == k] for k in (0, 1)]
     if is_last:
         data.target, data.found.sample = replace(data.target, values=values[0][:0]), None
         del sample
     if args.validation_data is not None:
-        rows[1], values[1] = _other_file(args, about, encoder, folder)
-    weights = None if data.found.weights is None else data.found.weights[part_of == 0]
-    about.guess = scores.guess_of(about.task, values[0], weights)
-    about.guess_score = scores.score_of_guess(about.task, about.guess, values[1])
-    about.n_validation = len(values[1])
+        rows[1], values[1], weights[1] = _other_file(args, about, encoder, folder)
+    paths = data.table.path, args.validation_data or data.table.path
+    for path, each, what in zip(paths, weights, ("trained on", "held out"), strict=True):
+        if each is not None:
+            check_weights(path, each.sum(), f" among the rows that are {what}")
+    about.guess = scores.guess_of(about.task, values[0], weights[0])
+    of_guess = scores.main_score(about.task)
+    scores.add_guess(of_guess, about.guess, values[1], weights[1])
+    about.guess_score, about.n_validation = of_guess.value, len(values[1])
 
-    halves = splitting.drawn_split(_strata(about, values[1]), np.random.RandomState(args.seed), 0.5)
-    scorers = _scorers(about.task, halves, args.preset)
-    estimator = _estimator(about, args, len(values[0]), scorers)
+    halves = Halves(about.task, args.preset, values[1], weights[1], args.seed)
+    estimator = _estimator(about, args, len(values[0]), halves.recorded())
     X, X_val = (EncodedRows(encoder, each) if args.preset else each for each in rows)
     y, y_val = (each if each.ndim == 1 or each.shape[1] > 1 else each[:, 0] for each in values)
     _compile()
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Training (interrupted|stopped)|Stochastic Opti")
-        estimator.fit(X, y, weights, X_val=X_val, y_val=y_val)
+        estimator.fit(X, y, weights[0], X_val=X_val, y_val=y_val, sample_weight_val=weights[1])
     seconds = time.perf_counter() - start
     estimator.set_params(callbacks=None, metrics=None)
     if about.classes:
         name_classes(estimator, np.array(about.classes))
         about.classes = estimator.classes_.tolist()
-    best, about.score = _chosen(estimator, halves)
+    best, about.score = halves.best_epoch(estimator)
     n_epochs = len(estimator.validation_scores_)
     model = TableModel(estimator, about)
     n_rows = len(values[0]), len(values[1])
@@ -224,10 +232,6 @@ def _fitted_encoder(about: Description, sample: Any, preset: bool) -> Any:
     encoder = PlainEncoder.fitted(about.kinds, sample, MOST_CATEGORIES)
     about.plain = encoder.to_dict()
     return encoder
-
-
-def _strata(about: Description, values: np.ndarray) -> np.ndarray:
-    return values if about.task == "classification" else np.zeros(len(values), np.int8)
 
 
 def _estimator(
@@ -244,6 +248,7 @@ def _estimator(
     return kind(
         **{name: value for name, value in given.items() if value is not None},
         preset="tabular" if args.preset else None,
+        shuffle="blocks",
         early_stopping=True,
         n_iter_no_change=math.ceil(PATIENCE * epochs),
         random_state=args.seed,
@@ -258,74 +263,26 @@ def _compile() -> None:
     net.fit(X, [0], epochs=1).predict_proba(X)  # of the validation data in each epoch
 
 
-# The score ----------------------------------------------------------------------------------------
-
-
-def _scorers(task: str, halves: tuple[Any, Any], preset: bool) -> list[Any]:
-    """Return the metrics that training records: the score of all rows held out, and of each half.
-
-    The epoch is chosen by all of them, so their score at this epoch is a little too good. That of
-    one half, at the epoch that the other half would choose, is not. Estimators choose by R2, by
-    accuracy, or with a preset by the log loss.
-    """
-    score = metrics.METRICS["r2" if task == "regression" else "accuracy"]
-    by_log_loss = preset and task != "regression"
-    criterion = metrics.METRICS["log_loss"] if by_log_loss else score
-
-    def of_half(name: str, metric: metrics.Metric, rows: np.ndarray) -> metrics.Metric:
-        sign = 1 if metric.greater_is_better else -1
-
-        def function(targets: Any, outputs: Any) -> float:
-            return sign * metric.function(targets[rows], outputs[rows]) if len(rows) > 0 else 0.0
-
-        return metrics.Metric(name, function)
-
-    found: list[Any] = [score.name]
-    for name, rows in zip(HALVES, halves, strict=True):
-        found += [of_half(name, score, rows), of_half(name + CRITERION, criterion, rows)]
-    return found
-
-
-def _chosen(estimator: Any, halves: tuple[Any, Any]) -> tuple[int, float | None]:
-    """Return the best epoch, counted from 1, and the score of rows that did not choose it."""
-    recorded, history = estimator.validation_scores_, estimator.history_
-    if not recorded:
-        return 0, None
-    if not np.isfinite(recorded).any():
-        rate = in_effect(estimator).learning_rate_init
-        requirement = "be so small that the loss of the first epoch is finite"
-        raise ValueError(must("--learning-rate", requirement, shown(rate)))
-    best = _last_best(recorded)
-    n_first, n_second = map(len, halves)
-    if min(n_first, n_second) < 2:
-        whole = history.get("validation_accuracy") or history["validation_r2"]
-        return best + 1, whole[best]
-    first, second = (history[f"validation_{name}"] for name in HALVES)
-    of_first, of_second = (_last_best(history[f"validation_{name}{CRITERION}"]) for name in HALVES)
-    total = first[of_second] * n_first + second[of_first] * n_second
-    return best + 1, float(total / (n_first + n_second))
-
-
-def _last_best(values: list[float]) -> int:
-    """Return the position of the largest value, of the last one of several."""
-    return len(values) - 1 - int(np.nanargmax(values[::-1]))
-
-
 def _other_file(
     args: argparse.Namespace, about: Description, encoder: Any, folder: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the encoded rows and the targets of ``--validation-data``."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return the encoded rows, the targets and the weights of ``--validation-data``."""
     table = table_model.opened(args.validation_data, about, args.header)
-    values = np.concatenate(
-        [
-            table_model.targets_of(table.path, about, piece)
-            for piece in table_model.read(table, about)
-        ]
-    )
+    found = [
+        (
+            table_model.targets_of(table.path, about, piece),
+            table_model.weights_of(table.path, about, piece),
+        )
+        for piece in table_model.read(table, about)
+    ]
+    values = np.concatenate([each for each, _ in found])
+    weights = None
+    if about.weight in table.names:
+        weights = np.concatenate([each for _, each in found])
     part_of = np.zeros(len(values), np.int8)
     pieces = table_model.read(table, about)
     (rows,) = encoded.encoded_parts(table, pieces, about.kinds, encoder, part_of, 1, folder)
-    return rows, values
+    return rows, values, weights
 
 
 # Cross-validation ---------------------------------------------------------------------------------
@@ -334,6 +291,10 @@ def _other_file(
 def cross_validated(data: Data, args: argparse.Namespace, source: Any) -> list[float]:
     """Return the score of each fold, of a model that was trained on the others."""
     fold_of = folds(data.target.strata, args.cv, source)
+    if data.found.weights is not None:
+        for k in range(args.cv):
+            total = data.found.weights[fold_of == k].sum()
+            check_weights(data.table.path, total, " in each fold of --cv")
     found = []
     for k in range(args.cv):
         rows = np.flatnonzero(fold_of != k)
@@ -351,15 +312,11 @@ def cross_validated(data: Data, args: argparse.Namespace, source: Any) -> list[f
 
 def _score_of(model: TableModel, data: Data, chosen: np.ndarray) -> float:
     """Return the main score of some rows of the table."""
-    outputs, start = [], 0
-    for piece in data.table.pieces(encoded.types_of(model.about.kinds)):
-        rows = piece[chosen[start : start + len(piece)]]
-        start += len(piece)
-        if len(rows) > 0:
-            outputs.append(model.outputs(data.table.path, rows))
-    values, found = data.target.values[chosen], np.concatenate(outputs)
-    if model.about.task == "regression":
-        return scores.r2(values, found)
-    if model.about.task == "multilabel":
-        return float(np.mean(((found >= 0.5) == (values != 0)).all(axis=1)))
-    return float(np.mean(found.argmax(axis=1) == values))
+    score = scores.main_score(model.about.task)
+    pieces = data.table.pieces(encoded.types_of(model.about.kinds))
+    chosen_rows = (piece[chosen[piece.index]] for piece in pieces)
+    for piece, outputs in model.outputs(data.table.path, chosen_rows):
+        rows = piece.index.to_numpy()
+        weights = None if data.found.weights is None else data.found.weights[rows]
+        score.add(data.target.values[rows], model.answers_of(outputs), weights)
+    return score.value

@@ -7,20 +7,20 @@ import contextlib
 import csv
 import io
 import os
+import shutil
 import sys
+import tempfile
 import warnings
-from collections.abc import Iterator
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
 
 from fastmlp.command_line import scores, table_model
-from fastmlp.command_line.reports import counted, number, print_json, table
+from fastmlp.command_line.reports import counted, json_text, number, print_json, table, width
 from fastmlp.command_line.scores import GUESSES, MAIN
 from fastmlp.command_line.table_model import TableModel
 from fastmlp.messages import short
 from fastmlp.serialization import files
-from fastmlp.tables.columns import listed
+from fastmlp.tables.columns import check_weights, listed
 from fastmlp.tables.formats import Table
 
 MOST_CLASSES = 20  # in a printed confusion matrix
@@ -34,17 +34,8 @@ def predict(model: TableModel, args: argparse.Namespace) -> None:
     header = [*([id_name] if id_name else []), *model.about.target]
     if args.probabilities:
         header += probability_names(model)
-    if args.json:
-        names, answers = header, [list(row) for row in _predicted(model, rows, id_name, args)]
-        print_json({"columns": names, "rows": answers})
-        return
-    with written_to(args.out) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        n_rows = 0
-        for row in _predicted(model, rows, id_name, args):
-            writer.writerow(row)
-            n_rows += 1
+    found = _predicted(model, rows, id_name, args)
+    n_rows = write_rows(args, header, found)
     if args.out is not None and os.path.isfile(args.out):  # no pipe, whose reader expects CSV
         print(f"{counted(n_rows, 'prediction')} of {listed(model.about.target)}: {args.out}")
 
@@ -58,8 +49,8 @@ def probability_names(model: TableModel) -> list[str]:
 def _predicted(
     model: TableModel, rows: Table, id_name: str | None, args: argparse.Namespace
 ) -> Iterator[list[Any]]:
-    for piece in table_model.read(rows, model.about, *([id_name] if id_name else [])):
-        outputs = model.outputs(rows.path, piece)
+    pieces = table_model.read(rows, model.about, *([id_name] if id_name else []))
+    for piece, outputs in model.outputs(rows.path, pieces):
         columns = model.answers(outputs)
         if id_name is not None:
             ids = piece[id_name].astype(object)
@@ -69,16 +60,49 @@ def _predicted(
         yield from map(list, zip(*columns, strict=True))
 
 
+# Writing ------------------------------------------------------------------------------------------
+
+
+def write_rows(
+    args: argparse.Namespace, header: list[str] | None, rows: Iterable[Sequence[Any]]
+) -> int:
+    """Write predictions as CSV or as JSON, one by one; return how many there are.
+
+    All of them are written or, after an error, none.
+    """
+    n_rows = 0
+    with _written_to(args.out) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if args.json:
+            file.write(f'{{"columns": {json_text(header)}, "rows": [')
+        elif header is not None:
+            writer.writerow(header)
+        for row in rows:
+            if args.json:
+                file.write(f"{', ' if n_rows else ''}{json_text(row)}")
+            else:
+                writer.writerow(row)
+            n_rows += 1
+        if args.json:
+            file.write("]}\n")
+    return n_rows
+
+
 @contextlib.contextmanager
-def written_to(path: str | None) -> Iterator[Any]:
+def _written_to(path: str | None) -> Iterator[TextIO]:
     """Open a file for text that is written completely or not at all; None is standard output."""
-    if path is None:
-        yield sys.stdout
-        return
-    with files.atomic_write(path) as file:
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    with contextlib.ExitStack() as stack:
+        if path is None:  # what is printed waits in a file, which may be larger than memory
+            file = stack.enter_context(tempfile.TemporaryFile())
+        else:
+            file = stack.enter_context(files.atomic_write(path))
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        stack.callback(text.detach)
         yield text
-        text.detach()
+        text.flush()
+        if path is None:
+            text.seek(0)
+            shutil.copyfileobj(text, sys.stdout)
 
 
 def _opened(model: TableModel, args: argparse.Namespace) -> Table:
@@ -100,27 +124,35 @@ def _opened(model: TableModel, args: argparse.Namespace) -> Table:
 def evaluate(model: TableModel, args: argparse.Namespace) -> None:
     """Print the scores of the predictions for rows whose targets are known."""
     rows, about = _opened(model, args), model.about
-    values, outputs = [], []
-    for piece in table_model.read(rows, about):
-        values.append(table_model.targets_of(rows.path, about, piece))
-        outputs.append(model.outputs(rows.path, piece))
-    true, found = np.concatenate(values), np.concatenate(outputs)
-    names = about.classes or about.target
-    result = scores.scores(about.task, true, found, names)
-    guess = None
+    found, of_guess = scores.new_scores(about.task, about.classes or about.target), None
     if about.guess is not None:
-        guess = scores.score_of_guess(about.task, about.guess, true)
-    show(args, about.task, len(true), result, guess)
+        of_guess = scores.main_score(about.task)
+    n_rows, total = 0, 0.0
+    for piece, outputs in model.outputs(rows.path, table_model.read(rows, about)):
+        values = table_model.targets_of(rows.path, about, piece)
+        weights = table_model.weights_of(rows.path, about, piece)
+        found.add(values, outputs, weights)
+        if of_guess is not None:
+            scores.add_guess(of_guess, about.guess, values, weights)
+        n_rows += len(piece)
+        total += len(piece) if weights is None else weights.sum()
+    check_weights(rows.path, total)
+    weight = about.weight if about.weight in rows.names else None
+    guess = None if of_guess is None else of_guess.value
+    show(args, about.task, n_rows, found.result(), guess, weight)
 
 
 def show(
-    args: argparse.Namespace, task: str, n_rows: int, result: dict[str, Any], guess: float | None
-) -> None:
-    """Print scores, as text or as JSON."""
+    args: argparse.Namespace, task: str, n_rows: int, result: dict[str, Any],
+    guess: float | None, weight: str | None = None,
+) -> None:  # fmt: skip
+    """Print scores, as text or as JSON; `weight` is the column of the weights."""
     if args.json:
-        print_json({"data": args.data, "rows": n_rows, "task": task, "guess": guess, **result})
+        facts = {"data": args.data, "rows": n_rows, "task": task, "weight": weight, "guess": guess}
+        print_json({**facts, **result})
         return
-    print(f"data: {args.data}, {counted(n_rows, 'row')}")
+    weighted = "" if weight is None else f", weighted by {weight}"
+    print(f"data: {args.data}, {counted(n_rows, 'row')}{weighted}")
     for name in SCORES:
         if name in result:
             note = (
@@ -138,19 +170,24 @@ def show(
         ]
         print("\n" + table([head, *lines]))
     if "confusion matrix" in result:
-        print("\n" + _confusion([str(one["name"]) for one in each], result["confusion matrix"]))
+        print("\n" + _confusion([str(one["name"]) for one in each], result, weight))
 
 
-def _confusion(names: list[str], matrix: list[list[int]]) -> str:
+def _confusion(names: list[str], result: dict[str, Any], weight: str | None) -> str:
     """Return a confusion matrix as text, or its largest errors if there are many classes."""
+    what = "rows" if weight is None else f"sums of {weight}"
     if len(names) <= MOST_CLASSES:
-        lines = [[name, *(f"{n:,}" for n in row)] for name, row in zip(names, matrix, strict=True)]
-        title = "confusion matrix: a line for each true class, a column for each predicted one"
-        return title + "\n" + table([["", *(short(name, 12) for name in names)], *lines])
-    errors = [
-        (n, names[i], names[j]) for i, row in enumerate(matrix) for j, n in enumerate(row)
-        if n > 0 and i != j
-    ]  # fmt: skip
-    errors.sort(key=lambda error: -error[0])
-    lines = [[f"{true} as {found}", f"{n:,}"] for n, true, found in errors[:10]]
-    return "most frequent errors\n" + table([["true as predicted", "rows"], *lines])
+        matrix = zip(names, result["confusion matrix"], strict=True)
+        lines = [[name, *map(_total, row)] for name, row in matrix]
+        text = table([["", *(short(name, 12) for name in names)], *lines])
+        title = f"confusion matrix: {what} of each true class (line) predicted as each (column)"
+        if max(map(len, text.splitlines())) <= width():
+            return f"{title}\n{text}"
+    lines = [
+        [f"{one['true']} as {one['predicted']}", _total(one["total"])] for one in result["errors"]
+    ]
+    return "most frequent errors\n" + table([["true as predicted", what], *lines])
+
+
+def _total(n: float) -> str:
+    return f"{n:,}" if n == int(n) else number(n)

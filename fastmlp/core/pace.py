@@ -14,11 +14,13 @@ FIRST_RUN_SECONDS = 0.005  # in case the estimate of a step is too low
 MOST_STEPS = 2**16  # per run, because the rate of each is stored
 # A trial of another number begins with a short run, which ends it if it takes `ABORT_RATIO` times
 # as long as expected. Only the next part counts, when starting threads and cold caches no longer
-# dominate: `TRIAL_STEPS`, within limits. After a trial that lost time, `PATIENCE` times as much
-# must pass before the next, twice as much after each that loses again, up to `MOST_PATIENCE`: about
-# 1% of the time is spent on trials.
+# dominate: `TRIAL_STEPS`, within limits, in runs of `TRIAL_SECONDS`, the first of which that has
+# lost `MOST_LOST` ends it. After a trial that lost time, `PATIENCE` times as much must pass before
+# the next, twice as much after each that loses again, up to `MOST_PATIENCE`: about 1% of the time
+# is spent on trials. The same holds for a number that was just found to be slower.
 WARM_UP_SECONDS, ABORT_RATIO = 0.001, 3.0
 TRIAL_SECONDS, TRIAL_STEPS, MOST_TRIAL_SECONDS = 0.003, 8, 0.02
+MOST_LOST = 0.002
 PATIENCE, MOST_PATIENCE = 20, 160
 REST_SECONDS = 10 * TRIAL_SECONDS  # the least between two trials
 # Runs that take this many times as long as expected, or as another number of workers did, cause a
@@ -93,7 +95,7 @@ class Pace:
         if self.is_estimate:
             seconds = FIRST_RUN_SECONDS
         elif self._trial is not None:
-            seconds = self._part_seconds - self._seconds
+            seconds = min(self._part_seconds - self._seconds, TRIAL_SECONDS)
         else:
             seconds = self._longest if len(self.numbers) > 1 else RUN_SECONDS
         steps = min(seconds, RUN_SECONDS) / self.step_seconds
@@ -121,7 +123,9 @@ class Pace:
     @property
     def most_seconds(self) -> float:
         """How long the next run may take before it is ended after a step, if workers wait."""
-        return min(ABORT_RATIO * self.steps * self.step_seconds, STEP_SECONDS)
+        expected = self.steps * self.step_seconds
+        most = min(ABORT_RATIO * expected, STEP_SECONDS)
+        return most if self._trial is None else min(most, expected + MOST_LOST)
 
     def measured(self, steps: float, seconds: float) -> None:
         """Learn from a run of `n_workers`; a short last minibatch is a fraction of a step.
@@ -147,13 +151,14 @@ class Pace:
         """End the trial of n if it is hopeless; otherwise end each part that was long enough."""
         former = self.rates[self.best]
         expected, seconds = self._steps * former, self._seconds
-        is_over = max(seconds, expected) >= self._part_seconds
+        lost = seconds - expected
+        is_over = max(seconds, expected) >= self._part_seconds or lost > MOST_LOST
         if seconds > ABORT_RATIO * expected or (self._is_warm and is_over):
             self.rates[n] = self._rate(self._steps, seconds)
-            self._lost += seconds - expected
+            self._lost += lost
             self._judge_trial(n, former)
         elif is_over:
-            self._is_warm, self._lost = True, seconds - expected
+            self._is_warm, self._lost = True, lost
             self._steps = self._seconds = 0.0
 
     def _judge_trial(self, n: int, former: float) -> None:
@@ -161,6 +166,8 @@ class Pace:
         if self.rates[n] < former:
             self._goes_up = n > self.best
             self._prefer(n)
+            would_lose = self._trial_seconds * (former / self.rates[n] - 1)
+            self._rest = max(REST_SECONDS, PATIENCE * min(would_lose, MOST_LOST))
             further = self._neighbor()
             self._begin(further if further not in self.rates else None)
         else:

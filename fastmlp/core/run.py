@@ -17,7 +17,7 @@ from fastmlp.core.equations.losses import Loss, Targets
 from fastmlp.core.equations.product import MOST_ROWS
 from fastmlp.core.inputs.gather import SparseRows, rows_of
 from fastmlp.core.inputs.nonzeros import DENSE, DENSE_ENOUGH, SPARSE, UNKNOWN, ZERO_RICH
-from fastmlp.core.machine import processor
+from fastmlp.core.machine import processor, shares
 from fastmlp.core.machine.barrier import DEADLINE, Worker, new_team
 from fastmlp.core.machine.interrupts import Halted, stopped_by_signals
 from fastmlp.core.machine.kernel import DirectCalls
@@ -98,7 +98,9 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
 
 def usable_of(wanted: int) -> int:
     """Return how many of the workers that are wanted may run concurrently."""
-    return min(wanted, processor.usable_threads()) if wanted > 1 else 1
+    if wanted <= 1 or (shared := shares.threads_of_this()) == 1:
+        return 1
+    return min(wanted, shared, processor.usable_threads())
 
 
 def workers_wanted(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:
@@ -209,7 +211,8 @@ def train_run(
     Diverged
         If a loss is not finite; likewise.
     KeyboardInterrupt
-        After the run in which it came, whose steps are completed; or within a step if
+        After the run in which it came, or in which all fits that share threads were stopped, whose
+        steps are completed; or within a step if
         `stops_within`, in which case the caller must restore parameters, moments and counts.
     Halted
         If a signal whose handler raised nothing stopped it within a step. Likewise.
@@ -240,6 +243,7 @@ def train_run(
     last = first + optimizer_state.taken - taken  # fewer if it was late
     seconds = time.perf_counter() - began
     pace.measured((optimizer_state.rows_seen - seen) / samples.batch_size, seconds)
+    shares.raise_if_stopped()
     return last, total
 
 

@@ -76,6 +76,29 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
                 must(name, "be a complete gzip file", f"a damaged one ({short(str(error))})")
             ) from error
 
+    dtype, shape, start = header_of(name, content)
+    n_bytes = start + math.prod(shape) * dtype.itemsize  # Python's ints do not overflow
+    if len(content) != n_bytes:
+        requirement = f"have {n_bytes} bytes for {dtype.newbyteorder('=').name} of shape {shape}"
+        fault = "truncated" if len(content) < n_bytes else "too long"
+        raise ValueError(must(name, requirement, f"{len(content)} ({fault})"))
+    try:
+        stored = np.ndarray(shape, dtype, buffer=content, offset=start)
+    except ValueError as error:  # too many dimensions for NumPy, or 0 times a huge one
+        requirement = "have a shape that NumPy supports"
+        got = f"{len(shape)} dimensions {short(str(shape))}"
+        raise ValueError(must(name, requirement, got)) from error
+    return np.array(stored, dtype.newbyteorder("="), order="C")
+
+
+def header_of(name: str, content: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Return the type, the shape and the place of the elements, from the start of an IDX file.
+
+    Raises
+    ------
+    ValueError
+        If it is another file, which `name` names, or if its header is not complete.
+    """
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in DTYPES:
         requirement = (
             "be an IDX file, which starts with 00 00, a type code of 08, 09, 0b, 0c, 0d or 0e and "
@@ -88,15 +111,4 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         requirement = f"have a header of {start} bytes for {n_dims} dimensions"
         raise ValueError(must(name, requirement, f"a truncated file of {len(content)} bytes"))
     shape = tuple(int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4))
-    n_bytes = start + math.prod(shape) * dtype.itemsize  # Python's ints do not overflow
-    if len(content) != n_bytes:
-        requirement = f"have {n_bytes} bytes for {dtype.newbyteorder('=').name} of shape {shape}"
-        fault = "truncated" if len(content) < n_bytes else "too long"
-        raise ValueError(must(name, requirement, f"{len(content)} ({fault})"))
-    try:
-        stored = np.ndarray(shape, dtype, buffer=content, offset=start)
-    except ValueError as error:  # too many dimensions for NumPy, or 0 times a huge one
-        requirement = "have a shape that NumPy supports"
-        got = f"{n_dims} dimensions {short(str(shape))}"
-        raise ValueError(must(name, requirement, got)) from error
-    return np.array(stored, dtype.newbyteorder("="), order="C")
+    return dtype, shape, start

@@ -17,6 +17,7 @@ from fastmlp.messages import must, shown
 from fastmlp.random_sources import is_global, random_position, return_to_position
 from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
 from fastmlp.sklearn.estimator_files import SavedEstimator
+from fastmlp.sklearn.exchange import ExchangedEstimator
 from fastmlp.sklearn.fit_tasks import CallbackSupportMixin, FitTasks, with_callbacks
 from fastmlp.sklearn.preset import Split, in_effect, split
 from fastmlp.sklearn.tied import TiedState, sizes_of
@@ -43,7 +44,7 @@ TYING = threading.RLock()  # while an estimator and its network are tied
 TRAINED = ("coefs_", "intercepts_")
 
 
-class BaseMLP(SavedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """The common part of `MLPClassifier` and `MLPRegressor`."""
 
     _trains: bool  # whether the call of fit has begun to train

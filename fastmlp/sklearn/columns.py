@@ -16,6 +16,11 @@ from fastmlp.sklearn.scaling import centre_and_scale, squash
 
 #: What columns may hold, in messages.
 ALLOWED = "numbers, booleans, text or categories"
+#: How columns of other types become text, by the type of their values.
+ADVICE = {
+    "Interval": "Series.cat.rename_categories(str) of pandas makes them text",
+    "bytes": "Series.str.decode('utf-8') of pandas makes them text",
+}
 BOOLEANS, NUMBERS = (bool, np.bool_), (Real, Decimal)
 #: What the sines and cosines of a number are multiplied by, over their frequency.
 HARMONIC = 0.5
@@ -127,7 +132,8 @@ def _family(values: Iterable[Any]) -> type | None:
 
 
 def _refused(where: str, got: str) -> ValueError:
-    return ValueError(must("X", f"have {ALLOWED} in every column", f"{got} in {where}"))
+    advice = next((advice for name, advice in ADVICE.items() if got.endswith(f" {name}")), "")
+    return ValueError(must("X", f"have {ALLOWED} in every column", f"{got} in {where}", advice))
 
 
 def _type_in_messages(values: Iterable[Any]) -> str:

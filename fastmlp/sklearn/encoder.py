@@ -130,7 +130,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For invalid parameters, and for columns of other types, such as dates.
+            For invalid parameters, and for columns of other types, such as dates, bytes and
+            intervals.
         """
         self._validate_params()
         quantiles = checked_quantiles("quantile_range", self.quantile_range)
@@ -175,7 +176,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        X_new : ndarray of shape (n_samples, n_outputs_)
+        X_new : ndarray of shape (n_samples, `n_outputs_`)
             C-contiguous, of type `dtype`.
 
         Raises
@@ -192,7 +193,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : pandas or polars DataFrame, or array-like of shape (n_samples, n_features)
-        out : float array of shape (n_samples, n_outputs_)
+        out : float array of shape (n_samples, `n_outputs_`)
             Overwritten, in part also if a value is refused.
 
         Raises

@@ -121,8 +121,9 @@ def fit_stochastic(
         estimator._optimizer.run_for(int(used.max_iter) * -(-n_samples // batch_size))
         if callable(estimator._optimizer.schedule):
             state.change(learning_rate=estimator._optimizer.schedule)
-    in_file = isinstance(samples.X, np.memmap) and samples.X.nbytes > BLOCK_BYTES
-    in_blocks = used.shuffle and in_file
+    in_file = isinstance(samples.X, np.memmap) or used.shuffle == "blocks"
+    is_large = isinstance(samples.X, np.ndarray) and samples.X.nbytes > BLOCK_BYTES
+    in_blocks = used.shuffle and in_file and is_large
     found = FitData(state, batch_size, "blocks" if in_blocks else True, continues=incremental)
     found.copies = in_blocks
     order = None if in_blocks else draws.Orders(len(data.X), rows, used.shuffle, source)

@@ -57,8 +57,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         ``learning_rate_init / (t + 1)**power_t``.
     max_iter : int, default=200
         The largest number of epochs, or of iterations of lbfgs.
-    shuffle : bool, default=True
-        Whether to shuffle the samples in every epoch.
+    shuffle : bool or "blocks", default=True
+        Whether to shuffle the samples in every epoch. With "blocks", an array of more than 64 MB is
+        read in long pieces, some of which are shuffled together: for a `numpy.memmap` that is
+        larger than the memory.
     random_state : int, RandomState or None, default=None
         The source of initial weights, of the validation set and of the orders of samples. The same
         int gives the same network as in scikit-learn.
@@ -194,7 +196,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         random_state: Any = None,
         tol: float = 1e-4,
         verbose: Any = False,

@@ -1,4 +1,4 @@
-"""Tables in files of arrays: .npy, .npz, IDX and svmlight."""
+"""Tables in files of arrays: .npy, .npz and IDX, read row by row."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import contextlib
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
-from fastmlp.datasets import read_idx
+from fastmlp.datasets.idx import header_of
 from fastmlp.messages import must, short
-from fastmlp.tables.extras import pandas, required
+from fastmlp.tables.columns import listed
+from fastmlp.tables.delimited import bytes_of
+from fastmlp.tables.extras import pandas
 
 PIECE_VALUES = 2**21  # that are read at a time
-MAX_SPARSE_COLUMNS = 20_000  # of svmlight, whose rows become dense
+MOST_COLUMNS = 2**20
+IDX_HEADER = 4 + 4 * 255  # bytes, at most
 #: Arrays of features and targets in .npz files, by the part of the data they are.
 PAIRS = {
     "train": (("x_train", "y_train"), ("X_train", "y_train"), ("train_images", "train_labels")),
@@ -25,17 +28,88 @@ PAIRS = {
 }
 
 
+class Rows(Protocol):
+    """An array, (n_rows,) or (n_rows, n_columns), that is read in pieces."""
+
+    shape: tuple[int, ...]
+
+    def pieces(self, size: int) -> Iterator[np.ndarray]:
+        """Yield all rows, `size` at a time."""
+
+
+class MappedRows:
+    """Rows of an array that NumPy has in memory, or maps into it.
+
+    Parameters
+    ----------
+    array : array
+    shape : tuple of int
+        Another shape, with the same rows.
+    """
+
+    def __init__(self, array: np.ndarray, shape: tuple[int, ...] | None = None):
+        self.array = array if shape is None else array.reshape(shape)
+        self.shape = self.array.shape
+
+    def pieces(self, size: int) -> Iterator[np.ndarray]:
+        """Yield all rows, `size` at a time."""
+        for start in range(0, self.shape[0], size):
+            yield np.asarray(self.array[start : start + size])
+
+
+class StoredRows:
+    """Rows of an array in a file that is read from its start to its end.
+
+    Parameters
+    ----------
+    opened : callable
+        Returns a context with a binary file, at the first element.
+    dtype : dtype
+        Of the elements in the file.
+    shape : tuple of int
+        In C order.
+    """
+
+    def __init__(self, opened: Callable[[], Any], dtype: np.dtype[Any], shape: tuple[int, ...]):
+        self.opened, self.dtype, self.shape = opened, dtype, shape
+
+    def pieces(self, size: int) -> Iterator[np.ndarray]:
+        """Yield all rows, `size` at a time; ValueError if there are more or fewer bytes."""
+        n_rows, *others = self.shape
+        with self.opened() as file:
+            for start in range(0, n_rows, size):
+                rows = np.empty((min(size, n_rows - start), *others), self.dtype)
+                if _read_into(file, rows) < rows.nbytes:
+                    raise ValueError(f"truncated in row {start} or later")
+                yield rows.astype(self.dtype.newbyteorder("="), copy=False)
+            if file.read(1):
+                raise ValueError("more bytes than its header says")
+
+
+def _read_into(file: Any, rows: np.ndarray) -> int:
+    """Fill an array with bytes of a file; return how many there were."""
+    room, n = memoryview(rows.reshape(-1).view(np.uint8).data), 0
+    while n < len(room):
+        more = file.readinto(room[n:])
+        if not more:
+            break
+        n += more
+    return n
+
+
 class ArrayFile:
     """Columns from arrays: those of a matrix are named by their positions, counted from 0.
 
     Parameters
     ----------
-    path : str
-    columns : dict of arrays, (n_samples,) or (n_samples, n_columns)
+    kind, path : str
+    columns : dict of Rows or arrays, (n_rows,) or (n_rows, n_columns)
         By the name of the column, or of the first part of the names of several; "" for none.
     target_names : list of str
         The columns that the file itself says are the targets.
     """
+
+    decimal = "."
 
     def __init__(
         self,
@@ -45,10 +119,16 @@ class ArrayFile:
         target_names: list[str] | None = None,
     ):
         self.kind, self.path = kind, path
-        self._arrays = dict(columns)
-        self.names = [name for key, array in columns.items() for name in _names(key, array)]
+        self._parts: list[Rows] = [
+            MappedRows(part) if isinstance(part, np.ndarray) else part for part in columns.values()
+        ]
         self.target_names = target_names or []
-        n_rows = {array.shape[0] for array in columns.values()}
+        n_columns = sum(math.prod(part.shape[1:]) for part in self._parts)
+        if n_columns > MOST_COLUMNS:
+            requirement = f"have at most {MOST_COLUMNS:,} columns"
+            raise ValueError(must(short(path, 150), requirement, f"{n_columns:,}"))
+        self.names = [name for key, part in columns.items() for name in column_names(key, part)]
+        n_rows = {part.shape[0] for part in self._parts}
         if len(n_rows) != 1:
             requirement = "have as many targets as samples"
             raise ValueError(must(short(path, 150), requirement, f"{sorted(n_rows)} of them"))
@@ -58,37 +138,74 @@ class ArrayFile:
 
     def pieces(self, types: Mapping[str, Any], n_rows: int | None = None) -> Iterator[Any]:
         """Return the rows as data frames; `types` has the pandas types of some columns."""
-        pd = pandas()
         size = n_rows or max(1, PIECE_VALUES // max(1, len(self.names)))
-        for start in range(0, self.n_rows, size):
-            rows = slice(start, start + size)
-            parts = [_dense(array[rows]) for array in self._arrays.values()]
-            frame = pd.concat([pd.DataFrame(part) for part in parts], axis=1)
-            frame.columns = self.names
-            frame.index = range(start, start + len(frame))
-            yield frame.astype({name: type for name, type in types.items() if name in self.names})
+        together = zip(*[part.pieces(size) for part in self._parts], strict=True)
+        start = 0
+        while True:
+            with described(self.path, self.kind):
+                parts = next(together, None)
+            if parts is None:
+                return
+            yield framed(parts, self.names, start, types)
+            start += len(parts[0])
+
+    def with_leading_zeros(self, names: list[str]) -> list[str]:
+        """Return none: numbers of arrays are not written in digits."""
+        return []
 
 
-def _names(key: str, array: Any) -> list[str]:
-    if len(array.shape) == 1:
+def framed(parts: Any, names: list[str], start: int, types: Mapping[str, Any]) -> Any:
+    """Return arrays as one data frame, whose rows are counted from `start`."""
+    pd = pandas()
+    frame = pd.concat([pd.DataFrame(part) for part in parts], axis=1)
+    frame.columns = names
+    frame.index = range(start, start + len(frame))
+    return frame.astype({name: type for name, type in types.items() if name in names})
+
+
+def column_names(key: str, part: Any) -> list[str]:
+    """Return the names of the columns of an array."""
+    if len(part.shape) == 1:
         return [key or "0"]
-    return [f"{key}{k}" for k in range(array.shape[1])]
+    return [f"{key}{k}" for k in range(part.shape[1])]
 
 
-def _dense(rows: Any) -> Any:
-    return rows.toarray() if hasattr(rows, "toarray") else np.asarray(rows)
+@contextlib.contextmanager
+def described(path: str, kind: str) -> Iterator[None]:
+    """Turn the errors of libraries into one sentence each."""
+    try:
+        yield
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk, not of the file
+        got = f"a damaged or different file ({short(str(error), 120)})"
+        raise ValueError(must(short(path, 150), f"be a valid {kind} file", got)) from None
 
 
-# .npy and .npz ------------------------------------------------------------------------------------
+def _shape_of_rows(path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int]:
+    """Return the shape of an array of 1 or more dimensions as rows."""
+    if len(shape) == 0 or dtype.kind not in "buifUSM":
+        requirement = "hold rows of numbers, bools or text"
+        raise ValueError(must(short(path, 150), requirement, f"{dtype} of shape {shape}"))
+    return shape[0], math.prod(shape[1:])
+
+
+def _shape_of_targets(_: str, shape: tuple[int, ...], __: np.dtype[Any]) -> tuple[int, ...]:
+    n, width = (shape[0], math.prod(shape[1:])) if shape else (1, 1)
+    return (n,) if width == 1 else (n, width)
+
+
+# Formats ------------------------------------------------------------------------------------------
 
 
 def npy(path: str) -> ArrayFile:
     """Open a .npy file: a matrix, or a structured array with named columns."""
-    with _described(path):
+    with described(path, ".npy"):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.dtype.names:
-        return ArrayFile("npy", path, {name: array[name] for name in array.dtype.names})
-    return ArrayFile("npy", path, {"": _matrix(path, array)})
+        return ArrayFile(".npy", path, {name: array[name] for name in array.dtype.names})
+    shape = _shape_of_rows(path, array.shape, array.dtype)
+    return ArrayFile(".npy", path, {"": MappedRows(array, shape)})
 
 
 def npz(path: str, part: str = "train") -> ArrayFile:
@@ -101,30 +218,71 @@ def npz(path: str, part: str = "train") -> ArrayFile:
     ----------
     part : {"train", "test"}
     """
-    with (
-        _described(path),
-        open(path, "rb") as file,  # numpy leaves it open if it is damaged
-        np.load(file, allow_pickle=False) as arrays,
-    ):
-        found = chosen_pair(arrays.files, part)
-        if found is not None:
-            X = _matrix(path, arrays[found[0]])
-            y = arrays[found[1]] if found[1] in arrays.files else None
-        else:
-            columns = {name: arrays[name] for name in arrays.files}
-    if found is not None:
-        if y is None:
-            return ArrayFile("npz", path, {"": X})
-        y = y.reshape(len(y), -1) if y.ndim > 1 and y.size != len(y) else y.reshape(-1)
-        return ArrayFile("npz", path, {"": X, "y": y}, _names("y", y))
-    if len(columns) == 1:
-        return ArrayFile("npz", path, {"": _matrix(path, *columns.values())})
-    if columns and all(array.ndim == 1 for array in columns.values()):
-        return ArrayFile("npz", path, columns)
+    with described(path, ".npz"), zipfile.ZipFile(path) as archive:
+        files = archive.namelist()
+    members = [name.removesuffix(".npy") for name in files if name.endswith(".npy")]
+    if files and not members:
+        raise _other_archive(path, files)
+    pair = chosen_pair(members, part)
+    if pair is not None:
+        columns = {"": _member(path, pair[0], _shape_of_rows)}
+        if pair[1] not in members:
+            return ArrayFile(".npz", path, columns)
+        columns["y"] = _member(path, pair[1], _shape_of_targets)
+        return ArrayFile(".npz", path, columns, column_names("y", columns["y"]))
+    if len(members) == 1:
+        return ArrayFile(".npz", path, {"": _member(path, members[0], _shape_of_rows)})
+    columns = {name: _member(path, name) for name in members}
+    if columns and all(len(rows.shape) == 1 for rows in columns.values()):
+        return ArrayFile(".npz", path, columns)
     requirement = (
         "have arrays X and y, or x_train and y_train, or a one-dimensional one for each column"
     )
     raise ValueError(must(short(path, 150), requirement, short(", ".join(columns)) or "no array"))
+
+
+def _other_archive(path: str, files: list[str]) -> ValueError:
+    requirement = "be a table in one of the formats that are read"
+    if any(name.startswith("xl/") for name in files):
+        return ValueError(must(short(path, 150), requirement, "an Excel file", "save it as CSV"))
+    got = f"a zip archive of {listed(files, 3)}"
+    return ValueError(must(short(path, 150), requirement, got, "unpack it first"))
+
+
+def _member(path: str, name: str, shape_of: Callable[..., Any] | None = None) -> Any:
+    """Return an array of a .npz file, with the shape that `shape_of` makes of its own.
+
+    Only a matrix in Fortran's order is loaded: its rows are not together.
+    """
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Any]:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+            _header(file)
+            yield file
+
+    with described(path, ".npz"), zipfile.ZipFile(path) as archive:
+        with archive.open(f"{name}.npy") as file:
+            shape, in_columns, dtype = _header(file)
+    wanted = shape if shape_of is None else shape_of(path, shape, dtype)
+    if not in_columns or len(shape) < 2:
+        return StoredRows(opened, dtype, wanted)
+    with described(path, ".npz"), np.load(path, allow_pickle=False) as arrays:
+        return MappedRows(arrays[name], wanted)
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of an array; return its shape, whether columns are together, its type."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"version {version} of the format")
+    if version == (1, 0):
+        shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, in_columns, dtype = np.lib.format.read_array_header_2_0(file)
+    if dtype.hasobject or any(n < 0 for n in shape):
+        raise ValueError(f"an array of type {dtype} and shape {shape}")
+    return shape, in_columns, dtype
 
 
 def chosen_pair(names: list[str], part: str) -> tuple[str, str] | None:
@@ -136,50 +294,16 @@ def chosen_pair(names: list[str], part: str) -> tuple[str, str] | None:
     return None
 
 
-@contextlib.contextmanager
-def _described(path: str) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
-        kind = ".npz" if isinstance(error, zipfile.BadZipFile) else ".npy or .npz"
-        got = f"a damaged or different file ({short(str(error), 120)})"
-        raise ValueError(must(short(path, 150), f"be a valid {kind} file", got)) from None
-
-
-def _matrix(path: str, array: np.ndarray) -> np.ndarray:
-    """Return an array of 1 or more dimensions as rows."""
-    if array.ndim == 0 or array.dtype.kind not in "buifUSM":
-        requirement = "hold rows of numbers, bools or text"
-        got = f"{array.dtype} of shape {array.shape}"
-        raise ValueError(must(short(path, 150), requirement, got))
-    return array.reshape(len(array), math.prod(array.shape[1:]))
-
-
-# Other formats ------------------------------------------------------------------------------------
-
-
 def idx(path: str) -> ArrayFile:
-    """Open an IDX file."""
-    return ArrayFile("IDX", path, {"": _matrix(path, read_idx(path))})
+    """Open an IDX file, plain or gzipped."""
 
+    @contextlib.contextmanager
+    def opened() -> Iterator[Any]:
+        with bytes_of(path) as file:
+            file.read(start)
+            yield file
 
-def svmlight(path: str) -> ArrayFile:
-    """Open a file in the format of svmlight and libsvm; its first field is the target."""
-    datasets = required("sklearn.datasets", "scikit-learn", "Reading svmlight files")
-    with open(path, "rb") as file:
-        start = file.read(2**16).decode("utf-8", "replace")
-    many = any("," in line.partition(" ")[0] for line in start.splitlines() if line[:1] != "#")
-    try:
-        X, y = datasets.load_svmlight_file(path, multilabel=many)
-    except (ValueError, EOFError, OverflowError) as error:
-        got = f"another ({short(str(error), 120)})"
-        raise ValueError(must(short(path, 150), "be a valid svmlight file", got)) from None
-    if X.shape[1] > MAX_SPARSE_COLUMNS:
-        requirement = f"have at most {MAX_SPARSE_COLUMNS:,} columns for the command line"
-        advice = "fastmlp.sklearn takes what sklearn.datasets.load_svmlight_file returns"
-        raise ValueError(must(short(path, 150), requirement, f"{X.shape[1]:,}", advice))
-    if many:
-        labels = sorted({label for row in y for label in row})
-        each = {f"y{label:g}": np.array([float(label in row) for row in y]) for label in labels}
-        return ArrayFile("svmlight", path, {"": X, **each}, [*each])
-    return ArrayFile("svmlight", path, {"": X, "y": y}, ["y"])
+    with bytes_of(path) as file:
+        dtype, shape, start = header_of(short(path, 150), file.read(IDX_HEADER))
+    wanted = _shape_of_rows(path, shape, dtype)
+    return ArrayFile("IDX", path, {"": StoredRows(opened, dtype, wanted)})

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fastmlp.messages import must, short, shown
 from fastmlp.tables.extras import pandas
+from fastmlp.tables.numbers import is_number
 
 #: What `pandas.api.types.infer_dtype` says, and the kind of column that it is.
 KINDS = {
@@ -18,7 +21,7 @@ KINDS = {
     "integer": "number", "floating": "number", "mixed-integer-float": "number",
     "decimal": "number", "integer-na": "number",
     "date": "date", "datetime": "date", "datetime64": "date", "time": "date", "period": "date",
-    "timedelta": "date", "timedelta64": "date", "interval": "date",
+    "timedelta": "date", "timedelta64": "date", "interval": "text",
     "empty": "",
 }  # fmt: skip
 #: The types that pandas reads columns of a kind as, where it would infer them otherwise.
@@ -74,27 +77,38 @@ def kind_of(path: str, values: Any) -> str:
     """
     if values.isna().all():
         return ""
-    known = values.dtype.categories if hasattr(values.dtype, "categories") else values
+    categories = getattr(values.dtype, "categories", None)
+    known = values if categories is None else categories
     inferred = pandas().api.types.infer_dtype(known, skipna=True)
-    kind = "text" if known is not values and inferred in KINDS else KINDS.get(inferred)
+    kind = KINDS.get(inferred)
     if kind is None:
+        what = "bytes" if inferred == "bytes" else f"values of the type {_type_of(known)}"
+        advice = leave_out(str(values.name))
+        if inferred == "bytes":
+            advice = f"decode them, for example with .str.decode('utf-8') of pandas, or {advice}"
         requirement = "hold numbers, booleans, text or categories in every column"
-        got = f"{inferred} values in the column {shown(str(values.name))}"
-        raise ValueError(must(short(path, 150), requirement, got, leave_out(str(values.name))))
-    return kind
+        got = f"{what} in the column {shown(str(values.name))}"
+        raise ValueError(must(short(path, 150), requirement, got, advice))
+    return kind if categories is None else "text"
 
 
-def first_that_is_no_number(values: Any) -> str | None:
-    """Return the first text that is not a number."""
+def _type_of(values: Any) -> str:
+    """Return the type of the first value that is neither text nor a number."""
+    known = values.dropna().astype(object).tolist()
+    others = (value for value in known if not isinstance(value, (str, bool, int, float)))
+    return type(next(others, known[0])).__name__
+
+
+def first_that_is_no_number(values: Any, decimal: str) -> str | None:
+    """Return the first text that is not a number with this decimal mark."""
     known = values.dropna().astype(object)
-    others = known[pandas().to_numeric(known, errors="coerce").isna()]
-    return str(others.iloc[0]) if len(others) > 0 else None
+    others = known[pandas().to_numeric(known, errors="coerce").isna()].map(str).unique()
+    return next((text for text in others if not is_number(text, decimal)), None)
 
 
-def refuse_few_texts(path: str, name: str, texts: list[str], other: str) -> None:
+def refuse_few_texts(path: str, name: str, texts: list[str], other: str, decimal: str) -> None:
     """Raise ValueError if most different values of a column of text are numbers; `other` is not."""
-    numbers = pandas().to_numeric(pandas().Series(texts, dtype=object), errors="coerce")
-    if numbers.notna().mean() >= MOST_ARE_NUMBERS:
+    if sum(is_number(text, decimal) for text in texts) >= MOST_ARE_NUMBERS * len(texts):
         requirement = f"have numbers in the column {shown(name)}, as most of it has"
         advice = f"leave the field empty if it is missing, or {leave_out(name)}"
         raise ValueError(must(short(path, 150), requirement, shown(other), advice))
@@ -165,6 +179,24 @@ def _refuse(path: str, values: Any, wrong: Any, what: str) -> Any:
     requirement = f"have {what} in the column {shown(str(values.name))}, as in the training data"
     got = first_of(values, wrong)
     raise ValueError(must(short(path, 150), requirement, got))
+
+
+def weights_of(path: str, values: Any) -> np.ndarray:
+    """Return a column of weights as float64; ValueError for missing ones and those below 0."""
+    numbers = pandas().to_numeric(values, errors="coerce").astype("float64")
+    wrong = ~(numbers >= 0) | np.isinf(numbers)
+    if wrong.any():
+        requirement = f"have weights of at least 0 in the column {shown(str(values.name))}"
+        got = first_of(values, wrong)
+        raise ValueError(must(short(path, 150), requirement, got))
+    return numbers.to_numpy()
+
+
+def check_weights(path: str, total: float, rows: str = "") -> None:
+    """Raise ValueError if the weights of all rows are 0; `rows` says which these are."""
+    if not total > 0:
+        requirement = f"have a weight above 0{rows}"
+        raise ValueError(must(short(path, 150), requirement, "only weights of 0"))
 
 
 def first_of(values: Any, wrong: Any) -> str:

@@ -13,10 +13,12 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 from fastmlp.messages import must, short, shown
+from fastmlp.tables import numbers
 from fastmlp.tables.extras import pandas
+from fastmlp.tables.numbers import DECIMAL_COMMA, GROUPED, NUMBER, PADDED
 
 SEPARATORS = ",\t;|"
 SEEN_ROWS = 100  # that decide how a file is written
@@ -25,8 +27,6 @@ PIECE_BYTES = 2**23  # of text that are read at a time
 MOST_CHARACTERS = 2**31 - 1  # of a field
 MISSING = ["?"]  # besides those of pandas: "", "NA", "NaN", "null", "None" and others
 GZIP = b"\x1f\x8b"
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -72,24 +72,65 @@ class DelimitedFile:
         self._text: _Text | None = None
         with self._described():
             self.dialect = self._found_dialect(has_header)
-        self.names = list(self.dialect.names)
-        self._widths_known = False
+        self.names, self.decimal = list(self.dialect.names), self.dialect.decimal
+        self.grouped: set[str] = set()
+        self._widths_known = self._may_have_padded = False
 
     def pieces(self, types: Mapping[str, Any], n_rows: int | None = None) -> Iterator[Any]:
         """Return the rows as data frames, of about 8 MB of text or of `n_rows`.
 
-        `types` has the pandas types of some columns; those of others are inferred for each piece.
+        `types` has the pandas types of some columns; those of others are inferred for each piece,
+        where numbers may have separators of thousands.
         """
+        size = n_rows or max(1, int(PIECE_BYTES / self.dialect.row_length))
+        for piece in self._read(types, size):
+            yield self._without_groups(piece, types)
+
+    def with_leading_zeros(self, names: list[str]) -> list[str]:
+        """Return those of some columns of whole numbers that have any as 007 or 01.
+
+        All rows must have been read before.
+        """
+        found: list[str] = []
+        if not self._may_have_padded or not names:
+            return found
+        size = max(1, int(PIECE_BYTES / self.dialect.row_length))
+        for piece in self._read(dict.fromkeys(names, str), size, usecols=names):
+            others = [name for name in names if name not in found]
+            found += [n for n in others if piece[n].str.fullmatch(PADDED, na=False).any()]
+            if len(found) == len(names):
+                break
+        return found
+
+    def _read(self, types: Mapping[str, Any], size: int, **others: Any) -> Iterator[Any]:
+        """Yield the rows as pandas reads them."""
         pd, dialect = pandas(), self.dialect
-        size = n_rows or max(1, int(PIECE_BYTES / dialect.row_length))
-        with self._described(), self._opened() as text:
+        with self._described(), self._opened(dialect.separator) as text:
             reader = pd.read_csv(
                 text, sep=dialect.separator, decimal=dialect.decimal, names=dialect.names,
                 header=0 if dialect.has_header else None, index_col=False, dtype=dict(types),
                 na_values=MISSING, skipinitialspace=True, chunksize=size, low_memory=False,
+                **others,
             )  # fmt: skip
             with reader:
                 yield from self._checked(reader)
+            self._may_have_padded |= text.may_have_padded
+
+    def _without_groups(self, piece: Any, types: Mapping[str, Any]) -> Any:
+        """Return rows with numbers in place of texts such as 1,234."""
+        for name in piece.columns:
+            values = piece[name]
+            if name in types or values.dtype.kind in "biuf":
+                continue
+            known, decimal = values.dropna(), self.decimal
+            first = known.iloc[0] if len(known) > 0 else None
+            # Most texts differ from numbers in their first value already.
+            if not isinstance(first, str) or not numbers.is_number(first, decimal):
+                continue
+            if numbers.are_grouped(known.map(str).unique(), decimal):
+                piece[name] = numbers.without_groups(values, decimal)
+                self.grouped.add(name)
+        return piece
 
     def _checked(self, reader: Iterator[Any]) -> Iterator[Any]:
         """Return the pieces of a reader; ValueError for rows that are too short or too long.
@@ -130,7 +171,7 @@ class DelimitedFile:
             raise ValueError(must(self._shown, "be valid CSV", short(text, 150))) from None
 
     def _wrong_encoding(self, error: UnicodeDecodeError) -> ValueError:
-        with _bytes_of(self.path) as file:
+        with bytes_of(self.path) as file:
             for line, content in enumerate(file, start=1):
                 try:
                     content.decode("utf-8")
@@ -138,7 +179,8 @@ class DelimitedFile:
                     byte = content[found.start]
                     got = f"the byte {byte:#04x} in line {line}"
                     other = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin1"
-                    advice = f"convert it, for example with iconv -f {other} -t utf-8"
+                    command = f"iconv -f {other} -t utf-8 {self._shown} > utf8.csv"
+                    advice = f"save it as UTF-8, for example with {command}"
                     return ValueError(must(self._shown, "be text in UTF-8", got, advice))
         return ValueError(must(self._shown, "be text in UTF-8", short(str(error))))
 
@@ -157,10 +199,11 @@ class DelimitedFile:
     # How it is written ----------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[TextIO]:
-        with _bytes_of(self.path) as file:
+    def _opened(self, separator: str | None = None) -> Iterator[_Text]:
+        with bytes_of(self.path) as file:
             # "utf-8-sig" skips the byte order mark that spreadsheets write.
             self._text = _Text(file, encoding="utf-8-sig", newline="")
+            self._text.separator = separator
             yield self._text
 
     def _found_dialect(self, has_header: bool | None) -> Dialect:
@@ -181,32 +224,47 @@ class DelimitedFile:
             if name in names[:k]:
                 requirement = "have a different name for each column"
                 got = f"{shown(name)} for columns {names.index(name) + 1} and {k + 1}"
-                raise ValueError(must(self._shown, requirement, got))
+                raise ValueError(must(self._shown, requirement, got, "rename one of them"))
         if has_header and not others:
             raise ValueError(must(self._shown, "have rows", "only a header"))
-        fields = [field for row in others for field in row]
-        has_commas = separator != "," and any(map(DECIMAL_COMMA.fullmatch, fields))
-        has_points = any("." in field and NUMBER.fullmatch(field) for field in fields)
+        decimal = _decimal_of([field.strip() for row in others for field in row], separator)
         lengths = [sum(map(len, row)) + len(row) for row in others or [first]]
-        decimal = "," if has_commas and not has_points else "."
         return Dialect(separator, decimal, has_header, tuple(names), statistics.fmean(lengths))
 
 
 class _Text(io.TextIOWrapper):
-    """Text that keeps an error of reading, in place of which pandas may report one of parsing."""
+    """Text that notices what pandas does not say.
+
+    Attributes
+    ----------
+    failure : exception or None
+        Of reading, in place of which pandas may report one of parsing.
+    separator : str or None
+        Of the fields, in which numbers with leading zeros are looked for.
+    may_have_padded : bool
+        Whether there may be some.
+    """
 
     failure: BaseException | None = None
+    separator: str | None = None
+    may_have_padded = False
+    _end = "\n"  # of what was read
 
     def read(self, size: int | None = -1) -> str:
         try:
-            return super().read(size)
+            text = super().read(size)
         except BaseException as failure:
             self.failure = failure
             raise
+        if self.separator is not None and not self.may_have_padded:
+            seen = self._end + text
+            self.may_have_padded = numbers.may_have_padded(seen, self.separator)
+            self._end = seen[-2:]
+        return text
 
 
 @contextlib.contextmanager
-def _bytes_of(path: str) -> Iterator[Any]:
+def bytes_of(path: str) -> Iterator[Any]:
     """Open a file, decompressed if it is gzipped, whatever its name."""
     with open(path, "rb") as file:
         is_gzipped = file.read(2) == GZIP
@@ -237,6 +295,26 @@ def _agreement(rows: list[list[str]]) -> tuple[float, int]:
     widths = [len(row) for row in rows]
     width = statistics.mode(widths)
     return (widths.count(width) / len(widths) if width > 1 else 0.0, width)
+
+
+def _decimal_of(fields: list[str], separator: str) -> str:
+    """Return the decimal mark: a comma if some numbers have one and none has a point.
+
+    A comma or point in front of each three digits may be a separator of thousands: it says nothing,
+    but that fields with both, such as 1,234.5, are numbers with a point. Where commas separate
+    fields, only other commas are decimal marks.
+    """
+    commas = [field for field in fields if DECIMAL_COMMA.fullmatch(field)]
+    points = [field for field in fields if "." in field and NUMBER.fullmatch(field)]
+    if any(GROUPED["."].fullmatch(field) and "." in field for field in fields):
+        return "."
+    if any(GROUPED[","].fullmatch(field) and "," in field for field in fields):
+        return ","
+    if separator == ",":
+        commas = [field for field in commas if not GROUPED["."].fullmatch(field)]
+    elif any(not GROUPED["."].fullmatch(field) for field in commas):
+        points = [field for field in points if not GROUPED[","].fullmatch(field)]
+    return "," if commas and not points else "."
 
 
 def _is_header(first: list[str], others: list[list[str]]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 TABLES = 'pip install "fastmlp[tables]"'
 
 
-def required(module: str, library: str, purpose: str) -> Any:
+def required(module: str, library: str, purpose: str, install: str = TABLES) -> Any:
     """Import a module; ImportError with the line that installs it if it is missing.
 
     Examples
@@ -20,7 +20,7 @@ def required(module: str, library: str, purpose: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(f"{purpose} needs {library}: {TABLES}") from error
+        raise ImportError(f"{purpose} needs {library}: {install}") from error
 
 
 def pandas() -> Any:

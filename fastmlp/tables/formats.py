@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from fastmlp.messages import must, short
 from fastmlp.tables import arrays
-from fastmlp.tables.delimited import GZIP, DelimitedFile, _bytes_of
+from fastmlp.tables.delimited import GZIP, DelimitedFile, bytes_of
 from fastmlp.tables.extras import required
+from fastmlp.tables.svmlight import SvmlightFile
 
 SVMLIGHT = re.compile(rb"[^\s:]+(?:[ \t]+(?:\d+|qid):\S+)+[ \t\r]*(?:#.*)?")
 PIECE_VALUES = 2**21  # of a Parquet file that are read at a time
@@ -27,11 +28,14 @@ class Table(Protocol):
     path : str
     names : list of str
         The columns.
+    decimal : str
+        The decimal mark of numbers that are text.
     """
 
     kind: str
     path: str
     names: list[str]
+    decimal: str
 
     def pieces(self, types: Mapping[str, Any], n_rows: int | None = None) -> Iterator[Any]:
         """Return the rows as data frames, in pieces of `n_rows` or of a size that is chosen.
@@ -42,11 +46,17 @@ class Table(Protocol):
             The pandas types of some columns; those of others follow from their values.
         """
 
+    def with_leading_zeros(self, names: list[str]) -> list[str]:
+        """Return those of some columns of whole numbers that have any as 007 or 01.
+
+        All rows must have been read before.
+        """
+
 
 class ParquetFile:
     """A Parquet file."""
 
-    kind = "Parquet"
+    kind, decimal = "Parquet", "."
 
     def __init__(self, path: str):
         self.path = path
@@ -71,6 +81,10 @@ class ParquetFile:
                 frame.index = range(start, start + len(frame))
                 start += len(frame)
                 yield frame.astype({name: types[name] for name in self.names if name in types})
+
+    def with_leading_zeros(self, names: list[str]) -> list[str]:
+        """Return none: numbers are not written in digits."""
+        return []
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Any]:
@@ -116,11 +130,11 @@ def open_table(path: str, has_header: bool | None = None, part: str = "train") -
         return arrays.npy(path)
     if raw[:4] in (b"PK\3\4", b"PK\5\6") or path.endswith(".npz"):
         return arrays.npz(path, part)
-    with contextlib.suppress(OSError, EOFError), _bytes_of(path) as file:
+    with contextlib.suppress(OSError, EOFError), bytes_of(path) as file:
         start = file.read(2**16)
         if start[:2] == b"\0\0" and start[2:3] not in (b"", b"\0"):
             return arrays.idx(path)
-        lines = [line for line in start.split(b"\n")[:20] if line.strip() and line[:1] != b"#"]
-        if raw[:2] != GZIP and lines and SVMLIGHT.fullmatch(lines[0]):
-            return arrays.svmlight(path)
+        lines = (line for line in start.split(b"\n") if line.strip() and line[:1] != b"#")
+        if raw[:2] != GZIP and SVMLIGHT.fullmatch(next(lines, b"")):
+            return SvmlightFile(path)
     return DelimitedFile(path, has_header)

@@ -15,6 +15,7 @@ TASKS = ("classification", "multilabel", "regression")
 MOST_NUMBERS = 20  # different whole numbers that are seen as classes
 ROWS_FOR_A_CLASS = 5  # on average, for whole numbers to be seen as classes
 MOST_CLASSES = 10_000
+SEEN_TEXTS = 100  # values of a target of text that are looked at
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,9 @@ def target_of(path: str, found: dict[str, Any], task: str | None = None) -> Targ
 
 
 def _check_varied(path: str, name: str, values: Any) -> None:
-    if _is_text(values) and columns.are_dates([str(value) for value in values.unique()[:100]]):
-        columns.refuse_dates(path, name)
+    if _is_text(values):
+        if columns.are_dates([str(value) for value in values.unique()[:SEEN_TEXTS]]):
+            columns.refuse_dates(path, name)
     if columns.kind_of(path, values) == "date":
         columns.refuse_dates(path, name)
     if values.nunique() < 2:
@@ -108,7 +110,10 @@ def _seen_task(found: dict[str, Any]) -> tuple[str, str]:
     ((_, values),) = found.items()
     n_different = values.nunique()
     if _is_text(values):
-        return "classification", f"text with {n_different:,} different values"
+        texts = [str(value) for value in values.unique()[:SEEN_TEXTS]]
+        are_codes = all(map(str.isdecimal, texts)) and any(text[0] == "0" for text in texts)
+        what = "numbers with leading zeros, which are text," if are_codes else "text"
+        return "classification", f"{what} with {n_different:,} different values"
     if values.dtype.kind == "b":
         return "classification", "true or false"
     are_whole = bool((values % 1 == 0).all())
@@ -143,10 +148,15 @@ def _classes(path: str, name: str, values: Any) -> tuple[np.ndarray, list[Any]]:
 
 
 def _numbers(path: str, name: str, values: Any, task: str) -> np.ndarray:
-    """Return a column of a target that consists of numbers."""
+    """Return a column of a target that consists of numbers, also if they were read as text."""
     if _is_text(values):
-        requirement = f"have numbers in the target {shown(name)} for {task}"
-        raise ValueError(must(short(path, 150), requirement, shown(str(values.iloc[0]))))
+        values = values.astype(object)
+        parsed = pandas().to_numeric(values, errors="coerce")
+        if parsed.isna().any():
+            requirement = f"have numbers in the target {shown(name)} for {task}"
+            got = shown(str(values[parsed.isna()].iloc[0]))
+            raise ValueError(must(short(path, 150), requirement, got))
+        values = parsed
     numbers = values.to_numpy(np.float64)
     wrong = ~np.isin(numbers, [0, 1]) if task == "multilabel" else ~np.isfinite(numbers)
     if wrong.any():

@@ -74,6 +74,14 @@ def test_estimators_prints_a_row_for_each_case_and_dtype():
         assert min(theirs, ours, checks) > 0 and ratio == pytest.approx(theirs / ours, rel=0.1)
 
 
+def test_many_prints_a_row_for_each_system():
+    arguments = ("--systems", "fastmlp,sklearn", "--networks", "3", "--rounds", "1")
+    rows = printed_rows("many.py", *arguments, start=("| serial", "| fit_many", "| sklearn"))
+    seconds = {name.strip(): float(took) for name, took, _ in (r.split("|")[1:4] for r in rows)}
+    assert list(seconds) == ["serial", "fit_many", "sklearn"]
+    assert min(seconds.values()) > 0 and seconds["sklearn"] > seconds["serial"]
+
+
 @pytest.mark.parametrize(
     ("script", "option", "given", "accepted"),
     [
@@ -94,6 +102,7 @@ def test_estimators_prints_a_row_for_each_case_and_dtype():
             "layers@batch_size or layers:rows, such as 784-64-10@32",
         ),
         ("contention.py", "--seconds", "0", "a number of seconds above 0"),
+        ("many.py", "--systems", "torch", "one of fastmlp, jax, sklearn"),
         ("estimators.py", "--cases", "mnist", "one of iris, breast-cancer, digits, 20000x50"),
         ("paired.py", "--bench", "(", "a regular expression (missing ), unterminated subpattern"),
         ("paired.py", "--factor", "1", "a number above 1"),
@@ -111,6 +120,7 @@ def test_invalid_options_are_refused_before_measuring(tmp_path, script, option, 
         "peers": ["--systems", "fastmlp", "--cases", "20-4@1", "--threads", "1", "--rounds", "1"],
         "contention.py": ["--scenarios", "alone", "--cases", "20-4:1", "--rounds", "1"],
         "estimators.py": ["--cases", "iris", "--rounds", "1"],
+        "many.py": ["--systems", "fastmlp", "--networks", "1", "--rounds", "1"],
         "paired.py": ["no-such-revision"],
         "selftest.py": ["--same", "0"],
     }

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from types import SimpleNamespace
 
@@ -11,39 +10,20 @@ import pytest
 import fastmlp
 from fastmlp import command_line
 from fastmlp.command_line import commands
-from helpers.command_line import make_images, start
+from helpers.command_line import interrupted, make_images
 
 
 def interrupt(folder, handler, epochs):
-    """Interrupt a training that has begun; return its end, with its stacks if there is none.
-
-    `handler` is that of this process, which decides whether the child is started with Ctrl-C
-    ignored, as by a shell that starts it in the background.
-    """
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        process = start(folder, "train", "images", "labels", "--epochs", epochs)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    with process:
-        try:
-            assert os.read(process.stderr.fileno(), 1)  # the progress bar: training has begun
-            time.sleep(1)
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGABRT)
-            pytest.fail(f"no end after SIGINT: {process.communicate()[1].decode()[-5000:]}")
-        finally:
-            process.kill()
-    return process.returncode, out, err.decode()
+    """Interrupt a training whose progress bar has begun."""
+    args = ("train", "images", "labels", "--epochs", epochs)
+    return interrupted(folder, *args, wait_for=b"%", wait=1, handler=handler)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
 def test_interrupt_saves_the_state_so_far(files):
     code, out, err = interrupt(files, signal.default_int_handler, 1_000_000_000)
     assert code == 130, err
-    assert out == b""
+    assert out == ""
     assert "Traceback" not in err
     assert err.splitlines()[-1] == (
         "fastmlp: interrupted; the model trained so far is saved to model.npz"
@@ -56,7 +36,7 @@ def test_interrupt_saves_the_state_so_far(files):
 def test_in_the_background_interrupts_stay_ignored(files):
     code, out, err = interrupt(files, signal.SIG_IGN, 100_000)
     assert code == 0, err
-    assert b"100000 epochs" in out and "interrupted" not in err
+    assert "100000 epochs" in out and "interrupted" not in err
 
 
 @pytest.mark.parametrize("call", ["perf_counter", "save"])

@@ -3,15 +3,13 @@
 import io
 import json
 import re
-from types import SimpleNamespace
+import sys
 
 import numpy as np
 import pytest
-from sklearn import metrics
 
 import fastmlp
 from fastmlp.callbacks import Progress
-from fastmlp.command_line import scores
 from fastmlp.command_line.reports import MOST_BLOCKS, blocks, duration, number, table
 from fastmlp.datasets import digits
 from fastmlp.sklearn import preset
@@ -87,7 +85,7 @@ def test_evaluate_digits(tmp_path, here):
     out = succeed(tmp_path, "evaluate", "model.npz", "digits", run=here)
     X, y = digits()
     accuracy = fastmlp.load(tmp_path / "model.npz").score(X, y)
-    assert f"accuracy: {accuracy:.4f}\n" in out and "confusion matrix: a line for each" in out
+    assert f"accuracy: {accuracy:.4f}\n" in out and "confusion matrix: rows of each true" in out
     assert len(re.findall(r"^  \d +0\.\d+", out, re.MULTILINE)) >= 9
 
 
@@ -117,60 +115,18 @@ def test_warmup_compiles_what_training_needs(here, tmp_path):
     )
 
 
-# Scores -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n_classes", [2, 3, 25])
-def test_scores_of_classes_are_those_of_scikit_learn(n_classes):
-    random = np.random.default_rng(n_classes)
-    y = random.integers(0, n_classes, 500)
-    p = random.dirichlet(np.ones(n_classes), 500)
-    p[np.arange(300), y[:300]] += 1
-    p /= p.sum(axis=1, keepdims=True)
-    names = [f"c{k}" for k in range(n_classes)]
-    found, predicted = scores.scores("classification", y, p, names), p.argmax(axis=1)
-    assert found["accuracy"] == metrics.accuracy_score(y, predicted)
-    assert found["balanced accuracy"] == pytest.approx(
-        metrics.balanced_accuracy_score(y, predicted)
-    )
-    assert found["log loss"] == pytest.approx(metrics.log_loss(y, p))
-    report = metrics.classification_report(y, predicted, target_names=names, output_dict=True)
-    for each in found["classes"]:
-        expected = report[each["name"]]
-        assert each["precision"] == pytest.approx(expected["precision"])
-        assert each["recall"] == pytest.approx(expected["recall"])
-        assert each["F1"] == pytest.approx(expected["f1-score"])
-        assert each["rows"] == expected["support"]
-    assert found["confusion matrix"] == metrics.confusion_matrix(y, predicted).tolist()
-
-
-def test_scores_of_classes_that_do_not_occur():
-    found = scores.scores("classification", np.array([1, 1]), np.eye(3)[[1, 0]], ["a", "b", "c"])
-    assert found["balanced accuracy"] == 0.5 and found["classes"][2]["F1"] == 0
-    assert found["log loss"] == pytest.approx(-np.log(np.finfo(float).eps) / 2)
-
-
-def test_scores_of_labels_and_values():
-    y, p = np.array([[1, 0], [1, 1], [0, 1.0]]), np.array([[0.9, 0.2], [0.4, 0.8], [0.1, 0.7]])
-    found = scores.scores("multilabel", y, p, ["a", "b"])
-    assert found["accuracy"] == pytest.approx(2 / 3)
-    assert found["balanced accuracy"] == pytest.approx((0.75 + 1) / 2)
-    true = np.where(y == 1, p, 1 - p)
-    assert found["log loss"] == pytest.approx(-np.log(true).mean())
-    values, outputs = np.array([[1.0], [2], [4]]), np.array([[1.5], [2], [3]])
-    found = scores.scores("regression", values, outputs, ["a"])
-    assert found["R2"] == pytest.approx(metrics.r2_score(values, outputs))
-    assert found["MAE"] == 0.5 and found["RMSE"] == pytest.approx((1.25 / 3) ** 0.5)
-
-
-def test_guesses():
-    assert scores.guess_of("classification", np.array([2, 1, 1])) == 1
-    assert scores.guess_of("multilabel", np.array([[1, 0], [1, 0], [0, 0]])) == [1, 0]
-    mean = scores.guess_of("regression", np.array([[1.0], [3.0]]), np.array([3.0, 1.0]))
-    assert mean == [1.5]
-    assert scores.score_of_guess("classification", 1, np.array([1, 1, 0, 2])) == 0.5
-    assert scores.score_of_guess("multilabel", [1, 0], np.array([[1, 0], [0, 0]])) == 0.5
-    assert scores.score_of_guess("regression", [2.0], np.array([[1.0], [3.0]])) == 0
+def test_a_matrix_that_is_too_wide_for_the_terminal(net, here, monkeypatch):
+    """Then the largest errors are shown, but not where the output goes elsewhere."""
+    succeed(net, "train", "digits", "--epochs", "1", run=here)
+    evaluate = ("evaluate", "model.npz", "digits")
+    for columns, is_terminal, title in (
+        (30, True, "most frequent errors\n  true as predicted  rows\n"),
+        (200, True, "confusion matrix: "),
+        (30, False, "confusion matrix: "),
+    ):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(type(sys.stdout), "isatty", lambda _, found=is_terminal: found)
+        assert f"\n{title}" in succeed(net, *evaluate, run=here)
 
 
 # Text ---------------------------------------------------------------------------------------------
@@ -206,39 +162,6 @@ def test_the_bar_shows_the_score_of_the_validation_data():
     stream = io.StringIO()
     mlp.fit(X, y, epochs=1, callbacks=[Progress(stream)])
     assert "validation" not in stream.getvalue()
-
-
-def test_the_epoch_is_chosen_by_other_rows_than_those_of_the_score():
-
-    from fastmlp.command_line.table_training import CRITERION, HALVES, _chosen, _scorers
-
-    of_halves = [0.2, 0.9, 0.4], [0.3, 0.1, 0.8]
-    criteria = [-0.5, -0.1, -0.3], [-0.6, -0.7, -0.2]
-    history = {"validation_accuracy": [0.25, 0.5, 0.6]}
-    for name, each, criterion in zip(HALVES, of_halves, criteria, strict=True):
-        history |= {f"validation_{name}": each, f"validation_{name}{CRITERION}": criterion}
-    estimator = SimpleNamespace(validation_scores_=[0.25, 0.6, 0.6], history_=history)
-    halves = (np.arange(3), np.array([3, 4]))
-    # Epoch 2 is the best one of the first half, epoch 3 that of the second; 3 is the last best one.
-    best, score = _chosen(estimator, halves)
-    assert best == 3 and score == pytest.approx((3 * 0.4 + 2 * 0.1) / 5)
-    assert _chosen(estimator, (np.arange(4), np.array([4]))) == (3, 0.6)  # too few for halves
-    assert _chosen(SimpleNamespace(validation_scores_=[], history_={}), halves) == (0, None)
-
-    values = np.array([[1.0], [2.0], [4.0], [7.0], [8.0]])
-    outputs = values + np.array([[1.0], [0.0], [0.0], [3.0], [0.0]])
-    name, half, criterion, *_ = _scorers("regression", halves, True)
-    assert name == "r2"
-    assert half(values, outputs) == metrics.r2_score(values[:3], outputs[:3])
-    assert criterion(values, outputs) == half(values, outputs)
-    labels, outputs = np.array([0, 1, 1, 0, 1]), np.array([[9, 1], [4, 6], [8, 2], [5, 5], [5, 5]])
-    for preset_used in (True, False):
-        name, half, criterion, *_ = _scorers("classification", halves, preset_used)
-        expected = metrics.accuracy_score(labels[:3], outputs[:3].argmax(axis=1))
-        assert (name, half(labels, outputs / 10)) == ("accuracy", expected)
-        if preset_used:
-            expected = -metrics.log_loss(labels[:3], outputs[:3] / 10)
-        assert criterion(labels, outputs / 10) == pytest.approx(expected)
 
 
 def test_help_has_the_defaults_of_the_preset(here, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 import fastmlp
 from fastmlp import command_line
 from fastmlp.tables.formats import open_table
-from helpers.command_line import ENVIRONMENT, run
+from helpers.command_line import ENVIRONMENT, refused
 from helpers.table_files import houses, write_csv
 
 pytest.importorskip("pandas")
@@ -37,11 +37,11 @@ ERRORS = {
     "no input left": ((*TRAIN, "--drop", "area,rooms,town"), "must have a column besides those"),
     "ragged": (("train", "ragged.csv", "--target", "b"), "must have 2 fields in every row, as in "
                "its first line, got 3 in line 4"),
-    "latin-1": (("train", "latin.csv", "--target", "b"), "the byte 0xe9 in line 2; convert it"),
+    "latin-1": (("train", "latin.csv", "--target", "b"), "the byte 0xe9 in line 2; save it as UTF"),
     "two names": (("train", "names.csv", "--target", "b"), "a different name for each column"),
     "missing target": (("train", "holes.csv", "--target", "y"),
                        "`holes.csv` must have a value of the target 'y' in every row, got none in "
-                       "data row 2."),
+                       "data row 2; leave the rows without one out."),
     "constant target": (("train", "holes.csv", "--target", "one", "--drop", "none"),
                         "different values of the target 'one', got '1' in all 4 rows"),
     "no column with values": (("train", "holes.csv", "--target", "a", "--drop", "y,one"),
@@ -114,19 +114,13 @@ def broken(tmp_path_factory):
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors_are_one_line(broken, name, here):
     args, part = ERRORS[name]
-    before = {path.name: path.read_bytes() for path in broken.iterdir()}
-    code, _, err = here(broken, *args)
-    assert code == 2
-    assert re.fullmatch(r"fastmlp: error: [^\n]+\n", err), err
-    assert part in err
-    assert {path.name: path.read_bytes() for path in broken.iterdir()} == before
+    assert part in refused(broken, *args, run=here)[1]
 
 
 @pytest.mark.parametrize("name", ["no such column", "ragged", "dates", "share"])
 def test_errors_are_one_line_of_a_process(broken, name):
     args, part = ERRORS[name]
-    code, _, err = run(broken, *args)
-    assert code == 2 and re.fullmatch(r"fastmlp: error: [^\n]+\n", err) and part in err
+    assert part in refused(broken, *args)[1]
 
 
 def in_a_process_without(modules, folder, commands):
@@ -186,11 +180,9 @@ def test_a_learning_rate_that_is_too_large(broken, here):
     (*TRAIN, "--validation-data", "people.csv", "--out", "people.csv"),
 ])  # fmt: skip
 def test_no_input_is_overwritten(broken, here, args):
-    before = {path.name: path.read_bytes() for path in broken.iterdir()}
-    code, out, err = here(broken, *args)
-    assert (code, out) == (2, "")
+    out, err = refused(broken, *args, run=here)
+    assert out == ""
     assert err == f"fastmlp: error: `--out` must be another file than the data, got '{args[-1]}'.\n"
-    assert {path.name: path.read_bytes() for path in broken.iterdir()} == before
 
 
 def test_json_is_not_written_to_a_file(broken, here):
@@ -219,7 +211,7 @@ def test_a_pipe_is_no_table(broken, here):
 
 
 @pytest.mark.parametrize("n", [400, 12_000])  # more different values than are counted
-@pytest.mark.parametrize("wrong", ["oops", "1,234", "$3.5"])
+@pytest.mark.parametrize("wrong", ["oops", "1,23", "$3.5"])
 def test_a_number_that_is_none_is_named(tmp_path, here, wrong, n):
     lines = [f'"{wrong if k == n - 5 else k * 0.37}",{k % 2}\n' for k in range(n)]
     (tmp_path / "a.csv").write_text("x,y\n" + "".join(lines))

@@ -2,48 +2,24 @@
 
 import os
 import signal
-import subprocess
 import time
 
 import pytest
 
 from fastmlp.command_line import table_model
 from fastmlp.tables.delimited import DelimitedFile
-from helpers.command_line import start
+from helpers.command_line import interrupted, start
 from helpers.table_files import houses, write_csv
 
 pytest.importorskip("pandas")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
 
 
-def interrupted(folder, wait_for, *args):
-    """Interrupt a training once its errors or its bar have some text; return how it ended."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = start(folder, "train", "houses.csv", "--target", "price", *args)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    with process:
-        try:
-            seen = b""
-            while wait_for not in seen:
-                more = os.read(process.stderr.fileno(), 1000)
-                assert more, seen
-                seen += more
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGABRT)
-            pytest.fail(f"no end after SIGINT: {process.communicate()[1].decode()[-5000:]}")
-        finally:
-            process.kill()
-    return process.returncode, out.decode(), err.decode()
-
-
 def test_the_best_weights_so_far_are_saved(tmp_path):
     write_csv(tmp_path / "houses.csv", houses(2000))
     # The first epoch has ended once its score is shown.
-    code, out, err = interrupted(tmp_path, b"validation_r2", "--epochs", "100000")
+    args = ("train", "houses.csv", "--target", "price", "--epochs", "100000")
+    code, out, err = interrupted(tmp_path, *args, wait_for=b"validation_r2")
     assert code == 130 and "Traceback" not in err
     last = err.splitlines()[-1]
     assert last.startswith("fastmlp: interrupted; the best weights so far, of epoch ")

@@ -215,25 +215,6 @@ def test_folds_are_all_rows_once(town, here, monkeypatch):
     assert np.ptp(counts, axis=0).max() <= 1
 
 
-def test_weights(tmp_path, here):
-    """Rows of weight 0 do not count; a weight of 2 is not that of 1."""
-    columns = houses()
-    columns["w"] = [1.0] * 200
-    write_csv(tmp_path / "one.csv", columns)
-    columns["w"] = [1.0, 5.0] * 100
-    write_csv(tmp_path / "other.csv", columns)
-    arguments = ("--target", "price", "--weight", "w", "--epochs", "2", "--out")
-    for name in ("one", "other"):
-        succeed(tmp_path, "train", f"{name}.csv", *arguments, f"{name}.npz", run=here)
-    one, other = (model_of(tmp_path / f"{name}.npz") for name in ("one", "other"))
-    assert (one.estimator.coefs_[0] != other.estimator.coefs_[0]).any()
-    assert "w" not in one.about.kinds
-    columns["w"] = [1.0] * 199 + [-1.0]
-    write_csv(tmp_path / "wrong.csv", columns)
-    code, _, err = here(tmp_path, "train", "wrong.csv", *arguments, "wrong.npz")
-    assert code == 2 and "weights of at least 0 in every row, got -1.0 in data row 200" in err
-
-
 # Pieces, seeds, formats ---------------------------------------------------------------------------
 
 
@@ -403,6 +384,66 @@ def test_numbers_as_text_and_text_as_numbers(tmp_path, here):
     write_csv(tmp_path / "new.csv", {"code": ["01", "01"]})
     lines = succeed(tmp_path, "predict", "model.npz", "new.csv", run=here).split()
     assert lines == ["y", "a", "a"]
+
+
+def test_codes_with_leading_zeros_are_text(tmp_path, here):
+    """As inputs, classes and ids: 01 is not 1."""
+    codes = ["01", "1", "10", "7"] * 60
+    columns = {"zip": codes, "x": [1.5, 2.5] * 120, "id": [f"{k:04}" for k in range(240)]}
+    write_csv(tmp_path / "data.csv", columns | {"y": codes})
+    out = succeed(tmp_path, "train", "data.csv", "--target", "y", "--id", "id", "--epochs", "60",
+                  run=here)  # fmt: skip
+    assert "\n1 column of text: zip\n" in out
+    assert "\ntext, because some numbers have leading zeros: zip\n" in out
+    assert "target: y, numbers with leading zeros, which are text, with 4 different values" in out
+    assert "\nclasses: 01, 1, 10, 7\n" in out
+    write_csv(tmp_path / "new.csv", {"zip": ["1", "7"], "x": [1.5, 2.5], "id": ["0007", "08"]})
+    out = succeed(tmp_path, "predict", "model.npz", "new.csv", run=here)
+    assert out == "id,y\n0007,1\n08,7\n"
+    found = json.loads(succeed(tmp_path, "evaluate", "model.npz", "data.csv", "--json", run=here))
+    assert found["accuracy"] > 0.9
+    assert [each["name"] for each in found["classes"]] == ["01", "1", "10", "7"]
+
+
+def test_numbers_with_separators_of_thousands(tmp_path, here):
+    columns = houses()
+    columns["price"] = [f"{price:,}" for price in columns["price"]]
+    write_csv(tmp_path / "houses.csv", columns)
+    out = succeed(tmp_path, "train", "houses.csv", "--target", "price", "--epochs", "40", run=here)
+    assert "\nnumbers with separators of thousands: price\n" in out
+    assert "so the task is regression" in out
+    write_csv(tmp_path / "plain.csv", houses())
+    both = [
+        json.loads(succeed(tmp_path, "evaluate", "model.npz", name, "--json", run=here))["R2"]
+        for name in ("houses.csv", "plain.csv")
+    ]
+    assert both[0] == both[1] > 0.9
+
+
+def test_numbers_with_units_are_named(tmp_path, here):
+    write_csv(tmp_path / "houses.csv", houses() | {"rooms": [f"{k % 9} m" for k in range(200)]})
+    out = succeed(tmp_path, "train", "houses.csv", "--target", "price", "--epochs", "1", run=here)
+    sentence = "text, because of units: rooms (0 m); numbers without them would be used as such"
+    assert f"\n{sentence}\n" in out
+
+
+@pytest.mark.parametrize("options", [(), ("--no-preset",)])
+def test_large_rows_are_read_in_long_pieces(tmp_path, here, monkeypatch, options):
+    from fastmlp.sklearn import fitting
+    from fastmlp.training import sources
+
+    columns = {name: houses()[name] for name in ("area", "rooms", "price")}
+    write_csv(tmp_path / "houses.csv", columns)
+    for module in (fitting, sources):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 500)
+    blocks, original = [], sources._copied_rows
+    monkeypatch.setattr(
+        sources, "_copied_rows", lambda data, order: blocks.append(order) or original(data, order)
+    )
+    arguments = ("--target", "price", "--epochs", "2", "--batch-size", "4", *options)
+    succeed(tmp_path, "train", "houses.csv", *arguments, run=here)
+    assert len(blocks) > 4
+    assert np.array_equal(np.sort(np.concatenate(blocks)), np.repeat(np.arange(160), 2))
 
 
 def test_a_saved_estimator_of_a_program(tmp_path, here):

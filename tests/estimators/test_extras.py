@@ -9,7 +9,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
 from fastmlp import MLP, callbacks, losses, optimizers, schedules
-from fastmlp.sklearn import MLPClassifier, MLPRegressor
+from fastmlp.sklearn import MLPClassifier, MLPRegressor, fitting
+from fastmlp.training import sources
 from helpers.same_bits import assert_same_bits
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -83,6 +84,29 @@ def test_a_solver_of_the_core_is_that_of_mlp(iris, solver, optimizer):
     for coef, weights in zip(clf.coefs_, mlp.weights, strict=True):
         np.testing.assert_allclose(coef, weights.T, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(clf.predict_proba(X), mlp.predict_proba(X), rtol=1e-12)
+
+
+def test_shuffling_in_blocks(iris, tmp_path, monkeypatch):
+    """Of a small array as a whole, of a large one in long pieces, in memory or mapped."""
+    X, y = np.tile(iris[0], (20, 1)).astype(np.float32), np.tile(iris[1], 20)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    options = SMALL | {"batch_size": 32, "max_iter": 2}
+    plain, small = (MLPClassifier(shuffle=s, **options).fit(X, y) for s in (True, "blocks"))
+    assert_same_bits(numbers_of(plain), numbers_of(small))
+    for module in (fitting, sources):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 10_000)
+    blocks, original = [], sources._copied_rows
+    monkeypatch.setattr(
+        sources, "_copied_rows", lambda data, order: blocks.append(order) or original(data, order)
+    )
+    one, other = (MLPClassifier(shuffle="blocks", **options).fit(each, y) for each in (X, mapped))
+    assert_same_bits(numbers_of(one), numbers_of(other))
+    assert (one.coefs_[0] != plain.coefs_[0]).any()
+    epochs = np.concatenate(blocks).reshape(4, 3000)  # two of each
+    assert (np.sort(epochs, axis=1) == np.arange(3000)).all() and (epochs[0] != epochs[1]).any()
+    again = clone(one).set_params(shuffle=True).fit(mapped, y)  # scikit-learn's order
+    assert_same_bits(numbers_of(again), numbers_of(plain))
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", losses.Huber(0.5), losses.Pinball(0.9)])

@@ -151,7 +151,6 @@ def test_columns_are_found_by_their_names():
         (pd.Series([True, "a", None]), "values of type bool and str"),
         (pd.Series([True, 3, None]), "values of type bool and int"),
         (pd.Series([[1], [2], None]), "values of type NoneType and list"),
-        (pd.Series([b"a", b"b", None]), "values of type bytes"),
         (np.array([1j, 2, 3]), "complex128"),
     ],
     ids=str,
@@ -164,6 +163,25 @@ def test_other_types_are_refused_with_the_name_of_the_column(values, got):
     encoder = TableEncoder().fit(frame.assign(when=["a", "b", "c"]))
     with pytest.raises(ValueError, match=r"^`X` must have .* in column 'when'"):
         encoder.transform(frame)
+
+
+@pytest.mark.parametrize(
+    ("values", "got", "advice", "advised"),
+    [
+        (pd.Series([b"a", b"b", None]), "bytes", r"Series.str.decode\('utf-8'\)",
+         lambda column: column.str.decode("utf-8")),
+        (pd.cut(pd.Series([1, 5, None]), [0, 4, 9]), "Interval",
+         r"Series.cat.rename_categories\(str\)",
+         lambda column: column.cat.rename_categories(str)),
+    ],
+)  # fmt: skip
+def test_how_other_types_become_text(values, got, advice, advised):
+    frame = pd.DataFrame({"when": values})
+    message = f"got values of type {got} in column 'when'; {advice} of pandas makes them text\\.$"
+    with pytest.raises(ValueError, match=message):
+        TableEncoder().fit(frame)
+    encoded = TableEncoder().fit_transform(pd.DataFrame({"when": advised(values)}))
+    assert encoded.tolist() == [[-1], [1], [0]]
 
 
 @pytest.mark.parametrize(

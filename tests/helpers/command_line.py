@@ -2,12 +2,15 @@
 
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import fastmlp
 from helpers.same_bits import arrays_of
@@ -48,6 +51,55 @@ def succeed(folder, *args, run=run):
     assert code == 0, err
     assert "Traceback" not in err
     return out
+
+
+def refused(folder, *args, run=run):
+    """Run a command that is to end with one line; return the output and that line.
+
+    No file of the folder may have changed.
+    """
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code, out, err = run(folder, *args)
+    assert code == 2
+    assert re.fullmatch(r"fastmlp: error: [^\n]+\n", err), err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    return out, err
+
+
+def interrupted(folder, *args, wait_for, wait=0.0, handler=signal.default_int_handler):
+    """Interrupt a command; return how it ended, with its stacks if it did not.
+
+    Parameters
+    ----------
+    wait_for : bytes
+        Part of its errors or its bar, after which it is interrupted.
+    wait : float
+        Seconds, after that.
+    handler
+        Of this process, which decides whether the command is started with Ctrl-C ignored, as by a
+        shell that starts it in the background.
+    """
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        process = start(folder, *args)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            seen = b""
+            while wait_for not in seen:
+                more = os.read(process.stderr.fileno(), 1000)
+                assert more, seen
+                seen += more
+            time.sleep(wait)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            pytest.fail(f"no end after SIGINT: {process.communicate()[1].decode()[-5000:]}")
+        finally:
+            process.kill()
+    return process.returncode, out.decode(), err.decode()
 
 
 def pack_idx(array):

@@ -50,7 +50,100 @@ def test_quoted_newlines_and_separators(written):
 def test_a_comma_for_decimals(written):
     frame = frame_of(written("a;b;c\n1,5;x, y;3\n-,5;z;4\n"))
     assert frame["a"].tolist() == [1.5, -0.5] and frame["b"].tolist() == ["x, y", "z"]
-    assert frame_of(written("a;b\n1,000.5;2\n"))["b"].tolist() == [2]  # not 1,000.5 either
+
+
+DECIMALS = {
+    "a point": ("a,b\n1.5,x\n", "."),
+    "a comma": ("a;b\n1,5;x\n", ","),
+    "three decimals": ("a;b\n1,234;x\n", ","),
+    "three digits after each comma that is quoted": ('a,b\n"1,234",x\n', "."),
+    "a quoted comma": ('a,b\n"1,5",x\n"1,234",y\n', ","),
+    "commas and a point": ("a;b\n1,000.5;x\n2,000;y\n", "."),
+    "points and a comma": ("a;b\n1.000,5;x\n2.000;y\n", ","),
+    "points as separators": ("a;b\n1.000;0,5\n2.000;1,5\n", ","),
+    "numbers of both": ("a;b\n1.5;0,5\n", "."),
+    "none": ("a;b\n1;x\n", "."),
+}
+
+
+@pytest.mark.parametrize("name", DECIMALS)
+def test_decimal_marks(written, name):
+    content, decimal = DECIMALS[name]
+    assert written(content).dialect.decimal == decimal
+
+
+GROUPED = {
+    "commas": ('a,b\n"1,234",x\n"-1,234,567.5",y\n12,z\n', [1234, -1234567.5, 12]),
+    "points": ("a;b\n1.234;0,5\n1.234.567,5;1,5\n-12,25;2\n", [1234, 1234567.5, -12.25]),
+    "apostrophes": ("a,b\n1'234,x\n1'234'567.5,y\n1e3,z\n", [1234, 1234567.5, 1000]),
+    "spaces": ("a;b\n1\u202f234;x\n1\u00a0234\u00a0567;y\n12;z\n", [1234, 1234567, 12]),
+    "a quoted decimal comma": ('a,b\n"1,5",x\n"1,234",y\n2,z\n', [1.5, 1.234, 2]),
+    "missing": ('a,b\n,x\n"1,234",y\n?,z\n', [None, 1234, None]),
+}
+
+
+@pytest.mark.parametrize("size", [None, 1, 2])
+@pytest.mark.parametrize("name", GROUPED)
+def test_numbers_with_separators_of_thousands(written, name, size):
+    content, values = GROUPED[name]
+    table = written(content)
+    found = frame_of(table, None, size)["a"]
+    assert found.astype("float64").fillna(-1).tolist() == [-1 if v is None else v for v in values]
+    assert table.grouped == (set() if name == "a quoted decimal comma" else {"a"})
+    texts = frame_of(table, {"a": str}, size)["a"].dropna()
+    assert all(isinstance(text, str) for text in texts)
+
+
+@pytest.mark.parametrize(
+    "text", ["1,23", "1,2345", "01,234", "1234,567", "1,234,56", "A1", "1 234"]
+)
+def test_what_is_no_number_with_separators(written, text):
+    found = frame_of(written(f'a,b\n"{text}",x\n"1,234",y\n7,z\n'))["a"]
+    if written(f'a,b\n"{text}",x\n').dialect.decimal == ".":
+        assert found.tolist() == [text, "1,234", "7"]
+
+
+PADDED = {
+    "codes": ("a,b\n01,1\n2,2\n", ["a"]),
+    "missing": ("a,b\n,1\n007,2\n", ["a"]),
+    "the first field": ("00,b\n1,2\n", []),  # a header
+    "no header": ("01,5\n2,6\n", ["0"]),
+    "quoted": ('a,b\n"1","02"\n', ["b"]),
+    "after a space": ("a, b\n1, 02\n", ["b"]),
+    "before a space": ("a;b\n1;02 \n3;4\n", ["b"]),
+    "after a tab": ("a\tb\n1\t02\n", ["b"]),
+    "the last one": ("a|b\n1|2\n1|03", ["b"]),
+    "ends of lines": ("a,b\r\n1,2\r\n02,3\r\n", ["a"]),
+    "decimals": ("a,b\n0.5,1\n00.5,2\n", []),
+    "zeros": ("a,b\n0,10\n0,100\n", []),
+    "signs": ("a,b\n-01,+02\n", []),
+    "in the middle": ("a,b\n101,1005\n2001,30\n", []),
+}
+
+
+@pytest.mark.parametrize("name", PADDED)
+def test_numbers_with_leading_zeros(written, name):
+    content, names = PADDED[name]
+    table = written(content)
+    frame_of(table)
+    assert table.with_leading_zeros(table.names) == names
+    assert table.with_leading_zeros([]) == []
+
+
+@pytest.mark.parametrize("before", range(20))
+def test_leading_zeros_anywhere_in_a_file(written, before):
+    """Whatever bytes are read together."""
+    lines = ["a,b", "x" * before + ",1", *["y,10"] * 100_000, "z,01", *["y,10"] * 100_000]
+    table = written("\n".join(lines) + "\n")
+    frame_of(table)
+    assert table.with_leading_zeros(["b"]) == ["b"]
+
+
+def test_leading_zeros_are_looked_for_only_where_some_may_be(written, monkeypatch):
+    table = written("a,b\n" + "0.05,100\n" * 100_000)
+    frame_of(table)
+    monkeypatch.setattr(pd, "read_csv", None)
+    assert table.with_leading_zeros(["a", "b"]) == []
 
 
 def test_unicode_and_spaces_after_separators(written):
@@ -112,7 +205,7 @@ ERRORS = {
     "blank": ("\n \n", "must have rows, got an empty file"),
     "header alone": ("a,b\n", "must have rows, got only a header"),
     "latin-1": ("a,b\n1,x\n2,é\n".encode("latin-1"), "UTF-8, got the byte 0xe9 in line 3"),
-    "latin-1 header": ("é,b\n1,x\n".encode("latin-1"), "the byte 0xe9 in line 1; convert it"),
+    "latin-1 header": ("é,b\n1,x\n".encode("latin-1"), "the byte 0xe9 in line 1; save it"),
     "UTF-16": ("a,b\n1,x\n".encode("utf-16"), "iconv -f utf-16 -t utf-8"),
     "zero bytes": (b"a,b\n\0,1\n", "must be text, got a file with zero bytes"),
     "long": ("a,b\n1,x\n2,y,z\n3,w\n", "must have 2 fields in every row, as in its first line, "

@@ -97,6 +97,68 @@ def test_what_is_left_out(scanned):
     assert list(found.sample) == ["five", "kind"]
 
 
+@pytest.mark.parametrize("size", [None, 1, 7])
+def test_whole_numbers_with_leading_zeros_are_text(scanned, size):
+    """In all rows, also in those without, and in whichever piece the first one is."""
+    zips, gaps, y = ["1234", "56789", "2345"], ["", "7", "9"], ["1", "2"]
+    rows = [[zips[k % 3], gaps[k % 3], str(k * 0.5), y[k % 2], "10"] for k in range(60)]
+    rows[50][0], rows[58][1], rows[59][3] = "01234", "07", "02"
+    text = "zip,gap,real,y,ten\n" + "".join(",".join(row) + "\n" for row in rows)
+    found = scanned(text, size=size)
+    assert kinds_of(found) == {"zip": "text", "gap": "text", "real": "number", "ten": "number"}
+    assert found.padded == ["zip", "gap", "y"]
+    assert found.sample["zip"].tolist() == [row[0] for row in rows]
+    assert found.sample["gap"].tolist() == [row[1] or None for row in rows]
+    goal = target_of("data.csv", found.targets)
+    assert goal.classes == ["02", "1", "2"]
+    assert goal.reason == "numbers with leading zeros, which are text, with 3 different values"
+
+
+def test_many_different_numbers_with_leading_zeros(scanned):
+    found = scanned("n,x,y\n" + "".join(f"{k:04},{k % 7},{k * 0.5}\n" for k in range(100)))
+    (code, _) = found.columns
+    assert code.left_out == (
+        "text, because some numbers have leading zeros, with 100 different values in 100 rows"
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "unit"),
+    [
+        (["24%", "7.5%", "100%"], "x (24%)"),
+        (["$1,200.50", "$7", "$80"], "x ($1,200.50)"),
+        (["7 kg", "8.25 kg", "9 kg"], "x (7 kg)"),
+        (["7 kg", "8 kg", "9 g"], ""),
+        (["7 kg", "8 kg", "9"], ""),
+        (["7 kg", "8 kg", "7 kg"], ""),
+        (["A1", "A2", "A3"], ""),
+        (["1,2,3 kg", "1,2,4 kg", "2,1 kg"], ""),
+        (["red", "green", "blue"], ""),
+    ],
+)
+@pytest.mark.parametrize("size", [None, 2])
+def test_numbers_with_units_are_named(scanned, texts, unit, size):
+    rows = [f'"{texts[k % 3]}",{k % 7},{k * 0.5}\n' for k in range(60)]
+    found = scanned("x,z,y\n" + "".join(rows), size=size)
+    assert found.with_units == [unit] * bool(unit) and kinds_of(found)["x"] == "text"
+
+
+def test_a_target_of_numbers_with_leading_zeros():
+    goal = target(["001", "02", "30"], task="regression")
+    assert goal.values[:, 0].tolist() == [1, 2, 30]
+    with pytest.raises(ValueError, match="numbers in the target 't0' for regression, got 'x'"):
+        target(["001", "x", "30"], task="regression")
+
+
+@pytest.mark.parametrize("n", [60, 900])  # more different values than are counted
+def test_a_wrong_number_among_those_with_commas(scanned, n):
+    for number, separator in (("{},5", ";"), ("{},{:03}", ",")):
+        rows = [f'"{number.format(k + 1, k % 1000)}"{separator}{k}\n' for k in range(n)]
+        rows[-3] = f"oops{separator}0\n"
+        with pytest.raises(ValueError, match="numbers in the column 'x', .* got 'oops'"):
+            scanned(f"x{separator}y\n" + "".join(rows))
+
+
 def test_a_count_is_used_if_nothing_else_is_there(scanned):
     found = scanned("x,y\n" + "".join(f"{k},{2 * k}\n" for k in range(60)))
     assert list(found.sample) == ["x"]
@@ -129,7 +191,7 @@ def test_roles(scanned):
     found = scanned("a,i,w,d,y\n1,x,0.5,2020-01-01,3\n2,y,2,2020-01-01,4\n", drop=["d"], id="i",
                     weight="w")  # fmt: skip
     assert kinds_of(found) == {"a": "number"} and found.weights.tolist() == [0.5, 2]
-    with pytest.raises(ValueError, match="at least 0 in every row, got none in data row 2"):
+    with pytest.raises(ValueError, match="at least 0 in the column 'w', got none in data row 2"):
         scanned("a,w,y\n1,1,1\n2,,2\n", weight="w")
     with pytest.raises(ValueError, match="must have a weight above 0"):
         scanned("a,w,y\n1,0,1\n2,0,2\n", weight="w")
