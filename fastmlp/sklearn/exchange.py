@@ -214,7 +214,7 @@ class ExchangedEstimator:
             identity, logistic, tanh and relu.
         """
         check_is_fitted(self, "coefs_")
-        if "encoder_" in vars(self):
+        if self._has_preset:
             raise ValueError(must("preset", "be None for scikit-learn's networks", "'tabular'"))
         kind: Any = _theirs(type(self))
         settings = _state_of(self).settings
