@@ -19,6 +19,9 @@ STARTS = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}
 KINDS = ["curves", "confusion", "errors", "weights", "boundary", "importance"]
 
 
+LONGER = ("--epochs", "60")  # so that it predicts both classes
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """A folder with models of tables and of images."""
@@ -37,7 +40,7 @@ def models(tmp_path_factory):
         ("people", "people", "Survived"),
         ("houses", "houses", "price"),
         ("town", "houses", "price", "--drop", "rooms"),
-        ("plain", "plane", "side", "--drop", "above,right,sum,difference", "--no-preset"),
+        ("plain", "plane", "side", "--drop", "above,right,sum,difference", "--no-preset", *LONGER),
         ("plane", "plane", "side", "--drop", "above,right,sum,difference"),
         ("labels", "plane", "above,right", "--drop", "side,sum,difference"),
         ("values", "plane", "sum,difference", "--drop", "side,above,right"),
@@ -100,6 +103,7 @@ def test_formats(models, tmp_path, here, suffix):
     assert first.startswith(STARTS[suffix.lower()]) and len(first) > 2000
     succeed(tmp_path, "plot", models / "net.npz", "--out", f"a.{suffix}", run=here)
     assert (tmp_path / f"a.{suffix}").read_bytes() == first
+    assert b"CreationDate" not in first  # in PDF, to the second
     assert [path.name for path in tmp_path.iterdir()] == [f"a.{suffix}"]
 
 
@@ -130,6 +134,7 @@ def test_confusion_of_a_table(models, tmp_path, here, drawn, model, data):
         succeed(tmp_path, "evaluate", models / f"{model}.npz", models / data, "--json", run=here)
     )
     assert display.confusion_matrix.tolist() == result["confusion matrix"]
+    assert (display.confusion_matrix.sum(axis=0) > 0).all()
     assert list(display.display_labels) == [each["name"] for each in result["classes"]]
     assert found["rows"] == result["rows"]
 
@@ -152,6 +157,7 @@ def test_a_panel_for_each_label_or_value(models, tmp_path, here, drawn):
     drawn.clear()
     plot(models, tmp_path, here, "values", "errors", *table)
     assert [display.ax_.get_title() for display in drawn] == ["sum", "difference"]
+    assert not np.array_equal(drawn[0].y_true, drawn[1].y_true)
     drawn.clear()
     plot(models, tmp_path, here, "values", "boundary", *table)
     plot(models, tmp_path, here, "labels", "boundary", *table)
