@@ -38,6 +38,11 @@ THEIR_VALUES = {
 class ExchangedEstimator:
     """The methods of the estimators that convert."""
 
+    @property
+    def _has_preset(self) -> bool:
+        """Whether the last fit was with a preset; of `BaseMLP`."""
+        raise NotImplementedError
+
     def to_onnx(self, path: File) -> None:
         """Write the fitted estimator as an ONNX model, for onnxruntime and other programs.
 
