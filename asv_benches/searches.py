@@ -1,6 +1,6 @@
 """Compare a grid search in threads with one in processes, and with one fit after the other.
 
-    tox -e searches                                            # two minutes
+    tox -e searches                                            # four minutes
     python asv_benches/searches.py --cases 10ms,100ms --rounds 3
 
 The search is scikit-learn's `GridSearchCV` over learning rates, with two folds and without a last
@@ -8,8 +8,8 @@ fit, of `fastmlp.sklearn.MLPClassifier` with adam on digits in float32. A case i
 fit of one network takes, more or less; "wide" is a network that uses two threads itself. "one by
 one" is without joblib, "threads" with `parallel_config(backend="threading")`, "processes" with its
 default, loky, whose processes are kept between searches, and "new processes" has to start them, as
-a program's first search does. The last two columns are with `n_threads=None`, the others with 1. Everything
-was compiled before, and new processes load it from disk.
+a program's first search does. The last two columns are with `n_threads=None`, the others with 1.
+Everything was compiled before, and new processes load it from disk.
 """
 
 import functools

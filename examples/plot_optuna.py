@@ -29,6 +29,7 @@ from fastmlp.callbacks import OptunaPruning
 X, y = datasets.digits()
 X_rest, X_test, y_rest, y_test = train_test_split(X, y, stratify=y, random_state=0)
 X_train, X_val, y_train, y_val = train_test_split(X_rest, y_rest, stratify=y_rest, random_state=0)
+FIT = {"epochs": 30, "batch_size": 32}
 
 
 def new_network(parameters):
@@ -49,12 +50,12 @@ def objective(trial):
     mlp = new_network(
         {
             "hidden": trial.suggest_int("hidden", 4, 128, log=True),
-            "learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True),
+            "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True),
             "dropout": trial.suggest_float("dropout", 0.0, 0.5),
         }
     )
     pruning = OptunaPruning(trial, "validation_loss")
-    mlp.fit(X_train, y_train, epochs=30, validation_data=(X_val, y_val), callbacks=[pruning])
+    mlp.fit(X_train, y_train, **FIT, validation_data=(X_val, y_val), callbacks=[pruning])
     return mlp.history_["validation_loss"][-1]
 
 
@@ -78,13 +79,13 @@ study.optimize(objective, n_trials=40, n_jobs=2)
 pruned = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.PRUNED]
 epochs = sum(len(trial.intermediate_values) for trial in study.trials)
 print(f"{len(study.trials)} trials, {len(pruned)} of them pruned")
-print(f"{epochs} epochs instead of {30 * len(study.trials)}")
+print(f"{epochs} epochs instead of {FIT['epochs'] * len(study.trials)}")
 print(f"best validation loss {study.best_value:.3f}, with {study.best_params}")
 
 # %%
 # The network itself is trained again, with the best parameters and on the validation rows too.
 
-mlp = new_network(study.best_params).fit(X_rest, y_rest, epochs=30)
+mlp = new_network(study.best_params).fit(X_rest, y_rest, **FIT)
 print(f"accuracy on the test data: {mlp.score(X_test, y_test):.3f}")
 
 # %%
@@ -107,5 +108,5 @@ for trial in study.trials:
 ax.plot([], [], color="C0", linewidth=1, label="other trials that ended")
 ax.plot([], [], color="0.65", linewidth=1, marker="x", label="pruned")
 ax.set(xlabel="epoch", ylabel="validation loss", yscale="log")
-ax.legend()
+figure.legend(loc="outside upper center", ncols=3)
 plt.show()

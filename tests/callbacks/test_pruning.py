@@ -129,7 +129,9 @@ def test_optunas_own_pruner_compares_with_earlier_trials(make_mlp, data):
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_estimators_prune(kind, data):
     trial = new_trial(After(2))
-    pruned = kind(hidden_layer_sizes=8, max_iter=10, random_state=0, callbacks=[OptunaPruning(trial, "loss")])
+    pruned = kind(
+        hidden_layer_sizes=8, max_iter=10, random_state=0, callbacks=[OptunaPruning(trial, "loss")]
+    )
     with pytest.raises(optuna.TrialPruned):
         pruned.fit(*data)
     by_hand = kind(hidden_layer_sizes=8, max_iter=3, random_state=0).fit(*data)
