@@ -150,8 +150,10 @@ def test_an_error_names_the_model_and_leaves_the_others(make_data):
         assert_same_bits(
             parts(nets[seed]), parts(MLP(SIZES, random_state=seed).fit(X, y, epochs=3))
         )
-    with pytest.raises(RuntimeError, match="; 1 others failed too"):
+    with pytest.raises(RuntimeError, match="; 1 other failed too"):
         fit_many([MLP([7, 3]), MLP([8, 3])], X, y)
+    with pytest.raises(RuntimeError, match="; 2 others failed too"):
+        fit_many([MLP([7, 3]), MLP([8, 3]), MLP([9, 3])], X, y)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +189,46 @@ def test_models_that_would_disturb_each_other_are_refused(make_data):
         fit_many([net, MLP(SIZES), net], X, y)
     with pytest.raises(ValueError, match=r"models\[1\] and models\[2\] .* random_state objects"):
         fit_many([net, MLP(SIZES, random_state=source), MLP(SIZES, random_state=source)], X, y)
+
+
+@pytest.mark.filterwarnings("ignore:.*(onverge|reached)")
+def test_steps_of_pipelines_that_would_disturb_each_other_are_refused(make_data):
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    from sklearn.preprocessing import StandardScaler
+
+    from fastmlp.sklearn import MLPClassifier
+
+    X, y = make_data(SIZES, 30)
+    scaler, source = StandardScaler(), np.random.RandomState(0)
+
+    def made(*steps, **given):
+        return pipeline.make_pipeline(*steps, MLPClassifier(max_iter=1, **given))
+
+    inner = pipeline.make_pipeline(scaler)
+    for models in ([made(scaler), made(scaler)], [made("passthrough", scaler), made(inner)]):
+        with pytest.raises(ValueError, match=r"models\[0\] and .* not share StandardScaler\(\)"):
+            fit_many(models, X, y)
+    assert not hasattr(scaler, "mean_")
+    nets = [made(random_state=0), made(random_state=source), made(random_state=source)]
+    with pytest.raises(ValueError, match=r"models\[1\] and models\[2\] .* random_state objects"):
+        fit_many(nets, X, y)
+    fit_many([made("passthrough", random_state=k) for k in range(2)], X, y)
+
+
+def test_many_models_are_checked_in_linear_time(make_data):
+    class Model:
+        n_reads = 0
+
+        def fit(self, X, y):
+            pass
+
+        @property
+        def random_state(self):
+            Model.n_reads += 1
+
+    X, y = make_data(SIZES, 30)
+    fit_many([Model() for _ in range(50)], X, y)
+    assert Model.n_reads == 50
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int32", "uint8", "float32"])
