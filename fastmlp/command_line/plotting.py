@@ -146,7 +146,8 @@ def _boundary(figure: Any, model: Any, args: argparse.Namespace) -> dict[str, An
     kinds = [*model.about.kinds.values()] if is_table else ["number"] * network.layers[0]
     if kinds != ["number", "number"]:
         requirement = "have two inputs of numbers for --kind boundary"
-        raise ValueError(must(short(args.model, 150), requirement, ", ".join(kinds[:5])))
+        got = ", ".join(kinds) if len(kinds) == 2 else f"{len(kinds)}"
+        raise ValueError(must(short(args.model, 150), requirement, got))
     estimator, X, y = _samples(model, args)
     draw = plotting.DecisionBoundaryDisplay.from_estimator
     if _task(model) == "classes":

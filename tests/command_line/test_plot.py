@@ -238,7 +238,7 @@ REFUSED = {
     "targets": ("value", ["--kind", "errors", "--data", "{images}", "--labels", "{square.npy}"],
                 "must hold numbers of shape (100, 1), got"),
     "inputs": ("houses", ["--kind", "boundary", "--data", "{houses.csv}"],
-               "must have two inputs of numbers for --kind boundary, got number, number, text."),
+               "must have two inputs of numbers for --kind boundary, got 3."),
     "text": ("town", ["--kind", "boundary", "--data", "{houses.csv}"],
              "must have two inputs of numbers for --kind boundary, got number, text."),
     "no history": ("new", [], "`estimator` must be a network or an estimator that was trained in "
