@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
@@ -11,7 +15,7 @@ import numpy as np
 from fastmlp.base import BaseNetwork
 from fastmlp.callbacks.output import bar_class
 from fastmlp.core.machine.processor import usable_threads
-from fastmlp.core.machine.shares import Share
+from fastmlp.core.machine.shares import Share, raise_if_stopped, threads_of_this
 from fastmlp.core.machine.workers import POLL_SECONDS
 from fastmlp.messages import must, shown
 from fastmlp.validation import checks, real_numbers
@@ -44,8 +48,8 @@ def fit_many(
         may have different sizes and options. Anything with a method ``fit(X, y)`` is accepted, such
         as a scikit-learn `Pipeline`. They are fitted in place.
     X : array-like (n_samples, n_in), or sequence of one pair (X, y) for each model
-        Shared by all models and not copied. Where networks of a dtype need a conversion, it is made
-        once. Pairs, such as the folds of a cross-validation, are given without y.
+        Shared by all models and not copied. Where networks of a dtype need a conversion of an
+        array, it is made once. Pairs, such as the folds of a cross-validation, are given without y.
     y : array-like, optional
         See ``fit`` of the models.
     n_threads : int or None, default None
@@ -85,10 +89,11 @@ def fit_many(
     most = usable_threads() if n_threads is None else checks.thread_count(n_threads)
     progress = checks.flag("progress", progress)
     data, arguments = _data_of(models, X, y), _arguments_of(models, fit_arguments)
-    share = Share(most, len(models))
+    most = min(most, threads_of_this())  # inside of another fit_many
+    share, configured = Share(most, len(models)), _configuration()
 
     def fit(model: Any, pair: tuple[Any, ...], arguments: dict[str, Any]) -> None:
-        with share.taken():
+        with share.taken(), configured():
             model.fit(*pair, **arguments)
 
     calls = [(model, *rest) for model, *rest in zip(models, data, arguments, strict=True)]
@@ -116,9 +121,11 @@ def _run(
     futures: list[Future[None]] = []
     with ThreadPoolExecutor(max(1, min(n_threads, len(calls)))) as executor:
         try:
-            futures.extend(executor.submit(fit, *call) for call in calls)
+            for call in calls:  # with the context variables of this thread, such as np.errstate
+                futures.append(executor.submit(contextvars.copy_context().run, fit, *call))
             left = set(futures)
             while left:  # on some systems, Ctrl-C does not interrupt a longer wait
+                raise_if_stopped()
                 ended, left = wait(left, POLL_SECONDS, FIRST_COMPLETED)
                 for error in [future.exception() for future in ended]:
                     if error is not None and not isinstance(error, Exception):
@@ -130,6 +137,14 @@ def _run(
             raise
     found = ((number, future.exception()) for number, future in enumerate(futures))
     return {number: error for number, error in found if error is not None}
+
+
+def _configuration() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """Return what enters scikit-learn's configuration of this thread, which others do not have."""
+    sklearn = sys.modules.get("sklearn")
+    if sklearn is None:
+        return contextlib.nullcontext
+    return functools.partial(sklearn.config_context, **sklearn.get_config())
 
 
 def _checked_models(models: Any) -> list[Any]:

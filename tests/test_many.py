@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -136,6 +137,60 @@ def test_threads_are_shared_and_the_last_models_take_more(monkeypatch, make_data
 def test_no_share_outside_of_fit_many():
     assert shares.threads_of_this() > 1000
     shares.raise_if_stopped()
+
+
+class Context:
+    """Records settings that are of the thread that calls fit_many."""
+
+    def fit(self, X, y):
+        self.found = np.geterr()["over"], sys.modules["sklearn"].get_config()["transform_output"]
+
+
+def test_settings_of_the_calling_thread_are_those_of_fits():
+    sklearn = pytest.importorskip("sklearn")
+    with np.errstate(over="raise"), sklearn.config_context(transform_output="pandas"):
+        found = fit_many([Context() for _ in range(4)], 0, 0, n_threads=2)
+    assert [each.found for each in found] == [("raise", "pandas")] * 4
+    (after,) = fit_many([Context()], 0, 0)
+    assert after.found == ("warn", "default")
+
+
+def test_a_fit_inside_of_another_shares_its_threads():
+    found = []
+
+    class Outer:
+        def fit(self, X, y):
+            fit_many([Inner() for _ in range(3)], X, y, n_threads=8)
+
+    class Inner:
+        def fit(self, X, y):
+            found.append(shares.threads_of_this())
+
+    fit_many([Outer(), Outer()], 0, 0, n_threads=2)
+    assert found == [1] * 6
+
+
+def test_ctrl_c_reaches_a_fit_inside_of_another():
+    begun, ended = threading.Event(), []
+
+    class Outer:
+        def fit(self, X, y):
+            fit_many([Inner() for _ in range(100)], X, y)
+
+    class Inner:
+        def fit(self, X, y):
+            begun.set()
+            time.sleep(0.1)
+            ended.append(self)
+
+    class Stop:
+        def fit(self, X, y):
+            begun.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_many([Outer(), Stop()], 0, 0, n_threads=2)
+    assert len(ended) < 50
 
 
 def test_an_error_names_the_model_and_leaves_the_others(make_data):

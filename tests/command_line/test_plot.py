@@ -287,7 +287,7 @@ def test_what_is_read_is_not_overwritten(models, tmp_path, here, out):
         tmp_path, "plot", known["net.npz"], "--kind", "confusion", "--data", known["images"],
         "--labels", known["labels"], "--out", out,
     )  # fmt: skip
-    assert code == 2 and "must be another file than the data" in err
+    assert code == 2 and "must be another file than the inputs" in err
     assert (tmp_path / out).read_bytes() == before
 
 
