@@ -162,6 +162,9 @@ class DecisionBoundaryDisplay:
             if len(y) != len(points):
                 raise ValueError(must("y", f"have {len(points)} values, as X", f"{len(y)}"))
             y = numbers("y", y) if task == "values" else _known(y, classes)
+        if class_names is not None and task != "values" and len(class_names) != len(classes):
+            requirement = f"have a name for each of {len(classes)} classes"
+            raise ValueError(must("class_names", requirement, f"{len(class_names)}"))
         names = [*map(str, X.columns)] if hasattr(X, "columns") else ["first input", "second input"]
         display = cls(
             xx0=xx0, xx1=xx1, response=found.reshape(n, n, *found.shape[1:]), classes=classes,

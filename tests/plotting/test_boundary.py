@@ -178,6 +178,8 @@ def test_an_estimator_of_a_single_class(points, ax):
         (np.zeros((5, 2)), {"grid_resolution": 1},
          "`grid_resolution` must be an int of at least 2, got 1."),
         (np.zeros((5, 2)), {"y": [1, 2]}, "`y` must have 5 values, as X, got 2."),
+        (np.zeros((5, 2)), {"class_names": ["a", "b"]},
+         "`class_names` must have a name for each of 3 classes, got 2."),
         (np.zeros((2, 2)), {"y": [1, 3]},
          "`y` must hold classes of the estimator ([0, 1, 2]), got 3."),
         (np.zeros((2, 2)), {"y": ["0", "1"]},
