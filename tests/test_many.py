@@ -193,6 +193,31 @@ def test_ctrl_c_reaches_a_fit_inside_of_another():
     assert len(ended) < 50
 
 
+@pytest.mark.filterwarnings("ignore:.*(interrupted|reached)")
+def test_ctrl_c_ends_a_search(make_data):
+    selection = pytest.importorskip("sklearn.model_selection")
+    from fastmlp.sklearn import MLPClassifier
+
+    X, y = make_data(SIZES, 300)
+    begun = threading.Event()
+
+    class Counted(MLPClassifier):
+        def fit(self, X, y):
+            begun.set()
+            return super().fit(X, y)
+
+    class Stop:
+        def fit(self, X, y):
+            begun.wait(30)
+            raise KeyboardInterrupt
+
+    model = Counted(max_iter=10**6, tol=0.0, n_iter_no_change=10**6)
+    search = selection.GridSearchCV(model, {"alpha": [1e-4, 1e-3]}, cv=2)
+    with pytest.raises(KeyboardInterrupt):
+        fit_many([search, Stop()], X, y, n_threads=2)
+    assert not hasattr(search, "cv_results_")
+
+
 def test_an_error_names_the_model_and_leaves_the_others(make_data):
     X, y = make_data(SIZES, 300)
     nets = [MLP(SIZES, random_state=0), MLP([7, 3], random_state=1), MLP(SIZES, random_state=2)]
