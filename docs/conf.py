@@ -61,6 +61,7 @@ ORDER = [
     "larger_than_memory.py",
     "onnx_web_service.py",
 ]
+suppress_warnings = ["sphinx_gallery.space_in_filename"]  # those of folders above do no harm
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "examples",

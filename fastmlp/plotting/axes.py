@@ -12,7 +12,7 @@ from fastmlp.tables import extras
 
 INSTALL = 'pip install "fastmlp[plot]"'
 #: Of Okabe and Ito (Color Universal Design, 2008), for the colour-blind.
-BLUE, ORANGE, GREEN, PURPLE, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
+BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"
 GREY = "0.5"  # visible on white and on black
 MARKERS = "os^Dv*PX<>"
 #: Becomes lighter monotonically, also for the colour-blind, and is grey in the middle.

@@ -18,7 +18,7 @@ VALIDATION = "validation_"
 #: From which ratio of the largest to the smallest loss their axis is logarithmic.
 DECADES = 30.0
 #: Colour, style and marker of each line: those of losses, and those of scores.
-LOSSES = ((axes.BLUE, "-", "o"), (axes.ORANGE, "--", "s"), (axes.VERMILLION, ":", "D"))
+LOSSES = ((axes.BLUE, "-", "o"), (axes.ORANGE, "--", "s"), (axes.VERMILION, ":", "D"))
 SCORES = ((axes.GREEN, "-.", "^"), (axes.PURPLE, (0, (5, 1)), "v"), ("0.4", ":", "P"))
 MARKS = 8  # on a line
 

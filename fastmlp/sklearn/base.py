@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.equations.losses import Targets
@@ -20,7 +20,7 @@ from fastmlp.sklearn import draws, fitting, inputs, lbfgs, parameters, stopping
 from fastmlp.sklearn.estimator_files import SavedEstimator
 from fastmlp.sklearn.exchange import ExchangedEstimator
 from fastmlp.sklearn.fit_tasks import CallbackSupportMixin, FitTasks, with_callbacks
-from fastmlp.sklearn.preset import in_effect
+from fastmlp.sklearn.preset import Split, in_effect, split
 from fastmlp.sklearn.tied import TiedState, sizes_of
 from fastmlp.validation import checks
 
@@ -53,6 +53,11 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
     preset: str | None = None  # which estimators of earlier pickles lack
     coefs_: list[np.ndarray]
     intercepts_: list[np.ndarray]
+
+    @property
+    def _has_preset(self) -> bool:
+        """Whether the last fit, or one that has begun, was with a preset."""
+        return "preset_parameters_" in vars(self)
 
     # Of subclasses -------------------------------------------------------------------------------
 
@@ -158,16 +163,18 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         is_first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         self._refuse_another_preset(is_first)
         reset = is_first or not hasattr(self, "n_features_in_")
-        X, y = inputs.rows_and_targets(self, X, y, reset)
+        X, y = inputs.rows_and_targets(self, X, y, reset, validation is not None)
         self._learn_targets(y, incremental)
         self.out_activation_ = self._output_activation()
-        dtype = X.dtype if is_first else _type_of(self.coefs_)
         weights = inputs.weights_of(sample_weight, X.shape[0])
         class_weights = self._class_weights(y)
-        if is_first and "encoder_" in vars(self):
-            self._learn_scale(y, weights)
-        encoded = self._encoded(y, dtype)
         self._random_state = inputs.random_source(self)
+        parts = None
+        if self._has_preset:
+            parts = self._parts(y, validation)
+            X = self._learned_table(X, y, weights, parts, reset)
+        dtype = X.dtype if is_first else _type_of(self.coefs_)
+        encoded = self._encoded(y, dtype)
         self.n_outputs_ = encoded.n_outputs
         if is_first:
             hidden = parameters.hidden_sizes(in_effect(self).hidden_layer_sizes)
@@ -178,7 +185,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
                 f"{self.coefs_[-1].shape[1]}"
             )
         self.n_layers_ = len(self.coefs_) + 1
-        samples = fitting.Samples(X, encoded.targets, weights, class_weights, encoded.strata)
+        samples = fitting.Samples(X, encoded.targets, weights, class_weights, encoded.strata, parts)
         has_epochs = self.solver != "lbfgs"
         tasks = None
         if not incremental:
@@ -213,7 +220,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
 
     def _refuse_another_preset(self, is_first: bool) -> None:
         """Raise ValueError if training would continue with a preset that it began without."""
-        known = "tabular" if "encoder_" in vars(self) else None
+        known = "tabular" if self._has_preset else None
         if not is_first and self.preset != known:
             requirement = f"be {known!r}, as in the last fit, if warm_start=True"
             raise ValueError(must("preset", requirement, shown(self.preset)))
@@ -230,11 +237,32 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         if self.solver != "lbfgs":
             stopping.start_records(self)
 
+    def _parts(self, y: Any, validation: Validation | None) -> Split | None:
+        """Draw which samples a preset holds out; None if it holds out none."""
+        used = in_effect(self)
+        if validation is not None or not used.early_stopping:
+            return None
+        strata = y if is_classifier(self) and y.ndim == 1 else None
+        return split(y.shape[0], self._random_state, used.validation_fraction, strata)
+
+    def _learned_table(
+        self, X: Any, y: Any, weights: np.ndarray | None, parts: Split | None, reset: bool
+    ) -> np.ndarray:
+        """Return the encoded rows of a table; `reset` learns from those that are trained on."""
+        rows = None if parts is None else parts.rows
+        if reset and rows is not None:
+            self._learn_scale(y[rows], None if weights is None else weights[rows])
+        elif reset:
+            self._learn_scale(y, weights)
+        return inputs.encoded(self, X, reset, rows)
+
     def _held_out(self, validation: Validation | None, dtype: Any) -> fitting.Samples | None:
         """Return the validation data that was passed to fit, checked."""
         if validation is None:
             return None
         X, y = inputs.rows_and_targets(self, validation.X, validation.y, reset=False)
+        if self._has_preset:
+            X = inputs.encoded(self, X)
         self._check_known(y)
         encoded = self._encoded(y, dtype)
         name = "sample_weight_val"
@@ -242,7 +270,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         return fitting.Samples(X, encoded.targets, weights, weight_name=name)
 
     def _has_partial_fit(self) -> bool:
-        if self.preset is not None or "encoder_" in vars(self):
+        if self.preset is not None or self._has_preset:
             raise AttributeError(
                 "partial_fit is not available with a preset, which needs all samples: encode them "
                 "with a TableEncoder and use a new estimator with preset=None"

@@ -123,7 +123,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         The smallest; None with early stopping.
     validation_scores_, best_validation_score_ : list of float and float, or None
         The accuracy after each epoch, or with a preset minus the log loss, and its best; None
-        without early stopping.
+        without early stopping, see Notes for that of a preset.
     validation_loss_curve_ : list of float
         The loss of X_val after each epoch, without penalty, if it was passed to `fit`.
     history_ : dict of lists
@@ -165,10 +165,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
     With ``preset="tabular"``, X is a data frame or an array of any columns that a `TableEncoder`
     takes, in float32. A stratified part is held out, unless X_val is given, and the epoch with the
-    smallest log loss is kept. The encoder and the scale of a regressor's y are learned from all
-    rows of X, so the scores of the part that is held out are slightly too good; those of X_val are
-    not. Parameters that have the default of this signature are replaced by those in
-    `fastmlp.sklearn.preset.TABULAR`; others win. Sparse X, lbfgs and `partial_fit` are refused.
+    smallest log loss is kept. The encoder and the scale of a regressor's y are learned from the
+    other rows. Of fewer than 300 rows without X_val none is held out, unless
+    ``early_stopping=True``: the last epoch is kept, there are no `validation_scores_`, the learning
+    rate is smaller, and numbers have no sines and cosines. Parameters that have the default of this
+    signature are replaced by those in `fastmlp.sklearn.preset.TABULAR`, and for so few rows in
+    `TABULAR_FEW`; others win. Sparse X, lbfgs and `partial_fit` are refused.
     (Holzmueller, Grinsztajn, Steinwart, Better by Default: Strong Pre-Tuned MLPs and Boosted Trees
     on Tabular Data, 2024.)
 
@@ -301,9 +303,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _score_of(self, outputs: np.ndarray, targets: Targets) -> float:
         if not np.isfinite(outputs).all():
             return float("nan")
-        if len(self.classes_) == 1 and "encoder_" not in vars(self):
+        if len(self.classes_) == 1 and not self._has_preset:
             return 1.0  # `predict` has no other class
-        score = _minus_log_losses if "encoder_" in vars(self) else _are_right
+        score = _minus_log_losses if self._has_preset else _are_right
         weights = targets.weights if len(targets.weights) > 0 else None
         return float(np.average(score(outputs, targets), weights=weights))
 

@@ -74,6 +74,12 @@ class Table:
             name, _ = Counter(self.names).most_common(1)[0]
             raise ValueError(must("X", "have a different name for each column", f"{name!r} twice"))
 
+    def part(self, rows: np.ndarray | None) -> Any:
+        """Return the data frame or the ndarray of these rows; None for all."""
+        if rows is None:
+            return self.X
+        return self.X.iloc[rows] if hasattr(self.X, "iloc") else self.X[rows]
+
     def name(self, j: int) -> str:
         """Return the name of a column in messages."""
         return f"column {j if self.names is None else repr(self.names[j])}"

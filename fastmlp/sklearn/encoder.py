@@ -184,7 +184,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             For other columns than those of the training data.
         """
-        return as_array(self, X)
+        check_is_fitted(self, "columns_")
+        return as_array(self, Table(X))
 
     def transform_into(self, X: Any, out: np.ndarray) -> None:
         """Write what `transform` returns to `out`, for example to a part of a `numpy.memmap`.
@@ -279,10 +280,8 @@ def _different(names: list[str]) -> list[str]:
     return list(found)
 
 
-def as_array(encoder: TableEncoder, X: Any) -> np.ndarray:
+def as_array(encoder: TableEncoder, table: Table) -> np.ndarray:
     """Return what `transform` of a `TableEncoder` returns if no other container is set."""
-    check_is_fitted(encoder, "columns_")
-    table = Table(X)
     out = np.empty((table.shape[0], encoder.n_outputs_), checks.float_type(encoder.dtype))
     encoder._write(table, out)
     return out
@@ -292,9 +291,10 @@ class EncodedRows(NamedTuple):
     """Rows that a `TableEncoder` has encoded already, in place of X and X_val of `fit`.
 
     ``MLPClassifier(preset="tabular").fit(EncodedRows(encoder, rows), y)`` gives the estimator that
-    ``fit(X, y)`` gives for ``rows = encoder.transform(X)``. The rows are not copied, and of a
-    `numpy.memmap` long pieces are read and shuffled at a time, so they may be larger than the
-    memory; but the part that early stopping holds out is copied, unless X_val is given.
+    ``fit(X, y)`` gives for ``rows = encoder.transform(X)``, if that has the same encoder. The rows
+    are not copied, and of a `numpy.memmap` long pieces are read and shuffled at a time, so they may
+    be larger than the memory; but the part that early stopping holds out is copied, unless X_val is
+    given.
 
     Parameters
     ----------
@@ -307,8 +307,13 @@ class EncodedRows(NamedTuple):
     encoder: TableEncoder
     rows: np.ndarray
 
-    def checked(self) -> np.ndarray:
-        """Return the rows; ValueError if they would have to be converted."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the rows."""
+        return self.rows.shape
+
+    def check(self) -> None:
+        """Raise ValueError or TypeError if the rows would have to be converted."""
         if not isinstance(self.encoder, TableEncoder):
             raise TypeError(must("encoder", "be a TableEncoder", shown(self.encoder)))
         rows, n_outputs = self.rows, self.encoder.n_outputs_
@@ -324,7 +329,6 @@ class EncodedRows(NamedTuple):
         if not all_finite(rows):
             row = int((~np.isfinite(rows)).any(axis=1).argmax())
             raise checks.not_finite("rows", row, rows.dtype)
-        return rows
 
     def check_encoder(self, known: TableEncoder) -> None:
         """Raise ValueError unless the rows are as `known` would have encoded them."""

@@ -170,7 +170,7 @@ def _targets(estimator: Any) -> dict[str, Any] | None:
             "classes": list(classes) if classes.dtype.kind == "O" else classes,
             "sparse": bool(binarizer.sparse_input_),
         }
-    if "encoder_" not in vars(estimator):
+    if not estimator._has_preset:
         return None
     found = {name: getattr(estimator, f"target_{name}_") for name in TARGET_SCALING}
     return {name: np.asarray(value, np.float64) for name, value in found.items()}

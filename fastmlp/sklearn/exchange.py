@@ -38,6 +38,11 @@ THEIR_VALUES = {
 class ExchangedEstimator:
     """The methods of the estimators that convert."""
 
+    @property
+    def _has_preset(self) -> bool:
+        """Whether the last fit was with a preset; of `BaseMLP`."""
+        raise NotImplementedError
+
     def to_onnx(self, path: File) -> None:
         """Write the fitted estimator as an ONNX model, for onnxruntime and other programs.
 
@@ -215,7 +220,7 @@ class ExchangedEstimator:
             identity, logistic, tanh and relu.
         """
         check_is_fitted(self, "coefs_")
-        if "encoder_" in vars(self):
+        if self._has_preset:
             raise ValueError(must("preset", "be None for scikit-learn's networks", "'tabular'"))
         kind: Any = _theirs(type(self))
         settings = _state_of(self).settings

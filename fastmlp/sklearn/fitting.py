@@ -46,6 +46,7 @@ class Samples(NamedTuple):
     weights: np.ndarray | None
     class_weights: np.ndarray | None = None  # of each sample
     strata: np.ndarray | None = None  # what early stopping stratifies by
+    parts: preset.Split | None = None  # that a preset has drawn for early stopping
     weight_name: str = "sample_weight"
 
     def data(self, settings: Settings) -> Data:
@@ -109,7 +110,8 @@ def fit_stochastic(
     if used.early_stopping:
         scored = held_out
         if scored is None:
-            rows, kept = _split(estimator, samples, source)
+            fraction, strata = used.validation_fraction, samples.strata
+            rows, kept = samples.parts or draws.split(len(data.X), source, fraction, strata)
             scored = part(data, kept)
             weights = scored.targets.weights
             sample_weights.check_positive("sample_weight", weights, " that is held out")
@@ -134,13 +136,6 @@ def fit_stochastic(
             order.give_back()
     if used.early_stopping:
         tied.take(estimator._best_coefs, estimator._best_intercepts)
-
-
-def _split(estimator: Any, samples: Samples, source: Any) -> tuple[Any, np.ndarray]:
-    n, fraction = samples.X.shape[0], in_effect(estimator).validation_fraction
-    if "encoder_" in vars(estimator):
-        return preset.split(n, source, fraction, samples.strata, samples.targets.labels)
-    return draws.split(n, source, fraction, samples.strata)
 
 
 def _batch_size(estimator: Any, n_samples: int) -> int:
@@ -186,6 +181,7 @@ def _run(
             epoch_end.needs_the_network or callbacks or tasks or shows_bar or data.validates
         )
         and estimator.metrics is None
+        and data.order is not None
         and (
             not callable(estimator.learning_rate) or isinstance(estimator.learning_rate, Schedule)
         ),

@@ -16,32 +16,39 @@ from sklearn.utils.validation import validate_data
 from fastmlp.messages import must, shown
 from fastmlp.sklearn.columns import Table, is_missing
 from fastmlp.sklearn.encoder import EncodedRows, as_array
-from fastmlp.sklearn.preset import TABULAR, new_encoder
+from fastmlp.sklearn.preset import TABULAR, TABULAR_FEW, has_few, new_encoder
 from fastmlp.training.samples import all_finite
 
 SPARSE = ["csr", "csc"]
 FLOATS = (np.float64, np.float32)
-#: What scikit-learn's and NumPy's errors for values that are not finite numbers have in common.
 #: What a fit with a preset leaves.
 OF_PRESET = ("encoder_", "preset_parameters_", "target_center_", "target_scale_")
+#: What scikit-learn's and NumPy's errors for values that are not finite numbers have in common.
 OF_VALUES = ("contains NaN", "contains infinity", "could not convert", "invalid literal")
 
 
-def rows_and_targets(estimator: Any, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+def rows_and_targets(
+    estimator: Any, X: Any, y: Any, reset: bool, validates: bool = False
+) -> tuple[Any, Any]:
     """Return X and y after scikit-learn's checks; `reset` also learns the columns of X.
 
-    With a preset, X is encoded by `encoder_`, which `reset` fits.
+    With a preset X is still a `Table`, or `EncodedRows`, which `encoded` turns into rows; `reset`
+    chooses the preset's parameters, which depend on whether there is X_val (`validates`).
     """
     if reset:
         for name in OF_PRESET:
             estimator.__dict__.pop(name, None)
     if (
         isinstance(X, EncodedRows)
-        or "encoder_" in vars(estimator)
+        or estimator._has_preset
         or (reset and estimator.preset is not None)
     ):
-        X = _encoded_rows(estimator, X, reset)
-        return X, _targets(estimator, len(X), y)
+        X = _checked_table(estimator, X)
+        y = _targets(estimator, X.shape[0], y)
+        if reset:
+            few = has_few(estimator, X.shape[0], validates)
+            estimator.preset_parameters_ = TABULAR | (TABULAR_FEW if few else {})
+        return X, y
     if not reset and _are_plain(estimator, X, y):
         return X, y
     with named_if_not_numbers(X):
@@ -59,18 +66,33 @@ def _flat(y: np.ndarray) -> np.ndarray:
 # Tables -------------------------------------------------------------------------------------------
 
 
-def _encoded_rows(estimator: Any, X: Any, reset: bool) -> np.ndarray:
-    """Return the rows of a table as `encoder_` encodes them."""
+def _checked_table(estimator: Any, X: Any) -> Table | EncodedRows:
+    if not isinstance(X, EncodedRows):
+        return Table(X)
+    if estimator.preset is None:
+        raise ValueError(must("preset", "be 'tabular' for EncodedRows", "None"))
+    X.check()
+    X.check_encoder(vars(estimator).get("encoder_", X.encoder))
+    return X
+
+
+def encoded(
+    estimator: Any, X: Table | EncodedRows, reset: bool = False, trained_on: Any = None
+) -> np.ndarray:
+    """Return the rows of a table as `encoder_` encodes them.
+
+    `reset` fits it to the rows that are `trained_on`, or to all of them if that is None.
+    """
     if isinstance(X, EncodedRows):
-        if estimator.preset is None:
-            raise ValueError(must("preset", "be 'tabular' for EncodedRows", "None"))
-        encoder, rows = X.encoder, X.checked()
-        X.check_encoder(vars(estimator).get("encoder_", encoder))
+        encoder, rows = X
     else:
-        encoder = vars(estimator).get("encoder_") or new_encoder().fit(X)
+        encoder = vars(estimator).get("encoder_")
+        if reset:
+            holds_out = estimator.preset_parameters_["early_stopping"]
+            encoder = new_encoder(few=not holds_out).fit(X.part(trained_on))
         rows = as_array(encoder, X)
     if reset:
-        estimator.encoder_, estimator.preset_parameters_ = encoder, dict(TABULAR)
+        estimator.encoder_ = encoder
         estimator.__dict__.pop("feature_names_in_", None)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(encoder, name):
@@ -116,10 +138,10 @@ def rows(estimator: Any, X: Any) -> Any:
 
     Except that an array of floats may have NaN or infinity, which the kernels notice.
     """
-    if "encoder_" in vars(estimator):
+    if estimator._has_preset:
         if isinstance(X, EncodedRows):
             raise ValueError(must("X", "be a table for predictions", "EncodedRows"))
-        return as_array(estimator.encoder_, X)
+        return as_array(estimator.encoder_, Table(X))
     if is_plain(estimator, X):
         return X
     with named_if_not_numbers(X):

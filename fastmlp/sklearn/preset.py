@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,11 @@ ENCODER: dict[str, Any] = {
     "n_harmonics": "auto",
     "dtype": np.float32,
 }
+#: With fewer samples than `FEW` none are held out, unless the user asks for it: so few choose the
+#: epoch badly. The last one is kept, after training with these numbers in place of the others.
+FEW = 300
+TABULAR_FEW: dict[str, Any] = {"early_stopping": False, "learning_rate_init": 0.0015}
+ENCODER_FEW: dict[str, Any] = {"n_harmonics": 0}
 #: The fewest and most samples of a minibatch, and how many minibatches an epoch has between.
 LEAST_BATCH, MOST_BATCH, BATCHES = 64, 256, 20
 
@@ -44,7 +49,7 @@ def in_effect(estimator: Any) -> Any:
     They are its own; once a fit with a preset has begun, those of the preset where its own are the
     defaults. The preset's are kept with the estimator: those of another release may differ.
     """
-    if "encoder_" not in vars(estimator):
+    if not estimator._has_preset:
         return estimator
     chosen, of_preset = {}, estimator.preset_parameters_
     kind: Any = type(estimator)
@@ -64,42 +69,48 @@ def _equal(value: Any, default: Any) -> bool:
     return type(value) is type(default) and bool(value == default)
 
 
-def new_encoder() -> TableEncoder:
+def has_few(estimator: Any, n_samples: int, validates: bool) -> bool:
+    """Whether a fit to so many samples, perhaps with X_val, is one to few of them."""
+    return n_samples < FEW and not validates and not estimator.early_stopping
+
+
+def new_encoder(few: bool = False) -> TableEncoder:
     """Return the encoder of a preset, which is not fitted yet."""
-    return TableEncoder(**ENCODER)
+    return TableEncoder(**ENCODER | (ENCODER_FEW if few else {}))
 
 
 def auto_batch_size(estimator: Any, n_samples: int) -> int:
     """Return what ``batch_size="auto"`` is for an epoch of `n_samples`."""
-    if "encoder_" not in vars(estimator):
+    if not estimator._has_preset:
         return min(200, n_samples)
     return min(max(LEAST_BATCH, n_samples // BATCHES), MOST_BATCH, n_samples)
 
 
-def split(
-    n: int, source: Any, fraction: float, strata: np.ndarray | None, labels: np.ndarray
-) -> tuple[np.ndarray | None, np.ndarray]:
+class Split(NamedTuple):
+    """Which samples are trained on, and which are held out."""
+
+    rows: np.ndarray | None  # None for all
+    held_out: np.ndarray
+
+
+def split(n: int, source: Any, fraction: float, labels: np.ndarray | None) -> Split:
     """Draw which of n samples are trained on and which are held out.
 
-    With too few samples to hold out two of them and to keep two, all are both: None for the first.
+    With too few samples to hold out two of them and to keep two, all are both.
 
     Parameters
     ----------
     n : int
     source : RandomState
     fraction : float
-    strata : array (n, 1) or None
-        The classes if there are two.
-    labels : array of int (n,) or (0,)
-        The classes if there are more.
+    labels : array (n,) or None
+        The classes, by which held-out samples are stratified if that is possible.
     """
     n_held_out = int(np.ceil(fraction * n))
     if n_held_out < 2 or n - n_held_out < 2:
-        return None, np.arange(n)
-    of_each = labels if len(labels) > 0 else strata
-    if of_each is not None:
-        of_each = _strata(of_each.reshape(-1), n_held_out)
-    return draws.split(n, source, fraction, of_each)
+        return Split(None, np.arange(n))
+    strata = None if labels is None else _strata(labels, n_held_out)
+    return Split(*draws.split(n, source, fraction, strata))
 
 
 def _strata(labels: np.ndarray, n_held_out: int) -> np.ndarray | None:

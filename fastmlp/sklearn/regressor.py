@@ -131,8 +131,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     feature_names_in_ : array of str
         The columns of X, if it was a data frame.
     target_center_, target_scale_ : float, or arrays of shape (n_outputs,)
-        The mean and the standard deviation of y, if it was fitted with a preset; 0 and the mean for
-        ``loss="poisson"``.
+        The mean and the standard deviation of y, of the rows that are not held out, if it was
+        fitted with a preset; 0 and the mean for ``loss="poisson"``.
     preset_parameters_ : dict
         With a preset, what it has in place of defaults.
     encoder_ : TableEncoder
@@ -158,7 +158,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     errors, but its gradient is that of their sum, as in scikit-learn.
 
     With ``preset="tabular"``, X is a data frame or an array with numbers, booleans, text,
-    categories and missing values, as for `MLPClassifier`; the epoch with the best R2 is kept.
+    categories and missing values, as for `MLPClassifier`; the epoch with the best R2 is kept, or of
+    fewer than 300 rows the last.
     Targets are trained on as ``(y - target_center_) / target_scale_``, so losses, `history_` and
     the parameters of a loss are in these units; predictions are in those of y, and float64.
 
@@ -229,7 +230,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         if self.out_activation_ == "exp" and (y < 0).any():
             raise ValueError(must("y", "be at least 0 if loss='poisson'", f"{y.min()}"))
         with np.errstate(over="ignore"):
-            if "encoder_" in vars(self):
+            if self._has_preset:
                 y = (y - self.target_center_) / np.where(
                     self.target_scale_ > 0, self.target_scale_, 1
                 )
@@ -270,7 +271,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     def _score_of(self, outputs: np.ndarray, targets: Targets) -> float:
         if not np.isfinite(outputs).all():
             return float("nan")
-        if len(outputs) < 2 and "encoder_" in vars(self):
+        if len(outputs) < 2 and self._has_preset:
             return 0.0  # R2 is not defined
         expected = targets.values.reshape(outputs.shape)
         weights = targets.weights if len(targets.weights) > 0 else None
@@ -320,6 +321,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             Of the type of the network.
         """
         outputs = self._outputs(X)
-        if "encoder_" in vars(self):
+        if self._has_preset:
             outputs = outputs.astype(np.float64) * self.target_scale_ + self.target_center_
         return outputs.ravel() if outputs.shape[1] == 1 else outputs

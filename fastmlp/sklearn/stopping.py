@@ -79,7 +79,7 @@ class EpochEnd:
         estimator._no_improvement_count = 0 if improved else estimator._no_improvement_count + 1
         is_best = score > estimator.best_validation_score_
         # Of equal scores a preset keeps the last, which had the most training.
-        if is_best or (score == estimator.best_validation_score_ and "encoder_" in vars(estimator)):
+        if is_best or (score == estimator.best_validation_score_ and estimator._has_preset):
             estimator.best_validation_score_ = score
             keep_best(estimator)
 

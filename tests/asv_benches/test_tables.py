@@ -24,7 +24,9 @@ RESULT = {"score": 0.9, "log_loss": 0.2, "seconds": 1.5}
 
 def test_the_halves_share_no_table_and_have_every_other_one_of_each_kind():
     development, reported = packaged.half(False), packaged.half(True)
-    assert sorted(development + reported) == sorted(packaged.TABLES)
+    small = sorted(packaged.SMALL)
+    assert sorted(development + reported + small) == sorted(packaged.TABLES)
+    assert len(development) == 12 and len(reported) == 11 and len(small) == 14
     for is_classification in (True, False):
         kinds = [
             [name for name in half if packaged.TABLES[name].is_classification == is_classification]
@@ -156,11 +158,17 @@ def test_bars_count_tables_of_each_half(tmp_path):
     results = results_of(tmp_path, [0.9, 0.8], [0.8, 0.7])
     results = results_of(tmp_path, [0.5, 0.5], [0.8, 0.8], "wine")
     results = results_of(tmp_path, [0.5, 0.5], [0.5, 0.4], "attrition")
+    results = results_of(tmp_path, [0.5, 0.5], [0.7, 0.6], "oils")
     lines = summary.bars(results).splitlines()
     assert [line.split(" | ")[2:] for line in lines if "RealMLP_TD_S" in line] == [
-        ["1 of 2, 50%", "1 of 1, 100%", "2 of 3, 67% |"]
+        ["1 of 2, 50%", "1 of 1, 100%", "2 of 3, 67%", "0 of 1, 0% |"]
     ]
-    assert lines[-1].endswith("| 0.1 | 0.050 (0.050) | 0.050 (0.050) | 0.050 (0.050) |")
+    assert lines[-1].endswith(f"| 0.1 {4 * '| 0.050 (0.050) '}|")
+    page = summary.page(results, "# Title", "Notes.", ["fastmlp", "RealMLP_TD_S"])
+    parts = page.split("\n## ")
+    found = {part.split("\n")[0]: "| oils |" in part for part in parts}
+    names = ["Small tables, for choosing alone", "Seconds"]
+    assert [name for name in found if found[name]] == names
 
 
 def test_where_scaling_y_does_not_apply_scikit_learn_itself_counts(tmp_path):

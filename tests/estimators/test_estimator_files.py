@@ -22,6 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 SMALL = {"hidden_layer_sizes": (5, 4), "max_iter": 4, "random_state": 0, "n_threads": 1}
 X, LABELS = load_iris(return_X_y=True)
 FRAME = table(150)
+WAVES = {"preset": "tabular", "early_stopping": True}  # otherwise 150 rows have no sines
 METADATA = {"target": "species", "dropped": ["id"], "report": {"accuracy": 0.5, "rows": 150}}
 #: Attributes that are not saved: caches, and copies of the weights.
 NOT_SAVED = {"_best_coefs", "_best_intercepts", "_random_state", "_seeded", "_tied", "_memory"}
@@ -88,7 +89,7 @@ CLASSES = {
 
 
 @pytest.mark.parametrize("name", CLASSES)
-@pytest.mark.parametrize("given", [{}, {"preset": "tabular"}, {"solver": "lbfgs"}])
+@pytest.mark.parametrize("given", [{}, {"preset": "tabular"}, WAVES, {"solver": "lbfgs"}])
 def test_classifiers(name, given):
     y = CLASSES[name]
     rows = FRAME if "preset" in given else X
@@ -104,7 +105,7 @@ def test_classifiers(name, given):
 
 
 @pytest.mark.parametrize("y", [X[:, 0], X[:, :2], np.abs(X[:, 1])], ids=["one", "two", "poisson"])
-@pytest.mark.parametrize("given", [{}, {"preset": "tabular"}, {"solver": "lbfgs"}])
+@pytest.mark.parametrize("given", [{}, {"preset": "tabular"}, WAVES, {"solver": "lbfgs"}])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_regressors(y, given, dtype):
     rows = FRAME if "preset" in given else X.astype(dtype)

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import io
 import pickle
 
 import numpy as np
@@ -61,15 +62,18 @@ def test_it_is_an_encoder_and_an_estimator_of_standardized_targets(n):
     frame = table(n)
     y = (frame["number"] * 50 + 1000 * (frame["text"] == "b c")).to_numpy()
     model = MLPRegressor(**SMALL).fit(frame, y)
-    encoder = TableEncoder(**preset.ENCODER).fit(frame)
-    n_held_out = int(np.ceil(n * preset.TABULAR["validation_fraction"]))
-    other = by_hand(MLPRegressor, n - n_held_out)
-    z = (y - y.mean()) / y.std()
-    other.fit(encoder.transform(frame), z)
+    source = np.random.RandomState(0)
+    rows, kept = preset.split(n, source, preset.TABULAR["validation_fraction"], None)
+    assert len(kept) == np.ceil(n * preset.TABULAR["validation_fraction"])
+    encoder = TableEncoder(**preset.ENCODER).fit(frame.iloc[rows])
+    mean, deviation = y[rows].mean(), y[rows].std()
+    X, z = encoder.transform(frame), (y - mean) / deviation
+    other = by_hand(MLPRegressor, len(rows), random_state=source)
+    other.fit(X[rows], z[rows], X_val=X[kept], y_val=z[kept])
     assert_same_bits(numbers_of(model), numbers_of(other))
     assert model.loss_curve_ == other.loss_curve_
     assert model.validation_scores_ == other.validation_scores_
-    expected = other.predict(encoder.transform(frame)).astype(float) * y.std() + y.mean()
+    expected = other.predict(X).astype(float) * deviation + mean
     np.testing.assert_allclose(model.predict(frame), expected, rtol=1e-12)
     assert model.predict(frame).dtype == np.float64 and model.coefs_[0].dtype == np.float32
     assert model.score(frame, y) > 0.5
@@ -156,10 +160,7 @@ def test_parameters_that_are_not_the_default_win(name):
     assert model.get_params()[name] == others[name]
     unset = clone(model).set_params(**{name: default})
     assert "encoder_" not in vars(unset) and preset.in_effect(unset) is unset
-    assert (
-        preset.in_effect(unset.fit(FRAME[:60], NUMBERS[:60])).__dict__[name]
-        == (preset.TABULAR[name])
-    )
+    assert preset.in_effect(unset.fit(FRAME, NUMBERS)).__dict__[name] == (preset.TABULAR[name])
 
 
 def test_two_fits_are_equal_and_no_more_than_the_first_changes_the_other():
@@ -194,9 +195,46 @@ def test_columns_are_found_by_their_names():
 # Held-out samples -----------------------------------------------------------------------------
 
 
-def held_out(labels, fraction=0.2, n=None):
-    labels = np.asarray(labels)
-    return preset.split(len(labels), np.random.RandomState(0), fraction, None, labels)
+def held_out(labels, fraction=0.2):
+    return preset.split(len(labels), np.random.RandomState(0), fraction, np.asarray(labels))
+
+
+def trained_on(n):
+    """Return which of n samples a regressor with random_state=0 trains on."""
+    return preset.split(n, np.random.RandomState(0), 0.15, None).rows
+
+
+CONTAINERS = {
+    "frame": lambda frame: frame,
+    "objects": lambda frame: frame.to_numpy(object),
+    "lists": lambda frame: frame.to_numpy(object).tolist(),
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_nothing_is_learned_from_the_samples_that_are_held_out(kind, container):
+    is_classifier, few = kind is MLPClassifier, FRAME[["number", "text", "gaps"]]
+    given = SMALL | {"max_iter": 2}
+    y = LABELS if is_classifier else NUMBERS
+    fraction = preset.TABULAR["validation_fraction"]
+    rows, kept = preset.split(300, np.random.RandomState(0), fraction, y if is_classifier else None)
+    other, values = few.copy(), y.copy()
+    other.loc[kept, "number"] *= 1e6
+    other.loc[kept, "text"] = "another"
+    if not is_classifier:
+        values[kept] = 1e6
+    of = CONTAINERS[container]
+    model = kind(**given).fit(of(few), y)
+    changed = kind(**given).fit(of(other), values)
+    part = kind(**given).fit(of(few.iloc[rows]), y[rows], X_val=of(few)[:9], y_val=y[:9])
+    for found in (changed, part):
+        assert found.encoder_.columns_ == model.encoder_.columns_
+        if not is_classifier:
+            scale = found.target_center_, found.target_scale_
+            assert scale == (model.target_center_, model.target_scale_)
+    assert changed.validation_scores_ != model.validation_scores_
+    assert changed.loss_curve_ == model.loss_curve_
 
 
 @pytest.mark.parametrize("counts", [[50, 30, 20], [100, 10, 5], [33, 33, 34, 1], [70, 20, 1, 1]])
@@ -216,11 +254,64 @@ def test_classes_that_cannot_be_stratified_are_no_error(labels):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
-def test_too_few_samples_are_all_trained_on_and_scored(n):
+@pytest.mark.parametrize("stops_early", [False, True])
+def test_too_few_samples_are_all_trained_on_and_scored(n, stops_early):
     assert held_out(np.zeros(n, int))[0] is None
-    X = FRAME[:n]
-    assert MLPClassifier(**SMALL).fit(X, LABELS[:n]).predict(X).shape == (n,)
-    assert np.isfinite(MLPRegressor(**SMALL).fit(X, NUMBERS[:n]).predict(X)).all()
+    X, given = FRAME[:n], SMALL | {"early_stopping": stops_early}
+    assert MLPClassifier(**given).fit(X, LABELS[:n]).predict(X).shape == (n,)
+    assert np.isfinite(MLPRegressor(**given).fit(X, NUMBERS[:n]).predict(X)).all()
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_of_few_samples_none_is_held_out(kind):
+    watch, n = Weights(), preset.FEW - 1
+    y = LABELS if kind is MLPClassifier else NUMBERS
+    X, y = FRAME.iloc[:n], y[:n]
+    model = kind(**SMALL | {"callbacks": [watch]}).fit(X, y)
+    assert model.validation_scores_ is None and model.best_validation_score_ is None
+    assert model.t_ == 6 * n and model.n_iter_ == len(model.loss_curve_) == 6
+    for coefs, weights in zip(model.coefs_, watch.of_each[-1], strict=True):
+        np.testing.assert_array_equal(coefs, weights.T)
+    used = preset.in_effect(model)
+    assert used.learning_rate_init == preset.TABULAR_FEW["learning_rate_init"] < 0.006
+    expected = TableEncoder(**preset.ENCODER | preset.ENCODER_FEW).fit(X)
+    assert model.encoder_.columns_ == expected.columns_
+    assert all(column.n_harmonics == 0 for column in expected.columns_)
+    if kind is MLPRegressor:
+        assert model.target_center_ == pytest.approx(y.mean(), rel=1e-12)
+    assert kind(**SMALL).fit(FRAME.iloc[: n + 1], np.resize(y, n + 1)).t_ == 6 * 255
+    file = io.BytesIO()
+    model.set_params(callbacks=None).save(file)
+    file.seek(0)
+    other = kind.load(file)
+    assert other.preset_parameters_ == model.preset_parameters_
+    assert model.preset_parameters_ == preset.TABULAR | preset.TABULAR_FEW
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("given", [{"early_stopping": True}, {"X_val": 0}])
+def test_few_samples_are_held_out_if_asked_or_given(given):
+    X, y = FRAME.iloc[:100], LABELS[:100]
+    if "X_val" in given:
+        model = MLPClassifier(**SMALL).fit(X, y, X_val=FRAME[100:], y_val=LABELS[100:])
+        assert len(model.validation_loss_curve_) == 6 and model.t_ == 600
+    else:
+        model = MLPClassifier(**SMALL | given).fit(X, y)
+        assert model.t_ == 6 * 85
+    assert len(model.validation_scores_) == 6
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert preset.in_effect(model).early_stopping
+    assert model.preset_parameters_ == preset.TABULAR
+    assert max(column.n_harmonics for column in model.encoder_.columns_) > 0
+
+
+@pytest.mark.parametrize("n", [200, 300])
+def test_a_warm_start_keeps_what_the_first_fit_has_chosen(n):
+    model = MLPRegressor(**SMALL, warm_start=True).fit(FRAME[:n], NUMBERS[:n])
+    known = model.preset_parameters_
+    model.fit(FRAME[: 500 - n], NUMBERS[: 500 - n])
+    assert model.preset_parameters_ == known
+    assert (model.validation_scores_ is None) == (n == 200)
 
 
 # Targets --------------------------------------------------------------------------------------
@@ -229,8 +320,9 @@ def test_too_few_samples_are_all_trained_on_and_scored(n):
 def test_several_outputs_are_standardized_each():
     Y = np.c_[NUMBERS * 1e6, np.full(300, 3.0), NUMBERS * 1e-6 - 5]
     model = MLPRegressor(**SMALL | {"max_iter": 30}).fit(FRAME, Y)
-    np.testing.assert_allclose(model.target_center_, Y.mean(axis=0))
-    np.testing.assert_allclose(model.target_scale_, Y.std(axis=0), atol=1e-12)
+    rows = trained_on(300)
+    np.testing.assert_allclose(model.target_center_, Y[rows].mean(axis=0))
+    np.testing.assert_allclose(model.target_scale_, Y[rows].std(axis=0), atol=1e-12)
     found = model.predict(FRAME)
     np.testing.assert_array_equal(found[:, 1], 3.0)
     assert model.score(FRAME, Y) > 0.8 and model.loss_ < 1
@@ -239,7 +331,8 @@ def test_several_outputs_are_standardized_each():
 def test_weights_count_for_the_mean():
     weights = np.where(NUMBERS > 500, 0.0, 2.0)
     model = MLPRegressor(**SMALL).fit(FRAME, NUMBERS, sample_weight=weights)
-    kept = NUMBERS[NUMBERS <= 500]
+    known = NUMBERS[trained_on(300)]
+    kept = known[known <= 500]
     assert model.target_center_ == pytest.approx(kept.mean(), rel=1e-12)
     assert model.target_scale_ == pytest.approx(kept.std(), rel=1e-12)
 
@@ -247,7 +340,8 @@ def test_weights_count_for_the_mean():
 def test_positive_means_are_only_scaled():
     y = np.abs(NUMBERS)
     model = MLPRegressor("poisson", **SMALL | {"max_iter": 30}).fit(FRAME, y)
-    assert model.target_center_ == 0 and model.target_scale_ == pytest.approx(y.mean())
+    assert model.target_center_ == 0
+    assert model.target_scale_ == pytest.approx(y[trained_on(300)].mean())
     assert (model.predict(FRAME) > 0).all()
     assert model.predict(FRAME).mean() == pytest.approx(y.mean(), rel=0.3)
     np.testing.assert_array_equal(
@@ -381,17 +475,17 @@ def in_file(tmp_path):
 def test_encoded_rows_give_the_same_estimator(in_file):
     encoder, rows = in_file
     model = MLPClassifier(**SMALL).fit(FRAME, LABELS)
-    other = MLPClassifier(**SMALL).fit(EncodedRows(encoder, rows), LABELS)
+    parts = EncodedRows(model.encoder_, model.encoder_.transform(FRAME))
+    other = MLPClassifier(**SMALL).fit(parts, LABELS)
+    assert_same_bits(numbers_of(model), numbers_of(other))
+    np.testing.assert_array_equal(model.predict(FRAME), other.predict(FRAME))
+    given = {"X_val": FRAME[:50], "y_val": LABELS[:50]}
+    model.fit(FRAME, LABELS, **given)
+    encoded = given | {"X_val": EncodedRows(encoder, rows[:50])}
+    other.fit(EncodedRows(encoder, rows), LABELS, **encoded)
     assert_same_bits(numbers_of(model), numbers_of(other))
     assert other.encoder_ is encoder and other.n_features_in_ == FRAME.shape[1]
     assert other.feature_names_in_.tolist() == list(FRAME.columns)
-    np.testing.assert_array_equal(model.predict(FRAME), other.predict(FRAME))
-    given = {"X_val": FRAME[:50], "y_val": LABELS[:50]}
-    encoded = given | {"X_val": EncodedRows(encoder, rows[:50])}
-    assert_same_bits(
-        numbers_of(model.fit(FRAME, LABELS, **given)),
-        numbers_of(other.fit(EncodedRows(encoder, rows), LABELS, **encoded)),
-    )
 
 
 def test_a_file_larger_than_a_block_is_read_in_pieces_without_a_copy(in_file, monkeypatch):
@@ -412,6 +506,8 @@ def test_a_file_larger_than_a_block_is_read_in_pieces_without_a_copy(in_file, mo
     assert model.t_ == 30 * 300 * (1 - preset.TABULAR["validation_fraction"])
     in_memory = clone(model).fit(EncodedRows(encoder, np.array(rows)), NUMBERS)
     assert np.abs(in_memory.coefs_[0] - model.coefs_[0]).max() > 1e-4  # in another order
+    few = clone(model).fit(EncodedRows(encoder, rows[:200]), NUMBERS[:200])  # of which all
+    assert few.t_ == 30 * 200 and few.validation_scores_ is None
 
 
 def test_rows_that_would_be_converted_are_refused(in_file):

@@ -89,7 +89,8 @@ def test_encoded_rows_of_another_encoder_are_refused():
     other = TableEncoder(**preset.ENCODER).fit(FRAME.assign(number=FRAME["number"] * 1e6))
     rows = EncodedRows(other, other.transform(FRAME))
     message = "^`EncodedRows` must have the encoder that the training data has"
-    model = MLPClassifier(**SMALL, warm_start=True).fit(FRAME, LABELS)
+    model = MLPClassifier(**SMALL, warm_start=True)
+    model.fit(FRAME, LABELS, X_val=FRAME, y_val=LABELS)
     for X in (FRAME, ROWS):
         assert_refuses(model, message, X, LABELS, X_val=rows, y_val=LABELS)
     assert_refuses(model, message, rows, LABELS)
@@ -133,9 +134,9 @@ def test_rows_that_overflow_the_type_of_the_network_are_refused():
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "i2", "u1", "g", object, "U"])
 def test_the_scale_is_that_of_float64(dtype):
-    y = np.random.RandomState(0).randint(0, 200, 300).astype(dtype)
-    model = MLPRegressor(**SMALL).fit(FRAME, y)
-    expected = MLPRegressor(**SMALL).fit(FRAME, y.astype(float))
+    y, X = np.random.RandomState(0).randint(0, 200, 200).astype(dtype), FRAME[:200]
+    model = MLPRegressor(**SMALL).fit(X, y)
+    expected = MLPRegressor(**SMALL).fit(X, y.astype(float))
     assert type(model.target_center_) is type(model.target_scale_) is np.float64
     assert model.target_center_ == pytest.approx(y.astype(float).mean(), rel=1e-14)
     assert model.target_scale_ == pytest.approx(y.astype(float).std(), rel=1e-14)
@@ -148,7 +149,7 @@ def test_the_scale_is_that_of_float64(dtype):
 )
 def test_targets_may_be_very_large_or_small(factor, dtype):
     y = (NUMBERS * factor / 100).astype(dtype)
-    model = MLPRegressor(**SMALL).fit(FRAME, y)
+    model = MLPRegressor(**SMALL).fit(FRAME, y, X_val=FRAME, y_val=y)
     expected = (NUMBERS / 100).std() * factor
     assert model.target_scale_ == pytest.approx(expected, rel=1e-5)
     assert np.isfinite(model.predict(FRAME)).all() and model.loss_ < 10

@@ -171,9 +171,9 @@ def test_types_of_inputs():
 
 def test_the_encoded_numbers_are_those_of_the_encoder():
     """To the last bits of float32, with weights that pass every encoded column on."""
-    frame = table(200)
+    frame = table(400)
     estimator = fitted(
-        MLPRegressor, frame, np.arange(200.0), preset="tabular", hidden_layer_sizes=()
+        MLPRegressor, frame, np.arange(400.0), preset="tabular", hidden_layer_sizes=()
     )
     n = estimator.encoder_.n_outputs_
     assert n > 60  # with sines and cosines
