@@ -44,9 +44,23 @@ def check(args: argparse.Namespace) -> None:
     ):  # fmt: skip
         if getattr(args, name) is not None and not is_used:
             raise ValueError(f"--{name} is not for --kind {args.kind}")
-    library("figure", "fastmlp plot")
+    _import_matplotlib()
     if needs_data:
         required("sklearn", "scikit-learn", "fastmlp plot", 'pip install "fastmlp[plot]"')
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib without the backend of MPLBACKEND, which pictures in files do not need.
+
+    A notebook passes its own to the commands that it runs, and matplotlib cannot be imported where
+    that backend is not installed.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        library("figure", "fastmlp plot")
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
 
 
 def plot(args: argparse.Namespace) -> None:

@@ -313,6 +313,17 @@ def test_missing_libraries_are_one_line(models, tmp_path, missing, kind, sentenc
     assert (ended.returncode, ended.stderr) == (2 if sentence else 0, expected)
 
 
+def test_a_backend_of_another_environment_does_not_matter(models, tmp_path):
+    """A notebook names its own in the environment of the commands that it runs."""
+    environment = ENVIRONMENT | {"MPLBACKEND": "module://missing.backend_inline"}
+    arguments = [models / "houses.npz", "--kind", "errors", "--data", models / "houses.csv"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "fastmlp", "plot", *map(str, arguments)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "saved: errors.svg\n", "")
+
+
 def test_help_has_examples(tmp_path, here):
     code, out, _ = here(tmp_path, "plot", "--help")
     assert code == 0 and "fastmlp plot model.npz --out curves.svg" in out
