@@ -315,7 +315,7 @@ def test_missing_libraries_are_one_line(models, tmp_path, missing, kind, sentenc
 
 def test_a_backend_of_another_environment_does_not_matter(models, tmp_path):
     """A notebook names its own in the environment of the commands that it runs."""
-    environment = ENVIRONMENT | {"MPLBACKEND": "module://missing.backend_inline"}
+    environment = ENVIRONMENT | {"MPLBACKEND": "missing_backend"}
     arguments = [models / "houses.npz", "--kind", "errors", "--data", models / "houses.csv"]
     ended = subprocess.run(
         [sys.executable, "-m", "fastmlp", "plot", *map(str, arguments)],
