@@ -240,4 +240,10 @@ def _arguments_of(models: list[Any], fit_arguments: dict[str, Any]) -> list[dict
         raise TypeError(must("callbacks", requirement, shown(callbacks)))
     if len(callbacks) != len(models):
         raise ValueError(must("callbacks", requirement, f"a sequence of {len(callbacks)}"))
+    owners: dict[int, int] = {}
+    for number, of_model in enumerate(callbacks):
+        for callback in of_model:
+            if (first := owners.setdefault(id(callback), number)) != number:
+                lists = f"callbacks[{first}] and callbacks[{number}]"
+                raise ValueError(f"{lists} must not share {shown(callback)}, which has a state")
     return [fit_arguments | {"callbacks": list(c)} for c in callbacks]

@@ -3,12 +3,13 @@
 import itertools
 import os
 import signal
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+import sklearn
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -18,6 +19,7 @@ from fastmlp.core.machine import processor, shares
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
 from helpers.same_bits import assert_same_bits
 
+STOP = callbacks.EarlyStopping()
 SIZES = [20, 16, 3]
 
 
@@ -143,11 +145,10 @@ class Context:
     """Records settings that are of the thread that calls fit_many."""
 
     def fit(self, X, y):
-        self.found = np.geterr()["over"], sys.modules["sklearn"].get_config()["transform_output"]
+        self.found = np.geterr()["over"], sklearn.get_config()["transform_output"]
 
 
 def test_settings_of_the_calling_thread_are_those_of_fits():
-    sklearn = pytest.importorskip("sklearn")
     with np.errstate(over="raise"), sklearn.config_context(transform_output="pandas"):
         found = fit_many([Context() for _ in range(4)], 0, 0, n_threads=2)
     assert [each.found for each in found] == [("raise", "pandas")] * 4
@@ -195,9 +196,6 @@ def test_ctrl_c_reaches_a_fit_inside_of_another():
 
 @pytest.mark.filterwarnings("ignore:.*(interrupted|reached)")
 def test_ctrl_c_ends_a_search(make_data):
-    selection = pytest.importorskip("sklearn.model_selection")
-    from fastmlp.sklearn import MLPClassifier
-
     X, y = make_data(SIZES, 300)
     begun = threading.Event()
 
@@ -212,7 +210,7 @@ def test_ctrl_c_ends_a_search(make_data):
             raise KeyboardInterrupt
 
     model = Counted(max_iter=10**6, tol=0.0, n_iter_no_change=10**6)
-    search = selection.GridSearchCV(model, {"alpha": [1e-4, 1e-3]}, cv=2)
+    search = GridSearchCV(model, {"alpha": [1e-4, 1e-3]}, cv=2)
     with pytest.raises(KeyboardInterrupt):
         fit_many([search, Stop()], X, y, n_threads=2)
     assert not hasattr(search, "cv_results_")
@@ -251,6 +249,11 @@ def test_an_error_names_the_model_and_leaves_the_others(make_data):
         ({"X": [(0, 0), 1], "y": None}, ValueError, r"`X\[1\]` must be a pair \(X, y\), got 1"),
         ({"callbacks": [callbacks.Progress()]}, TypeError, "`callbacks` must be a sequence of 2"),
         ({"callbacks": [[]]}, ValueError, "`callbacks` must be a sequence of 2 .* of 1"),
+        (
+            {"callbacks": [[STOP], [callbacks.Progress(), STOP]]},
+            ValueError,
+            r"callbacks\[0\] and callbacks\[1\] must not share .*EarlyStopping.*, which has",
+        ),
     ],
 )
 def test_invalid_arguments_train_nothing(change, error, message, make_data):
@@ -273,18 +276,13 @@ def test_models_that_would_disturb_each_other_are_refused(make_data):
 
 @pytest.mark.filterwarnings("ignore:.*(onverge|reached)")
 def test_steps_of_pipelines_that_would_disturb_each_other_are_refused(make_data):
-    pipeline = pytest.importorskip("sklearn.pipeline")
-    from sklearn.preprocessing import StandardScaler
-
-    from fastmlp.sklearn import MLPClassifier
-
     X, y = make_data(SIZES, 30)
     scaler, source = StandardScaler(), np.random.RandomState(0)
 
     def made(*steps, **given):
-        return pipeline.make_pipeline(*steps, MLPClassifier(max_iter=1, **given))
+        return make_pipeline(*steps, MLPClassifier(max_iter=1, **given))
 
-    inner = pipeline.make_pipeline(scaler)
+    inner = make_pipeline(scaler)
     for models in ([made(scaler), made(scaler)], [made("passthrough", scaler), made(inner)]):
         with pytest.raises(ValueError, match=r"models\[0\] and .* not share StandardScaler\(\)"):
             fit_many(models, X, y)
