@@ -28,6 +28,7 @@ def export(args: argparse.Namespace) -> None:
     facts: dict[str, Any] = {"model": args.model, "saved": args.out}
     if suffix == ".safetensors":
         network.to_safetensors(args.out)
+        facts["has_preparation"] = not isinstance(model, TableModel)
     else:
         _to_onnx(model, network, args.out)
         facts |= _signature(args.out)
@@ -37,6 +38,8 @@ def export(args: argparse.Namespace) -> None:
     for name in ("inputs", "outputs"):
         if name in facts:
             print(f"{name}: {listed([f'{each} ({kind})' for each, kind in facts[name].items()])}")
+    if not facts.get("has_preparation", True):
+        print("not in the file: the preparation of the table's columns, which an .onnx file has")
     print(f"saved: {args.out}")
 
 
