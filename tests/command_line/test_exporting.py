@@ -60,7 +60,7 @@ def test_safetensors_of_a_table_say_what_they_lack(tmp_path, monkeypatch, capsys
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("not in the file: the preparation of the table's columns")
     assert main(["export", "model.npz", "model.safetensors", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["has_preparation"] is False
+    assert json.loads(capsys.readouterr().out)["lacks"] == "the preparation of the table's columns"
 
 
 def test_networks(tmp_path, monkeypatch, capsys):
