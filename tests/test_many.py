@@ -136,6 +136,36 @@ def test_threads_are_shared_and_the_last_models_take_more(monkeypatch, make_data
     assert longest[-1] == 6
 
 
+@pytest.mark.usefixtures("eight_processors")
+def test_fits_in_threads_of_the_user_share_the_processors(monkeypatch, make_data):
+    """As in a search with joblib's threads: one fit has all, and each of three a third."""
+    X, y = make_data([100, 64, 10], 640)
+    for name in ("CALL_SHARE", "STEP_SHARE"):
+        monkeypatch.setattr(run, name, 1)
+    begun, found = threading.Barrier(3), []
+
+    class Look(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            begun.wait(60)
+            found.append(run.usable_of(64))
+            begun.wait(60)
+
+    def fit(seed, look):
+        MLP([100, 64, 10], random_state=seed).fit(X, y, epochs=2, callbacks=look)
+
+    threads = [threading.Thread(target=fit, args=(seed, [Look()])) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found[:3] == [2, 2, 2]
+    assert not shares.running and run.usable_of(64) == 8
+    with pytest.raises(threading.BrokenBarrierError):
+        begun.abort()
+        fit(0, [Look()])
+    assert not shares.running
+
+
 def test_no_share_outside_of_fit_many():
     assert shares.threads_of_this() > 1000
     shares.raise_if_stopped()

@@ -97,10 +97,15 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
 
 
 def usable_of(wanted: int) -> int:
-    """Return how many of the workers that are wanted may run concurrently."""
+    """Return how many of the workers that are wanted may run concurrently.
+
+    All fits that run in this process share what it may run, so that a search in threads does not
+    start more than there are processors.
+    """
     if wanted <= 1 or (shared := shares.threads_of_this()) == 1:
         return 1
-    return min(wanted, shared, processor.usable_threads())
+    of_each = processor.usable_threads() // max(1, len(shares.running))
+    return max(1, min(wanted, shared, of_each))
 
 
 def workers_wanted(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from fastmlp import random_sources
+from fastmlp.core.machine.shares import running
 from fastmlp.core.run import Diverged, NotFinite
 from fastmlp.messages import must, shown, warn
 from fastmlp.metrics import METRICS, Metric
@@ -95,6 +96,7 @@ class Fit:
                     f"this {state.class_name} is already being trained: fit cannot be called by "
                     "its callbacks or by two threads at a time"
                 )
+            running.add(id(self))
             self.trainer = self._trainer()
             self._run_or_undo(found)
             if callbacks:
@@ -105,6 +107,7 @@ class Fit:
                     if callbacks:
                         callbacks.close()
                 finally:
+                    running.discard(id(self))
                     del state.fit
 
     def _trainer(self) -> Trainer:

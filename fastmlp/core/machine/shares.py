@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -53,6 +54,10 @@ class Share:
 
 
 _share: ContextVar[Share | None] = ContextVar("share", default=None)
+#: The fits that run in this process, in any thread, by their id. Adding and discarding are atomic.
+running: set[int] = set()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=running.clear)  # its other threads are not there
 
 
 def threads_of_this() -> int:
