@@ -159,7 +159,8 @@ def _of_estimator(estimator: Any) -> Description:
     """Return the description of an estimator that a program has saved."""
     names = getattr(estimator, "feature_names_in_", range(estimator.n_features_in_))
     names = [str(name) for name in names]
-    encoder = getattr(estimator, "encoder_", None)
+    first = getattr(estimator, "estimators_", [estimator])[0]  # of an ensemble
+    encoder = getattr(first, "encoder_", None)
     kinds = ["number"] * len(names)
     if encoder is not None:
         kinds = [KINDS[column.kind] for column in encoder.columns_]
