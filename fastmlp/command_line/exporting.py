@@ -25,7 +25,7 @@ def export(args: argparse.Namespace) -> None:
         raise ValueError(must("OUT", f"end with {' or '.join(SUFFIXES)}", shown(args.out)))
     model = table_model.load(args.model)
     network = model.estimator if isinstance(model, TableModel) else model
-    if suffix != ".onnx" and hasattr(network, "estimators_"):
+    if suffix != ".onnx" and table_model.members_of(network) != [network]:
         raise ValueError(must("OUT", "end with .onnx for an ensemble", shown(args.out)))
     facts: dict[str, Any] = {"model": args.model, "saved": args.out}
     if suffix == ".safetensors":

@@ -21,7 +21,7 @@ def inspect(args: argparse.Namespace) -> None:
     model = table_model.load(args.model)
     about = model.about if isinstance(model, TableModel) else None
     whole = model.estimator if isinstance(model, TableModel) else model
-    network, *others = getattr(whole, "estimators_", [whole])  # an ensemble by its first member
+    network, *others = table_model.members_of(whole)
     history = _history(network)
     facts: dict[str, Any] = {
         "model": args.model,

@@ -1,4 +1,4 @@
-"""The classes of a classifier, as scikit-learn's `LabelBinarizer` holds them, and their prediction."""
+"""The classes of a classifier, as a `LabelBinarizer` holds them, and their predictions."""
 
 from __future__ import annotations
 

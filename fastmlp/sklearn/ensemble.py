@@ -329,10 +329,10 @@ class MLPEnsembleClassifier(ClassifierMixin, ClassPredictions, BaseEnsemble):  #
         return classes
 
     @property
-    def _label_binarizer(self) -> Any:  # type: ignore[override]
+    def _label_binarizer(self) -> Any:
         return self._first._label_binarizer
 
-    def _outputs(self, X: Any) -> np.ndarray:  # type: ignore[override]
+    def _outputs(self, X: Any) -> np.ndarray:
         return self._mean("_outputs", X)
 
     def __sklearn_tags__(self) -> Any:
