@@ -135,9 +135,10 @@ class BaseEnsemble(SavedEstimator, BaseEstimator):  # type: ignore[misc]
     ) -> None:
         known = clone(members[0])
         parameters.check(known)
-        checked = inputs.rows_and_targets(known, X, y, reset=True)
+        rows, y = inputs.rows_and_targets(known, X, y, reset=True)
+        sample_weight = inputs.weights_of(sample_weight, rows.shape[0])
         if known.preset is None:  # converted once; a table, which a preset encodes, in each fit
-            X, y = checked
+            X = rows
             if validation["X_val"] is not None and validation["y_val"] is not None:
                 validation["X_val"], validation["y_val"] = inputs.rows_and_targets(
                     known, validation["X_val"], validation["y_val"], reset=False
@@ -242,13 +243,13 @@ class _Bootstrap:
     def __repr__(self) -> str:
         return repr(self.member)
 
-    def fit(self, X: Any, y: Any, sample_weight: Any, **arguments: Any) -> None:
-        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+    def fit(self, X: Any, y: Any, sample_weight: np.ndarray | None, **arguments: Any) -> None:
+        n_samples = y.shape[0]
         source = np.random.RandomState([self.member.random_state, 1])  # other than its weights'
         drawn = source.randint(n_samples, size=n_samples)
         counts = np.bincount(drawn, minlength=n_samples).astype(np.float64)
-        weights = inputs.weights_of(sample_weight, n_samples)
-        self.member.fit(X, y, counts if weights is None else weights * counts, **arguments)
+        weights = counts if sample_weight is None else counts * sample_weight
+        self.member.fit(X, y, weights, **arguments)
 
 
 class MLPEnsembleClassifier(ClassifierMixin, ClassPredictions, BaseEnsemble):  # type: ignore[misc]
@@ -267,8 +268,9 @@ class MLPEnsembleClassifier(ClassifierMixin, ClassPredictions, BaseEnsemble):  #
     bootstrap : bool, default=False
         Whether each member is trained on as many samples as there are, drawn with replacement: its
         sample weights are multiplied by how often each was drawn. All members know all classes.
-        Otherwise members differ by their initial weights and the orders of samples, and by the
-        samples that early stopping holds out.
+        Early stopping needs enough samples that some of those it holds out are drawn. Otherwise
+        members differ by their initial weights and the orders of samples, and by the samples that
+        early stopping holds out.
     n_threads : int or None, default=None
         The number of threads of all members together in `fit`, and of each in predictions. None is
         all processors. The results have the same bits for any number. `n_threads` of the estimator
@@ -356,9 +358,9 @@ class MLPEnsembleRegressor(RegressorMixin, BaseEnsemble):  # type: ignore[misc]
         The number of members.
     bootstrap : bool, default=False
         Whether each member is trained on as many samples as there are, drawn with replacement: its
-        sample weights are multiplied by how often each was drawn. Otherwise members differ by
-        their initial weights and the orders of samples, and by the samples that early stopping
-        holds out.
+        sample weights are multiplied by how often each was drawn. Early stopping needs enough
+        samples that some of those it holds out are drawn. Otherwise members differ by their
+        initial weights and the orders of samples, and by the samples that early stopping holds out.
     n_threads : int or None, default=None
         The number of threads of all members together in `fit`, and of each in predictions. None is
         all processors. The results have the same bits for any number. `n_threads` of the estimator

@@ -242,6 +242,16 @@ def test_sparse_x(kind):
     np.testing.assert_allclose(predicted(ensemble, given), predicted(ensemble, X), rtol=1e-9)
 
 
+def test_a_bootstrap_with_too_few_rows_to_hold_out_names_the_member():
+    X = numbers(12)
+    ensemble = new("number", 20, bootstrap=True, early_stopping=True)
+    with pytest.raises(ValueError, match=r"^estimators_\[\d+\], .* sample that is held out"):
+        ensemble.fit(X, X[:, 0])
+    X = numbers(1)
+    one = new("number", bootstrap=True).fit(X, X[:, 0])
+    assert np.isfinite(one.predict(X)).all()
+
+
 def test_weights_and_validation_data_reach_the_members():
     X = numbers()
     y, w = targets_of("number", X), np.linspace(0, 3, len(X))
@@ -418,6 +428,10 @@ def test_invalid_data_are_refused_in_the_words_of_the_estimator():
         ensemble.predict(wrong)
     with pytest.raises(ValueError, match="sample_weight"):
         ensemble.fit(X, y, np.full(len(X), -1.0))
+    with pytest.raises(ValueError, match="^sample_weight.shape == "):
+        ensemble.fit(X, y, [1.0, 2.0])
+    with pytest.raises(ValueError, match="^This MLPRegressor estimator requires y"):
+        ensemble.fit(X, None)
     with pytest.raises(NotFittedError):
         new("number").predict(X)
     with pytest.raises(ValueError, match="have 400 rows"):
