@@ -2,6 +2,8 @@
 
 import runpy
 
+# The gallery links what examples import, also those that it does not run (plot_gallery=0).
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sphinx_gallery.sorting import ExplicitOrder
 
 import fastmlp

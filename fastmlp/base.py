@@ -245,6 +245,7 @@ class BaseNetwork:
         module : torch.nn.Sequential
             Of Linear, the activations of this package with their defaults in PyTorch, Dropout,
             Flatten at the beginning and Softmax at the end; they may be in a Sequential inside it.
+            Modules with hooks, such as those of `torch.nn.utils.prune`, are refused.
         **arguments
             Of the constructor, except what the module says. Without `loss` it is softmax after
             Softmax, logistic after Sigmoid, and otherwise squared_error, for which predictions are

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+import contextlib
+import contextvars
+import functools
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
@@ -12,12 +15,13 @@ import numpy as np
 from fastmlp.base import BaseNetwork
 from fastmlp.callbacks.output import bar_class
 from fastmlp.core.machine.processor import usable_threads
-from fastmlp.core.machine.shares import Share
+from fastmlp.core.machine.shares import Share, raise_if_stopped, threads_of_this
 from fastmlp.core.machine.workers import POLL_SECONDS
 from fastmlp.messages import must, shown
 from fastmlp.validation import checks, real_numbers
 
 M = TypeVar("M")
+SOURCES = (np.random.RandomState, np.random.Generator)
 
 
 def fit_many(
@@ -34,17 +38,18 @@ def fit_many(
     Each model is trained by one thread, and by more when fewer models are left than threads. Their
     compiled code does not hold Python's global lock, so that they train side by side. Parameters
     and history have the same bits as after ``model.fit(X, y, **fit_arguments)`` for one model after
-    the other.
+    the other, unless several have ``random_state=None``: the order in which threads draw from
+    NumPy's global state is random.
 
     Parameters
     ----------
     models : sequence of MLP, NeuralNet or estimators
-        Different objects with different `random_state` objects. They may have different sizes and
-        options. Anything with a method ``fit(X, y)`` is accepted, such as a scikit-learn
-        `Pipeline`. They are fitted in place.
+        Different objects with different `random_state` objects, also in steps of pipelines. They
+        may have different sizes and options. Anything with a method ``fit(X, y)`` is accepted, such
+        as a scikit-learn `Pipeline`. They are fitted in place.
     X : array-like (n_samples, n_in), or sequence of one pair (X, y) for each model
-        Shared by all models and not copied. Where networks of a dtype need a conversion, it is made
-        once. Pairs, such as the folds of a cross-validation, are given without y.
+        Shared by all models and not copied. Where networks of a dtype need a conversion of an
+        array, it is made once. Pairs, such as the folds of a cross-validation, are given without y.
     y : array-like, optional
         See ``fit`` of the models.
     n_threads : int or None, default None
@@ -84,10 +89,11 @@ def fit_many(
     most = usable_threads() if n_threads is None else checks.thread_count(n_threads)
     progress = checks.flag("progress", progress)
     data, arguments = _data_of(models, X, y), _arguments_of(models, fit_arguments)
-    share = Share(most, len(models))
+    most = min(most, threads_of_this())  # inside of another fit_many
+    share, configured = Share(most, len(models)), _configuration()
 
     def fit(model: Any, pair: tuple[Any, ...], arguments: dict[str, Any]) -> None:
-        with share.taken():
+        with share.taken(), configured():
             model.fit(*pair, **arguments)
 
     calls = [(model, *rest) for model, *rest in zip(models, data, arguments, strict=True)]
@@ -95,7 +101,8 @@ def fit_many(
         errors = _run(fit, calls, most, share, bar.update)
     for number, error in errors.items():
         name = f"models[{number}], {shown(models[number])},"
-        others = f"; {len(errors) - 1} others failed too" if len(errors) > 1 else ""
+        n_others = len(errors) - 1
+        others = f"; {n_others} other{'s' * (n_others > 1)} failed too" if n_others else ""
         raise RuntimeError(f"{name} raised {type(error).__name__}: {error}{others}") from error
     return models
 
@@ -114,9 +121,11 @@ def _run(
     futures: list[Future[None]] = []
     with ThreadPoolExecutor(max(1, min(n_threads, len(calls)))) as executor:
         try:
-            futures.extend(executor.submit(fit, *call) for call in calls)
+            for call in calls:  # with the context variables of this thread, such as np.errstate
+                futures.append(executor.submit(contextvars.copy_context().run, fit, *call))
             left = set(futures)
             while left:  # on some systems, Ctrl-C does not interrupt a longer wait
+                raise_if_stopped()
                 ended, left = wait(left, POLL_SECONDS, FIRST_COMPLETED)
                 for error in [future.exception() for future in ended]:
                     if error is not None and not isinstance(error, Exception):
@@ -130,6 +139,14 @@ def _run(
     return {number: error for number, error in found if error is not None}
 
 
+def _configuration() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """Return what enters scikit-learn's configuration of this thread, which others do not have."""
+    sklearn = sys.modules.get("sklearn")
+    if sklearn is None:
+        return contextlib.nullcontext
+    return functools.partial(sklearn.config_context, **sklearn.get_config())
+
+
 def _checked_models(models: Any) -> list[Any]:
     """Return the models as a list, which cannot disturb each other."""
     if isinstance(models, (str, bytes)) or not isinstance(models, Sequence | np.ndarray):
@@ -139,18 +156,38 @@ def _checked_models(models: Any) -> list[Any]:
         if not callable(getattr(model, "fit", None)) or isinstance(model, type):
             requirement = "have a method `fit`, such as an MLP"
             raise TypeError(must(f"models[{number}]", requirement, shown(model)))
-    for i, j in itertools.combinations(range(len(models)), 2):
-        if models[i] is models[j]:
-            raise ValueError(f"models[{i}] and models[{j}] must be different objects")
-        source = getattr(models[i], "random_state", None)
-        if isinstance(source, np.random.RandomState | np.random.Generator) and (
-            source is getattr(models[j], "random_state", None)
-        ):
-            raise ValueError(
-                f"models[{i}] and models[{j}] must have different random_state objects, because "
-                "the order in which threads draw from one is random; ints are better"
-            )
+    _check_apart(models)
     return models
+
+
+def _check_apart(models: list[Any]) -> None:
+    """Raise ValueError if fits of two models would change the same object."""
+    users: dict[int, tuple[int, Any]] = {}  # by id; the objects are kept, so that ids stay unique
+    for number, model in enumerate(models):
+        for part in _changed_by_fit(model):
+            first, _ = users.setdefault(id(part), (number, part))
+            names = f"models[{first}] and models[{number}] must"
+            if first == number:
+                continue
+            if models[first] is model:
+                raise ValueError(f"{names} be different objects")
+            if isinstance(part, SOURCES):
+                raise ValueError(
+                    f"{names} have different random_state objects, because the order in which "
+                    "threads draw from one is random; ints are better"
+                )
+            raise ValueError(f"{names} not share {shown(part)}, which each of them would fit")
+
+
+def _changed_by_fit(model: Any) -> Iterator[Any]:
+    """Yield a model, its source of random numbers, and the same of each step of a pipeline."""
+    yield model
+    source = getattr(model, "random_state", None)
+    if isinstance(source, SOURCES):
+        yield source
+    for _, step in model.steps if hasattr(model, "named_steps") else ():
+        if hasattr(step, "fit"):
+            yield from _changed_by_fit(step)
 
 
 def _data_of(models: list[Any], X: Any, y: Any) -> list[tuple[Any, ...]]:
@@ -203,4 +240,10 @@ def _arguments_of(models: list[Any], fit_arguments: dict[str, Any]) -> list[dict
         raise TypeError(must("callbacks", requirement, shown(callbacks)))
     if len(callbacks) != len(models):
         raise ValueError(must("callbacks", requirement, f"a sequence of {len(callbacks)}"))
+    owners: dict[int, int] = {}
+    for number, of_model in enumerate(callbacks):
+        for callback in of_model:
+            if (first := owners.setdefault(id(callback), number)) != number:
+                lists = f"callbacks[{first}] and callbacks[{number}]"
+                raise ValueError(f"{lists} must not share {shown(callback)}, which has a state")
     return [fit_arguments | {"callbacks": list(c)} for c in callbacks]

@@ -30,7 +30,7 @@ PAGES = {
     [
         "base", "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
         "datasets", "datasets.idx", "exchange.layers", "exchange.onnx_graph", "initializers",
-        "losses", "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options",
+        "losses", "many", "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options",
         "plotting.axes", "plotting.boundary", "plotting.confusion", "plotting.importance",
         "plotting.learning_curves", "plotting.prediction_error", "plotting.weights", "schedules",
         "sklearn.classifier", "sklearn.exchange", "sklearn.regressor",

@@ -87,8 +87,17 @@ def check_early_stopping(out):
 
 
 def check_hyperparameter_search(out):
-    assert number(out, r"on the test data ([\d.]+)") > 0.95
+    assert min(numbers(out, r"on the test data ([\d.]+)")) > 0.95
     assert "the same scores: True" in out
+    rounds = re.findall(r"(?m)^ *(\d+) candidates, +(\d+) epochs each", out)
+    assert rounds == [("27", "3"), ("9", "9"), ("3", "27")]
+
+
+def check_optuna(out):
+    trials, pruned = number(out, r"(\d+) trials"), number(out, r"(\d+) of them pruned")
+    assert trials == 40 and 3 <= pruned < 40
+    assert number(out, r"(\d+) epochs instead of") < number(out, r"instead of (\d+)") == 1200
+    assert number(out, r"accuracy on the test data: ([\d.]+)") > 0.94
 
 
 def check_onnx_web_service(out):

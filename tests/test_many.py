@@ -8,6 +8,8 @@ import time
 
 import numpy as np
 import pytest
+import sklearn
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -17,6 +19,7 @@ from fastmlp.core.machine import processor, shares
 from fastmlp.sklearn import MLPClassifier, MLPRegressor
 from helpers.same_bits import assert_same_bits
 
+STOP = callbacks.EarlyStopping()
 SIZES = [20, 16, 3]
 
 
@@ -138,6 +141,81 @@ def test_no_share_outside_of_fit_many():
     shares.raise_if_stopped()
 
 
+class Context:
+    """Records settings that are of the thread that calls fit_many."""
+
+    def fit(self, X, y):
+        self.found = np.geterr()["over"], sklearn.get_config()["transform_output"]
+
+
+def test_settings_of_the_calling_thread_are_those_of_fits():
+    with np.errstate(over="raise"), sklearn.config_context(transform_output="pandas"):
+        found = fit_many([Context() for _ in range(4)], 0, 0, n_threads=2)
+    assert [each.found for each in found] == [("raise", "pandas")] * 4
+    (after,) = fit_many([Context()], 0, 0)
+    assert after.found == ("warn", "default")
+
+
+def test_a_fit_inside_of_another_shares_its_threads():
+    found = []
+
+    class Outer:
+        def fit(self, X, y):
+            fit_many([Inner() for _ in range(3)], X, y, n_threads=8)
+
+    class Inner:
+        def fit(self, X, y):
+            found.append(shares.threads_of_this())
+
+    fit_many([Outer(), Outer()], 0, 0, n_threads=2)
+    assert found == [1] * 6
+
+
+def test_ctrl_c_reaches_a_fit_inside_of_another():
+    begun, ended = threading.Event(), []
+
+    class Outer:
+        def fit(self, X, y):
+            fit_many([Inner() for _ in range(100)], X, y)
+
+    class Inner:
+        def fit(self, X, y):
+            begun.set()
+            time.sleep(0.1)
+            ended.append(self)
+
+    class Stop:
+        def fit(self, X, y):
+            begun.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_many([Outer(), Stop()], 0, 0, n_threads=2)
+    assert len(ended) < 50
+
+
+@pytest.mark.filterwarnings("ignore:.*(interrupted|reached)")
+def test_ctrl_c_ends_a_search(make_data):
+    X, y = make_data(SIZES, 300)
+    begun = threading.Event()
+
+    class Counted(MLPClassifier):
+        def fit(self, X, y):
+            begun.set()
+            return super().fit(X, y)
+
+    class Stop:
+        def fit(self, X, y):
+            begun.wait(30)
+            raise KeyboardInterrupt
+
+    model = Counted(max_iter=10**6, tol=0.0, n_iter_no_change=10**6)
+    search = GridSearchCV(model, {"alpha": [1e-4, 1e-3]}, cv=2)
+    with pytest.raises(KeyboardInterrupt):
+        fit_many([search, Stop()], X, y, n_threads=2)
+    assert not hasattr(search, "cv_results_")
+
+
 def test_an_error_names_the_model_and_leaves_the_others(make_data):
     X, y = make_data(SIZES, 300)
     nets = [MLP(SIZES, random_state=0), MLP([7, 3], random_state=1), MLP(SIZES, random_state=2)]
@@ -150,8 +228,10 @@ def test_an_error_names_the_model_and_leaves_the_others(make_data):
         assert_same_bits(
             parts(nets[seed]), parts(MLP(SIZES, random_state=seed).fit(X, y, epochs=3))
         )
-    with pytest.raises(RuntimeError, match="; 1 others failed too"):
+    with pytest.raises(RuntimeError, match="; 1 other failed too"):
         fit_many([MLP([7, 3]), MLP([8, 3])], X, y)
+    with pytest.raises(RuntimeError, match="; 2 others failed too"):
+        fit_many([MLP([7, 3]), MLP([8, 3]), MLP([9, 3])], X, y)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +249,11 @@ def test_an_error_names_the_model_and_leaves_the_others(make_data):
         ({"X": [(0, 0), 1], "y": None}, ValueError, r"`X\[1\]` must be a pair \(X, y\), got 1"),
         ({"callbacks": [callbacks.Progress()]}, TypeError, "`callbacks` must be a sequence of 2"),
         ({"callbacks": [[]]}, ValueError, "`callbacks` must be a sequence of 2 .* of 1"),
+        (
+            {"callbacks": [[STOP], [callbacks.Progress(), STOP]]},
+            ValueError,
+            r"callbacks\[0\] and callbacks\[1\] must not share .*EarlyStopping.*, which has",
+        ),
     ],
 )
 def test_invalid_arguments_train_nothing(change, error, message, make_data):
@@ -187,6 +272,41 @@ def test_models_that_would_disturb_each_other_are_refused(make_data):
         fit_many([net, MLP(SIZES), net], X, y)
     with pytest.raises(ValueError, match=r"models\[1\] and models\[2\] .* random_state objects"):
         fit_many([net, MLP(SIZES, random_state=source), MLP(SIZES, random_state=source)], X, y)
+
+
+@pytest.mark.filterwarnings("ignore:.*(onverge|reached)")
+def test_steps_of_pipelines_that_would_disturb_each_other_are_refused(make_data):
+    X, y = make_data(SIZES, 30)
+    scaler, source = StandardScaler(), np.random.RandomState(0)
+
+    def made(*steps, **given):
+        return make_pipeline(*steps, MLPClassifier(max_iter=1, **given))
+
+    inner = make_pipeline(scaler)
+    for models in ([made(scaler), made(scaler)], [made("passthrough", scaler), made(inner)]):
+        with pytest.raises(ValueError, match=r"models\[0\] and .* not share StandardScaler\(\)"):
+            fit_many(models, X, y)
+    assert not hasattr(scaler, "mean_")
+    nets = [made(random_state=0), made(random_state=source), made(random_state=source)]
+    with pytest.raises(ValueError, match=r"models\[1\] and models\[2\] .* random_state objects"):
+        fit_many(nets, X, y)
+    fit_many([made("passthrough", random_state=k) for k in range(2)], X, y)
+
+
+def test_many_models_are_checked_in_linear_time(make_data):
+    class Model:
+        n_reads = 0
+
+        def fit(self, X, y):
+            pass
+
+        @property
+        def random_state(self):
+            Model.n_reads += 1
+
+    X, y = make_data(SIZES, 30)
+    fit_many([Model() for _ in range(50)], X, y)
+    assert Model.n_reads == 50
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int32", "uint8", "float32"])

@@ -7,6 +7,7 @@ others.
 
 from fastmlp.callbacks.base import Callback, Progress, TerminateOnNaN
 from fastmlp.callbacks.monitors import EarlyStopping, ReduceLROnPlateau
+from fastmlp.callbacks.pruning import OptunaPruning
 from fastmlp.callbacks.writers import CSVLogger, ModelCheckpoint
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Callback",
     "EarlyStopping",
     "ModelCheckpoint",
+    "OptunaPruning",
     "Progress",
     "ReduceLROnPlateau",
     "TerminateOnNaN",

@@ -292,7 +292,7 @@ def _check_writable(path: str, *inputs: str | None, name: str = "--out") -> None
     for other in inputs:
         if other is not None and os.path.isfile(path) and os.path.exists(other):
             if os.path.samefile(path, other):
-                raise ValueError(must(name, "be another file than the data", shown(path)))
+                raise ValueError(must(name, "be another file than the inputs", shown(path)))
     try:
         files.check_writable(path)
     except OSError as error:

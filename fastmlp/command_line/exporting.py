@@ -30,6 +30,8 @@ def export(args: argparse.Namespace) -> None:
     facts: dict[str, Any] = {"model": args.model, "saved": args.out}
     if suffix == ".safetensors":
         network.to_safetensors(args.out)
+        if isinstance(model, TableModel) and _prepares(model):
+            facts["lacks"] = "the preparation of the table's columns"
     else:
         _to_onnx(model, network, args.out)
         facts |= _signature(args.out)
@@ -39,7 +41,14 @@ def export(args: argparse.Namespace) -> None:
     for name in ("inputs", "outputs"):
         if name in facts:
             print(f"{name}: {listed([f'{each} ({kind})' for each, kind in facts[name].items()])}")
+    if "lacks" in facts:
+        print(f"not in the file: {facts['lacks']}, which an .onnx file has")
     print(f"saved: {args.out}")
+
+
+def _prepares(model: TableModel) -> bool:
+    """Whether the columns of a table become other numbers before the network reads them."""
+    return model.about.plain is not None or hasattr(model.estimator, "encoder_")
 
 
 def _to_onnx(model: Any, network: Any, out: str) -> None:

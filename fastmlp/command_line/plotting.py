@@ -44,9 +44,23 @@ def check(args: argparse.Namespace) -> None:
     ):  # fmt: skip
         if getattr(args, name) is not None and not is_used:
             raise ValueError(f"--{name} is not for --kind {args.kind}")
-    library("figure", "fastmlp plot")
+    _import_matplotlib()
     if needs_data:
         required("sklearn", "scikit-learn", "fastmlp plot", 'pip install "fastmlp[plot]"')
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib without the backend of MPLBACKEND, which pictures in files do not need.
+
+    A notebook passes its own to the commands that it runs, and matplotlib cannot be imported where
+    that backend is not installed.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        library("figure", "fastmlp plot")
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
 
 
 def plot(args: argparse.Namespace) -> None:
@@ -146,7 +160,8 @@ def _boundary(figure: Any, model: Any, args: argparse.Namespace) -> dict[str, An
     kinds = [*model.about.kinds.values()] if is_table else ["number"] * network.layers[0]
     if kinds != ["number", "number"]:
         requirement = "have two inputs of numbers for --kind boundary"
-        raise ValueError(must(short(args.model, 150), requirement, ", ".join(kinds[:5])))
+        got = ", ".join(kinds) if len(kinds) == 2 else f"{len(kinds)}"
+        raise ValueError(must(short(args.model, 150), requirement, got))
     estimator, X, y = _samples(model, args)
     draw = plotting.DecisionBoundaryDisplay.from_estimator
     if _task(model) == "classes":

@@ -16,6 +16,7 @@ OPSET, OPSET_ML, IR_VERSION = 17, 3, 8
 ML = "ai.onnx.ml"  # the domain of operators on text
 #: Bytes of a file, by protobuf.
 MOST_BYTES = 2**31 - 1
+MOST_INT = 2**63 - 1
 INSTALL = 'pip install "fastmlp[onnx]"'
 TEXT = np.dtype(object)  # the type of tensors of text
 
@@ -193,15 +194,18 @@ def class_constant(classes: np.ndarray) -> np.ndarray:
     ------
     TypeError
         For classes of other types.
+    ValueError
+        For ints that int64 does not have.
     """
+    if classes.dtype.kind == "u" and classes.max() > MOST_INT:
+        requirement = f"be at most {MOST_INT} to be exported to ONNX"
+        raise ValueError(must("classes_", requirement, f"{classes.max()}"))
     kinds = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float64, "U": object}
     if classes.dtype.kind in kinds:
         return classes.astype(kinds[classes.dtype.kind])
     values = classes.tolist()
     if all(isinstance(each, str) for each in values):
         return np.array([str(each) for each in values], object)
-    if all(isinstance(each, (int, np.integer)) for each in values):
-        return np.array(values, np.int64)
     requirement = "be numbers or text to be exported to ONNX"
     got = f"values of type {short(type(values[0]).__name__)}"
     raise TypeError(must("classes_", requirement, got))

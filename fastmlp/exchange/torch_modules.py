@@ -30,7 +30,7 @@ MODULES: dict[str, tuple[str, dict[str, Any]]] = {
 FIXED: dict[str, dict[str, Any]] = {
     "LeakyReLU": {"negative_slope": LEAK},
     "ELU": {"alpha": 1.0},
-    "Softplus": {"beta": 1.0},
+    "Softplus": {"beta": 1.0, "threshold": 20.0},
     "GELU": {"approximate": "none"},
 }
 #: Before which an output that was dropped is the same as after.
@@ -146,14 +146,16 @@ def from_module(module: Any) -> Layers:
 def _parts(module: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yield the modules in a Sequential, and in those inside it, with their names in messages."""
     nn = torch().nn
-    for kind in (nn.Sequential, nn.Linear):
+    name, at = type(module).__name__, f" at {path}" if path else ""
+    for kind in (nn.Sequential, nn.Linear, nn.Dropout, nn.Flatten, nn.Softmax):
         if isinstance(module, kind) and type(module).forward is not kind.forward:
-            name = f"{type(module).__name__}, which has a forward of its own"
-            raise _refused(f"{name}, at {path}" if path else name)
+            raise _refused(f"{name}{at}, which has a forward of its own")
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise _refused(f"{name}{at}, which has hooks")
     if not isinstance(module, nn.Sequential):
         yield path or "0", module
         return
-    for name, part in module.named_children():
+    for name, part in module._modules.items():  # named_children leaves out those that repeat
         yield from _parts(part, f"{path}.{name}" if path else name)
 
 
@@ -262,6 +264,9 @@ def _refused(got: str) -> ValueError:
 
 def _array(parameter: Any) -> np.ndarray:
     """Return a tensor as an array, which may share its memory; float32 if it is narrower."""
+    if parameter.is_meta or not parameter.is_floating_point():
+        got = "none, on meta" if parameter.is_meta else f"{parameter.dtype}"
+        raise ValueError(must("module", "have parameters of real numbers", got))
     values = parameter.detach().cpu()
     if values.dtype not in (torch().float32, torch().float64):
         values = values.float()

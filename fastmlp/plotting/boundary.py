@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastmlp.messages import must, shown
+from fastmlp.messages import must, short, shown
 from fastmlp.plotting import axes
-from fastmlp.plotting.models import outputs_of
+from fastmlp.plotting.models import numbers, outputs_of
 from fastmlp.validation import checks
 
 MARGIN = 0.05  # of the range of each column, around the samples
@@ -131,7 +131,8 @@ class DecisionBoundaryDisplay:
         Raises
         ------
         ValueError, TypeError
-            For other numbers of columns, columns without numbers, and invalid arguments.
+            For other numbers of columns, columns without numbers, classes that the estimator does
+            not have, and invalid arguments.
         ImportError
             If matplotlib is missing.
         """
@@ -160,6 +161,10 @@ class DecisionBoundaryDisplay:
                 y = y[:, 0] if y.shape[1] == 1 else classes[y.argmax(axis=1)]
             if len(y) != len(points):
                 raise ValueError(must("y", f"have {len(points)} values, as X", f"{len(y)}"))
+            y = numbers("y", y) if task == "values" else _known(y, classes)
+        if class_names is not None and task != "values" and len(class_names) != len(classes):
+            requirement = f"have a name for each of {len(classes)} classes"
+            raise ValueError(must("class_names", requirement, f"{len(class_names)}"))
         names = [*map(str, X.columns)] if hasattr(X, "columns") else ["first input", "second input"]
         display = cls(
             xx0=xx0, xx1=xx1, response=found.reshape(n, n, *found.shape[1:]), classes=classes,
@@ -236,7 +241,8 @@ class DecisionBoundaryDisplay:
         """Shade predicted values, and draw true ones in the same colours."""
         response = np.asarray(self.response, np.float64)
         values = response if self.y is None else np.r_[response.ravel(), np.asarray(self.y, float)]
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
         if low == high:
             low, high = low - 0.5, high + 0.5
         norm = axes.library("colors", type(self).__name__).Normalize(low, high)
@@ -332,6 +338,16 @@ def _numbers(X: Any) -> np.ndarray:
         got = "a column without one" if len(found) else "no row"
         raise ValueError(must("X", "have a finite number in each column", got))
     return np.where(np.isfinite(found), found, np.nan)
+
+
+def _known(y: np.ndarray, classes: Any) -> np.ndarray:
+    """Return targets; ValueError for one that is none of the classes, which would not be drawn."""
+    known = set(classes.tolist())
+    for value in y.tolist():
+        if value not in known:
+            requirement = f"hold classes of the estimator ({short(str(classes.tolist()), 80)})"
+            raise ValueError(must("y", requirement, shown(value)))
+    return y
 
 
 def _like(X: Any, grid: np.ndarray) -> Any:

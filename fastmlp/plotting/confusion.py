@@ -9,7 +9,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn import metrics
 from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import check_is_fitted
 
+from fastmlp.base import BaseNetwork
 from fastmlp.messages import must
 from fastmlp.plotting import axes
 from fastmlp.plotting.models import classes_of, flat, one_output
@@ -75,6 +77,7 @@ class ConfusionMatrixDisplay(metrics.ConfusionMatrixDisplay):  # type: ignore[mi
 
         Raises
         ------
+        NotFittedError
         ValueError, TypeError
             For regressors, and for invalid arguments.
         ImportError
@@ -83,6 +86,8 @@ class ConfusionMatrixDisplay(metrics.ConfusionMatrixDisplay):  # type: ignore[mi
         axes.library("axes", cls.__name__)
         classes = classes_of(estimator)
         if classes is None:
+            if not isinstance(estimator, BaseNetwork):
+                check_is_fitted(estimator)
             raise ValueError(must("estimator", "predict classes", type(estimator).__name__))
         found, y = np.asarray(estimator.predict(X)), np.asarray(y)
         if found.ndim == 1:

@@ -85,6 +85,14 @@ def flat(y: Any) -> np.ndarray:
     return found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
 
 
+def numbers(name: str, values: Any) -> np.ndarray:
+    """Return values as float64; ValueError if they are no numbers."""
+    try:
+        return np.asarray(values).astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(must(name, "hold numbers", shown(values))) from None
+
+
 def _as_columns(values: Any) -> np.ndarray:
     found = np.asarray(values)
     return found.reshape(len(found), -1)

@@ -10,7 +10,7 @@ from sklearn.utils import resample
 
 from fastmlp.messages import must, shown
 from fastmlp.plotting import axes
-from fastmlp.plotting.models import one_output
+from fastmlp.plotting.models import classes_of, numbers, one_output
 
 KINDS = ("actual_vs_predicted", "residual_vs_predicted")
 
@@ -47,12 +47,15 @@ class PredictionErrorDisplay(metrics.PredictionErrorDisplay):  # type: ignore[mi
 
     def __init__(self, *, y_true: Any, y_pred: Any, score: float | None = None):
         true, found = (
-            one_output(name, values, None, "outputs").astype(np.float64)
+            numbers(name, one_output(name, values, None, "outputs"))
             for name, values in (("y_true", y_true), ("y_pred", y_pred))
         )
         if len(true) != len(found) or len(true) == 0:
             requirement = "have as many values as `y_true`, at least one"
             raise ValueError(must("y_pred", requirement, f"{len(found)} and {len(true)}"))
+        for name, values in (("y_true", true), ("y_pred", found)):
+            if not np.isfinite(values).all():
+                raise ValueError(must(name, "be finite", "NaN or infinity"))
         super().__init__(y_true=true, y_pred=found)
         self.score = _r2(true, found) if score is None else score
 
@@ -76,11 +79,13 @@ class PredictionErrorDisplay(metrics.PredictionErrorDisplay):  # type: ignore[mi
         Raises
         ------
         ValueError, TypeError
-            For invalid arguments.
+            For classifiers, and for invalid arguments.
         ImportError
             If matplotlib is missing.
         """
         axes.library("axes", cls.__name__)
+        if classes_of(estimator) is not None:
+            raise ValueError(must("estimator", "predict numbers", type(estimator).__name__))
         return cls.from_predictions(y, estimator.predict(X), **options)
 
     @classmethod

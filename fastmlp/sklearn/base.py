@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp.core.equations.losses import Targets
+from fastmlp.core.machine.shares import raise_if_stopped
 from fastmlp.core.run import NotFinite
 from fastmlp.messages import must, shown
 from fastmlp.random_sources import is_global, random_position, return_to_position
@@ -148,6 +149,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         validation: Validation | None = None,
         begin: Callable[[], None] | None = None,
     ) -> Self:
+        raise_if_stopped()  # as in a search, of which Ctrl-C has ended the last fit
         with undone_before_training(self):
             if begin is not None:
                 begin()

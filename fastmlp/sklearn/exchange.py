@@ -157,8 +157,9 @@ class ExchangedEstimator:
     def from_sklearn(cls, estimator: Any) -> Self:
         """Return the fitted estimator of scikit-learn as one of this class.
 
-        It has the same parameters, weights, classes and records, as copies, and predicts the same.
-        The state of the solver is not kept: `partial_fit` and ``warm_start`` begin with a new one.
+        It has the same parameters, weights, classes and records, as copies; predictions differ by
+        rounding. The state of the solver is not kept: `partial_fit` and ``warm_start`` begin with a
+        new one.
 
         Parameters
         ----------
@@ -203,9 +204,9 @@ class ExchangedEstimator:
     def to_sklearn(self) -> Any:
         """Return this fitted estimator as scikit-learn's class of the same name.
 
-        It has the same weights, classes and records, as copies, and predicts the same. Parameters
-        that matter only in training keep their values if scikit-learn has them, and are otherwise
-        its defaults: dropout, and solvers, schedules and losses of `fastmlp`.
+        It has the same weights, classes and records, as copies; predictions differ by rounding.
+        Parameters that matter only in training keep their values if scikit-learn has them, and are
+        otherwise its defaults: dropout, and solvers, schedules and losses of `fastmlp`.
 
         Returns
         -------

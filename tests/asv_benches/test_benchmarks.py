@@ -82,6 +82,14 @@ def test_many_prints_a_row_for_each_system():
     assert min(seconds.values()) > 0 and seconds["sklearn"] > seconds["serial"]
 
 
+def test_searches_prints_a_row_for_each_case():
+    (row,) = printed_rows("searches.py", "--cases", "10ms", "--rounds", "1", start="| 10ms")
+    n_fits, *cells = [cell.strip() for cell in row.split("|")[2:-1]]
+    assert n_fits == "48" and len(cells) == 6 and cells[1].endswith("(1.00)")
+    seconds = [float(cell.split()[0]) for cell in cells]
+    assert min(seconds) > 0
+
+
 @pytest.mark.parametrize(
     ("script", "option", "given", "accepted"),
     [
@@ -104,6 +112,7 @@ def test_many_prints_a_row_for_each_system():
         ("contention.py", "--seconds", "0", "a number of seconds above 0"),
         ("many.py", "--systems", "torch", "one of fastmlp, jax, sklearn"),
         ("estimators.py", "--cases", "mnist", "one of iris, breast-cancer, digits, 20000x50"),
+        ("searches.py", "--cases", "1h", "one of 10ms, 100ms, 1s, wide"),
         ("paired.py", "--bench", "(", "a regular expression (missing ), unterminated subpattern"),
         ("paired.py", "--factor", "1", "a number above 1"),
         ("paired.py", "--factor", "x", "a number above 1"),
@@ -121,6 +130,7 @@ def test_invalid_options_are_refused_before_measuring(tmp_path, script, option, 
         "contention.py": ["--scenarios", "alone", "--cases", "20-4:1", "--rounds", "1"],
         "estimators.py": ["--cases", "iris", "--rounds", "1"],
         "many.py": ["--systems", "fastmlp", "--networks", "1", "--rounds", "1"],
+        "searches.py": ["--cases", "10ms", "--rounds", "1"],
         "paired.py": ["no-such-revision"],
         "selftest.py": ["--same", "0"],
     }

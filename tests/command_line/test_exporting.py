@@ -51,6 +51,18 @@ def test_a_model_of_a_table(target, task, options, tmp_path, monkeypatch, capsys
         np.testing.assert_allclose(answers[0][:, 0], expected, rtol=1e-5, atol=1e-5)
 
 
+def test_safetensors_of_a_table_say_what_they_lack(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    table().to_csv("data.csv", index=False)
+    assert main(["train", "data.csv", "--target", "kind", "--epochs", "3"]) == 0
+    capsys.readouterr()
+    assert main(["export", "model.npz", "model.safetensors"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("not in the file: the preparation of the table's columns")
+    assert main(["export", "model.npz", "model.safetensors", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["lacks"] == "the preparation of the table's columns"
+
+
 def test_networks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     X = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)

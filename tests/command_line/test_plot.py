@@ -238,7 +238,7 @@ REFUSED = {
     "targets": ("value", ["--kind", "errors", "--data", "{images}", "--labels", "{square.npy}"],
                 "must hold numbers of shape (100, 1), got"),
     "inputs": ("houses", ["--kind", "boundary", "--data", "{houses.csv}"],
-               "must have two inputs of numbers for --kind boundary, got number, number, text."),
+               "must have two inputs of numbers for --kind boundary, got 3."),
     "text": ("town", ["--kind", "boundary", "--data", "{houses.csv}"],
              "must have two inputs of numbers for --kind boundary, got number, text."),
     "no history": ("new", [], "`estimator` must be a network or an estimator that was trained in "
@@ -287,7 +287,7 @@ def test_what_is_read_is_not_overwritten(models, tmp_path, here, out):
         tmp_path, "plot", known["net.npz"], "--kind", "confusion", "--data", known["images"],
         "--labels", known["labels"], "--out", out,
     )  # fmt: skip
-    assert code == 2 and "must be another file than the data" in err
+    assert code == 2 and "must be another file than the inputs" in err
     assert (tmp_path / out).read_bytes() == before
 
 
@@ -311,6 +311,17 @@ def test_missing_libraries_are_one_line(models, tmp_path, missing, kind, sentenc
     )
     expected = f'fastmlp: error: {sentence}: pip install "fastmlp[plot]"\n' if sentence else ""
     assert (ended.returncode, ended.stderr) == (2 if sentence else 0, expected)
+
+
+def test_a_backend_of_another_environment_does_not_matter(models, tmp_path):
+    """A notebook names its own in the environment of the commands that it runs."""
+    environment = ENVIRONMENT | {"MPLBACKEND": "missing_backend"}
+    arguments = [models / "houses.npz", "--kind", "errors", "--data", models / "houses.csv"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "fastmlp", "plot", *map(str, arguments)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "saved: errors.svg\n", "")
 
 
 def test_help_has_examples(tmp_path, here):

@@ -182,7 +182,9 @@ def test_a_learning_rate_that_is_too_large(broken, here):
 def test_no_input_is_overwritten(broken, here, args):
     out, err = refused(broken, *args, run=here)
     assert out == ""
-    assert err == f"fastmlp: error: `--out` must be another file than the data, got '{args[-1]}'.\n"
+    assert (
+        err == f"fastmlp: error: `--out` must be another file than the inputs, got '{args[-1]}'.\n"
+    )
 
 
 def test_json_is_not_written_to_a_file(broken, here):

@@ -78,6 +78,16 @@ def test_classes_of_other_types(y, dtype):
     assert assert_same(estimator, X, X)["label"].dtype == dtype
 
 
+def test_classes_that_onnx_does_not_have():
+    X, at = data()
+    for y, error in (
+        (np.array([1, 2, 2**63], np.uint64), f"be at most {2**63 - 1} .* got {2**63}"),
+        (np.array(["2026-01-01", "2026-01-02", "2026-01-03"], "M8[D]"), "got values of type date"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"^`classes_` must .*{error}"):
+            content_of(fitted(MLPClassifier, X, y[at]))
+
+
 @pytest.mark.parametrize("n_labels", [2, 3, 7])
 def test_several_labels(n_labels):
     X, _ = data()

@@ -178,9 +178,32 @@ def test_an_estimator_of_a_single_class(points, ax):
         (np.zeros((5, 2)), {"grid_resolution": 1},
          "`grid_resolution` must be an int of at least 2, got 1."),
         (np.zeros((5, 2)), {"y": [1, 2]}, "`y` must have 5 values, as X, got 2."),
+        (np.zeros((5, 2)), {"class_names": ["a", "b"]},
+         "`class_names` must have a name for each of 3 classes, got 2."),
+        (np.zeros((2, 2)), {"y": [1, 3]},
+         "`y` must hold classes of the estimator ([0, 1, 2]), got 3."),
+        (np.zeros((2, 2)), {"y": ["0", "1"]},
+         "`y` must hold classes of the estimator ([0, 1, 2]), got '0'."),
     ],
 )  # fmt: skip
 def test_refused(net, ax, X, options, expected):
     with pytest.raises(ValueError) as caught:
         DecisionBoundaryDisplay.from_estimator(net, X, ax=ax, **options)
     assert str(caught.value) == expected
+
+
+def test_targets_of_a_regressor_that_cannot_be_drawn(points, ax):
+    X, y = points[0], points[0][:, 0].copy()
+    model = LinearRegression().fit(X, y)
+    with pytest.raises(ValueError, match="`y` must hold numbers, got array"):
+        DecisionBoundaryDisplay.from_estimator(model, X, np.full(len(X), "a"), ax=ax)
+    y[0], y[1] = np.inf, np.nan
+    display = DecisionBoundaryDisplay.from_estimator(model, X, y, ax=ax)
+    low, high = display.samples_[0].get_clim()
+    assert low == pytest.approx(display.response.min())
+    assert high == pytest.approx(display.response.max())
+    for hidden in (np.nan, np.inf):
+        display.response = np.full_like(display.response, hidden)
+        display.y = None
+        display.plot(ax)
+    ax.figure.draw_without_rendering()

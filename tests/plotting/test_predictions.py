@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 from sklearn import metrics
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -129,6 +130,9 @@ def test_refused_matrices(points, ax):
     regressor = MLPRegressor(**FEW).fit(X, y)
     with pytest.raises(ValueError, match="`estimator` must predict classes, got MLPRegressor"):
         ConfusionMatrixDisplay.from_estimator(regressor, X, y, ax=ax)
+    for model in (MLPClassifier(), make_pipeline(StandardScaler(), MLPClassifier())):
+        with pytest.raises(NotFittedError):
+            ConfusionMatrixDisplay.from_estimator(model, X, y, ax=ax)
     with pytest.raises(ValueError, match="`display_labels` must have a name for each of 3 classes"):
         ConfusionMatrixDisplay.from_predictions(y, y, display_labels=["a"], ax=ax)
 
@@ -210,6 +214,9 @@ def test_regressors_and_one_of_several_outputs(points, ax):
          "`subsample` must be an int above 0, a share between 0 and 1, or None, got 1.5."),
         ({"y_pred": [1.0]}, "`y_pred` must have as many values as `y_true`, at least one, got 1 "
          "and 2."),
+        ({"y_true": ["a", "b"]}, "`y_true` must hold numbers, got array(['a', 'b'], dtype='<U1')."),
+        ({"y_true": [1.0, np.nan]}, "`y_true` must be finite, got NaN or infinity."),
+        ({"y_pred": [1.0, np.inf]}, "`y_pred` must be finite, got NaN or infinity."),
     ],
 )  # fmt: skip
 def test_refused_predictions(ax, options, expected):
@@ -217,6 +224,13 @@ def test_refused_predictions(ax, options, expected):
     with pytest.raises(ValueError) as caught:
         PredictionErrorDisplay.from_predictions(**given)
     assert str(caught.value) == expected
+
+
+def test_classifiers_have_no_errors_of_numbers(points, net, ax):
+    X, y = points
+    for model in (net, LogisticRegression().fit(X, y)):
+        with pytest.raises(ValueError, match="`estimator` must predict numbers, got"):
+            PredictionErrorDisplay.from_estimator(model, X, y, ax=ax)
 
 
 def test_a_new_figure_is_of_pyplot():

@@ -219,6 +219,24 @@ def test_types(dtype):
     assert np.array_equal(mlp.weights[0], module.weight.detach().double().numpy())
 
 
+def test_a_module_that_repeats_is_read_each_time():
+    relu, linear = nn.ReLU(), nn.Linear(6, 6)
+    inner = nn.Sequential(linear, relu)
+    for module in (
+        nn.Sequential(nn.Linear(4, 6), relu, nn.Linear(6, 5), relu, nn.Linear(5, 3)),
+        nn.Sequential(nn.Linear(4, 6), relu, linear, relu, linear, nn.Linear(6, 3)),
+        nn.Sequential(nn.Linear(4, 6), inner, inner, nn.Linear(6, 3)),
+    ):
+        mlp, X = MLP.from_torch(module), rows(10, 4)
+        np.testing.assert_allclose(mlp.predict(X), outputs(module, X), rtol=1e-5, atol=1e-6)
+    assert mlp.activation == ["identity", "relu", "relu"]
+
+
+def with_hook(module, register):
+    getattr(module[1], register)(lambda *given: None)
+    return module
+
+
 class Custom(nn.Module):
     def forward(self, x):
         return x
@@ -229,6 +247,11 @@ class OtherForward(nn.Sequential):
         return super().forward(x) * 2
 
 
+class OtherDropout(nn.Dropout):
+    def forward(self, x):
+        return 2 * x
+
+
 @pytest.mark.parametrize("module, error", [
     (nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)), "BatchNorm1d at 1"),
     (nn.Sequential(nn.Conv1d(4, 3, 1)), "Conv1d at 0"),
@@ -237,6 +260,7 @@ class OtherForward(nn.Sequential):
     (nn.Sequential(nn.Linear(4, 3), nn.LeakyReLU(0.2)), "LeakyReLU at 1 with negative_slope=0.2"),
     (nn.Sequential(nn.Linear(4, 3), nn.GELU("tanh")), "GELU at 1 with approximate=tanh"),
     (nn.Sequential(nn.Linear(4, 3), nn.Softplus(beta=2)), "Softplus at 1 with beta=2"),
+    (nn.Sequential(nn.Linear(4, 3), nn.Softplus(threshold=1)), "Softplus at 1 with threshold=1"),
     (nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=0)), "Softmax at 1 over dimension 0"),
     (nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1), nn.Linear(3, 3)),
      "Linear at 2, after softmax"),
@@ -254,7 +278,16 @@ class OtherForward(nn.Sequential):
      "float32 in all layers, got float64 at 1"),
     (nn.Sequential(), "have a Linear"),
     (nn.Sequential(OtherForward(nn.Linear(4, 3))),
-     "OtherForward, which has a forward of its own, at 0"),
+     "OtherForward at 0, which has a forward of its own"),
+    (nn.Sequential(nn.Linear(4, 3), nn.ReLU(), OtherDropout(), nn.Linear(3, 2)),
+     "OtherDropout at 2, which has a forward of its own"),
+    (with_hook(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), "register_forward_hook"),
+     "ReLU at 1, which has hooks"),
+    (with_hook(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3)), "register_forward_pre_hook"),
+     "Linear at 1, which has hooks"),
+    (nn.Sequential(nn.Linear(4, 3, device="meta")), "real numbers, got none, on meta"),
+    (nn.Sequential(nn.LazyLinear(3)), "LazyLinear at 0, which has hooks"),
+    (nn.Sequential(nn.Linear(4, 3, dtype=torch.complex64)), "real numbers, got torch.complex64"),
     (nn.Sequential(nn.Linear(4, 3), Custom()), "Custom at 1"),
     (Custom(), "be an nn.Sequential, got Custom"),
     (nn.ReLU(), "be an nn.Sequential, got ReLU"),

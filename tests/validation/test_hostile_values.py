@@ -12,6 +12,7 @@ import warnings
 
 import hypothesis.strategies as st
 import numpy as np
+import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
 
@@ -85,6 +86,7 @@ def of_constructors():
             yield from of(kind, others, **others)
     yield from of(callbacks.EarlyStopping, {})
     yield from of(callbacks.ReduceLROnPlateau, {})
+    yield from of(callbacks.OptunaPruning, {}, trial=optuna.trial.FixedTrial({}))
     yield from of(callbacks.Progress, {})
     yield from of(callbacks.ModelCheckpoint, {}, path="path")
     yield from of(callbacks.CSVLogger, {}, path="path")
