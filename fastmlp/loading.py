@@ -8,14 +8,21 @@ from fastmlp.argument_types import File
 from fastmlp.mlp import MLP
 from fastmlp.neural_net import NeuralNet
 from fastmlp.serialization import model_files
-from fastmlp.serialization.estimator_schema import ESTIMATORS
+from fastmlp.serialization.estimator_schema import ENSEMBLES, ESTIMATORS
 from fastmlp.training import state_dict
 
 if TYPE_CHECKING:
-    from fastmlp.sklearn import MLPClassifier, MLPRegressor
+    from fastmlp.sklearn import (
+        MLPClassifier,
+        MLPEnsembleClassifier,
+        MLPEnsembleRegressor,
+        MLPRegressor,
+    )
+
+    Estimator = MLPClassifier | MLPRegressor | MLPEnsembleClassifier | MLPEnsembleRegressor
 
 
-def load(path: File) -> MLP | NeuralNet | MLPClassifier | MLPRegressor:
+def load(path: File) -> MLP | NeuralNet | Estimator:
     """Return the network or estimator in a file written by its `save`, or by a checkpoint.
 
     Parameters
@@ -24,7 +31,7 @@ def load(path: File) -> MLP | NeuralNet | MLPClassifier | MLPRegressor:
 
     Returns
     -------
-    MLP, NeuralNet, `sklearn.MLPClassifier` or `sklearn.MLPRegressor`
+    MLP, NeuralNet, `sklearn.MLPClassifier`, `sklearn.MLPRegressor` or an ensemble of these
         The class that was saved. `MLP.load` and those of the others load only their own class.
 
     Raises
@@ -46,7 +53,7 @@ def load(path: File) -> MLP | NeuralNet | MLPClassifier | MLPRegressor:
     NeuralNet([4, 3])
     """
     found = model_files.read(path)
-    if found["class"] in ESTIMATORS:
+    if found["class"] in (*ESTIMATORS, *ENSEMBLES):
         from fastmlp.sklearn import estimator_files  # imported here: it needs scikit-learn
 
         return estimator_files.loaded(path, found)

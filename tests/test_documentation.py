@@ -54,7 +54,7 @@ def test_the_examples_are_there():
 
 
 def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
-    use, together, estimators, tables, pictures = re.findall(
+    use, together, estimators, tables, ensemble, pictures = re.findall(
         r"```python\n(.*?)```", README, re.DOTALL
     )
     monkeypatch.chdir(tmp_path)
@@ -71,6 +71,9 @@ def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
     assert float(accuracy) > 0.99 and int(n_iter) < 200  # it has converged, without a warning
     exec(tables, names)
     found = [float(price) for price in capsys.readouterr().out.strip("[]\n").split()]
+    assert found == pytest.approx(names["prices"][:3], rel=0.05)
+    exec(ensemble, names)
+    found = fastmlp.load(tmp_path / "ensemble.npz").predict(names["houses"][:3])
     assert found == pytest.approx(names["prices"][:3], rel=0.05)
     matplotlib.use("Agg")
     exec(pictures, names)

@@ -20,6 +20,15 @@ def fastmlp(is_classification, seed):
     return kind(preset="tabular", random_state=seed, n_threads=1)
 
 
+def ensemble(is_classification, seed):
+    """Return the mean of five of `fastmlp`, with other seeds."""
+    from fastmlp import sklearn
+
+    name = "MLPEnsembleClassifier" if is_classification else "MLPEnsembleRegressor"
+    member = fastmlp(is_classification, None)
+    return getattr(sklearn, name)(member, n_estimators=5, n_threads=1, random_state=seed)
+
+
 def sklearn_mlp(is_classification, seed):
     """Return scikit-learn's network with its defaults, behind `StandardScaler` and one-hot."""
     numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
@@ -69,6 +78,7 @@ def _columns(numbers, categories):
 
 METHODS = {
     "fastmlp": fastmlp,
+    "fastmlp ensemble": ensemble,
     "scikit-learn": sklearn_mlp,
     "scikit-learn (y scaled)": sklearn_mlp_scaled,
     "HistGradientBoosting": boosting,

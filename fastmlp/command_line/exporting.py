@@ -25,6 +25,8 @@ def export(args: argparse.Namespace) -> None:
         raise ValueError(must("OUT", f"end with {' or '.join(SUFFIXES)}", shown(args.out)))
     model = table_model.load(args.model)
     network = model.estimator if isinstance(model, TableModel) else model
+    if suffix != ".onnx" and table_model.members_of(network) != [network]:
+        raise ValueError(must("OUT", "end with .onnx for an ensemble", shown(args.out)))
     facts: dict[str, Any] = {"model": args.model, "saved": args.out}
     if suffix == ".safetensors":
         network.to_safetensors(args.out)

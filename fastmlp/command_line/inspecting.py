@@ -20,11 +20,13 @@ def inspect(args: argparse.Namespace) -> None:
     """Print the layers, the inputs and the history of a model."""
     model = table_model.load(args.model)
     about = model.about if isinstance(model, TableModel) else None
-    network = model.estimator if isinstance(model, TableModel) else model
+    whole = model.estimator if isinstance(model, TableModel) else model
+    network, *others = table_model.members_of(whole)
     history = _history(network)
     facts: dict[str, Any] = {
         "model": args.model,
-        "class": type(network).__name__,
+        "class": type(whole).__name__,
+        "members": 1 + len(others),
         "layers": _sizes(network),
         "activation": _activation(network),
         "dtype": str(_first_weights(network).dtype),
@@ -42,6 +44,8 @@ def inspect(args: argparse.Namespace) -> None:
         print_json(facts)
         return
     print(f"{facts['class']} in {args.model}")
+    if others:
+        print(f"members: {facts['members']}; layers and history are those of the first")
     print(f"layers: {sizes_in_words(facts['layers'])}")
     print(f"hidden activation: {listed(facts['activation'])}, {facts['dtype']}")
     if about is not None:

@@ -96,14 +96,14 @@ class TableModel:
         """What turns rows into the numbers that the network takes."""
         if self.about.plain is not None:
             return PlainEncoder(**self.about.plain)
-        return self.estimator.encoder_
+        return members_of(self.estimator)[0].encoder_
 
     def outputs(self, path: str, pieces: Iterable[Any]) -> Iterator[tuple[Any, np.ndarray]]:
         """Yield rows of a file with their outputs, in pieces whose layers fit in memory.
 
         The outputs are probabilities or predicted values, (n_rows, n_outputs).
         """
-        widest = max(max(coefs.shape) for coefs in self.estimator.coefs_)
+        widest = max(max(coefs.shape) for coefs in members_of(self.estimator)[0].coefs_)
         size = max(1, MOST_VALUES // widest)
         for piece in pieces:
             for start in range(0, len(piece), size):
@@ -144,6 +144,12 @@ class TableModel:
         self.estimator.save(path, metadata={KEY: asdict(self.about)})
 
 
+def members_of(model: Any) -> list[Any]:
+    """Return the members of an ensemble, or any other model alone."""
+    found: list[Any] = getattr(model, "estimators_", [model])
+    return found
+
+
 def load(path: str) -> Any:
     """Return the model in a file: a `TableModel`, an `MLP` or a `NeuralNet`."""
     model = fastmlp.load(path)
@@ -159,7 +165,7 @@ def _of_estimator(estimator: Any) -> Description:
     """Return the description of an estimator that a program has saved."""
     names = getattr(estimator, "feature_names_in_", range(estimator.n_features_in_))
     names = [str(name) for name in names]
-    encoder = getattr(estimator, "encoder_", None)
+    encoder = getattr(members_of(estimator)[0], "encoder_", None)
     kinds = ["number"] * len(names)
     if encoder is not None:
         kinds = [KINDS[column.kind] for column in encoder.columns_]

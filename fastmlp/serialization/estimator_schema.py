@@ -33,6 +33,8 @@ from fastmlp.validation.forms import (
 
 #: The classes of `fastmlp.sklearn`, with the kinds of their outputs.
 ESTIMATORS = {"MLPClassifier": ("softmax", "logistic"), "MLPRegressor": ("identity", "exp")}
+#: Their ensembles, with the classes of the members.
+ENSEMBLES = {f"MLPEnsemble{name.removeprefix('MLP')}": name for name in ESTIMATORS}
 MOST = float(np.finfo(np.float64).max)
 BINARY, MULTICLASS, MULTILABEL = "binary", "multiclass", "multilabel-indicator"
 
@@ -53,6 +55,8 @@ RECORDS: dict[str, checks.Checker] = {
 
 def checked(state: Any) -> dict[str, Any]:
     """Validate the contents of a file; TypeError or ValueError if they are invalid."""
+    if isinstance(state, dict) and state.get("class") in (*ENSEMBLES,):
+        return _checked_ensemble(state)
     start = fields({"class": one_of(ESTIMATORS), "layers": _layers, "dtype": DTYPE})("", state)
     kind, sizes, dtype = start["class"], start["layers"], np.dtype(start["dtype"])
     coefs = [array(shape, dtype) for shape in itertools.pairwise(sizes)]
@@ -81,6 +85,36 @@ def checked(state: Any) -> dict[str, Any]:
     found = record(checkers)("", state)
     _check_together(found)
     return found
+
+
+def _checked_ensemble(state: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = record({
+        "class": one_of(ENSEMBLES),
+        "parameters": dict_of(anything),
+        "estimator": optional(dict_of(anything)),
+        "members": list_of(fields({"class": one_of((ENSEMBLES[state["class"]],))})),
+        "metadata": metadata,
+    })("", state)  # fmt: skip
+    members = found["members"] = [checked(member) for member in state["members"]]
+    if not members:
+        raise ValueError(must("members", "be at least one", "none"))
+    for name in ("n_features", "feature_names", "dtype", "targets"):
+        first, *others = [_in_common(member, name) for member in members]
+        if any(other != first for other in others):
+            raise ValueError(must(f"members.{name}", "be the same of all", "different ones"))
+    return found
+
+
+def _in_common(member: dict[str, Any], name: str) -> Any:
+    """Return what all members of an ensemble have, in a form that == compares."""
+    if name != "targets":
+        return member[name]
+    targets, has_classes = member[name], member["class"] == "MLPClassifier"
+    known = [member["layers"][-1], member["preset"] is None, member["out_activation"]]
+    if has_classes:
+        classes = targets["classes"]
+        known += [targets["kind"], targets["sparse"], classes.dtype.str, classes.tolist()]
+    return known
 
 
 def _layers(name: str, value: Any) -> list[int]:

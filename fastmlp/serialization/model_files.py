@@ -8,7 +8,7 @@ from typing import Any
 from fastmlp import random_sources
 from fastmlp.messages import must, short
 from fastmlp.serialization import estimator_schema, files, npz_format, schema
-from fastmlp.serialization.estimator_schema import ESTIMATORS
+from fastmlp.serialization.estimator_schema import ENSEMBLES, ESTIMATORS
 
 FORMAT = "fastmlp network"
 #: 2 added input_shift and input_scale, 3 `MLP` and checkpoints, 4 estimators. Networks are written
@@ -40,7 +40,7 @@ def _write(state: dict[str, Any], version: int, path: Any) -> None:
 
 
 def _checked(state: Any) -> dict[str, Any]:
-    is_estimator = isinstance(state, dict) and state.get("class") in ESTIMATORS
+    is_estimator = isinstance(state, dict) and state.get("class") in (*ESTIMATORS, *ENSEMBLES)
     return (estimator_schema if is_estimator else schema).checked(state)
 
 

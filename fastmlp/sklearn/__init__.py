@@ -11,8 +11,17 @@ except (ImportError, AttributeError) as error:
 
 from fastmlp.sklearn.classifier import MLPClassifier
 from fastmlp.sklearn.encoder import TableEncoder
+from fastmlp.sklearn.ensemble import MLPEnsembleClassifier, MLPEnsembleRegressor
 from fastmlp.sklearn.regressor import MLPRegressor
 from fastmlp.sklearn.scaling import SquashingScaler
 from fastmlp.sklearn.skl2onnx_converters import register_skl2onnx
 
-__all__ = ["MLPClassifier", "MLPRegressor", "SquashingScaler", "TableEncoder", "register_skl2onnx"]
+__all__ = [
+    "MLPClassifier",
+    "MLPEnsembleClassifier",
+    "MLPEnsembleRegressor",
+    "MLPRegressor",
+    "SquashingScaler",
+    "TableEncoder",
+    "register_skl2onnx",
+]

@@ -1,7 +1,8 @@
-"""The classes of a classifier, as scikit-learn's `LabelBinarizer` holds them."""
+"""The classes of a classifier, as a `LabelBinarizer` holds them, and their predictions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,3 +56,61 @@ def name_classes(classifier: Any, names: np.ndarray) -> None:
         raise ValueError(must("names", requirement, shown(names)))
     known = classifier._label_binarizer
     set_classes(classifier, known.y_type_, names[positions], known.sparse_input_)
+
+
+class ClassPredictions:
+    """The predictions of a classifier."""
+
+    n_outputs_: int
+    _label_binarizer: LabelBinarizer
+    # The probabilities of each class of three or more, of the second of two, or of each label.
+    _outputs: Callable[[Any], np.ndarray]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each row of X, or its labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Of the type of the classes that the estimator was trained on.
+        """
+        outputs = self._outputs(X)
+        if self.n_outputs_ == 1:
+            outputs = outputs.ravel()
+        return self._label_binarizer.inverse_transform(outputs)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class, or of each label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y_prob : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, of the type of the network.
+        """
+        outputs = self._outputs(X)
+        if self.n_outputs_ > 1:
+            return outputs
+        return np.concatenate([1 - outputs, outputs], axis=1)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_y_prob : ndarray of shape (n_samples, n_classes)
+        """
+        probabilities = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return np.log(probabilities, out=probabilities)

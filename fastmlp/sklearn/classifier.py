@@ -17,9 +17,10 @@ from fastmlp.core.equations.losses import Targets
 from fastmlp.messages import must, shown
 from fastmlp.sklearn import fitting, parameters
 from fastmlp.sklearn.base import BaseMLP, Encoded
+from fastmlp.sklearn.classes import ClassPredictions
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+class MLPClassifier(ClassifierMixin, ClassPredictions, BaseMLP):  # type: ignore[misc]
     """A multilayer perceptron that classifies, as ``sklearn.neural_network.MLPClassifier``.
 
     The log loss is minimized by minibatches or by L-BFGS. There is one output for two classes, one
@@ -354,57 +355,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
                 f"{known!r}"
             )
-
-    # Prediction ----------------------------------------------------------------------------------
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of each row of X, or its labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Of the type of the classes that the estimator was trained on.
-        """
-        outputs = self._outputs(X)
-        if self.n_outputs_ == 1:
-            outputs = outputs.ravel()
-        return self._label_binarizer.inverse_transform(outputs)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class, or of each label.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        y_prob : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`, of the type of the network.
-        """
-        outputs = self._outputs(X)
-        if self.n_outputs_ > 1:
-            return outputs
-        return np.concatenate([1 - outputs, outputs], axis=1)
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithms of `predict_proba`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_y_prob : ndarray of shape (n_samples, n_classes)
-        """
-        probabilities = self.predict_proba(X)
-        with np.errstate(divide="ignore"):
-            return np.log(probabilities, out=probabilities)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -13,7 +13,7 @@ from fastmlp.argument_types import File
 from fastmlp.messages import must, shown
 from fastmlp.metrics import chosen_metrics
 from fastmlp.serialization import model_files
-from fastmlp.serialization.estimator_schema import ESTIMATORS, RECORDS
+from fastmlp.serialization.estimator_schema import ENSEMBLES, ESTIMATORS, RECORDS
 from fastmlp.sklearn import parameters
 from fastmlp.sklearn.classes import set_classes
 from fastmlp.sklearn.columns import Column
@@ -29,6 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "schedule": schedules.SCHEDULES,
 }
 TARGET_SCALING = ("center", "scale")
+MEMBER = "estimator"  # the parameter of an ensemble that is an estimator
 
 
 class SavedEstimator:
@@ -86,18 +87,20 @@ class SavedEstimator:
 
 def _public_class(cls: type) -> Any:
     """Return the public class that `cls` is or inherits from."""
-    return next(each for each in cls.__mro__ if each.__name__ in ESTIMATORS)
+    return next(each for each in cls.__mro__ if each.__name__ in {**ESTIMATORS, **ENSEMBLES})
 
 
 # To plain values ----------------------------------------------------------------------------------
 
 
 def to_dict(estimator: Any, metadata: Any) -> dict[str, Any]:
-    """Return a fitted estimator as plain values and arrays."""
+    """Return a fitted estimator or ensemble as plain values and arrays."""
+    if _public_class(type(estimator)).__name__ in ENSEMBLES:
+        return _ensemble(estimator, metadata)
     check_is_fitted(estimator, "coefs_")
     _check_outputs(estimator)
     kind, known = _public_class(type(estimator)), vars(estimator)
-    plain = {name: _plain(name, getattr(estimator, name)) for name in parameters.names_of(kind)}
+    plain = _parameters(estimator, kind)
     tied: TiedState = estimator._tie()
     network, optimizer = tied.state.network, tied.state.optimizer
     names, encoder, solver = (
@@ -129,6 +132,24 @@ def to_dict(estimator: Any, metadata: Any) -> dict[str, Any]:
         else {name: _plain(name, value) for name, value in estimator.preset_parameters_.items()},
         "metadata": metadata,
     }
+
+
+def _ensemble(ensemble: Any, metadata: Any) -> dict[str, Any]:
+    check_is_fitted(ensemble, "estimators_")
+    kind, member = _public_class(type(ensemble)), ensemble.estimator
+    plain = _parameters(ensemble, kind, without=MEMBER)
+    return {
+        "class": kind.__name__,
+        "parameters": plain,
+        MEMBER: None if member is None else _parameters(member, _public_class(type(member))),
+        "members": [to_dict(each, {}) for each in ensemble.estimators_],
+        "metadata": metadata,
+    }
+
+
+def _parameters(estimator: Any, kind: type, without: str = "") -> dict[str, Any]:
+    names = [name for name in parameters.names_of(kind) if name != without]
+    return {name: _plain(name, getattr(estimator, name)) for name in names}
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -218,13 +239,9 @@ def _class_of(name: str) -> Any:
 
 
 def _of_dict(cls: Any, found: dict[str, Any]) -> Any:
-    estimator, kind = cls.__new__(cls), _public_class(cls)
-    given = dict(found["parameters"])
-    for name, parameter in inspect.signature(kind).parameters.items():
-        setattr(estimator, name, _value(given.pop(name)) if name in given else parameter.default)
-    if given:
-        raise ValueError(must("parameters", "be those of the class", shown(min(given))))
-    estimator._validate_params()
+    if found["class"] in ENSEMBLES:
+        return _ensemble_of(cls, found)
+    estimator, kind = _unfitted(cls, found["parameters"]), _public_class(cls)
     _set_features(estimator, found)
     if found["preset"] is not None:
         estimator.preset_parameters_ = of_preset = {
@@ -247,6 +264,26 @@ def _of_dict(cls: Any, found: dict[str, Any]) -> Any:
     }
     estimator.metadata_ = found["metadata"]
     _check_unconstrained(estimator, estimator._tie())
+    return estimator
+
+
+def _ensemble_of(cls: Any, found: dict[str, Any]) -> Any:
+    ensemble, kind = _unfitted(cls, found["parameters"]), _class_of(ENSEMBLES[found["class"]])
+    if found[MEMBER] is not None:
+        ensemble.estimator = _unfitted(kind, found[MEMBER])
+    ensemble.estimators_ = [_of_dict(kind, each) for each in found["members"]]
+    ensemble.metadata_ = found["metadata"]
+    return ensemble
+
+
+def _unfitted(cls: Any, given: dict[str, Any]) -> Any:
+    """Return an estimator with these parameters, which are checked."""
+    estimator, given = cls.__new__(cls), dict(given)
+    for name, parameter in inspect.signature(_public_class(cls)).parameters.items():
+        setattr(estimator, name, _value(given.pop(name)) if name in given else parameter.default)
+    if given:
+        raise ValueError(must("parameters", "be those of the class", shown(min(given))))
+    estimator._validate_params()
     return estimator
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from fastmlp.exchange.onnx_graph import (
 )
 from fastmlp.exchange.onnx_network import INPUT, LABEL, PROBABILITIES, VARIABLE, add_network
 from fastmlp.sklearn.classes import MULTILABEL
+from fastmlp.sklearn.columns import Column
 from fastmlp.sklearn.onnx_encoder import FLAT, TableColumns, Tensor, add_encoder, is_text
 
 
@@ -43,6 +44,33 @@ def save_estimator(estimator: Any, path: Any, preparation: Preparation | None = 
     save(graph, inputs, outputs, f"{type(estimator).__name__} of fastmlp", path)
 
 
+def save_ensemble(ensemble: Any, path: Any) -> None:
+    """Write a fitted ensemble as an ONNX model, see its `to_onnx`."""
+    members = ensemble.estimators_
+    check_size(sum(of_state(member._tie().state).n_bytes for member in members))
+    encoders = [member.encoder_ for member in members if member._has_preset]
+    inputs = inputs_of(*encoders) if encoders else _preparation_of(members[0]).inputs
+    outputs = outputs_of(members[0])
+    check_names(inputs, outputs)
+    graph = Graph([value.name for value in [*inputs, *outputs]])
+    rows = [INPUT] * len(members)
+    if encoders:
+        table = table_of(graph, inputs, *encoders)
+        rows = [add_encoder(graph, encoder, table) for encoder in encoders]
+    total = ""
+    for member, x in zip(members, rows, strict=True):
+        each = graph.cast(_add_values(graph, member, x), np.float64)
+        total = graph.add("Add", total, each) if total else each
+    mean, names = graph.add("Div", total, np.float64(len(members))), [o.name for o in outputs]
+    dtype = output_type(members[0])
+    if hasattr(ensemble, "classes_"):
+        mean = graph.cast(mean, dtype)
+        _add_classes(graph, members[0], mean, ensemble.classes_, *names)
+    else:
+        graph.cast(mean, dtype, names[0])
+    save(graph, inputs, outputs, f"{type(ensemble).__name__} of fastmlp", path)
+
+
 def _preparation_of(estimator: Any) -> Preparation:
     encoder = vars(estimator).get("encoder_")
     if encoder is None:
@@ -50,36 +78,42 @@ def _preparation_of(estimator: Any) -> Preparation:
         return Preparation([Value(INPUT, dtype, estimator.n_features_in_)], lambda graph: INPUT)
     inputs = inputs_of(encoder)
     return Preparation(
-        inputs, lambda graph: add_encoder(graph, encoder, table_of(graph, encoder, inputs))
+        inputs, lambda graph: add_encoder(graph, encoder, table_of(graph, inputs, encoder))
     )
 
 
-def inputs_of(encoder: Any) -> list[Value]:
-    """Return the inputs of a model for the table that an encoder was fitted on.
+def inputs_of(*encoders: Any) -> list[Value]:
+    """Return the inputs of a model for the table that encoders were fitted on.
 
-    One for each column that is used, or a single matrix for an array of numbers.
+    One for each column that one of them uses, or a single matrix for an array of numbers.
     """
-    names = getattr(encoder, "feature_names_in_", None)
-    columns = encoder.columns_
-    if names is None and not any(map(is_text, columns)):
+    columns = list(zip(*[encoder.columns_ for encoder in encoders], strict=True))
+    names = getattr(encoders[0], "feature_names_in_", None)
+    are_text = [any(map(is_text, each)) for each in columns]
+    if names is None and not any(are_text):
         return [Value(INPUT, np.dtype(np.float64), len(columns))]
     if names is None:
         names = [f"x{j}" for j in range(len(columns))]
     return [
-        Value(str(name), TEXT if is_text(column) else np.dtype(np.float64), 1)
-        for name, column in zip(names, columns, strict=True)
-        if column.n_outputs > 0
+        Value(str(name), TEXT if has_text else np.dtype(np.float64), 1)
+        for name, each, has_text in zip(names, columns, are_text, strict=True)
+        if _is_used(each)
     ]
 
 
-def table_of(graph: Graph, encoder: Any, inputs: list[Value]) -> TableColumns:
-    """Return the columns of a table in these inputs, as an encoder counts them."""
-    columns = encoder.columns_
+def _is_used(columns: Sequence[Column]) -> bool:
+    """Whether one of several encoders uses what is a column for each of them."""
+    return any(column.n_outputs > 0 for column in columns)
+
+
+def table_of(graph: Graph, inputs: list[Value], *encoders: Any) -> TableColumns:
+    """Return the columns of a table in these inputs, as encoders count them."""
+    columns = list(zip(*[encoder.columns_ for encoder in encoders], strict=True))
     if len(inputs) == 1 and inputs[0].n_columns == len(columns):
         return TableColumns(graph, [Tensor(inputs[0].name, inputs[0].dtype == TEXT, len(columns))])
     used = iter(inputs)
     return TableColumns(
-        graph, [_tensor(next(used)) if c.n_outputs > 0 else UNUSED for c in columns]
+        graph, [_tensor(next(used)) if _is_used(each) else UNUSED for each in columns]
     )
 
 
@@ -116,18 +150,23 @@ def add_estimator(
 
     `classes` are by default those of the estimator.
     """
+    if hasattr(estimator, "classes_"):
+        known = estimator.classes_ if classes is None else classes
+        _add_classes(graph, estimator, _add_values(graph, estimator, x), known, *names)
+    else:
+        _add_values(graph, estimator, x, names[0])
+
+
+def _add_values(graph: Graph, estimator: Any, x: str, name: str | None = None) -> str:
+    """Add the probabilities, or the predictions of a regressor, for encoded rows."""
     layers = of_state(estimator._tie().state)
     if x != INPUT:
         x = graph.cast(x, layers.dtype)
-    if hasattr(estimator, "classes_"):
-        known = estimator.classes_ if classes is None else classes
-        _add_classes(graph, estimator, add_network(graph, x, layers), known, *names)
-    elif hasattr(estimator, "target_scale_"):
-        values = graph.cast(add_network(graph, x, layers), np.float64)
-        values = graph.add("Mul", values, np.atleast_1d(estimator.target_scale_))
-        graph.add("Add", values, np.atleast_1d(estimator.target_center_), name=names[0])
-    else:
-        add_network(graph, x, layers, names[0])
+    if not hasattr(estimator, "target_scale_"):
+        return add_network(graph, x, layers, name)
+    values = graph.cast(add_network(graph, x, layers), np.float64)
+    values = graph.add("Mul", values, np.atleast_1d(estimator.target_scale_))
+    return graph.add("Add", values, np.atleast_1d(estimator.target_center_), name=name)
 
 
 def _add_classes(

@@ -100,7 +100,7 @@ def test_methods_take_categories_and_missing_values():
     X = frame(300).drop(columns="target").astype({"text": "category", "truth": "category"})
     X.loc[::7, "number"] = np.nan
     y = pd.Series(np.where(X["text"] == "a", "yes", "no"))
-    for method in ("fastmlp", "scikit-learn", "HistGradientBoosting"):
+    for method in ("fastmlp", "fastmlp ensemble", "scikit-learn", "HistGradientBoosting"):
         assert runs.run(methods.METHODS[method], X, y, True, 0)["score"] > 0.95, method
 
 
@@ -145,13 +145,15 @@ def test_a_comparison_is_of_the_differences_on_the_splits_of_both(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("difference", "error", "is_better", "is_within"),
-    [(0.1, 0.0, True, True), (0.0, 0.0, False, True), (-0.1, 0.1, False, True),
-     (-0.11, 0.1, False, False), (1e-17, 0.0, False, True), (-1e-17, 0.0, False, True)],
+    ("difference", "error", "is_better", "is_within", "is_worse"),
+    [(0.1, 0.0, True, True, False), (0.0, 0.0, False, True, False), (-0.1, 0.1, False, True, True),
+     (-0.11, 0.1, False, False, True), (1e-17, 0.0, False, True, False),
+     (-1e-17, 0.0, False, True, False)],
 )  # fmt: skip
-def test_what_a_bar_counts(difference, error, is_better, is_within):
+def test_what_a_bar_counts(difference, error, is_better, is_within, is_worse):
     found = summary.Comparison(difference, error)
     assert (found.is_better, found.is_within_error) == (is_better, is_within)
+    assert found.is_worse == is_worse
 
 
 def test_bars_count_tables_of_each_half(tmp_path):
