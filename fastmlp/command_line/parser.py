@@ -72,8 +72,8 @@ def _in_one_line(message: object) -> str:
 
 def _describe(error: BaseException) -> str:
     """Describe an error in one line."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return _in_one_line(error) or type(error).__name__
 
 

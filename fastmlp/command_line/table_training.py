@@ -141,19 +141,25 @@ def held_out(data: Data, args: argparse.Namespace, source: np.random.RandomState
         part_of[rows] = 1
     else:
         part_of[n - int(n * share_of(args)) :] = 1
-    n_held_out = np.count_nonzero(part_of)
+    n_held_out = int(np.count_nonzero(part_of))
     if n_held_out == 0 and data.target.task == "classification" and n >= ROWS_TO_SPLIT:
         requirement = "have a class with several rows, so that some can be held out"
         got = f"{n:,} different values in {n:,} rows"
         raise ValueError(must(f"the target {listed(data.target.names)}", requirement, got))
-    if n_held_out < (2 if data.target.task == "regression" else 1):  # R2 needs two
-        requirement = "have enough rows to hold some of them out"
-        raise ValueError(must(short(data.table.path, 150), requirement, f"{n} rows"))
+    _check_held_out(data, n_held_out)
     if not args.shuffle and data.target.task == "classification":
         y = np.array(data.target.classes)[data.target.values]
         for sentence in splitting.gaps(y[part_of == 0], y[part_of == 1]):
             warnings.warn(sentence, stacklevel=1)
     return part_of
+
+
+def _check_held_out(data: Data, n_held_out: int, of_what: str = "") -> None:
+    """Raise ValueError if these rows are too few for a score: R2 needs two."""
+    if n_held_out < (2 if data.target.task == "regression" else 1):
+        requirement = f"have enough rows to hold some of them out{of_what}"
+        got = f"{data.found.n_rows} rows"
+        raise ValueError(must(short(data.table.path, 150), requirement, got))
 
 
 def folds(strata: np.ndarray, k: int, source: np.random.RandomState) -> np.ndarray:
@@ -295,19 +301,28 @@ def cross_validated(data: Data, args: argparse.Namespace, source: Any) -> list[f
         for k in range(args.cv):
             total = data.found.weights[fold_of == k].sum()
             check_weights(data.table.path, total, " in each fold of --cv")
+    parts = [_parts_of_fold(data, fold_of != k, args, source) for k in range(args.cv)]
     found = []
-    for k in range(args.cv):
-        rows = np.flatnonzero(fold_of != k)
-        part_of = np.full(len(fold_of), -1, np.int8)
-        part_of[rows] = 0
-        _, validation = splitting.drawn_split(data.target.strata[rows], source, share_of(args))
-        part_of[rows[validation]] = 1
+    for k, part_of in enumerate(parts):
         with Interrupts() as interrupts:
             result = fitted(data, part_of, args, interrupts)
         if result.interrupted:
             raise KeyboardInterrupt("interrupted during cross-validation; nothing is saved")
         found.append(_score_of(result.model, data, fold_of == k))
     return found
+
+
+def _parts_of_fold(
+    data: Data, is_trained_on: np.ndarray, args: argparse.Namespace, source: Any
+) -> np.ndarray:
+    """Return the part of each row: 0 to train on, 1 for validation, -1 for the test."""
+    part_of = np.where(is_trained_on, 0, -1).astype(np.int8)
+    if args.validation_data is None:
+        rows = np.flatnonzero(is_trained_on)
+        _, validation = splitting.drawn_split(data.target.strata[rows], source, share_of(args))
+        _check_held_out(data, len(validation), f" of those outside each of {args.cv} folds of --cv")
+        part_of[rows[validation]] = 1
+    return part_of
 
 
 def _score_of(model: TableModel, data: Data, chosen: np.ndarray) -> float:

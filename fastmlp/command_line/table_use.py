@@ -18,7 +18,7 @@ from fastmlp.command_line import scores, table_model
 from fastmlp.command_line.reports import counted, json_text, number, print_json, table, width
 from fastmlp.command_line.scores import GUESSES, MAIN
 from fastmlp.command_line.table_model import TableModel
-from fastmlp.messages import short
+from fastmlp.messages import must, short
 from fastmlp.serialization import files
 from fastmlp.tables.columns import check_weights, listed
 from fastmlp.tables.formats import Table
@@ -29,6 +29,9 @@ SCORES = ("accuracy", "balanced accuracy", "log loss", "R2", "MAE", "RMSE")
 
 def predict(model: TableModel, args: argparse.Namespace) -> None:
     """Write the predictions for each row as CSV, or as JSON."""
+    if args.probabilities and model.about.task == "regression":
+        requirement = "be used with a model of classes or labels"
+        raise ValueError(must("--probabilities", requirement, "one of numbers"))
     rows = _opened(model, args)
     id_name = model.about.id if model.about.id in rows.names else None
     header = [*([id_name] if id_name else []), *model.about.target]

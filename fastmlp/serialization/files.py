@@ -130,9 +130,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Any]:
                 os.replace(temporary, target)
         if sys.platform == "win32":  # where an open file cannot be renamed
             os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+            error.filename = name
         raise
 
 

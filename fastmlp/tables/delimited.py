@@ -156,12 +156,11 @@ class DelimitedFile:
         """Turn the errors of libraries into one sentence each."""
         pd = pandas()
         try:
-            yield
+            with complete_gzip(self._shown):
+                yield
         except UnicodeDecodeError as error:
-            raise self._wrong_encoding(error) from None
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            got = f"a damaged one ({short(str(error))})"
-            raise ValueError(must(self._shown, "be a complete gzip file", got)) from None
+            with complete_gzip(self._shown):
+                raise self._wrong_encoding(error) from None
         except (pd.errors.ParserError, pd.errors.ParserWarning, csv.Error) as error:
             if self._text is not None and self._text.failure is not None:
                 raise self._text.failure from None  # Ctrl-C, say
@@ -203,14 +202,13 @@ class DelimitedFile:
         with bytes_of(self.path) as file:
             # "utf-8-sig" skips the byte order mark that spreadsheets write.
             self._text = _Text(file, encoding="utf-8-sig", newline="")
+            self._text.path = self._shown
             self._text.separator = separator
             yield self._text
 
     def _found_dialect(self, has_header: bool | None) -> Dialect:
         with self._opened() as text:
             start = text.read(SEEN_CHARACTERS)
-        if "\0" in start:
-            raise ValueError(must(self._shown, "be text", "a file with zero bytes"))
         if not start.strip():
             raise ValueError(must(self._shown, "have rows", "an empty file"))
         rows = {separator: _first_rows(start, separator) for separator in SEPARATORS}
@@ -245,6 +243,7 @@ class _Text(io.TextIOWrapper):
         Whether there may be some.
     """
 
+    path = ""  # in messages
     failure: BaseException | None = None
     separator: str | None = None
     may_have_padded = False
@@ -253,6 +252,8 @@ class _Text(io.TextIOWrapper):
     def read(self, size: int | None = -1) -> str:
         try:
             text = super().read(size)
+            if "\0" in text:  # which would end a field for some readers
+                raise ValueError(must(self.path, "be text", "a file with zero bytes"))
         except BaseException as failure:
             self.failure = failure
             raise
@@ -261,6 +262,16 @@ class _Text(io.TextIOWrapper):
             self.may_have_padded = numbers.may_have_padded(seen, self.separator)
             self._end = seen[-2:]
         return text
+
+
+@contextlib.contextmanager
+def complete_gzip(path: str) -> Iterator[None]:
+    """Turn the errors of reading a damaged gzip file into one sentence."""
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        got = f"a damaged one ({short(str(error))})"
+        raise ValueError(must(path, "be a complete gzip file", got)) from None
 
 
 @contextlib.contextmanager

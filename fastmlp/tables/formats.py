@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fastmlp.messages import must, short
 from fastmlp.tables import arrays
-from fastmlp.tables.delimited import GZIP, DelimitedFile, bytes_of
+from fastmlp.tables.delimited import GZIP, DelimitedFile, bytes_of, complete_gzip
 from fastmlp.tables.extras import required
 from fastmlp.tables.svmlight import SvmlightFile
 
@@ -130,7 +130,7 @@ def open_table(path: str, has_header: bool | None = None, part: str = "train") -
         return arrays.npy(path)
     if raw[:4] in (b"PK\3\4", b"PK\5\6") or path.endswith(".npz"):
         return arrays.npz(path, part)
-    with contextlib.suppress(OSError, EOFError), bytes_of(path) as file:
+    with complete_gzip(short(path, 150)), bytes_of(path) as file:
         start = file.read(2**16)
         if start[:2] == b"\0\0" and start[2:3] not in (b"", b"\0"):
             return arrays.idx(path)

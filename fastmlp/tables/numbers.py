@@ -65,7 +65,7 @@ def without_groups(values: Any, decimal: str) -> Any:
 
 
 #: Text in front of a number and after it, in which units are.
-UNIT = re.compile(r"([$\u00a3\u00a5\u20ac\u20b9]? ?)([\d.,]+)( ?(?:%|[^\W\d_]+)?)")
+UNIT = re.compile(r"[+-]?([$\u00a3\u00a5\u20ac\u20b9]? ?)([+-]?[\d.,]+)( ?(?:%|[^\W\d_]+)?)")
 
 
 def unit_of(texts: Sequence[str], decimal: str) -> str:

@@ -286,7 +286,7 @@ class _Reading:
         if weights is not None:
             kinds.check_weights(self.path, weights.sum())
         targets = {name: _joined(parts) for name, parts in self.targets.items()}
-        units = {name: self.seen[name].unit for name in self.names}
+        units = {name: seen.unit for name, seen in self.seen.items()}
         with_units = [f"{name} ({unit})" for name, unit in units.items() if unit]
         result = Scan(self.n_rows, found, targets, weights, None, [*padded], with_units)
         result.sample = kinds.converted(self.path, self.sampled[0], result.kinds)

@@ -217,6 +217,7 @@ ERRORS = {
     "short after newlines": ('a,b,c\n1,"x\n\nfoo",2\n2,y\n', "got 2 in line 5"),
     "unclosed quote": ('a,b\n1,"x\n2,y\n', "must be valid CSV, got EOF inside string"),
     "two names": ("a,b,a\n1,2,3\n", "different name for each column, got 'a' for columns 1 and 3"),
+    "cut gzip of other bytes": (gzip.compress(b"\xff" * 1000)[:-20], "be a complete gzip file"),
     "cut gzip": (gzip.compress(b"a,b\n1,x\n2,y\n" * 1000)[:-20], "must be a complete gzip file"),
 }  # fmt: skip
 
@@ -238,6 +239,13 @@ def test_ragged_rows_of_later_pieces(written, monkeypatch, at, row):
     lines[at] = row
     with pytest.raises(ValueError, match=f"got {len(row.split(','))} in line {at + 1}\\."):
         frame_of(written("\n".join(lines) + "\n"))
+
+
+def test_zero_bytes_of_a_later_piece(written, monkeypatch):
+    monkeypatch.setattr(delimited, "PIECE_BYTES", 30_000)
+    table = written(b"a,b\n" + b"1,x\n" * 1_500_000 + b"1\0,x\n")
+    with pytest.raises(ValueError, match="must be text, got a file with zero bytes"):
+        frame_of(table)
 
 
 def test_a_wrong_byte_of_a_later_piece(written, monkeypatch):

@@ -324,3 +324,17 @@ def test_files_that_are_refused(tmp_path, name):
 def test_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         open_table(str(tmp_path / "nowhere.csv"))
+
+
+@pytest.mark.parametrize("n_columns", [3, 3000])
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_damaged_gzipped_idx_file(tmp_path, n_columns, damage):
+    images = np.random.default_rng(0).integers(0, 256, (50, n_columns)).astype(np.uint8)
+    content = bytearray(gzip.compress(pack_idx(images)))
+    if damage == "cut":
+        del content[-20:]
+    else:
+        content[10] = 0xFF  # no kind of block
+    (tmp_path / "images.gz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"images.gz` must be a (complete gzip|valid IDX) file"):
+        frame_of(open_table(str(tmp_path / "images.gz")))
