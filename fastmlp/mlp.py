@@ -92,10 +92,11 @@ class MLP(BaseNetwork):
         The source of initial weights, shuffling, dropout and noise. None is NumPy's global state.
     n_threads : int or None, default None
         The largest number of threads for training and prediction. It is limited by the available
-        processors, their quota, `OMP_NUM_THREADS`, `NUMBA_NUM_THREADS`, `numba.set_num_threads` and
-        `threadpoolctl.threadpool_limits`. None measures which number is fastest, and
-        occasionally measures again, because the load changes; a given number is kept. 1 starts
-        no thread. The results have the same bits for any number.
+        processors, which all fits of this process share, their quota, `OMP_NUM_THREADS`,
+        `NUMBA_NUM_THREADS`, `numba.set_num_threads` and `threadpoolctl.threadpool_limits`. None
+        measures which number is fastest, and occasionally measures again, because the load
+        changes; a given number is kept. 1 starts no thread. The results have the same bits for
+        any number.
 
     Attributes
     ----------

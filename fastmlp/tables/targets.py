@@ -16,6 +16,7 @@ MOST_NUMBERS = 20  # different whole numbers that are seen as classes
 ROWS_FOR_A_CLASS = 5  # on average, for whole numbers to be seen as classes
 MOST_CLASSES = 10_000
 SEEN_TEXTS = 100  # values of a target of text that are looked at
+LEAST_TEXTS = 20  # that are refused as classes if they differ in more than half of the rows
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def target_of(path: str, found: dict[str, Any], task: str | None = None) -> Targ
         _check_varied(path, name, values)
     seen, reason = _seen_task(found)
     if task is None:
+        _check_repeated(path, found)
         task = seen
     elif task != seen:
         reason = "as --task says"
@@ -97,6 +99,18 @@ def _check_varied(path: str, name: str, values: Any) -> None:
         requirement = f"have different values of the target {shown(name)}"
         got = f"{shown(str(values.iloc[0]))} in all {len(values):,} rows"
         raise ValueError(must(short(path, 150), requirement, got))
+
+
+def _check_repeated(path: str, found: dict[str, Any]) -> None:
+    """Refuse a text that differs in most rows, such as a name, unless it was said to be a class."""
+    for name, values in found.items():
+        n_different, n_rows = values.nunique(), len(values)
+        if _is_text(values) and n_different > max(LEAST_TEXTS, n_rows / 2):
+            requirement = f"have the same text in several rows of the target {shown(name)}"
+            first = shown(str(values.iloc[0]))
+            got = f"{n_different:,} different texts in {n_rows:,} rows, such as {first}"
+            advice = "remove units for regression, or pass --task classification"
+            raise ValueError(must(short(path, 150), requirement, got, advice))
 
 
 def _seen_task(found: dict[str, Any]) -> tuple[str, str]:

@@ -47,7 +47,7 @@ ERRORS = {
                         "different values of the target 'one', got '1' in all 4 rows"),
     "no column with values": (("train", "holes.csv", "--target", "a", "--drop", "y,one"),
                               "must have a column that can be an input"),
-    "no class twice": (("train", "people.csv", "--target", "name"),
+    "no class twice": (("train", "people.csv", "--target", "name", "--task", "classification"),
                        "`the target name` must have a class with several rows"),
     "classes with decimals": (("train", "people.csv", "--target", "weight", "--task",
                                "classification"), "text or whole numbers in the target 'weight'"),
@@ -287,7 +287,8 @@ def test_more_classes_than_are_held_out(tmp_path, here):
     names = [f"c{k}" for k in range(30)] + ["c0", "c1", "c2"]
     random = np.random.default_rng(0)
     write_csv(tmp_path / "data.csv", {"x": random.normal(size=33).tolist(), "y": names})
-    code, out, err = here(tmp_path, "train", "data.csv", "--target", "y", "--epochs", "1")
+    options = ("--epochs", "1", "--task", "classification")
+    code, out, err = here(tmp_path, "train", "data.csv", "--target", "y", *options)
     assert code == 0, err
     assert "training: 30 rows" in out and "on 3 rows held out" in out
 
@@ -329,7 +330,26 @@ def test_units_of_inputs_and_targets_are_named(tmp_path, here, name):
     columns = houses()
     columns[name] = [f"{value - 90} m" for value in columns[name]]  # some are negative
     write_csv(tmp_path / "houses.csv", columns)
-    code, out, err = here(tmp_path, *TRAIN, "--epochs", "1")
     unit = columns[name][0]
+    if name == "price":
+        _, err = refused(tmp_path, *TRAIN, "--epochs", "1", run=here)
+        assert f"such as '{unit}'; remove units for regression" in err
+    arguments = ("--task", "classification") if name == "price" else ()
+    code, out, err = here(tmp_path, *TRAIN, "--epochs", "1", *arguments)
     assert code == 0, err
     assert f"text, because of units: {name} ({unit}); numbers without them would be" in out
+
+
+def test_a_target_of_names_is_refused_unless_they_are_said_to_be_classes(tmp_path, here):
+    columns = houses()
+    columns["price"] = [f"house {i // 2 if i < 20 else i}" for i in range(len(columns["price"]))]
+    write_csv(tmp_path / "houses.csv", columns)
+    _, err = refused(tmp_path, *TRAIN, "--epochs", "1", run=here)
+    assert "must have the same text in several rows of the target 'price', got" in err
+    assert "such as 'house 0'; remove units for regression, or pass --task class" in err
+    assert not (tmp_path / "model.npz").exists()
+    code, _, err = here(tmp_path, *TRAIN, "--epochs", "1", "--task", "classification")
+    assert code == 0, err
+    columns["price"] = [f"house {i // 2}" for i in range(len(columns["price"]))]
+    write_csv(tmp_path / "houses.csv", columns)
+    assert here(tmp_path, *TRAIN, "--epochs", "1")[0] == 0
