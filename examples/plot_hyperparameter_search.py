@@ -91,8 +91,8 @@ plt.show()
 # A grid spends as much on its worst corner as on its best one. ``HalvingRandomSearchCV`` draws
 # candidates at random, trains all of them for a few epochs, keeps the best third and trains these
 # for three times as many, and so on: the resource that it divides is ``max_iter``. No training may
-# end before that, so ``n_iter_no_change`` is set. scikit-learn calls this search experimental, so an
-# import above enables it. The same line runs it in threads.
+# end before that, so ``n_iter_no_change`` is set. scikit-learn calls this search experimental, and
+# an import above enables it. The same line runs it in threads.
 
 distributions = {
     "hidden_layer_sizes": randint(4, 129),
