@@ -28,7 +28,7 @@ from fastmlp.sklearn import MLPClassifier
 # The file
 # --------
 #
-# Customers of a telephone company, of whom some have cancelled. In these data, those cancel who
+# Some customers of a telephone company have cancelled. In these data, those cancel who
 # have called the support often, or pay much and may leave every month; age, town and newsletter
 # have no influence. A tenth decides otherwise, whatever the columns say. So no model can be right
 # about more than some 90 % of the customers.

@@ -216,7 +216,7 @@ class ConfusionMatrixDisplay(metrics.ConfusionMatrixDisplay):  # type: ignore[mi
     def _show_values(self, rounds: bool, is_colored: bool) -> None:
         """Give each value the end of the colours that is further from that of its cell.
 
-        If values are rounded, those that are zero are told from those that are not.
+        If values are rounded, zeros are written differently from values that are rounded to zero.
         """
         dark, light = self.im_.cmap(0), self.im_.cmap(1.0)
         for value, text in zip(self.im_.get_array().ravel(), self.text_.ravel(), strict=True):
