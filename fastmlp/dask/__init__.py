@@ -14,5 +14,6 @@ True
 from __future__ import annotations
 
 from fastmlp.dask.fitting import fit
+from fastmlp.dask.training import ShortRoundsWarning
 
-__all__ = ["fit"]
+__all__ = ["ShortRoundsWarning", "fit"]

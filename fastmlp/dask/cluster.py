@@ -29,7 +29,7 @@ class OnCluster:
     has computed of this round and the shards that it kept, which are read again.
     """
 
-    n_bytes_moved = 0
+    n_bytes_moved = n_at_once = 0
 
     def __init__(self, client: Any):
         self._client = client_of(client)
@@ -68,6 +68,7 @@ class OnCluster:
     def round(self, job: Job, point: Point, number: int) -> Merged:
         """Return the result of a round."""
         client = self._client
+        self.n_at_once = sum(client.nthreads().values()) or 1
         start = client.submit(itself, point, key=self._key("point", number))
         trained = [
             client.submit(

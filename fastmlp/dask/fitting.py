@@ -49,7 +49,114 @@ def fit(
     resume: bool | Path = False,
     verbose: bool = False,
 ) -> MLP:
-    """Placeholder."""
+    r"""Train a network on many machines by averaging.
+
+    The data are divided into `n_shards` shards. In each round every shard trains `local_epochs`
+    epochs from the same weights and moments, and their mean is what the next round begins from:
+
+    .. math:: W^{r+1} = \frac{1}{V} \sum_{s=1}^{V} \mathrm{train}_{r,s}(W^r),
+
+    summed in the order of the shards in float64. The result depends on the arguments alone: it has
+    the same bits on any number of workers and threads, after workers have died, and in one process
+    without Dask. With one shard it is that of ``model.fit(X, y, epochs=rounds * local_epochs)``.
+
+    A round passes the weights on, which takes 20 to 200 ms. So it should compute for a second or
+    more, otherwise one processor is as fast; a `ShortRoundsWarning` says how many `local_epochs`
+    take a second. See :doc:`/guide/many_machines` for when this is worth it.
+
+    Parameters
+    ----------
+    model : MLP
+        Trained in place, after each round.
+    X : array-like, dask array or data frame (n_samples, n_in), or callable
+        As in `MLP.fit`, or a collection of Dask. Shard s has the rows s, s + `n_shards`,
+        s + 2 * `n_shards` and so on, whatever the chunks. A function ``X(shard)`` returns
+        ``(X, y)`` or ``(X, y, sample_weight)`` of a shard, counted from 0; it must return the same
+        whenever it is called, on any worker. Its shards count equally, whatever their sizes.
+    y : array-like, dask array or series, optional
+        As in `MLP.fit`; None if X is a function.
+    client : dask.distributed.Client, False or None, default None
+        None is the current client. False trains in this process, one shard after the other, and
+        does not need Dask.
+    n_shards : int, default 4
+        At most the number of samples. As many tasks run at a time; more than four need more epochs
+        for the same accuracy.
+    local_epochs : int, default 1
+        Epochs on each shard between two means.
+    rounds : int, default 10
+    batch_size : int, default 32
+        The number of samples of a step, in each shard.
+    shuffle : bool or "blocks", default True
+        Whether to shuffle each shard in every epoch, see `MLP.fit`.
+    scale_rate : float or "auto", default "auto"
+        The factor of all learning rates, above 0, which is reached over the first rounds in equal
+        parts. A mean of V shards has taken 1 / V of the steps of an epoch, which larger steps make
+        up for: "auto" is V, but at most 4, for sgd, momentum and nesterov, and the square root of V
+        for other optimizers.
+    sample_weight : array-like or dask array (n_samples,), optional
+        The weight of each sample in the loss. Shards count equally, whatever their weights.
+    class_weight : dict, array-like (n_classes,) or "balanced", optional
+        See `MLP.fit`; "balanced" counts the samples of all shards.
+    validation_data : tuple (X, y) or (X, y, sample_weight), optional
+        Scored after every round, never trained on.
+    metrics : str, callable or a list of them, optional
+        Scores of the validation data; see `MLP.fit`.
+    callbacks : list of callbacks.Callback, optional
+        A round is an epoch to them.
+    checkpoint : path, optional
+        Where the network is saved after every round, atomically. `fastmlp.load` reads the file.
+    resume : bool or path, default False
+        Resume from `checkpoint`, if it exists already, or from another file that this function
+        wrote. With the same arguments and data, training ends with the same bits as without an
+        interruption.
+    verbose : bool, default False
+        Show a bar of the rounds, with the loss, the first score, and the bytes of weights that a
+        round has moved.
+
+    Returns
+    -------
+    MLP
+        The model. `history_` has a value for each round: "loss", the mean of the last epoch over
+        all shards, "validation_loss" and the scores. Schedules of the learning rate count the steps
+        of one shard.
+
+    Warns
+    -----
+    DivergenceWarning
+        If a loss, a weight or a moment is NaN or infinite: training stops with the weights of the
+        last round.
+    ShortRoundsWarning
+        If a round on a cluster computes for less than a second.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For invalid arguments or data, which names the shard. Nothing is changed, unless a worker
+        reads other data in a later round.
+    RuntimeError
+        If the cluster is lost, or if this network is already being trained. Finished rounds are
+        kept.
+    ImportError
+        If `client` is not False and Dask is missing: ``pip install "fastmlp[dask]"``.
+    KeyboardInterrupt
+        After Ctrl-C; finished rounds are kept.
+
+    Notes
+    -----
+    The mean of weights is that of McMahan et al., Communication-Efficient Learning of Deep
+    Networks from Decentralized Data, AISTATS 2017, section 2, with shards of equal weight; the
+    factor and its warm-up are those of Goyal et al., Accurate, Large Minibatch SGD, 2017,
+    section 2.1 and 2.2, for the shards in place of the size of the batch.
+
+    Examples
+    --------
+    >>> import fastmlp.dask
+    >>> from fastmlp import MLP, datasets
+    >>> X, y = datasets.digits()
+    >>> mlp = MLP([64, 32, 10], input_scale=1 / 16, random_state=0)
+    >>> fastmlp.dask.fit(mlp, X, y, client=False, rounds=30).score(X, y) > 0.95
+    True
+    """
     if not isinstance(model, MLP):
         raise TypeError(must("model", "be an MLP", shown(model)))
     state = model._state
@@ -86,7 +193,7 @@ def fit(
     runner = InProcess() if client is False else OnCluster(client)
     watching = CallbackList(callbacks, model)
     if checks.flag("verbose", verbose):
-        watching = CallbackList([*callbacks, RoundsProgress(runner)], model)
+        watching = CallbackList([*watching, RoundsProgress(runner)], model)
     try:
         form = Format(
             job_settings(state.settings), state.class_name, names, n_shards, callable(source)

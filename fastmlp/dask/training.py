@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -22,11 +23,20 @@ from fastmlp.training.fit import DEAD
 from fastmlp.training.state import Snapshot, State
 from fastmlp.validation import sample_weights
 
+LEAST_SECONDS = 1.0  # that a round should compute
+
+
+class ShortRoundsWarning(UserWarning):
+    """Rounds compute for so short a time that passing the weights on takes as long."""
+
+    __module__ = "fastmlp.dask"  # its public name, also in pickles
+
 
 class Runner(Protocol):
     """Where rounds are computed: in this process, or on a cluster."""
 
     n_bytes_moved: int  # by the last round
+    n_at_once: int | None  # shards that are trained on at the same time; None without a cluster
 
     def round(self, job: Job, point: Point, number: int) -> Merged:
         """Return the result of a round."""
@@ -153,9 +163,25 @@ class Rounds:
             state.history[name].append(value)
         if merged.is_dead:
             warn(DEAD, RuntimeWarning)
+        if self.rounds_done == 2:  # the first may have compiled
+            self._warn_if_short(merged.seconds)
         self.callbacks.call("on_epoch_end", number, _last(state.history))
         if self.options.checkpoint is not None:
             model_files.save(self.checkpoint(), self.options.checkpoint)
+
+    def _warn_if_short(self, seconds: Sequence[float]) -> None:
+        """Say how many epochs a round would need to compute for a second."""
+        n_at_once, epochs = self.runner.n_at_once, self.options.local_epochs
+        if n_at_once is None:
+            return
+        computed = max(sum(seconds) / n_at_once, *seconds)
+        if computed < LEAST_SECONDS:
+            needed = math.ceil(epochs * LEAST_SECONDS / computed)
+            warn(
+                f"a round computes for {computed:.2g} s, and passing on the weights takes 0.02 to "
+                f"0.2 s: with local_epochs={needed} it would compute for {LEAST_SECONDS:.0f} s",
+                ShortRoundsWarning,
+            )
 
     def _job(self, number: int) -> Job:
         options = self.options
