@@ -1,6 +1,5 @@
 """Checkpoints of rounds are not trusted."""
 
-import numpy as np
 import pytest
 
 import fastmlp
@@ -64,7 +63,9 @@ def test_states_of_callbacks(content, state, tmp_path):
     mlp = MLP([5, 4, 3], random_state=0)
     before = bits_of(mlp)
     with pytest.raises(ValueError, match="`ReduceLROnPlateau.state"):
-        fastmlp.dask.fit(mlp, *DATA, client=False, callbacks=[ReduceLROnPlateau("loss")], resume=path)
+        fastmlp.dask.fit(
+            mlp, *DATA, client=False, callbacks=[ReduceLROnPlateau("loss")], resume=path
+        )
     assert bits_of(mlp) == before and mlp.history_ == {}
 
 

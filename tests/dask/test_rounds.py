@@ -199,5 +199,7 @@ def test_any_number_of_threads(make_data, eight_processors, n_threads):
 def test_the_factor_is_reached_in_equal_parts():
     factors = [rates.factor_of_round(3.0, number) for number in range(8)]
     steps = np.diff([1.0, *factors])
-    assert np.allclose(steps[: rates.WARM_UP], 2 / rates.WARM_UP) and not steps[rates.WARM_UP :].any()
+    assert (
+        np.allclose(steps[: rates.WARM_UP], 2 / rates.WARM_UP) and not steps[rates.WARM_UP :].any()
+    )
     assert {rates.factor_of_round(1.0, number) for number in range(8)} == {1.0}
