@@ -186,10 +186,10 @@ def fit(
         class_weight,
         chosen,
         validation is not None,
-        _path(checkpoint),
+        checkpoint_path(checkpoint),
         names,
     )
-    resumes_from = _resumes_from(resume, options.checkpoint)
+    resumes = resumes_from(resume, options.checkpoint)
     runner = InProcess() if client is False else OnCluster(client)
     watching = CallbackList(callbacks, model)
     if checks.flag("verbose", verbose):
@@ -199,13 +199,13 @@ def fit(
             job_settings(state.settings), state.class_name, names, n_shards, callable(source)
         )
         sizes = runner.load(form, source, validation)
-        Rounds(state, options, sizes, runner, watching).run(resumes_from)
+        Rounds(state, options, sizes, runner, watching).run(resumes)
     finally:
         runner.close()
     return model
 
 
-def _path(checkpoint: Any) -> str | None:
+def checkpoint_path(checkpoint: Any) -> str | None:
     if checkpoint is None:
         return None
     if not isinstance(checkpoint, (str, os.PathLike)):
@@ -215,7 +215,7 @@ def _path(checkpoint: Any) -> str | None:
     return path
 
 
-def _resumes_from(resume: Any, checkpoint: str | None) -> str | None:
+def resumes_from(resume: Any, checkpoint: str | None) -> str | None:
     """Return the path to resume from; None to begin."""
     if resume is None or resume is False:
         return None
