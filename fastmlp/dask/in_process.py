@@ -14,7 +14,8 @@ from fastmlp.training.samples import Data
 class InProcess:
     """Keeps all shards in memory, and trains on them in order."""
 
-    n_bytes_moved, n_at_once = 0, None
+    n_bytes_moved = 0
+    n_at_once: int | None = None
 
     def load(
         self, form: Format, source: Arrays | Callable[[int], Any], validation: Data | None

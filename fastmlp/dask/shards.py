@@ -15,9 +15,9 @@ from fastmlp.core.equations.losses import LOGISTIC, SOFTMAX
 from fastmlp.messages import must, shown
 from fastmlp.settings import Settings
 from fastmlp.training.reading import Reader
-from fastmlp.training.samples import Data
+from fastmlp.training.samples import Data, first_not_finite
 from fastmlp.training.state import State
-from fastmlp.validation import sample_weights
+from fastmlp.validation import checks, sample_weights
 
 
 class Format(NamedTuple):
@@ -81,12 +81,12 @@ def read(form: Format, shard: int, samples: tuple[Any, Any, Any]) -> Data:
     reader = form.reader()
     try:
         data = reader.samples("X", X, "y", y, weights, to_train_on=True, require_positive=False)
-        reader.check_finite("X", data.X)
+        row = first_not_finite(reader.state.network, data.X)
+        if row is not None:
+            row = row if form.from_function else shard + row * form.n_shards
+            raise checks.not_finite("X", row, form.settings.dtype)
     except (TypeError, ValueError) as error:
-        which = f"shard {shard}"
-        if form.n_shards > 1 and not form.from_function:
-            which += f", which has every {form.n_shards}th row from row {shard} on"
-        raise type(error)(f"{which}: {error}") from None
+        raise type(error)(f"shard {shard}: {error}") from None
     return data
 
 
