@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -31,8 +32,8 @@ class Blocks(NamedTuple):
     def of_shards(self, form: Format, key: Callable[..., str]) -> list[Any]:
         """Return the samples of every shard, as `shards.read` returns them, delayed.
 
-        To be computed in one call, in which all shards share the chunks: each is computed once.
-        Nothing is optimized, because that may give every shard chunks of its own.
+        To be computed in one call, in which all shards share the chunks: each is computed once,
+        as long as no task is fused with another one.
 
         Parameters
         ----------
@@ -45,7 +46,7 @@ class Blocks(NamedTuple):
         n_shards = form.n_shards
         sources = [
             None if each is None else _source(each, name, key)
-            for name, each in zip(NAMES, _optimized(self), strict=True)
+            for name, each in zip(NAMES, self, strict=True)
         ]
         lengths = [None if source is None else source.length for source in sources]
         found = []
@@ -56,6 +57,18 @@ class Blocks(NamedTuple):
                 dask.delayed(_read, pure=False)(form, shard, parts, lengths, dask_key_name=name)
             )
         return found
+
+
+    def computed(self, form: Format) -> list[Data]:
+        """Return the samples of every shard, read by the threads of this process."""
+        import dask
+
+        token = uuid.uuid4().hex[:8]
+
+        def key(*parts: Any) -> str:
+            return "-".join(["fastmlp", token, *map(str, parts)])
+
+        return list(dask.compute(*self.of_shards(form, key), scheduler="threads"))
 
 
 class InMemory(NamedTuple):
@@ -95,27 +108,24 @@ class Chunks(NamedTuple):
         ]  # fmt: skip
 
 
-def blocks_of(X: Any, y: Any, sample_weight: Any, n_shards: int, n_in: int) -> Blocks:
-    """Return collections, and arrays among them, after checking what is known of them."""
-    found = Blocks(X, y, sample_weight)
-    for name, values in zip(NAMES, found, strict=True):
+def check_known(X: Any, y: Any, sample_weight: Any, n_shards: int, n_in: int) -> None:
+    """Raise an error for what is known to be wrong without computing anything."""
+    samples = (X, y, sample_weight)
+    for name, values in zip(NAMES, samples, strict=True):
         if is_collection(values) and not (_is_frame(values) or _is_array(values)):
-            requirement = "be an array, a data frame, or one of Dask"
-            raise TypeError(must(name, requirement, shown(values)))
-    check_width(X, n_in)
-    check_lengths([None if each is None else known_length(each) for each in found], n_shards)
-    return found
+            raise TypeError(must(name, "be an array, a data frame, or one of Dask", shown(values)))
+    _check_width(X, n_in)
+    check_lengths([None if each is None else known_length(each) for each in samples], n_shards)
 
 
-def check_width(X: Any, n_in: int) -> None:
+def _check_width(X: Any, n_in: int) -> None:
     """Raise ValueError if X is known not to have two dimensions or n_in columns."""
     shape = getattr(X, "shape", None)
     if shape is None:
         return
     if len(shape) != 2 or shape[1] != n_in:
-        got = ", ".join(["n_samples", *(str(length) for length in shape[1:])])
-        if not is_collection(X):
-            got = ", ".join(map(str, shape))
+        got = ", ".join(str(n) if isinstance(n, (int, np.integer)) else "n_samples" for n in shape)
+        got += "," * (len(shape) == 1)
         raise ValueError(must("X", f"have shape (n_samples, {n_in})", f"({got})"))
 
 
@@ -146,17 +156,17 @@ def known_length(values: Any) -> int | None:
 
 
 def in_memory(values: Any, client: Any) -> Any:
-    """Return a tuple whose collections have been computed; other values are returned unchanged.
+    """Return a tuple with its collections computed; other values are returned unchanged.
 
-    `client` is a Client, or None for the threads of this process.
+    `client` is a Client, None for the current one, or False for the threads of this process.
     """
     if not isinstance(values, (tuple, list)) or not any(map(is_collection, values)):
         return values
-    if client is not None:
-        return tuple(client.compute(list(values), sync=True))
     import dask
 
-    return dask.compute(*values, scheduler="threads")
+    if client is False:
+        return dask.compute(*values, scheduler="threads")
+    return dask.compute(*values, scheduler=client)
 
 
 def _is_frame(values: Any) -> bool:
@@ -172,19 +182,6 @@ def _is_array(values: Any) -> bool:
     return isinstance(values, da.Array)
 
 
-def _optimized(found: Blocks) -> list[Any]:
-    """Return the sources, with data frames optimized together: they read no other columns."""
-    import dask
-
-    frames = [is_collection(each) and _is_frame(each) for each in found]
-    together = iter(
-        dask.optimize(*(each for each, is_one in zip(found, frames, strict=True) if is_one))
-    )
-    return [
-        next(together) if is_one else each for each, is_one in zip(found, frames, strict=True)
-    ]
-
-
 def _source(values: Any, name: str, key: Callable[..., str]) -> InMemory | Chunks:
     """Return a source as what shards take rows from."""
     import dask
@@ -193,6 +190,8 @@ def _source(values: Any, name: str, key: Callable[..., str]) -> InMemory | Chunk
         length = known_length(values)
         assert length is not None
         return InMemory(values, length)
+    if _is_frame(values):  # without fusion, which would compute what X and y share for each
+        values = values.optimize(fuse=False)
     delayed = values.to_delayed(optimize_graph=False)
     blocks = [list(np.ravel(np.array(of_chunk, object))) for of_chunk in delayed]
     if known_length(values) is None:
