@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from fastmlp.dask.collections import Blocks
 from fastmlp.dask.points import Point
 from fastmlp.dask.rounds import Job, Merged, Trained, merge, train
 from fastmlp.dask.shards import Arrays, Format, Size, loaded, read, size_of
@@ -25,20 +26,26 @@ class InProcess:
 
         `load` then takes the same samples.
         """
-        self._samples = [samples_of(source, shard, n_shards) for shard in range(n_shards)]
+        self._samples = list(self._all_samples(source, n_shards))
         return [see(shard, samples) for shard, samples in enumerate(self._samples)]
 
     def load(
-        self, form: Format, source: Arrays | Callable[[int], Any], validation: Data | None
+        self, form: Format, source: Arrays | Blocks | Callable[[int], Any], validation: Data | None
     ) -> list[Size]:
         """Read all shards; return what is known of each."""
         looked_at, self._samples = self._samples, []
         self._validation = validation
-        self._shards = [
-            read(form, shard, looked_at[shard] if looked_at else samples_of(source, shard, form.n_shards))
-            for shard in range(form.n_shards)
-        ]
+        if isinstance(source, Blocks) and not looked_at:
+            self._shards = source.computed(form)
+        else:
+            samples = looked_at or self._all_samples(source, form.n_shards)
+            self._shards = [read(form, shard, each) for shard, each in enumerate(samples)]
         return [size_of(form, shard) for shard in self._shards]
+
+    def _all_samples(
+        self, source: Arrays | Callable[[int], Any], n_shards: int
+    ) -> Iterator[Any]:
+        return (samples_of(source, shard, n_shards) for shard in range(n_shards))
 
     def round(self, job: Job, point: Point, number: int) -> Merged:
         """Return the result of a round."""
