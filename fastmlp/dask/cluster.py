@@ -28,7 +28,8 @@ class OnCluster:
         None is the current one.
     """
 
-    n_bytes_moved = n_at_once = 0
+    n_bytes_moved = 0
+    n_at_once: int | None = 0
 
     def __init__(self, client: Any):
         self._cluster = Connection(client)

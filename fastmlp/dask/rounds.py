@@ -88,7 +88,12 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
         state.key = 0
     state.optimizer.rate_factor *= job.rate_factor
     given = FitData(state, job.batch_size, job.shuffle, continues=True)
-    given.give(data, _weighted(job, state, data), None, None)
+    orders: Any = None
+    if point.order is not None:
+        from fastmlp.sklearn.draws import Orders  # imported here: it needs scikit-learn
+
+        orders = Orders(len(data.X), point.order, True, state.source)
+    given.give(data, _weighted(job, state, data), None, orders)
     fit = Fit(state, given, Plan(job.local_epochs, continues=True, warns=False))
     try:
         fit.run()
@@ -97,6 +102,8 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
     weight = _weight_of(state, given.weighted)
     found = point_of(state, with_source=job.n_shards == 1)
     found = found._replace(descent=found.descent | {"rate_factor": point.descent["rate_factor"]})
+    if orders is not None:
+        found = found._replace(order=orders.last)
     seconds = time.perf_counter() - began
     return Trained(found, state.history["loss"][-1], weight, seconds, fit.trainer.is_dead)
 

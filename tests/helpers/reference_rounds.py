@@ -10,8 +10,10 @@ def words_of(random_state):
     return list(np.frombuffer(random_state.bytes(8), "<u4"))
 
 
-def in_rounds(weights, biases, X, y, words, n_shards, factors, *, local_epochs=1, batch_size=32,
-              sample_weight=None, input_noise=0.0, dropout=None, shuffle=True, **options):  # fmt: skip
+def in_rounds(
+    weights, biases, X, y, words, n_shards, factors, *, local_epochs=1, batch_size=32,
+    sample_weight=None, input_noise=0.0, dropout=None, shuffle=True, **options,
+):  # fmt: skip
     """Train from these parameters; return the reference network after the last round.
 
     `factors` has the factor of the learning rate of each round, and so their number; a learning
