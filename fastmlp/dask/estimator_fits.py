@@ -175,7 +175,9 @@ class EstimatorFit:
         estimator, state = self.estimator, tied.state
         n_samples, largest = sum(s.n_samples for s in sizes), max(s.n_samples for s in sizes)
         batch_size, epochs = fitting.batch_size_of(estimator, largest), int(estimator.local_epochs)
-        fitting.run_for(estimator, tied, int(estimator.max_iter) * epochs * -(-largest // batch_size))
+        fitting.run_for(
+            estimator, tied, int(estimator.max_iter) * epochs * -(-largest // batch_size)
+        )
         shuffle, task = estimator.shuffle, state.settings.loss.task
         options = Options(
             self.n_shards,

@@ -169,7 +169,9 @@ class InRounds(BaseMLP):
 def _signature(kind: Any, own: Any) -> inspect.Signature:
     """Return the parameters of an estimator of `fastmlp.sklearn`, then those of its own."""
     added = [
-        each for each in inspect.signature(own).parameters.values() if each.kind is each.KEYWORD_ONLY
+        each
+        for each in inspect.signature(own).parameters.values()
+        if each.kind is each.KEYWORD_ONLY
     ]
     return inspect.Signature([*inspect.signature(kind.__init__).parameters.values(), *added])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastmlp.dask.collections import Blocks
 from fastmlp.dask.points import Point
-from fastmlp.dask.rounds import Job, Merged, Trained, merge, train
+from fastmlp.dask.rounds import Job, Merged, Sum, added, merged, train
 from fastmlp.dask.shards import Arrays, Format, Size, loaded, read, size_of
 from fastmlp.training.samples import Data
 
@@ -42,19 +42,19 @@ class InProcess:
             self._shards = [read(form, shard, each) for shard, each in enumerate(samples)]
         return [size_of(form, shard) for shard in self._shards]
 
-    def _all_samples(
-        self, source: Arrays | Callable[[int], Any], n_shards: int
-    ) -> Iterator[Any]:
+    def _all_samples(self, source: Arrays | Callable[[int], Any], n_shards: int) -> Iterator[Any]:
         return (samples_of(source, shard, n_shards) for shard in range(n_shards))
 
     def round(self, job: Job, point: Point, number: int) -> Merged:
         """Return the result of a round."""
-        trained: list[Trained] = []
+        total: Sum | None = None
         for shard, data in enumerate(self._shards):
-            trained.append(train(job, point, data, number, shard))
-            if trained[-1].diverged:
+            trained = train(job, point, data, number, shard)
+            total = added(total, [trained])
+            if trained.diverged:
                 break
-        return merge(job, point, trained, self._validation)
+        assert total is not None
+        return merged(job, point, total, self._validation)
 
     def close(self) -> None:
         """Release the shards."""

@@ -173,6 +173,10 @@ def _balanced(seen: Seen) -> Any:
         return dict(zip(seen.example.tolist(), (n / (len(counts) * counts)).tolist(), strict=True))
     both = [{0: n - ones, 1: ones} for ones in counts.tolist()]
     return [
-        {label: n / (np.count_nonzero([*each.values()]) * count) for label, count in each.items() if count}
+        {
+            label: n / (np.count_nonzero([*each.values()]) * count)
+            for label, count in each.items()
+            if count
+        }
         for each in both
     ]
