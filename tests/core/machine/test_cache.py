@@ -104,7 +104,9 @@ def test_processes_that_begin_at_once_compile_once(tmp_path):
 def test_threads_and_processes_compile_once(tmp_path):
     """Threads wait for each other before they wait for processes, in any order of the kernels."""
     package, cache = tiny_package.write(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    code = TOGETHER + """
+    code = (
+        TOGETHER
+        + """
 from concurrent.futures import ThreadPoolExecutor
 from numba.core import event
 calls = [(kernel, x) for x in (1, 1.0, True) for kernel in (tiny.plus_one, tiny.minus_one)]
@@ -112,6 +114,7 @@ with event.install_recorder("numba:compile") as compiled, ThreadPoolExecutor(6) 
     results = sum(pool.map(lambda call: call[0](call[1]), calls[::ORDER]))
 print(sum(data.is_start for _, data in compiled.buffer), results)
 """
+    )
     orders = [code.replace("ORDER", order) for order in ("1", "-1") * 2]
     together = [tiny_package.start(package, each, **cache) for each in orders]
     time.sleep(2)
