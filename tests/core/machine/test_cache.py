@@ -199,6 +199,23 @@ kernel.observe_compilation(observed)
     assert tiny_package.finish(process)[0] == [8, 0, 2, 0]
 
 
+def test_what_a_killed_process_was_compiling_is_compiled_once_by_the_others(filled):
+    package, settings, paths = filled
+    for path in paths:
+        path.unlink()
+    hang = "import gc, time; gc.disable = lambda: (print(1, flush=True), time.sleep(600))\n"
+    holder = tiny_package.start(package, hang + tiny_package.CALL, **settings)
+    assert holder.stdout.readline() == "1\n"
+    waiting = [tiny_package.start(package, **settings) for _ in range(3)]
+    time.sleep(3)
+    assert all(process.poll() is None for process in waiting)
+    holder.kill()
+    holder.communicate()
+    results = [tiny_package.finish(process)[0] for process in waiting]
+    assert n_entries([n_compiled for n_compiled, *_ in results]) == 2
+    assert not any(lock_of(path).exists() for path in paths) or sys.platform == "win32"
+
+
 def test_a_compilation_that_fails_frees_its_lock(tmp_path, monkeypatch):
     def doubled(x):
         return x + x.unknown
