@@ -1,0 +1,46 @@
+"""Where shards come from: arrays in memory, dask collections, and users' functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastmlp.dask.collections import Blocks, check_known, is_collection
+from fastmlp.dask.shards import Arrays
+from fastmlp.messages import must, shown
+from fastmlp.training.reading import Reader, names_of
+
+Source = Arrays | Blocks | Callable[[int], Any]
+
+
+def source_of(
+    reader: Reader, X: Any, y: Any, sample_weight: Any, n_shards: int
+) -> tuple[Source, list[str] | None]:
+    """Return the source of the shards, and the names of its columns, if there are any.
+
+    What is known without reading is checked: types, widths, lengths and names.
+    """
+    if callable(X):
+        for name, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(must(name, "be None if `X` is a function", shown(value)))
+        return X, reader.feature_names
+    if y is None:
+        requirement = "be passed unless `X` is a function that returns (X, y) for a shard"
+        raise TypeError(must("y", requirement, "None"))
+    for name, values in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+        if not (is_collection(values) or _has_rows(values) or values is None and name != "X"):
+            raise TypeError(must(name, "be an array, a data frame, or one of Dask", shown(values)))
+    names = names_of(X)
+    if reader.feature_names is not None:
+        reader.check_names("X", names)
+        names = reader.feature_names
+    check_known(X, y, sample_weight, n_shards, reader.state.network.sizes[0])
+    if any(is_collection(each) for each in (X, y, sample_weight)):
+        return Blocks(X, y, sample_weight), names
+    return Arrays(X, y, sample_weight), names
+
+
+def _has_rows(values: Any) -> bool:
+    """Whether these are rows in memory: an array, a frame or a sparse matrix, or a list."""
+    return isinstance(values, (list, tuple)) or len(getattr(values, "shape", ())) > 0
