@@ -29,7 +29,8 @@ class OnCluster:
     has computed of this round and the shards that it kept, which are read again.
     """
 
-    n_bytes_moved = n_at_once = 0
+    n_bytes_moved = 0
+    n_at_once: int | None = 0
 
     def __init__(self, client: Any):
         self._client = client_of(client)

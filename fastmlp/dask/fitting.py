@@ -190,7 +190,7 @@ def fit(
         names,
     )
     resumes = resumes_from(resume, options.checkpoint)
-    runner = InProcess() if client is False else OnCluster(client)
+    runner: InProcess | OnCluster = InProcess() if client is False else OnCluster(client)
     watching = CallbackList(callbacks, model)
     if checks.flag("verbose", verbose):
         watching = CallbackList([*watching, RoundsProgress(runner)], model)

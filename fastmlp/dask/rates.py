@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from fastmlp.messages import must, shown
 from fastmlp.optimizers import SGD, Momentum, Nesterov
 from fastmlp.validation import checks
 
@@ -16,7 +17,8 @@ def rate_factor(scale_rate: Any, optimizer: Any, n_shards: int) -> float:
     """Return the factor of all learning rates for the argument `scale_rate`."""
     if not isinstance(scale_rate, str):
         return checks.above_zero("scale_rate", scale_rate)
-    checks.choice("scale_rate", scale_rate, ("auto",))
+    if scale_rate != "auto":
+        raise ValueError(must("scale_rate", "be 'auto' or a number above 0", shown(scale_rate)))
     if isinstance(optimizer, (SGD, Momentum, Nesterov)):
         return min(float(n_shards), MOST)
     return math.sqrt(n_shards)
