@@ -43,15 +43,10 @@ class OnCluster:
         """Submit the reading of all shards; return what is known of each."""
         client = self._client
         if isinstance(source, Blocks):
-            delayed = [source.of_shard(shard, form.n_shards) for shard in range(form.n_shards)]
-            samples = client.compute(delayed)
-        else:
-            samples = [None] * form.n_shards
-        for shard in range(form.n_shards):
+            self._shards = client.compute(source.of_shards(form, self._key))
+        for shard in range(len(self._shards), form.n_shards):
             key = self._key("load", shard)
-            if isinstance(source, Blocks):
-                future = client.submit(read, form, shard, samples[shard], key=key)
-            elif isinstance(source, Arrays):
+            if isinstance(source, Arrays):
                 rows = samples_of(source, shard, form.n_shards)
                 future = client.submit(read, form, shard, rows, key=key)
             else:

@@ -13,6 +13,7 @@ from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.dask import rates, sources
 from fastmlp.dask.cluster import OnCluster
+from fastmlp.dask.collections import in_memory
 from fastmlp.dask.in_process import InProcess
 from fastmlp.dask.progress import RoundsProgress
 from fastmlp.dask.rounds import job_settings
@@ -174,7 +175,7 @@ def fit(
     reader.feature_names = names
     validation = None
     if validation_data is not None:
-        validation = reader.batch("validation_data", validation_data)
+        validation = reader.batch("validation_data", in_memory(validation_data, client))
     sample_weights.check_has_classes(class_weight, state.loss, state.network.sizes[-1])
     options = Options(
         n_shards,

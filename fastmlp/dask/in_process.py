@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fastmlp.dask.collections import Blocks
 from fastmlp.dask.points import Point
 from fastmlp.dask.rounds import Job, Merged, Trained, merge, train
 from fastmlp.dask.shards import Arrays, Format, Size, loaded, read, size_of
@@ -18,14 +19,17 @@ class InProcess:
     n_at_once: int | None = None
 
     def load(
-        self, form: Format, source: Arrays | Callable[[int], Any], validation: Data | None
+        self, form: Format, source: Arrays | Blocks | Callable[[int], Any], validation: Data | None
     ) -> list[Size]:
         """Read all shards; return what is known of each."""
         self._validation = validation
-        self._shards = [
-            read(form, shard, samples_of(source, shard, form.n_shards))
-            for shard in range(form.n_shards)
-        ]
+        if isinstance(source, Blocks):
+            self._shards = source.computed(form)
+        else:
+            self._shards = [
+                read(form, shard, samples_of(source, shard, form.n_shards))
+                for shard in range(form.n_shards)
+            ]
         return [size_of(form, shard) for shard in self._shards]
 
     def round(self, job: Job, point: Point, number: int) -> Merged:
