@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 from numbers import Integral, Real
@@ -11,12 +12,10 @@ from sklearn.base import BaseEstimator
 
 from fastmlp import sklearn
 from fastmlp.argument_types import Path
-from fastmlp.dask.cluster import OnCluster
 from fastmlp.dask.collections import is_collection
 from fastmlp.dask.estimator_fits import EstimatorFit, refuse
 from fastmlp.dask.estimator_predictions import lazily, score
 from fastmlp.dask.fitting import MOST_SHARDS
-from fastmlp.dask.in_process import InProcess
 from fastmlp.sklearn import parameters
 from fastmlp.sklearn.base import BaseMLP, Validation
 from fastmlp.sklearn.constraints import Interval, StrOptions
@@ -95,11 +94,8 @@ class InRounds(BaseMLP):
     ) -> Self:
         parameters.hidden_sizes(self.hidden_layer_sizes)
         refuse(self, X, y, sample_weight, validation is not None)
-        runner = InProcess() if self.client is False else OnCluster(self.client)
-        try:
-            EstimatorFit(self, runner).run(X, y, sample_weight, validation)
-        finally:
-            runner.close()
+        with contextlib.closing(EstimatorFit(self)) as fit:
+            fit.run(X, y, sample_weight, validation)
         return self
 
     def _has_partial_fit(self) -> bool:
