@@ -13,7 +13,7 @@ from fastmlp.core.run import Diverged
 from fastmlp.dask import fitting as networks
 from fastmlp.dask import rates, sources, targets
 from fastmlp.dask.cluster import OnCluster
-from fastmlp.dask.collections import in_memory, is_collection
+from fastmlp.dask.collections import Blocks, in_memory, is_collection
 from fastmlp.dask.in_process import InProcess
 from fastmlp.dask.progress import RoundsProgress
 from fastmlp.dask.rounds import job_settings
@@ -101,7 +101,8 @@ class EstimatorFit:
         tied = fitting.begun(estimator)
         settings = tied.state.settings
         held_out = estimator._held_out(_computed(validation, estimator.client), dtype)
-        passed = scored = None if held_out is None else held_out.data(settings)
+        passed = None if held_out is None else held_out.data(settings)
+        scored = passed if estimator.early_stopping else None
         if estimator.early_stopping and passed is None:
             source, scored = self._split(source, settings)
         names = getattr(estimator, "feature_names_in_", None)
@@ -136,7 +137,7 @@ class EstimatorFit:
                 raise ValueError(must("X", "have shape (n_samples, n_features)", shown(X)))
             columns = targets.Columns(int(X.shape[1]), names_of(X), targets.are_float32(X))
             source = sources.checked_source(X, y, sample_weight, n_shards, columns.n)
-            looked_at = source._replace(X=source.y, sample_weight=None)
+            looked_at = Blocks(y, y)  # instead of X only its length counts
             see = partial(targets.see_targets, self.kind, columns)
         seen = targets.together(self._look(looked_at, see))
         self._learn_columns(seen.columns, reset)
@@ -202,7 +203,8 @@ class EstimatorFit:
         estimator, state = self.estimator, tied.state
         n_samples, largest = sum(s.n_samples for s in sizes), max(s.n_samples for s in sizes)
         batch_size, epochs = fitting.batch_size_of(estimator, largest), int(estimator.local_epochs)
-        fitting.run_for(estimator, tied, int(estimator.max_iter) * epochs * -(-largest // batch_size))
+        n_steps = int(estimator.max_iter) * epochs * -(-largest // batch_size)
+        fitting.run_for(estimator, tied, n_steps)
         shuffle, task = estimator.shuffle, state.settings.loss.task
         options = Options(
             self.n_shards,
@@ -223,21 +225,21 @@ class EstimatorFit:
         epoch_end = stopping.EpochEnd(
             estimator, tied, n_samples * epochs, fitting.scorer(estimator, tied, scored)
         )
-        judge = tasks.after(epoch_end)
+        self._judge = tasks.after(epoch_end)
         # As in `fastmlp.sklearn`, whose orders one shard has.
         order = np.arange(n_samples) if options.shuffle is True and self.n_shards == 1 else None
         model = MLP._of(state)
         return Rounds(
             state, options, sizes, self.runner, CallbackList(callbacks, model),
-            lambda _: self._after_round(state, judge), order,
+            lambda _: self._after_round(state), order,
         ), epoch_end  # fmt: skip
 
-    def _after_round(self, state: Any, judge: Any) -> bool:
+    def _after_round(self, state: Any) -> bool:
         """Record all rounds that are not yet, several after a resume; return whether to stop."""
         estimator, stops = self.estimator, False
         estimator._trains = True
         for loss in state.history["loss"][estimator.n_iter_ :]:
-            stops = judge({"loss": loss})
+            stops = self._judge({"loss": loss})
         if estimator._optimizer.changes:
             state.change(learning_rate=estimator._optimizer.learning_rate)
         return stops
@@ -255,7 +257,7 @@ class EstimatorFit:
         try:
             tasks.begin_epoch()
             rounds.run(resumes_from)
-            rounds.after_round({})  # of a checkpoint after which there was no round
+            self._after_round(state)  # if there was no round after those of a checkpoint
         except Diverged:
             fitting.give_up(estimator, epoch_end)
         except KeyboardInterrupt:

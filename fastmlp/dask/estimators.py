@@ -142,13 +142,13 @@ class InRounds(BaseMLP):
         """
         if is_collection(X):
             return score(self, X, y, sample_weight)
-        found: float = super().score(X, y, sample_weight)  # type: ignore[misc]
+        found: float = super().score(X, y, sample_weight)
         return found
 
     # The client ----------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())  # type: ignore[arg-type]
+        state = dict(super().__getstate__())
         if state.get("client") is not False:  # a client belongs to its process
             state["client"] = None
         return state
@@ -156,7 +156,7 @@ class InRounds(BaseMLP):
     def __sklearn_clone__(self) -> Any:
         """Return an estimator with copies of the parameters, and with the same client."""
         without_client = object.__new__(type(self))
-        vars(without_client).update(vars(self), client=None)
+        without_client.__dict__.update(vars(self), client=None)
         cloned: Any = BaseEstimator.__sklearn_clone__(without_client)
         cloned.client = self.client
         return cloned
@@ -164,9 +164,8 @@ class InRounds(BaseMLP):
 
 def _signature(kind: Any, own: Any) -> inspect.Signature:
     """Return the parameters of an estimator of `fastmlp.sklearn`, then those of its own."""
-    added = [
-        each for each in inspect.signature(own).parameters.values() if each.kind is each.KEYWORD_ONLY
-    ]
+    known = inspect.signature(own).parameters.values()
+    added = [each for each in known if each.kind is each.KEYWORD_ONLY]
     return inspect.Signature([*inspect.signature(kind.__init__).parameters.values(), *added])
 
 

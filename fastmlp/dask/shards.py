@@ -101,8 +101,8 @@ def read(form: Format, shard: int, samples: tuple[Any, Any, Any]) -> Data:
     return data
 
 
-def size_of(form: Format, shard: Data) -> Size:
-    """Return what is known of a shard without its samples."""
+def size_of(form: Format, shard: Any) -> Any:
+    """Return what is known of a shard without its samples, as a `Size`."""
     if form.look is not None:
         return shard
     reader, targets = form.reader(), shard.targets

@@ -179,8 +179,8 @@ def _balanced(seen: Seen) -> Any:
     n, counts = seen.n_samples, seen.counts
     if seen.example.ndim == 1:
         return dict(zip(seen.example.tolist(), (n / (len(counts) * counts)).tolist(), strict=True))
-    both = [{0: n - ones, 1: ones} for ones in counts.tolist()]
-    return [
-        {label: n / (np.count_nonzero([*each.values()]) * count) for label, count in each.items() if count}
-        for each in both
-    ]
+    found = []
+    for ones in counts.tolist():
+        of_each = {label: count for label, count in ((0, n - ones), (1, ones)) if count > 0}
+        found.append({label: n / (len(of_each) * count) for label, count in of_each.items()})
+    return found
