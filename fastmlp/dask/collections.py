@@ -58,7 +58,6 @@ class Blocks(NamedTuple):
             )
         return found
 
-
     def computed(self, form: Format) -> list[Data]:
         """Return the samples of every shard, read by the threads of this process."""
         import dask

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastmlp.dask.collections import Blocks
 from fastmlp.dask.points import Point
-from fastmlp.dask.rounds import Job, Merged, Trained, merge, train
+from fastmlp.dask.rounds import Job, Merged, Sum, added, merged, train
 from fastmlp.dask.shards import Arrays, Format, Size, loaded, read, size_of
 from fastmlp.training.samples import Data
 
@@ -34,12 +34,14 @@ class InProcess:
 
     def round(self, job: Job, point: Point, number: int) -> Merged:
         """Return the result of a round."""
-        trained: list[Trained] = []
+        total: Sum | None = None
         for shard, data in enumerate(self._shards):
-            trained.append(train(job, point, data, number, shard))
-            if trained[-1].diverged:
+            trained = train(job, point, data, number, shard)
+            total = added(total, [trained])
+            if trained.diverged:
                 break
-        return merge(job, point, trained, self._validation)
+        assert total is not None
+        return merged(job, point, total, self._validation)
 
     def close(self) -> None:
         """Release the shards."""
