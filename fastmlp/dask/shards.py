@@ -56,7 +56,7 @@ class Arrays(NamedTuple):
 
     def of_shard(self, shard: int, n_shards: int) -> tuple[Any, Any, Any]:
         """Return the rows of a shard."""
-        return tuple(rows_of_shard(each, shard, n_shards) for each in self)  # type: ignore[return-value]
+        return tuple(rows_of_shard(each, shard, n_shards) for each in self)
 
 
 def rows_of_shard(values: Any, shard: int, n_shards: int) -> Any:
