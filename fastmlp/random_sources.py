@@ -104,6 +104,11 @@ def _class_of(source: Any) -> str:
     return "Generator" if isinstance(source, np.random.Generator) else "RandomState"
 
 
+def copy_of(source: Any) -> dict[str, Any]:
+    """Return what `from_dict` makes an equal source of, with arrays; see `to_dict` for files."""
+    return {"kind": _class_of(source), "state": random_position(source)}
+
+
 # As plain values ----------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ FLOORS = [
     ),
     ("exchange", "training"),
     ("base", "mlp", "neural_net"),
-    ("command_line", "loading", "many", "plotting", "sklearn", "__main__"),
+    ("command_line", "dask", "loading", "many", "plotting", "sklearn", "__main__"),
 ]  # fmt: skip
 #: Apart from the floors: these import nothing of the rest of fastmlp.
 ALONE = {"numpy_version"}

@@ -72,11 +72,13 @@ def checked(state: Any) -> dict[str, Any]:
         "seen": COUNT,
         "key": KEY,
         "fit": _fit,
+        "rounds": _rounds,
     }  # fmt: skip
-    state = record(checkers, may_lack=("feature_names", "fit"))("", state)
-    for name in state.get("fit", {"history": ()})["history"]:
-        n_epochs = state["fit"]["epochs_done"]
-        list_of(anything, n_epochs)(f"history_.{name}", state["history_"].get(name))
+    state = record(checkers, may_lack=("feature_names", "fit", "rounds"))("", state)
+    for part, count in (("fit", "epochs_done"), ("rounds", "rounds_done")):
+        for name in state[part]["history"] if part in state else ():
+            done = state[part][count]
+            list_of(anything, done)(f"history_.{name}", state["history_"].get(name))
     return state
 
 
@@ -133,28 +135,49 @@ def moments(optimizer: Any, shapes: list[tuple[int, int]], dtype: np.dtype) -> c
 
 # Checkpoints --------------------------------------------------------------------------------------
 
-_FIT: dict[str, checks.Checker] = {
+#: Of `MLP.fit` and of training in rounds.
+_COMMON: dict[str, checks.Checker] = {
     "batch_size": whole(1, 2**62),
-    "n_samples": optional(whole(1, 2**62)),
-    "validation_fraction": checks.from_zero_below_one,
     "history": list_of(text),
     "callbacks": list_of(text),
     "random_state": text,
-    "epochs_done": COUNT,
     "stopped": boolean,
-    "began_at": anything,
     "began_with": dict_of(anything),
     "random_position": anything,
     "callback_states": list_of(dict_of(anything)),
+}
+_FIT = _COMMON | {
+    "n_samples": optional(whole(1, 2**62)),
+    "validation_fraction": checks.from_zero_below_one,
+    "epochs_done": COUNT,
+    "began_at": anything,
+}
+_ROUNDS = _COMMON | {
+    "n_samples": whole(1, 2**62),
+    "n_shards": whole(1, 2**31),
+    "local_epochs": whole(1, 2**31),
+    "rate_factor": checks.non_negative,
+    "seed": list_of(whole(0, 2**32 - 1), 2),
+    "rounds_done": COUNT,
 }
 
 
 def _fit(name: str, value: Any) -> dict[str, Any]:
     """Validate the result of `Fit.checkpoint`."""
     found = record(_FIT, may_lack=("began_with",))(name, value)
+    return _with_positions(name, found, ("began_at", "random_position"))
+
+
+def _rounds(name: str, value: Any) -> dict[str, Any]:
+    """Validate the checkpoint of a training in rounds."""
+    return _with_positions(name, record(_ROUNDS)(name, value), ("random_position",))
+
+
+def _with_positions(name: str, found: dict[str, Any], positions: Sequence[str]) -> dict[str, Any]:
+    """Validate the states of callbacks and of the random source."""
     list_of(anything, len(found["callbacks"]))(f"{name}.callback_states", found["callback_states"])
     kind = found["random_state"].split(" of ")[0]
-    for each in ("began_at", "random_position"):
+    for each in positions:
         found[each] = random_sources.checked_position(f"{name}.{each}", found[each], kind)
         if found["random_state"] != f"{kind} of {found[each]['bit_generator']}":
             requirement = f"be of a {found['random_state'][:60]}"

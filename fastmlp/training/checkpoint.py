@@ -11,7 +11,7 @@ from fastmlp.training.state import State
 from fastmlp.training.state_dict import argument, kinds, plain_arguments
 
 
-def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
+def read(path: Any, state: State, same: dict[str, Any], part: str = "fit") -> dict[str, Any]:
     """Return the checkpoint: the network as "model", and the state of `Fit`.
 
     Parameters
@@ -21,6 +21,8 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
         Read.
     same : dict
         What must be equal in addition to the arguments that define the training.
+    part : {"fit", "rounds"}, default "fit"
+        The kind of training that must have written it: `MLP.fit` or `fastmlp.dask.fit`.
 
     Raises
     ------
@@ -29,9 +31,10 @@ def read(path: Any, state: State, same: dict[str, Any]) -> dict[str, Any]:
         For other files, and for checkpoints of fits with other data or arguments.
     """
     model = model_files.read(path)
-    if "fit" not in model:
-        raise model_files.not_a_network(path, wanted="a checkpoint of a fit")
-    fit = model["fit"]
+    if part not in model:
+        of = "a fit" if part == "fit" else "fastmlp.dask.fit"
+        raise model_files.not_a_network(path, wanted=f"a checkpoint of {of}")
+    fit = model[part]
     wanted = {"class": state.class_name} | plain_arguments(state) | same
     arguments = schema.ADDED | model["arguments"]
     found = {"class": model["class"]} | arguments | {name: fit[name] for name in same}

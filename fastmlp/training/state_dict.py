@@ -80,13 +80,18 @@ def from_dict(found: dict[str, Any]) -> State:
 
 def restore(state: State, found: dict[str, Any]) -> None:
     """Restore everything that training changes from a dict of `to_dict`."""
+    restore_training(state, found)
+    state.history, state.is_fitted = found["history_"], found["fitted"]
+    state.feature_names = found.get("feature_names")
+
+
+def restore_training(state: State, found: dict[str, Any]) -> None:
+    """Restore what the next steps depend on: parameters, moments, counts and the key."""
     network, optimizer = state.network, state.optimizer
     _fill([*network.weights, *network.biases], [*found["weights"], *found["biases"]])
     for name, flat in optimizer.moments.items():
         _fill([view for views in network.views(flat) for view in views], found["moments"][name])
     optimizer.state, state.rows_seen, state.key = found["descent"], found["seen"], found["key"]
-    state.history, state.is_fitted = found["history_"], found["fitted"]
-    state.feature_names = found.get("feature_names")
 
 
 def _fill(views: list[np.ndarray], arrays: list[np.ndarray]) -> None:

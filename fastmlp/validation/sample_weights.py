@@ -90,20 +90,12 @@ def class_weighted(
 def _times_class_weights(
     targets: Targets, class_weight: Any, loss: Loss, n_out: int, rows: np.ndarray | None
 ) -> Targets:
-    counted = slice(None) if rows is None else rows
-    if loss.kind != SOFTMAX and (loss.kind, n_out) != (LOGISTIC, 1):
-        requirement = "be None unless the loss is softmax, or logistic with one output"
-        got = f"{shown(class_weight)} for another loss"
-        raise ValueError(must("class_weight", requirement, got, "use sample_weight instead"))
+    check_has_classes(class_weight, loss, n_out)
+    each = weights_of_classes(class_weight, class_counts(targets, loss, n_out, rows))
     if len(targets.labels) > 0:
-        labels = targets.labels
-        counts = np.bincount(labels[counted], minlength=n_out).astype(np.float64)
-        weights = _of_classes(class_weight, counts)[labels]
+        weights = each[targets.labels]
     else:
-        shares = targets.values.reshape(-1, n_out).astype(np.float64)
-        if loss.kind == LOGISTIC:
-            shares = np.hstack([1 - shares, shares])
-        shares *= _of_classes(class_weight, shares[counted].sum(axis=0))
+        shares = _shares(targets, loss, n_out) * each
         weights = shares.sum(axis=1)
         np.divide(shares, weights[:, None], out=shares, where=weights[:, None] > 0)
         values = shares[:, 1] if loss.kind == LOGISTIC else shares.reshape(-1)
@@ -111,6 +103,30 @@ def _times_class_weights(
     if len(targets.weights) > 0:
         weights = targets.weights * weights
     return targets._replace(weights=weights)
+
+
+def check_has_classes(class_weight: Any, loss: Loss, n_out: int) -> None:
+    """Raise ValueError if class weights are given for a loss without classes."""
+    if class_weight is not None and loss.kind != SOFTMAX and (loss.kind, n_out) != (LOGISTIC, 1):
+        requirement = "be None unless the loss is softmax, or logistic with one output"
+        got = f"{shown(class_weight)} for another loss"
+        raise ValueError(must("class_weight", requirement, got, "use sample_weight instead"))
+
+
+def class_counts(
+    targets: Targets, loss: Loss, n_out: int, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the number of samples of each class, or its sum of probabilities, in float64."""
+    counted = slice(None) if rows is None else rows
+    if len(targets.labels) > 0:
+        return np.bincount(targets.labels[counted], minlength=n_out).astype(np.float64)
+    return _shares(targets, loss, n_out)[counted].sum(axis=0)
+
+
+def _shares(targets: Targets, loss: Loss, n_out: int) -> np.ndarray:
+    """Return the probability of each class for each sample, (n_samples, n_classes), in float64."""
+    shares = targets.values.reshape(-1, n_out).astype(np.float64)
+    return np.hstack([1 - shares, shares]) if loss.kind == LOGISTIC else shares
 
 
 def _weights(name: str, values: Any, n: int) -> np.ndarray:
@@ -140,8 +156,8 @@ def _check_sum(name: str, weights: np.ndarray, require_positive: bool, which: st
         raise ValueError(must(name, "have a finite sum", f"{total}"))
 
 
-def _of_classes(class_weight: Any, counts: np.ndarray) -> np.ndarray:
-    """Return the weight of each class; `counts` has the number of samples of each."""
+def weights_of_classes(class_weight: Any, counts: np.ndarray) -> np.ndarray:
+    """Return the weight of each class, for the counts of `class_counts`."""
     n_classes = len(counts)
     if isinstance(class_weight, str):
         if class_weight != "balanced":

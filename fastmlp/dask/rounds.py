@@ -1,0 +1,142 @@
+"""A round: every shard trains from one point, and the mean of theirs is the next.
+
+Nothing here knows of Dask. `train` and `merge` are pure functions, so that a round has the same
+bits wherever, and however often, its parts are computed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmlp import random_sources
+from fastmlp.core.run import Diverged
+from fastmlp.dask.points import Point, mean, point_of, put
+from fastmlp.metrics import Metric
+from fastmlp.settings import Settings
+from fastmlp.training.data import FitData
+from fastmlp.training.epoch import evaluate
+from fastmlp.training.fit import Fit, Plan
+from fastmlp.training.samples import Data
+from fastmlp.training.state import State
+from fastmlp.validation import sample_weights
+
+
+class Job(NamedTuple):
+    """What all shards of a round have in common, apart from the point."""
+
+    settings: Settings
+    class_name: str
+    n_shards: int
+    local_epochs: int
+    batch_size: int
+    shuffle: bool | str
+    seed: tuple[int, ...]  # words of 32 bits
+    class_weights: np.ndarray | None  # (n_classes,)
+    metrics: Sequence[Metric]
+    rate_factor: float = 1.0  # of this round
+
+    def state(self, point: Point, source: Any = None) -> State:
+        """Return a state at a point."""
+        state = State(self.settings, source, self.class_name)
+        put(point, state)
+        return state
+
+
+def job_settings(settings: Settings) -> Settings:
+    """Return settings without initial weights, which no round needs."""
+    return dataclasses.replace(settings, init="xavier_normal")
+
+
+class Trained(NamedTuple):
+    """What the training of a shard returns."""
+
+    point: Point
+    loss: float  # of the last epoch
+    weight: float  # of its samples, that the loss was divided by
+    seconds: float
+    is_dead: bool = False  # see `Trainer.is_dead`
+    diverged: str = ""  # what was not finite
+
+
+class Merged(NamedTuple):
+    """What a round returns."""
+
+    point: Point
+    recorded: dict[str, float]  # the loss and the scores
+    seconds: list[float]  # of the training of each shard
+    is_dead: bool = False
+    diverged: str = ""  # what was not finite, and where
+
+
+def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Trained:
+    """Train on a shard for `local_epochs` from a point, in the round of this number.
+
+    With several shards, shuffling, dropout and noise are drawn from the stream of ``[seed, number,
+    shard]``. With one, the source of the network goes along with the point, as in `MLP.fit`.
+    """
+    began = time.perf_counter()
+    if job.n_shards == 1:
+        state = job.state(point, random_sources.from_dict(point.source))
+    else:
+        words = np.array([*job.seed, number, shard], np.uint32)
+        state = job.state(point, np.random.RandomState(words))
+        state.key = 0
+    state.optimizer.rate_factor *= job.rate_factor
+    given = FitData(state, job.batch_size, job.shuffle, continues=True)
+    given.give(data, _weighted(job, state, data), None, None)
+    fit = Fit(state, given, Plan(job.local_epochs, continues=True, warns=False))
+    try:
+        fit.run()
+    except Diverged as error:
+        return Trained(point, np.nan, 0.0, time.perf_counter() - began, diverged=str(error))
+    weight = _weight_of(state, given.weighted)
+    found = point_of(state, with_source=job.n_shards == 1)
+    found = found._replace(descent=found.descent | {"rate_factor": point.descent["rate_factor"]})
+    seconds = time.perf_counter() - began
+    return Trained(found, state.history["loss"][-1], weight, seconds, fit.trainer.is_dead)
+
+
+def _weight_of(state: State, data: Data | None) -> float:
+    """Return what the sum of the losses of an epoch was divided by."""
+    assert data is not None
+    weights = data.targets.weights
+    if state.settings.l2_per_batch or len(weights) == 0:  # the losses are means of minibatches
+        return float(len(data.X))
+    return float(weights.sum())
+
+
+def _weighted(job: Job, state: State, data: Data) -> Data:
+    n_out = state.network.sizes[-1]
+    found = sample_weights.class_weighted(
+        data.targets, job.class_weights, state.loss, n_out, require_positive=False
+    )
+    return Data(data.X, found)
+
+
+def merge(job: Job, before: Point, trained: Sequence[Trained], validation: Data | None) -> Merged:
+    """Return the mean point of all shards, in their order, and its scores."""
+    seconds = [each.seconds for each in trained]
+    for shard, each in enumerate(trained):
+        if each.diverged:
+            return Merged(before, {}, seconds, diverged=f"{each.diverged} of shard {shard}")
+    point = mean([each.point for each in trained])
+    rows = sum(each.point.seen - before.seen for each in trained)
+    point = point._replace(seen=before.seen + rows)
+    if job.n_shards > 1:
+        point = point._replace(key=before.key)
+    if not point.is_finite:
+        return Merged(before, {}, seconds, diverged="a mean of weights or moments")
+    total = sum(each.weight for each in trained) or 1.0
+    recorded = {"loss": sum(each.loss * (each.weight / total) for each in trained)}
+    if validation is not None:
+        loss, scores = evaluate(job.state(point), validation, job.metrics)
+        if not np.isfinite(loss):
+            return Merged(before, {}, seconds, diverged="the validation loss")
+        recorded["validation_loss"] = loss
+        recorded |= {f"validation_{name}": score for name, score in scores.items()}
+    return Merged(point, recorded, seconds, all(each.is_dead for each in trained))

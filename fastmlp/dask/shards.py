@@ -1,0 +1,105 @@
+"""Shards: the parts of the data that are trained on separately.
+
+Shard s of V has the rows s, s + V, s + 2 V and so on: a sorted table gives shards that are alike,
+and which row is in which shard depends on nothing but V.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmlp.core.equations.losses import LOGISTIC, SOFTMAX
+from fastmlp.messages import must, shown
+from fastmlp.settings import Settings
+from fastmlp.training.reading import Reader
+from fastmlp.training.samples import Data
+from fastmlp.training.state import State
+from fastmlp.validation import sample_weights
+
+
+class Format(NamedTuple):
+    """How the samples of a shard are checked and converted."""
+
+    settings: Settings
+    class_name: str
+    feature_names: list[str] | None
+    n_shards: int
+    from_function: bool = False  # whether rows are counted within the shard
+
+    def reader(self) -> Reader:
+        """Return what checks and converts."""
+        return Reader(State(self.settings, None, self.class_name), self.feature_names)
+
+
+class Size(NamedTuple):
+    """What is known of a shard without its samples."""
+
+    n_samples: int
+    n_bytes: int
+    weight: float  # of all its samples
+    of_classes: np.ndarray | None  # (n_classes,), the samples of each; None for other losses
+
+
+class Arrays(NamedTuple):
+    """Arrays in memory, as a source of shards."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+
+    def of_shard(self, shard: int, n_shards: int) -> tuple[Any, Any, Any]:
+        """Return the rows of a shard."""
+        return tuple(rows_of_shard(each, shard, n_shards) for each in self)  # type: ignore[return-value]
+
+
+def rows_of_shard(values: Any, shard: int, n_shards: int) -> Any:
+    """Return the rows of a shard of an array, a data frame or a sparse matrix; None stays None."""
+    if values is None:
+        return None
+    if hasattr(values, "iloc"):
+        return values.iloc[shard::n_shards]
+    if hasattr(values, "tocsr"):
+        return values.tocsr()[shard::n_shards]
+    return values[shard::n_shards]
+
+
+def loaded(load: Callable[[int], Any], shard: int) -> tuple[Any, Any, Any]:
+    """Return the samples of a shard from a user's function."""
+    found = load(shard)
+    if not isinstance(found, (tuple, list)) or len(found) not in (2, 3):
+        requirement = "return (X, y) or (X, y, sample_weight)"
+        raise TypeError(must(f"X({shard})", requirement, shown(found)))
+    return (*found, None) if len(found) == 2 else tuple(found)
+
+
+def read(form: Format, shard: int, samples: tuple[Any, Any, Any]) -> Data:
+    """Return the samples of a shard, checked to be finite, as the kernels read them."""
+    X, y, weights = samples
+    reader = form.reader()
+    try:
+        data = reader.samples("X", X, "y", y, weights, to_train_on=True, require_positive=False)
+        reader.check_finite("X", data.X)
+    except (TypeError, ValueError) as error:
+        which = f"shard {shard}"
+        if form.n_shards > 1 and not form.from_function:
+            which += f", which has every {form.n_shards}th row from row {shard} on"
+        raise type(error)(f"{which}: {error}") from None
+    return data
+
+
+def size_of(form: Format, shard: Data) -> Size:
+    """Return what is known of a shard without its samples."""
+    reader, targets = form.reader(), shard.targets
+    loss, n_out = reader.state.loss, reader.state.network.sizes[-1]
+    has_classes = loss.kind == SOFTMAX or (loss.kind, n_out) == (LOGISTIC, 1)
+    X, n = shard.X, len(shard.X)
+    n_bytes = X.nbytes if isinstance(X, np.ndarray) else X.numbers.nbytes + X.inputs.nbytes
+    return Size(
+        n,
+        n_bytes + sum(array.nbytes for array in targets),
+        float(targets.weights.sum()) if len(targets.weights) > 0 else float(n),
+        sample_weights.class_counts(targets, loss, n_out) if has_classes else None,
+    )
