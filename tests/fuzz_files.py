@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import fastmlp
+import fastmlp.dask
 from fastmlp import MLP, NeuralNet, losses, schedules
 from fastmlp.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from fastmlp.optimizers import OPTIMIZERS
@@ -41,6 +42,7 @@ HOSTILE = [
     {"array in this file": "network"}, {"array": [1, 2, 3, 4], "dtype": "uint64"},
     {"array": [0] * 624, "dtype": "uint32"}, {"array": [1], "dtype": "U1000000"}, DELETED,
 ]  # fmt: skip
+RESUMED = ("checkpoint", "rounds")
 DTYPES = ("<f4", "<f8", ">f8", "<f2", "<c16", "|b1", "|u1", "<i8", "<U3", "<U1000000", "|O", "|V8")
 
 
@@ -84,6 +86,14 @@ def checkpointed(folder):
     return mlp, {"epochs": 3, "batch_size": 3, "callbacks": callbacks}
 
 
+def in_rounds(folder, **options):
+    """Return a network, and a function that trains it in rounds."""
+    mlp, _ = checkpointed(folder)
+    callbacks = [ReduceLROnPlateau("loss")]
+    options = {"client": False, "n_shards": 2, "rounds": 3, "callbacks": callbacks} | options
+    return mlp, lambda: fastmlp.dask.fit(mlp, *data(mlp), **options)
+
+
 def valid_files(folder):
     """Return the contents of files of all kinds, by name."""
     found = {name: (DATA / f"{name}.npz").read_bytes() for name in VALID}
@@ -110,6 +120,8 @@ def valid_files(folder):
     mlp, options = checkpointed(folder)
     mlp.fit(*data(mlp), **options | {"epochs": 2})
     found["checkpoint"] = (folder / "c").read_bytes()
+    in_rounds(folder, rounds=2, checkpoint=folder / "r")[1]()
+    found["rounds"] = (folder / "r").read_bytes()
     return found
 
 
@@ -315,12 +327,16 @@ def check_estimator(model):
         assert type(fastmlp.load(file)) is type(model)
 
 
-def check_resume(content, folder):
+def check_resume(name, content, folder):
     """Check that a fit resumes from a checkpoint, or refuses to and changes nothing."""
-    mlp, options = checkpointed(folder)
     (folder / "damaged").write_bytes(content)
-    before = bits_of(mlp)
-    trained = try_to(mlp.fit, *data(mlp), resume=folder / "damaged", **options)
+    if name == "rounds":
+        mlp, train = in_rounds(folder, resume=folder / "damaged")
+        before, trained = bits_of(mlp), try_to(train)
+    else:
+        mlp, options = checkpointed(folder)
+        before = bits_of(mlp)
+        trained = try_to(mlp.fit, *data(mlp), resume=folder / "damaged", **options)
     if trained is None:
         assert bits_of(mlp) == before and mlp.history_ == {}
     for array in arrays_of(mlp):
@@ -358,20 +374,21 @@ def run(seed, first, count, seconds, folder):
     valid = valid_files(folder)
     for content in valid.values():
         assert check(content, folder)
-    assert check_resume(valid["checkpoint"], folder)
+    for name in RESUMED:
+        assert check_resume(name, valid[name], folder)
     limit_memory()
     accepted = resumed = failed = 0
     end, i = time.monotonic() + seconds, first
     while i < first + count and time.monotonic() < end:
         rng = np.random.default_rng([seed, i])
-        name = "checkpoint" if rng.random() < 0.25 else choose(rng, valid)
+        name = choose(rng, RESUMED if rng.random() < 0.25 else valid)
         content = damaged(rng, valid[name])
         faulthandler.dump_traceback_later(60, exit=True)
         began = time.monotonic()
         try:
             accepted += check(content, folder)
-            if name == "checkpoint":
-                resumed += check_resume(content, folder)
+            if name in RESUMED:
+                resumed += check_resume(name, content, folder)
             assert time.monotonic() - began < MOST_SECONDS, "it took too long"
         except Exception as error:
             failed += 1
@@ -380,7 +397,7 @@ def run(seed, first, count, seconds, folder):
                 raise
         faulthandler.cancel_dump_traceback_later()
         i += 1
-    print(f"{i - first} files: {accepted} accepted, {resumed} gone on from, {failed} failed")
+    print(f"{i - first} files: {accepted} accepted, {resumed} resumed from, {failed} failed")
     return failed
 
 

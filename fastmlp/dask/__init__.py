@@ -13,7 +13,21 @@ True
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from fastmlp.dask.fitting import fit
 from fastmlp.dask.training import ShortRoundsWarning
 
-__all__ = ["ShortRoundsWarning", "fit"]
+if TYPE_CHECKING:
+    from fastmlp.dask.estimators import MLPClassifier, MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor", "ShortRoundsWarning", "fit"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators when they are used: they need scikit-learn."""
+    if name in ("MLPClassifier", "MLPRegressor"):
+        from fastmlp.dask import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

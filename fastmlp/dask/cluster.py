@@ -2,137 +2,118 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any, cast
 
+from fastmlp.dask import tasks
 from fastmlp.dask.collections import Blocks
-from fastmlp.dask.in_process import samples_of
+from fastmlp.dask.connection import Connection
+from fastmlp.dask.placement import Placement
 from fastmlp.dask.points import Point
-from fastmlp.dask.rounds import Job, Merged, Trained, merge, train
-from fastmlp.dask.shards import Arrays, Format, Size, loaded, read, size_of
-from fastmlp.messages import must, shown
+from fastmlp.dask.rounds import Job, Merged
+from fastmlp.dask.shards import Arrays, Format, Size
 from fastmlp.training.samples import Data
 
 
-class Placed(NamedTuple):
-    """The result of a shard, and the address of its worker."""
-
-    trained: Trained
-    worker: str
-
-
 class OnCluster:
-    """Submits each round as a small graph of its own.
+    """Submits each round as tasks of its own.
 
-    The graph has the point itself, not where it is: a worker that dies costs no more than what it
+    The tasks have the point itself, not where it is: a worker that dies costs no more than what it
     has computed of this round and the shards that it kept, which are read again.
+
+    Parameters
+    ----------
+    client : dask.distributed.Client or None
+        None is the current one.
     """
 
-    n_bytes_moved = n_at_once = 0
+    n_bytes_moved = 0
+    n_at_once: int | None = 0
 
     def __init__(self, client: Any):
-        self._client = client_of(client)
-        self._token = uuid.uuid4().hex[:8]
+        self._cluster = Connection(client)
         self._shards: list[Any] = []
+        self._validation: Any = None
 
     def load(
         self, form: Format, source: Arrays | Blocks | Callable[[int], Any], validation: Data | None
     ) -> list[Size]:
-        """Submit the reading of all shards; return what is known of each."""
-        client = self._client
+        """Read all shards; return what is known of each."""
+        n_shards, fit = form.n_shards, self._cluster.fit
+        places = Placement([1] * n_shards).place(self._cluster.workers())
         if isinstance(source, Blocks):
-            delayed = [source.of_shard(shard, form.n_shards) for shard in range(form.n_shards)]
-            samples = client.compute(delayed)
-        else:
-            samples = [None] * form.n_shards
-        for shard in range(form.n_shards):
-            key = self._key("load", shard)
-            if isinstance(source, Blocks):
-                future = client.submit(read, form, shard, samples[shard], key=key)
-            elif isinstance(source, Arrays):
-                rows = samples_of(source, shard, form.n_shards)
-                future = client.submit(read, form, shard, rows, key=key)
-            else:
-                future = client.submit(read_loaded, form, shard, source, key=key)
-            self._shards.append(future)
-        sizes = [
-            client.submit(size_of, form, data, key=self._key("size", shard))
-            for shard, data in enumerate(self._shards)
-        ]
-        self._validation = None
-        if validation is not None:
-            self._validation = client.submit(itself, validation, key=self._key("validation"))
-        return list(client.gather(sizes))
+            self._shards = self._cluster.compute(source.of_shards(form, self._cluster.key))
+        sizes: list[Any] = []
+        task: tuple[Any, ...]
+        try:
+            for shard, place in enumerate(places):
+                if isinstance(source, Arrays):
+                    task = tasks.read_rows, fit, form, shard, source.of_shard(shard, n_shards)
+                    self._shards.append(self._submit(place, "load", [shard], *task))
+                elif not isinstance(source, Blocks):
+                    task = tasks.read_loaded, fit, form, shard, source
+                    self._shards.append(self._submit(place, "load", [shard], *task))
+                task = tasks.size_here, fit, form, self._shards[shard]
+                sizes.append(self._submit(place, "size", [shard], *task))
+            if validation is not None:
+                self._validation = self._submit(
+                    places[-1], "validation", [], tasks.itself, validation
+                )
+            found: list[Size] = self._cluster.results(sizes)
+        finally:
+            _release(sizes)
+        self._placement = Placement([size.n_samples for size in found], places)
+        return found
 
     def round(self, job: Job, point: Point, number: int) -> Merged:
         """Return the result of a round."""
-        client = self._client
-        self.n_at_once = sum(client.nthreads().values()) or 1
-        start = client.submit(itself, point, key=self._key("point", number))
-        trained = [
-            client.submit(
-                train_here, job, start, data, number, shard, key=self._key("train", number, shard)
-            )
-            for shard, data in enumerate(self._shards)
-        ]
-        merged = client.submit(
-            merge_here, job, start, trained, self._validation, key=self._key("mean", number)
-        )
-        found, self.n_bytes_moved = merged.result()
-        return found
+        self._cluster.check(self._shards)
+        threads = self._cluster.workers()
+        self.n_at_once = sum(threads.values())
+        places = self._placement.place(threads)
+        futures: list[Any] = []
+        try:
+            self._submit_round(futures, job, point, number, places)
+            [(found, workers, self.n_bytes_moved)] = self._cluster.results(futures[-1:])
+        finally:
+            _release(futures)
+        self._placement.measured(workers, found.seconds, threads)
+        return cast(Merged, found)
 
     def close(self) -> None:
         """Release the shards."""
+        _release([*self._shards, self._validation])
         self._shards, self._validation = [], None
 
-    def _key(self, task: str, *numbers: int) -> str:
-        return "-".join([f"fastmlp_{task}", self._token, *map(str, numbers)])
+    def _submit_round(
+        self, futures: list[Any], job: Job, point: Point, number: int, places: Sequence[str]
+    ) -> None:
+        """Submit the tasks of a round, and append their futures; the last one is the result."""
+        fit = self._cluster.fit
+        start = self._submit(places[0], "point", [number], tasks.itself, point)
+        futures.append(start)
+        trained: list[Any] = []
+        task: tuple[Any, ...]
+        for shard, place in enumerate(places):
+            task = tasks.train_here, fit, job, start, self._shards[shard], number, shard
+            trained.append(self._submit(place, "train", [number, shard], *task))
+            futures.append(trained[-1])
+        before = None
+        for place, run in groupby(range(len(places)), places.__getitem__):
+            shards = list(run)
+            task = tasks.add_here, fit, before, [trained[shard] for shard in shards]
+            before = self._submit(place, "add", [number, shards[0]], *task)
+            futures.append(before)
+        task = tasks.merge_here, fit, job, start, before, self._validation
+        futures.append(self._submit(places[-1], "mean", [number], *task))
+
+    def _submit(self, place: str, name: str, numbers: Sequence[int], *task: Any) -> Any:
+        return self._cluster.submit(self._cluster.key(name, *numbers), *task, worker=place)
 
 
-def client_of(client: Any) -> Any:
-    """Return the client, or for None the current one."""
-    from distributed import Client, default_client
-
-    if client is None:
-        try:
-            return default_client()
-        except ValueError:
-            requirement = "be a dask.distributed.Client, or False for this process, without one"
-            raise ValueError(must("client", requirement, "None")) from None
-    if not isinstance(client, Client):
-        raise TypeError(must("client", "be a dask.distributed.Client or False", shown(client)))
-    return client
-
-
-# On workers --------------------------------------------------------------------------------------
-
-
-def itself(value: Any) -> Any:
-    """Return the argument, as a task whose result is known to the scheduler."""
-    return value
-
-
-def read_loaded(form: Format, shard: int, load: Callable[[int], Any]) -> Data:
-    """Return the samples of a shard that a function loads."""
-    return read(form, shard, loaded(load, shard))
-
-
-def train_here(job: Job, point: Point, data: Data, number: int, shard: int) -> Placed:
-    """Train on a shard, and say where."""
-    from distributed import get_worker
-
-    return Placed(train(job, point, data, number, shard), get_worker().address)
-
-
-def merge_here(
-    job: Job, before: Point, placed: list[Placed], validation: Data | None
-) -> tuple[Merged, int]:
-    """Return the result of a round, and the bytes of points that it has moved."""
-    from distributed import get_worker
-
-    here = get_worker().address
-    merged = merge(job, before, [each.trained for each in placed], validation)
-    to_workers = len({each.worker for each in placed})
-    from_workers = sum(each.worker != here for each in placed)
-    return merged, (1 + to_workers + from_workers) * before.n_bytes
+def _release(futures: Iterable[Any]) -> None:
+    """Let the scheduler forget tasks, finished or not."""
+    for future in futures:
+        if future is not None:
+            future.release()

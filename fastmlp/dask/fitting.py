@@ -13,6 +13,7 @@ from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.dask import rates, sources
 from fastmlp.dask.cluster import OnCluster
+from fastmlp.dask.collections import in_memory
 from fastmlp.dask.in_process import InProcess
 from fastmlp.dask.progress import RoundsProgress
 from fastmlp.dask.rounds import job_settings
@@ -89,10 +90,9 @@ def fit(
     shuffle : bool or "blocks", default True
         Whether to shuffle each shard in every epoch, see `MLP.fit`.
     scale_rate : float or "auto", default "auto"
-        The factor of all learning rates, above 0, which is reached over the first rounds in equal
-        parts. A mean of V shards has taken 1 / V of the steps of an epoch, which larger steps make
-        up for: "auto" is V, but at most 4, for sgd, momentum and nesterov, and the square root of V
-        for other optimizers.
+        The factor of all learning rates, above 0, which is reached in equal parts over the first
+        five rounds. The mean of V shards has taken 1 / V of the steps of an epoch, which larger
+        steps make up for: "auto" is V, at most 4, and at most 16 for adam and adamw.
     sample_weight : array-like or dask array (n_samples,), optional
         The weight of each sample in the loss. Shards count equally, whatever their weights.
     class_weight : dict, array-like (n_classes,) or "balanced", optional
@@ -174,7 +174,7 @@ def fit(
     reader.feature_names = names
     validation = None
     if validation_data is not None:
-        validation = reader.batch("validation_data", validation_data)
+        validation = reader.batch("validation_data", in_memory(validation_data, client))
     sample_weights.check_has_classes(class_weight, state.loss, state.network.sizes[-1])
     options = Options(
         n_shards,
@@ -186,11 +186,11 @@ def fit(
         class_weight,
         chosen,
         validation is not None,
-        _path(checkpoint),
+        checkpoint_path(checkpoint),
         names,
     )
-    resumes_from = _resumes_from(resume, options.checkpoint)
-    runner = InProcess() if client is False else OnCluster(client)
+    resumes = resumes_from(resume, options.checkpoint)
+    runner: InProcess | OnCluster = InProcess() if client is False else OnCluster(client)
     watching = CallbackList(callbacks, model)
     if checks.flag("verbose", verbose):
         watching = CallbackList([*watching, RoundsProgress(runner)], model)
@@ -199,13 +199,13 @@ def fit(
             job_settings(state.settings), state.class_name, names, n_shards, callable(source)
         )
         sizes = runner.load(form, source, validation)
-        Rounds(state, options, sizes, runner, watching).run(resumes_from)
+        Rounds(state, options, sizes, runner, watching).run(resumes)
     finally:
         runner.close()
     return model
 
 
-def _path(checkpoint: Any) -> str | None:
+def checkpoint_path(checkpoint: Any) -> str | None:
     if checkpoint is None:
         return None
     if not isinstance(checkpoint, (str, os.PathLike)):
@@ -215,7 +215,7 @@ def _path(checkpoint: Any) -> str | None:
     return path
 
 
-def _resumes_from(resume: Any, checkpoint: str | None) -> str | None:
+def resumes_from(resume: Any, checkpoint: str | None) -> str | None:
     """Return the path to resume from; None to begin."""
     if resume is None or resume is False:
         return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from fastmlp.dask.collections import Blocks
 from fastmlp.dask.points import Point
-from fastmlp.dask.rounds import Job, Merged, Trained, merge, train
+from fastmlp.dask.rounds import Job, Merged, Sum, added, merged, train
 from fastmlp.dask.shards import Arrays, Format, Size, loaded, read, size_of
 from fastmlp.training.samples import Data
 
@@ -14,27 +15,46 @@ from fastmlp.training.samples import Data
 class InProcess:
     """Keeps all shards in memory, and trains on them in order."""
 
-    n_bytes_moved, n_at_once = 0, None
+    n_bytes_moved = 0
+    n_at_once: int | None = None
+    _samples: Sequence[Any] = ()  # of all shards, that `look` has read
+
+    def look(
+        self, see: Callable[[int, Any], Any], source: Arrays | Callable[[int], Any], n_shards: int
+    ) -> list[Any]:
+        """Return what a function sees in the number and the samples of each shard.
+
+        `load` then takes the same samples.
+        """
+        self._samples = list(self._all_samples(source, n_shards))
+        return [see(shard, samples) for shard, samples in enumerate(self._samples)]
 
     def load(
-        self, form: Format, source: Arrays | Callable[[int], Any], validation: Data | None
+        self, form: Format, source: Arrays | Blocks | Callable[[int], Any], validation: Data | None
     ) -> list[Size]:
         """Read all shards; return what is known of each."""
+        looked_at, self._samples = self._samples, []
         self._validation = validation
-        self._shards = [
-            read(form, shard, samples_of(source, shard, form.n_shards))
-            for shard in range(form.n_shards)
-        ]
+        if isinstance(source, Blocks) and not looked_at:
+            self._shards = source.computed(form)
+        else:
+            samples = looked_at or self._all_samples(source, form.n_shards)
+            self._shards = [read(form, shard, each) for shard, each in enumerate(samples)]
         return [size_of(form, shard) for shard in self._shards]
+
+    def _all_samples(self, source: Arrays | Callable[[int], Any], n_shards: int) -> Iterator[Any]:
+        return (samples_of(source, shard, n_shards) for shard in range(n_shards))
 
     def round(self, job: Job, point: Point, number: int) -> Merged:
         """Return the result of a round."""
-        trained: list[Trained] = []
+        total: Sum | None = None
         for shard, data in enumerate(self._shards):
-            trained.append(train(job, point, data, number, shard))
-            if trained[-1].diverged:
+            trained = train(job, point, data, number, shard)
+            total = added(total, [trained])
+            if trained.diverged:
                 break
-        return merge(job, point, trained, self._validation)
+        assert total is not None
+        return merged(job, point, total, self._validation)
 
     def close(self) -> None:
         """Release the shards."""

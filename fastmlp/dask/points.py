@@ -25,6 +25,7 @@ class Point(NamedTuple):
     seen: int  # rows trained on
     key: int  # of dropout and noise
     source: dict[str, Any] | None = None  # the random source, where it goes along
+    order: np.ndarray | None = None  # of the last epoch, if the next one shuffles it
 
     @property
     def arrays(self) -> list[np.ndarray]:
@@ -47,7 +48,7 @@ def point_of(state: State, with_source: bool = False) -> Point:
     """Return the point of a state, with copies of its arrays."""
     found = state_dict.to_dict(state)
     source = random_sources.copy_of(state.source) if with_source else None
-    return Point(*(found[name] for name in Point._fields[:-1]), source)
+    return Point(**{name: found[name] for name in Point._fields if name in found}, source=source)
 
 
 def put(point: Point, state: State) -> None:
@@ -55,27 +56,27 @@ def put(point: Point, state: State) -> None:
     state_dict.restore_training(state, point._asdict())
 
 
-def mean(points: Sequence[Point]) -> Point:
-    """Return the mean of points: each sum in their order, in float64.
+def summed(before: Sequence[np.ndarray] | None, points: Sequence[Point]) -> list[np.ndarray]:
+    """Return the sums of the arrays of points, added one after the other to those before them.
 
-    Steps are those of the point with the most, the first one of several.
+    So the bits do not depend on where one sum ends and the next one goes on.
     """
-    first = points[0]
-    last = max(points, key=lambda point: point.descent["taken"])
-    return first._replace(
-        weights=[_mean(arrays) for arrays in zip(*(p.weights for p in points), strict=True)],
-        biases=[_mean(arrays) for arrays in zip(*(p.biases for p in points), strict=True)],
-        moments={
-            name: [_mean(arrays) for arrays in zip(*(p.moments[name] for p in points), strict=True)]
-            for name in first.moments
-        },
-        descent=last.descent,
+    rest = iter(points)
+    if before is None:
+        sums = [array.astype(np.float64) for array in next(rest).arrays]
+    else:
+        sums = [array.copy() for array in before]
+    for point in rest:
+        for array, more in zip(sums, point.arrays, strict=True):
+            array += more
+    return sums
+
+
+def divided(sums: Sequence[np.ndarray], n: int, like: Point) -> Point:
+    """Return a point whose arrays are sums divided by n; all else is of the point `like`."""
+    means = ((array / n).astype(old.dtype) for array, old in zip(sums, like.arrays, strict=True))
+    return like._replace(
+        weights=[next(means) for _ in like.weights],
+        biases=[next(means) for _ in like.biases],
+        moments={name: [next(means) for _ in arrays] for name, arrays in like.moments.items()},
     )
-
-
-def _mean(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    total = arrays[0].astype(np.float64)
-    for array in arrays[1:]:
-        total += array
-    total /= len(arrays)
-    return total.astype(arrays[0].dtype)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from fastmlp.optimizers import SGD, Momentum, Nesterov
+from fastmlp.messages import must, shown
+from fastmlp.optimizers import Adam, AdamW
 from fastmlp.validation import checks
 
-MOST = 4.0  # of the factor of plain gradients
+#: Of the factor: with more, networks diverge that do not with one shard. Adam bounds its steps.
+MOST, MOST_OF_ADAM = 4.0, 16.0
 WARM_UP = 5  # rounds until the factor is reached
 
 
@@ -16,10 +17,10 @@ def rate_factor(scale_rate: Any, optimizer: Any, n_shards: int) -> float:
     """Return the factor of all learning rates for the argument `scale_rate`."""
     if not isinstance(scale_rate, str):
         return checks.above_zero("scale_rate", scale_rate)
-    checks.choice("scale_rate", scale_rate, ("auto",))
-    if isinstance(optimizer, (SGD, Momentum, Nesterov)):
-        return min(float(n_shards), MOST)
-    return math.sqrt(n_shards)
+    if scale_rate != "auto":
+        raise ValueError(must("scale_rate", "be 'auto' or a number above 0", shown(scale_rate)))
+    most = MOST_OF_ADAM if isinstance(optimizer, (Adam, AdamW)) else MOST
+    return min(float(n_shards), most)
 
 
 def factor_of_round(factor: float, number: int) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastmlp import random_sources
 from fastmlp.core.run import Diverged
-from fastmlp.dask.points import Point, mean, point_of, put
+from fastmlp.dask.points import Point, divided, point_of, put, summed
 from fastmlp.metrics import Metric
 from fastmlp.settings import Settings
 from fastmlp.training.data import FitData
@@ -88,7 +88,12 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
         state.key = 0
     state.optimizer.rate_factor *= job.rate_factor
     given = FitData(state, job.batch_size, job.shuffle, continues=True)
-    given.give(data, _weighted(job, state, data), None, None)
+    orders: Any = None
+    if point.order is not None:
+        from fastmlp.sklearn.draws import Orders  # imported here: it needs scikit-learn
+
+        orders = Orders(len(data.X), point.order, True, state.source)
+    given.give(data, _weighted(job, state, data), None, orders)
     fit = Fit(state, given, Plan(job.local_epochs, continues=True, warns=False))
     try:
         fit.run()
@@ -97,6 +102,8 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
     weight = _weight_of(state, given.weighted)
     found = point_of(state, with_source=job.n_shards == 1)
     found = found._replace(descent=found.descent | {"rate_factor": point.descent["rate_factor"]})
+    if orders is not None:
+        found = found._replace(order=orders.last)
     seconds = time.perf_counter() - began
     return Trained(found, state.history["loss"][-1], weight, seconds, fit.trainer.is_dead)
 
@@ -118,13 +125,44 @@ def _weighted(job: Job, state: State, data: Data) -> Data:
     return Data(data.X, found)
 
 
+class Sum(NamedTuple):
+    """The sum of the points of the first shards, and what else their training returned."""
+
+    arrays: list[np.ndarray]  # in float64
+    trained: list[Trained]  # whose points have no arrays
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of all arrays."""
+        return sum(array.nbytes for array in self.arrays)
+
+
+def added(before: Sum | None, trained: Sequence[Trained]) -> Sum:
+    """Return the sum with the next shards; `before` is not changed."""
+    arrays = summed(before and before.arrays, [each.point for each in trained])
+    light = [
+        each._replace(point=each.point._replace(weights=[], biases=[], moments={}))
+        for each in trained
+    ]
+    return Sum(arrays, [*(before.trained if before else ()), *light])
+
+
 def merge(job: Job, before: Point, trained: Sequence[Trained], validation: Data | None) -> Merged:
     """Return the mean point of all shards, in their order, and its scores."""
+    return merged(job, before, added(None, trained), validation)
+
+
+def merged(job: Job, before: Point, of_all: Sum, validation: Data | None) -> Merged:
+    """Return the mean point for the sum of all shards, and its scores."""
+    trained = of_all.trained
     seconds = [each.seconds for each in trained]
     for shard, each in enumerate(trained):
         if each.diverged:
             return Merged(before, {}, seconds, diverged=f"{each.diverged} of shard {shard}")
-    point = mean([each.point for each in trained])
+    last = max((each.point for each in trained), key=lambda point: point.descent["taken"])
+    point = divided(of_all.arrays, len(trained), before)._replace(
+        descent=last.descent, source=trained[0].point.source, key=trained[0].point.key
+    )
     rows = sum(each.point.seen - before.seen for each in trained)
     point = point._replace(seen=before.seen + rows)
     if job.n_shards > 1:

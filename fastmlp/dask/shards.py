@@ -6,7 +6,8 @@ and which row is in which shard depends on nothing but V.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,10 +15,10 @@ import numpy as np
 from fastmlp.core.equations.losses import LOGISTIC, SOFTMAX
 from fastmlp.messages import must, shown
 from fastmlp.settings import Settings
-from fastmlp.training.reading import Reader
-from fastmlp.training.samples import Data
+from fastmlp.training.reading import Reader, names_of
+from fastmlp.training.samples import Data, first_not_finite
 from fastmlp.training.state import State
-from fastmlp.validation import sample_weights
+from fastmlp.validation import checks, sample_weights
 
 
 class Format(NamedTuple):
@@ -28,6 +29,8 @@ class Format(NamedTuple):
     feature_names: list[str] | None
     n_shards: int
     from_function: bool = False  # whether rows are counted within the shard
+    #: Returns the samples for settings and X, y and weights, in place of `Reader`.
+    convert: Callable[[Settings, Any, Any, Any], Data] | None = None
 
     def reader(self) -> Reader:
         """Return what checks and converts."""
@@ -77,17 +80,29 @@ def loaded(load: Callable[[int], Any], shard: int) -> tuple[Any, Any, Any]:
 
 def read(form: Format, shard: int, samples: tuple[Any, Any, Any]) -> Data:
     """Return the samples of a shard, checked to be finite, as the kernels read them."""
-    X, y, weights = samples
     reader = form.reader()
-    try:
-        data = reader.samples("X", X, "y", y, weights, to_train_on=True, require_positive=False)
-        reader.check_finite("X", data.X)
-    except (TypeError, ValueError) as error:
-        which = f"shard {shard}"
-        if form.n_shards > 1 and not form.from_function:
-            which += f", which has every {form.n_shards}th row from row {shard} on"
-        raise type(error)(f"{which}: {error}") from None
+    with named(shard):
+        if form.convert is None:
+            X, y, weights = samples
+            data = reader.samples("X", X, "y", y, weights, to_train_on=True, require_positive=False)
+        else:
+            reader.check_names("X", names_of(samples[0]))
+            data = form.convert(form.settings, *samples)
+        row = first_not_finite(reader.state.network, data.X)
+        if row is not None:
+            row = row if form.from_function else shard + row * form.n_shards
+            raise checks.not_finite("X", row, form.settings.dtype)
     return data
+
+
+@contextlib.contextmanager
+def named(shard: int) -> Iterator[None]:
+    """Name the shard in errors of its samples."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"shard {shard}: {error}") from None
 
 
 def size_of(form: Format, shard: Data) -> Size:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from fastmlp import random_sources
 from fastmlp.callbacks.callback_list import CallbackList
+from fastmlp.core.run import Diverged
 from fastmlp.dask import rates
 from fastmlp.dask.points import Point, point_of, put
 from fastmlp.dask.rounds import Job, Merged, job_settings
@@ -70,6 +72,12 @@ class Rounds:
         Of all shards.
     runner : Runner
     callbacks : CallbackList
+    after_round : callable, optional
+        Called after each round with what it has recorded; returns whether training stops. With it,
+        divergence raises `Diverged`.
+    order : array of int, optional
+        The rows of the only shard, in the order that the first epoch shuffles; each of the others
+        shuffles that of the one before. By default each shuffles the rows anew.
     """
 
     at_epoch_end = False  # callbacks save networks, not checkpoints of `MLP.fit`
@@ -82,9 +90,11 @@ class Rounds:
         sizes: Sequence[Size],
         runner: Runner,
         callbacks: CallbackList,
+        after_round: Callable[[dict[str, float]], bool] | None = None,
+        order: np.ndarray | None = None,
     ):
         self.state, self.options, self.runner = state, options, runner
-        self.callbacks = callbacks
+        self.callbacks, self.after_round, self.order = callbacks, after_round, order
         self.n_samples = sum(size.n_samples for size in sizes)
         self._class_weights = _class_weights(state, options.class_weight, sizes)
         total = sum(size.weight for size in sizes)
@@ -144,8 +154,12 @@ class Rounds:
     def _one_round(self) -> None:
         state, number = self.state, self.rounds_done
         self.callbacks.call("on_epoch_begin", number, {})
-        point = point_of(state, with_source=self.options.n_shards == 1)
+        point = point_of(state, with_source=self.options.n_shards == 1)._replace(order=self.order)
+        began = time.perf_counter()
         merged = self.runner.round(self._job(number), point, number)
+        seconds = time.perf_counter() - began
+        if merged.diverged and self.after_round is not None:
+            raise Diverged(merged.diverged)
         if merged.diverged:
             state.stop_training = True
             warn(
@@ -158,28 +172,30 @@ class Rounds:
         put(merged.point, state)
         if merged.point.source is not None:
             random_sources.return_to_position(state.source, merged.point.source["state"])
+        self.order = merged.point.order
         self.rounds_done += 1
         for name, value in merged.recorded.items():
             state.history[name].append(value)
         if merged.is_dead:
             warn(DEAD, RuntimeWarning)
         if self.rounds_done == 2:  # the first may have compiled
-            self._warn_if_short(merged.seconds)
+            self._warn_if_short(seconds, merged.seconds)
+        if self.after_round is not None and self.after_round(merged.recorded):
+            state.stop_training = True
         self.callbacks.call("on_epoch_end", number, _last(state.history))
         if self.options.checkpoint is not None:
             model_files.save(self.checkpoint(), self.options.checkpoint)
 
-    def _warn_if_short(self, seconds: Sequence[float]) -> None:
+    def _warn_if_short(self, seconds: float, of_shards: Sequence[float]) -> None:
         """Say how many epochs a round would need to compute for a second."""
-        n_at_once, epochs = self.runner.n_at_once, self.options.local_epochs
-        if n_at_once is None:
+        if self.runner.n_at_once is None:
             return
-        computed = max(sum(seconds) / n_at_once, *seconds)
+        computed = max(sum(of_shards) / self.runner.n_at_once, *of_shards)
         if computed < LEAST_SECONDS:
-            needed = math.ceil(epochs * LEAST_SECONDS / computed)
+            needed = math.ceil(self.options.local_epochs * LEAST_SECONDS / computed)
             warn(
-                f"a round computes for {computed:.2g} s, and passing on the weights takes 0.02 to "
-                f"0.2 s: with local_epochs={needed} it would compute for {LEAST_SECONDS:.0f} s",
+                f"a round took {seconds:.2g} s, of which {computed:.2g} s were training: with "
+                f"local_epochs={needed} it would train for {LEAST_SECONDS:.0f} s",
                 ShortRoundsWarning,
             )
 
@@ -232,6 +248,7 @@ class Rounds:
                 "began_with": self._began_with,
                 "random_position": random_sources.random_position(self.state.source),
                 "callback_states": self.callbacks.states(),
+                "order": self.order,
             }
         }
 
@@ -244,6 +261,7 @@ class Rounds:
         random_sources.return_to_position(state.source, found["random_position"])
         checkpoint.assign(state, found["began_with"], found["model"]["arguments"])
         self.rounds_done, self.seed = found["rounds_done"], tuple(found["seed"])
+        self.order = found["order"]
 
 
 def _class_weights(state: State, class_weight: Any, sizes: Sequence[Size]) -> Any:

@@ -159,6 +159,7 @@ _ROUNDS = _COMMON | {
     "rate_factor": checks.non_negative,
     "seed": list_of(whole(0, 2**32 - 1), 2),
     "rounds_done": COUNT,
+    "order": anything,
 }
 
 
@@ -170,7 +171,13 @@ def _fit(name: str, value: Any) -> dict[str, Any]:
 
 def _rounds(name: str, value: Any) -> dict[str, Any]:
     """Validate the checkpoint of a training in rounds."""
-    return _with_positions(name, record(_ROUNDS)(name, value), ("random_position",))
+    found = _with_positions(name, record(_ROUNDS)(name, value), ("random_position",))
+    if found["order"] is not None:
+        n = found["n_samples"]
+        order = array((n,), np.dtype(np.int64), 0)(f"{name}.order", found["order"])
+        if not (np.bincount(order, minlength=n) == 1).all():
+            raise ValueError(must(f"{name}.order", f"have {n} different rows", "others"))
+    return found
 
 
 def _with_positions(name: str, found: dict[str, Any], positions: Sequence[str]) -> dict[str, Any]:

@@ -173,18 +173,9 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         if self._has_preset:
             parts = self._parts(y, validation)
             X = self._learned_table(X, y, weights, parts, reset)
-        dtype = X.dtype if is_first else _type_of(self.coefs_)
+        dtype = X.dtype if is_first else type_of(self.coefs_)
         encoded = self._encoded(y, dtype)
-        self.n_outputs_ = encoded.n_outputs
-        if is_first:
-            hidden = parameters.hidden_sizes(in_effect(self).hidden_layer_sizes)
-            self._initialize([X.shape[1], *hidden, encoded.n_outputs], dtype)
-        elif self.coefs_[-1].shape[1] != encoded.n_outputs:
-            raise ValueError(
-                f"y has {encoded.n_outputs} outputs, but {type(self).__name__} was fitted with "
-                f"{self.coefs_[-1].shape[1]}"
-            )
-        self.n_layers_ = len(self.coefs_) + 1
+        self._begin_network(X.shape[1], encoded.n_outputs, dtype, is_first)
         samples = fitting.Samples(X, encoded.targets, weights, class_weights, encoded.strata, parts)
         has_epochs = self.solver != "lbfgs"
         tasks = None
@@ -224,6 +215,19 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         if not is_first and self.preset != known:
             requirement = f"be {known!r}, as in the last fit, if warm_start=True"
             raise ValueError(must("preset", requirement, shown(self.preset)))
+
+    def _begin_network(self, n_inputs: int, n_outputs: int, dtype: Any, is_first: bool) -> None:
+        """Draw a new network, or check that the present one has these outputs."""
+        self.n_outputs_ = n_outputs
+        if is_first:
+            hidden = parameters.hidden_sizes(in_effect(self).hidden_layer_sizes)
+            self._initialize([n_inputs, *hidden, n_outputs], dtype)
+        elif self.coefs_[-1].shape[1] != n_outputs:
+            raise ValueError(
+                f"y has {n_outputs} outputs, but {type(self).__name__} was fitted with "
+                f"{self.coefs_[-1].shape[1]}"
+            )
+        self.n_layers_ = len(self.coefs_) + 1
 
     def _initialize(self, sizes: list[int], dtype: Any) -> None:
         """Draw weights and biases, and begin all records."""
@@ -343,7 +347,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
             tied is None
             or not parameters.equal(tied.key, key)
             or tied.state.settings.layers != sizes_of(self.coefs_)
-            or tied.state.settings.dtype != _type_of(self.coefs_)
+            or tied.state.settings.dtype != type_of(self.coefs_)
         ):
             return None
         return tied
@@ -352,7 +356,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         before: TiedState | None = vars(self).get("_tied")
         if solver is None:
             solver = vars(self).get("_optimizer") or parameters.solver_of(self)
-        sizes, dtype = sizes_of(self.coefs_), _type_of(self.coefs_)
+        sizes, dtype = sizes_of(self.coefs_), type_of(self.coefs_)
         settings = parameters.settings_of(self, solver, sizes, dtype)
         tied = TiedState(settings, getattr(self, "_random_state", None))
         tied.key = key
@@ -407,6 +411,6 @@ def undone_before_training(estimator: BaseMLP) -> Iterator[None]:
         estimator.__dict__.pop("_trains", None)
 
 
-def _type_of(coefs: list[np.ndarray]) -> np.dtype[Any]:
+def type_of(coefs: list[np.ndarray]) -> np.dtype[Any]:
     """Return the type of a network with these weights."""
     return np.dtype(np.float32 if coefs[0].dtype == np.float32 else np.float64)

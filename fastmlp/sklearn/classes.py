@@ -31,6 +31,12 @@ def set_classes(classifier: Any, kind: str, classes: np.ndarray, is_sparse: bool
     binarizer.y_type_, binarizer.sparse_input_ = kind, is_sparse
 
 
+def classes_of(classifier: Any) -> tuple[str, np.ndarray, bool]:
+    """Return what `set_classes` gives to another classifier, which then has the same classes."""
+    known = classifier._label_binarizer
+    return known.y_type_, np.asarray(classifier.classes_), known.sparse_input_
+
+
 def is_multilabel(classifier: Any) -> bool:
     """Whether a fitted classifier predicts several labels for each row."""
     return bool(classifier._label_binarizer.y_type_ == MULTILABEL)
@@ -54,8 +60,8 @@ def name_classes(classifier: Any, names: np.ndarray) -> None:
     if not (names[:-1] < names[1:]).all() or positions[-1] >= len(names):
         requirement = "be sorted, different and one for each class"
         raise ValueError(must("names", requirement, shown(names)))
-    known = classifier._label_binarizer
-    set_classes(classifier, known.y_type_, names[positions], known.sparse_input_)
+    kind, _, is_sparse = classes_of(classifier)
+    set_classes(classifier, kind, names[positions], is_sparse)
 
 
 class ClassPredictions:

@@ -81,6 +81,11 @@ class Orders:
         self._used += 1
         return self._ahead.pop(0)
 
+    @property
+    def last(self) -> np.ndarray:
+        """The rows of the last epoch that was drawn."""
+        return self._order
+
     def _next(self) -> np.ndarray:
         if self._shuffles:
             self._order = self._order[self._source.permutation(len(self._order))]

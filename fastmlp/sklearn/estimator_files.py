@@ -86,8 +86,11 @@ class SavedEstimator:
 
 
 def _public_class(cls: type) -> Any:
-    """Return the public class that `cls` is or inherits from."""
-    return next(each for each in cls.__mro__ if each.__name__ in {**ESTIMATORS, **ENSEMBLES})
+    """Return the public class of `fastmlp.sklearn` that `cls` is or inherits from."""
+    names, here = {**ESTIMATORS, **ENSEMBLES}, "fastmlp.sklearn."
+    return next(
+        each for each in cls.__mro__ if each.__name__ in names and each.__module__.startswith(here)
+    )
 
 
 # To plain values ----------------------------------------------------------------------------------

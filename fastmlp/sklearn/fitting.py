@@ -48,6 +48,7 @@ class Samples(NamedTuple):
     strata: np.ndarray | None = None  # what early stopping stratifies by
     parts: preset.Split | None = None  # that a preset has drawn for early stopping
     weight_name: str = "sample_weight"
+    require_positive: bool = True  # of at least one weight
 
     def data(self, settings: Settings) -> Data:
         """Return the samples as the kernels of a network with these settings read them.
@@ -59,7 +60,7 @@ class Samples(NamedTuple):
             row = int((~np.isfinite(rows)).any(axis=1).argmax())
             raise checks.not_finite("X", row, rows.dtype)
         targets = sample_weights.weighted(
-            self.targets, self.weights, len(rows), name=self.weight_name
+            self.targets, self.weights, len(rows), self.require_positive, self.weight_name
         )
         values = np.ascontiguousarray(targets.values, settings.dtype)
         return Data(rows, targets._replace(values=values))
@@ -70,8 +71,9 @@ class Samples(NamedTuple):
             return data
         both = self.class_weights if self.weights is None else self.class_weights * self.weights
         weighted = sample_weights.weighted(
-            data.targets, both, len(data.X), name="sample_weight times class_weight"
-        )
+            data.targets, both, len(data.X), self.require_positive,
+            "sample_weight times class_weight",
+        )  # fmt: skip
         return Data(data.X, weighted)
 
 
@@ -93,16 +95,8 @@ def fit_stochastic(
 ) -> None:
     """Train by minibatches: for `max_iter` epochs, or for one if `tasks` is None."""
     incremental, used = tasks is None, in_effect(estimator)
-    if not incremental or not hasattr(estimator, "_optimizer"):
-        estimator._optimizer = parameters.solver_of(estimator)
-    tied = estimator._tie(estimator._optimizer)
+    tied = begun(estimator, incremental)
     state, source = tied.state, estimator._random_state
-    state.random = source
-    if estimator._optimizer.changes:
-        state.optimizer.rate = estimator._optimizer.learning_rate
-    if not incremental:
-        state.optimizer.reset()
-    stopping.complete_records(estimator)
     data = samples.data(state.settings)
     weighted = samples.weighted(data)
     rows = scored = None
@@ -116,11 +110,9 @@ def fit_stochastic(
             weights = scored.targets.weights
             sample_weights.check_positive("sample_weight", weights, " that is held out")
     n_samples = len(data.X) if rows is None else len(rows)
-    batch_size = _batch_size(estimator, n_samples)
+    batch_size = batch_size_of(estimator, n_samples)
     if not incremental:
-        estimator._optimizer.run_for(int(used.max_iter) * -(-n_samples // batch_size))
-        if callable(estimator._optimizer.schedule):
-            state.change(learning_rate=estimator._optimizer.schedule)
+        run_for(estimator, tied, int(used.max_iter) * -(-n_samples // batch_size))
     in_file = isinstance(samples.X, np.memmap) or used.shuffle == "blocks"
     is_large = isinstance(samples.X, np.ndarray) and samples.X.nbytes > BLOCK_BYTES
     in_blocks = used.shuffle and in_file and is_large
@@ -128,7 +120,7 @@ def fit_stochastic(
     found.copies = in_blocks
     order = None if in_blocks else draws.Orders(len(data.X), rows, used.shuffle, source)
     found.give(data, weighted, rows, order, held_out)
-    epoch_end = stopping.EpochEnd(estimator, tied, n_samples, _scorer(estimator, tied, scored))
+    epoch_end = stopping.EpochEnd(estimator, tied, n_samples, scorer(estimator, tied, scored))
     try:
         _run(estimator, tied, found, epoch_end, tasks)
     finally:
@@ -138,7 +130,30 @@ def fit_stochastic(
         tied.take(estimator._best_coefs, estimator._best_intercepts)
 
 
-def _batch_size(estimator: Any, n_samples: int) -> int:
+def begun(estimator: Any, incremental: bool = False) -> TiedState:
+    """Return the network of an estimator before a fit, its solver begun."""
+    if not incremental or not hasattr(estimator, "_optimizer"):
+        estimator._optimizer = parameters.solver_of(estimator)
+    tied: TiedState = estimator._tie(estimator._optimizer)
+    state = tied.state
+    state.random = estimator._random_state
+    if estimator._optimizer.changes:
+        state.optimizer.rate = estimator._optimizer.learning_rate
+    if not incremental:
+        state.optimizer.reset()
+    stopping.complete_records(estimator)
+    return tied
+
+
+def run_for(estimator: Any, tied: TiedState, n_steps: int) -> None:
+    """Spread the learning rate over the steps of a fit, if it depends on their number."""
+    estimator._optimizer.run_for(n_steps)
+    if callable(estimator._optimizer.schedule):
+        tied.state.change(learning_rate=estimator._optimizer.schedule)
+
+
+def batch_size_of(estimator: Any, n_samples: int) -> int:
+    """Return the samples of a minibatch, in epochs of `n_samples`."""
     if isinstance(estimator.batch_size, str):
         return preset.auto_batch_size(estimator, n_samples)
     if estimator.batch_size > n_samples:
@@ -149,7 +164,8 @@ def _batch_size(estimator: Any, n_samples: int) -> int:
     return min(int(estimator.batch_size), n_samples)
 
 
-def _scorer(estimator: Any, tied: TiedState, scored: Data | None) -> Any:
+def scorer(estimator: Any, tied: TiedState, scored: Data | None) -> Any:
+    """Return a function that returns the validation score of early stopping; None without data."""
     if scored is None:
         return None
     targets = scored.targets
@@ -195,24 +211,31 @@ def _run(
         estimator._trains = True
         fit.run()
     except Diverged:
-        _give_up(estimator, epoch_end)
+        give_up(estimator, epoch_end)
     except KeyboardInterrupt:
         stopping.warn("Training interrupted by user.", UserWarning)
     else:
         if incremental:
             tied.trainer = fit.trainer
-        elif used is estimator and _is_unconverged(estimator, epoch_end):
-            stopping.warn_unconverged(estimator.max_iter)
-    estimator.history_ = state.history
-    if "validation_loss" in state.history:
-        estimator.validation_loss_curve_ = state.history["validation_loss"]
+        elif used is estimator:
+            warn_if_unconverged(estimator, epoch_end)
+    keep_history(estimator, state.history)
 
 
-def _is_unconverged(estimator: Any, epoch_end: stopping.EpochEnd) -> bool:
-    return bool(estimator.n_iter_ == estimator.max_iter) and not epoch_end.has_converged
+def warn_if_unconverged(estimator: Any, epoch_end: stopping.EpochEnd) -> None:
+    """Warn if training has ended because of `max_iter` alone."""
+    if estimator.n_iter_ == estimator.max_iter and not epoch_end.has_converged:
+        stopping.warn_unconverged(estimator.max_iter)
 
 
-def _give_up(estimator: Any, epoch_end: stopping.EpochEnd) -> None:
+def keep_history(estimator: Any, history: dict[str, list[float]]) -> None:
+    """Make a history of training the attributes of an estimator."""
+    estimator.history_ = history
+    if "validation_loss" in history:
+        estimator.validation_loss_curve_ = history["validation_loss"]
+
+
+def give_up(estimator: Any, epoch_end: stopping.EpochEnd) -> None:
     """End a fit that has diverged: with an error, unless the best network is kept."""
     if epoch_end.score is None:
         raise ValueError(NOT_FINITE) from None

@@ -44,7 +44,7 @@ def rows_and_targets(
         or (reset and estimator.preset is not None)
     ):
         X = _checked_table(estimator, X)
-        y = _targets(estimator, X.shape[0], y)
+        y = targets(estimator, X.shape[0], y)
         if reset:
             few = has_few(estimator, X.shape[0], validates)
             estimator.preset_parameters_ = TABULAR | (TABULAR_FEW if few else {})
@@ -100,7 +100,7 @@ def encoded(
     return rows
 
 
-def _targets(estimator: Any, n_samples: int, y: Any) -> np.ndarray:
+def targets(estimator: Any, n_samples: int, y: Any) -> np.ndarray:
     """Return y after scikit-learn's checks, without those of X."""
     if y is None:
         raise ValueError(

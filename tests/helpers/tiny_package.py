@@ -9,7 +9,7 @@ from pathlib import Path
 
 import fastmlp
 from fastmlp import messages
-from fastmlp.core.machine import code_cache, compiler, kernel, processor, vector
+from fastmlp.core.machine import code_cache, compiler, file_lock, kernel, processor, vector
 
 PACKAGE = Path(fastmlp.__file__).parent
 
@@ -46,7 +46,7 @@ print(sum(data.is_start for _, data in compiled.buffer), *results)
 def write(folder, one=1):
     """Write the sources into a folder; a callee in a subfolder returns `one`."""
     files = {"core/tiny.py": TINY, "core/deep/er/part.py": PART.replace("ONE", str(one))}
-    for module in (code_cache, compiler, kernel, processor, vector, messages):
+    for module in (code_cache, compiler, file_lock, kernel, processor, vector, messages):
         path = Path(module.__file__)
         files[path.relative_to(PACKAGE)] = path.read_text()
     for name, text in files.items():

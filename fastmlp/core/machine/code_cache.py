@@ -24,7 +24,7 @@ from numba.core.caching import (
 from numba.core.compiler import compile_result
 from numba.misc.appdirs import AppDirs
 
-from fastmlp.core.machine import processor
+from fastmlp.core.machine import file_lock, processor
 from fastmlp.core.machine.compiler import Library
 
 CORE = "fastmlp.core"
@@ -168,6 +168,10 @@ class _Entries(IndexDataCacheFile):
         except NOT_UNPICKLED:  # it was saved with another version of NumPy, or of Numba's classes
             return None
 
+    def lock(self, key: Any) -> contextlib.AbstractContextManager[None]:
+        """Return the lock between the processes that make what is missing under `key`."""
+        return file_lock.locked(self.folder / f"{self._file_name(key)}.lock")
+
     def save(self, key: Any, data: Any) -> None:
         """Write `data` under `key` atomically; if the disk is full, nothing is cached."""
         name = self._file_name(key)
@@ -211,6 +215,10 @@ class _Cache(FunctionCache):
         Numba's `load_overload` first imports all that it can compile, which takes 0.2 s.
         """
         return self._load_overload(signature, target)
+
+    def lock(self, signature: Any, target: Any) -> contextlib.AbstractContextManager[None]:
+        """Return the lock between the processes that would compile a signature."""
+        return self._cache_file.lock(self._index_key(signature, target.codegen()))
 
     def save_overload(self, signature: Any, data: Any) -> None:
         """Save the compiled code of a signature, if the folder still exists."""

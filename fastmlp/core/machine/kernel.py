@@ -11,6 +11,7 @@ from typing import Any
 
 from numba import njit, types
 from numba.core import config
+from numba.core.compiler_lock import global_compiler_lock
 
 from fastmlp.core.machine.code_cache import cache_of
 from fastmlp.core.machine.compiler import CALLEE, ENTRY, JOINED
@@ -87,8 +88,8 @@ def kernel(function: Callable | None = None, *, entry: bool = False) -> Any:
     if not entry:
         return Kernel(function, CALLEE)
     dispatcher = _dispatcher_of(function, ENTRY)
-    dispatcher._cache = cache_of(function)
-    dispatcher._compiler = _Watched(dispatcher)
+    dispatcher._cache = watched = _Watched(cache_of(function), dispatcher.compile)
+    dispatcher.compile = watched.compile
     return dispatcher
 
 
@@ -145,7 +146,8 @@ def _general(kind: Any) -> Any:
 def observe_compilation(context: Callable[[], AbstractContextManager[None]]) -> None:
     """Compile in a context, from now on: entered when a compilation begins, left when it ends.
 
-    Only for kernels whose code is not on disk, and will be saved there.
+    Only for kernels whose code is not on disk, and will be saved there: by this process, or by
+    another one that this process waits for.
     """
     _contexts.append(context)
 
@@ -154,20 +156,33 @@ _contexts: list[Callable[[], AbstractContextManager[None]]] = []
 
 
 class _Watched:
-    """Numba's compiler of an entry point, called if compiled code is not on disk."""
+    """The cache of an entry point, which prepares for compiling what is not on disk."""
 
-    def __init__(self, dispatcher: Any):
-        self._compiler, self._is_kept = dispatcher._compiler, dispatcher._cache.is_kept
+    def __init__(self, cache: Any, compile: Callable[[Any], Any]):
+        self._cache, self._compile = cache, compile
+        self._until_compiled = contextlib.ExitStack()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._compiler, name)
+        return getattr(self._cache, name)
 
-    def compile(self, arguments: Any, result: Any) -> Any:
-        """Compile without garbage collection: Numba makes millions of objects and keeps most."""
-        with contextlib.ExitStack() as stack:
-            for context in _contexts if self._is_kept else ():
+    def compile(self, signature: Any) -> Any:
+        """Do what the dispatcher's `compile` does: load the code, or compile and save it."""
+        with global_compiler_lock, self._until_compiled:  # one thread at a time
+            return self._compile(signature)
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Return the compiled code of a signature, or None if this process must compile it.
+
+        Until `compile` returns, other processes that need the same code wait, and there is no
+        garbage collection: Numba makes millions of objects and keeps most.
+        """
+        loaded, stack = self._cache.load_overload(signature, target), self._until_compiled
+        if loaded is None and self._cache.is_kept:
+            for context in _contexts:
                 stack.enter_context(context())
-            if gc.isenabled():
-                stack.callback(gc.enable)
-                gc.disable()
-            return self._compiler.compile(arguments, result)
+            stack.enter_context(self._cache.lock(signature, target))  # waits
+            loaded = self._cache.load_overload(signature, target)
+        if loaded is None and gc.isenabled():
+            stack.callback(gc.enable)
+            gc.disable()
+        return loaded

@@ -1,15 +1,18 @@
 """The cache of compiled code: damaged files, archives, processes without a folder."""
 
 import functools
+import gc
 import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from numba.core.errors import NumbaError
 
-from fastmlp.core.machine import code_cache, kernel, processor
+from fastmlp.core.machine import code_cache, file_lock, kernel, processor
 from helpers import tiny_package
 from helpers.tiny_package import call
 
@@ -68,6 +71,56 @@ def test_processes_fill_one_cache_at_once(tmp_path):
     assert call(package, all_of_them, **cache) == [0, 2, 0]
 
 
+# Waits for a file in its working folder, so that several processes begin at once.
+TOGETHER = """
+import pathlib, time
+from fastmlp.core import tiny
+while not pathlib.Path("go").exists():
+    time.sleep(0.001)
+"""
+
+
+def n_entries(numbers):
+    """Return how many entries were compiled, given the numbers of functions, by process.
+
+    Every process that compiles an entry compiles what all of them call too, once.
+    """
+    return sum(numbers) - sum(number > 0 for number in numbers)
+
+
+def test_processes_that_begin_at_once_compile_once(tmp_path):
+    package, cache = tiny_package.write(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    code = TOGETHER + tiny_package.CALL
+    together = [tiny_package.start(package, code, **cache) for _ in range(8)]
+    time.sleep(3)  # at least some of them have imported what they need
+    (tmp_path / "go").touch()
+    results = [tiny_package.finish(process)[0] for process in together]
+    assert n_entries([n_compiled for n_compiled, *_ in results]) == 2
+    assert [rest for _, *rest in results] == [[2, 0]] * 8
+    if sys.platform != "win32":
+        assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_threads_and_processes_compile_once(tmp_path):
+    """Threads wait for each other before they wait for processes, in any order of the kernels."""
+    package, cache = tiny_package.write(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    code = TOGETHER + """
+from concurrent.futures import ThreadPoolExecutor
+from numba.core import event
+calls = [(kernel, x) for x in (1, 1.0, True) for kernel in (tiny.plus_one, tiny.minus_one)]
+with event.install_recorder("numba:compile") as compiled, ThreadPoolExecutor(6) as pool:
+    results = sum(pool.map(lambda call: call[0](call[1]), calls[::ORDER]))
+print(sum(data.is_start for _, data in compiled.buffer), results)
+"""
+    orders = [code.replace("ORDER", order) for order in ("1", "-1") * 2]
+    together = [tiny_package.start(package, each, **cache) for each in orders]
+    time.sleep(2)
+    (tmp_path / "go").touch()
+    results = [tiny_package.finish(process)[0] for process in together]
+    assert n_entries([n_compiled for n_compiled, _ in results]) == 6
+    assert [total for _, total in results] == [6] * 4
+
+
 def flipped(content, share):
     """Flip a bit after a share of the content."""
     changed = bytearray(content)
@@ -94,6 +147,69 @@ def test_machine_code_is_loaded_without_what_only_compilation_needs(filled):
     paths[0].unlink()
     assert call(package, code, **settings) == [2, 2, 0, 1]
     assert not any(b"BC\xc0\xde" in path.read_bytes() for path in paths)  # LLVM's bitcode
+
+
+def lock_of(path):
+    return path.with_name(path.name + ".lock")
+
+
+def test_loading_takes_no_lock(filled):
+    package, settings, paths = filled
+    code = "from fastmlp.core.machine import file_lock; file_lock.locked = None\n"
+    assert call(package, code + tiny_package.CALL, **settings) == [0, 2, 0]
+    paths[0].unlink()
+    process = tiny_package.start(package, code + tiny_package.CALL, **settings)
+    assert "'NoneType' object is not callable" in process.communicate(timeout=120)[1]
+
+
+def test_where_no_lock_can_be_created_nobody_waits(filled):
+    package, settings, paths = filled
+    for path in paths:
+        path.unlink()
+        lock_of(path).mkdir()
+    assert call(package, **settings) == [3, 2, 0]
+    assert call(package, **settings) == [0, 2, 0]
+
+
+def test_waiting_for_another_process_is_observed_like_compiling(filled):
+    """A person waits in both cases; and what the other process has saved is loaded."""
+    package, settings, paths = filled
+    code = """
+import contextlib
+from fastmlp.core.machine import kernel
+
+@contextlib.contextmanager
+def observed():
+    print(7, flush=True)
+    yield
+    print(8)
+
+kernel.observe_compilation(observed)
+"""
+    content = paths[0].read_bytes()
+    paths[0].unlink()
+    with file_lock.locked(lock_of(paths[0])):
+        process = tiny_package.start(package, code + tiny_package.CALL, **settings)
+        assert process.stdout.readline() == "7\n"
+        assert process.poll() is None
+        paths[0].write_bytes(content)
+    assert tiny_package.finish(process)[0] == [8, 0, 2, 0]
+
+
+def test_a_compilation_that_fails_frees_its_lock(tmp_path, monkeypatch):
+    def doubled(x):
+        return x + x.unknown
+
+    monkeypatch.setattr(kernel.config, "CACHE_DIR", str(tmp_path))
+    compiled = kernel.kernel(doubled, entry=True)
+    for _ in range(2):
+        with pytest.raises(NumbaError, match="unknown"):
+            compiled(1)
+    (path,) = tmp_path.rglob("*.lock")
+    code = f"import fcntl; fcntl.lockf(open({str(path)!r}, 'ab'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    if sys.platform != "win32":
+        subprocess.run([sys.executable, "-c", code], check=True)
+    assert gc.isenabled()
 
 
 def test_damaged_machine_code_is_compiled_again(filled):

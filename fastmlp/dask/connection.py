@@ -1,0 +1,222 @@
+"""The client of a cluster: submitting tasks, waiting for them, and saying what went wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from fastmlp.dask import versions
+from fastmlp.dask.tasks import Fit
+from fastmlp.messages import must, shown, warn
+
+POLL_SECONDS = 0.5  # between looks at the connection while tasks run
+PATIENCE = 10.0  # seconds without a worker until a warning says so
+
+
+class ClusterLost(RuntimeError):
+    """The cluster, or data in it, are gone."""
+
+
+class Connection:
+    """What `fit` does with a client. Every wait ends when the cluster is lost.
+
+    Parameters
+    ----------
+    client : dask.distributed.Client or None
+        None is the current one.
+    """
+
+    def __init__(self, client: Any):
+        self._client = client_of(client)
+        self._address = self._client.scheduler.address
+        self.fit = Fit(uuid.uuid4().hex[:8], versions.here())
+        self._checked: set[str] = set()  # addresses of workers
+        self._warned = False
+
+    def key(self, task: str, *numbers: int) -> str:
+        """Return the key of a task, which the dashboard groups by what it does."""
+        return "-".join([f"fastmlp_{task}", self.fit.token, *map(str, numbers)])
+
+    def submit(self, key: str, function: Callable[..., Any], *arguments: Any, worker: str) -> Any:
+        """Submit a task to a worker, or to others if that one is gone or behind."""
+        with _without_size_warning:
+            return self._client.submit(
+                function, *arguments, key=key, workers=[worker], allow_other_workers=True
+            )
+
+    def compute(self, collections: Sequence[Any]) -> list[Any]:
+        """Return the futures of collections."""
+        with _without_size_warning:
+            return list(self._client.compute(list(collections)))
+
+    def workers(self) -> dict[str, int]:
+        """Return the threads of each worker, when there are some, after checking new ones."""
+        began = time.monotonic()
+        while not (found := self._threads()):
+            self._warn_if_no_workers(began)
+            time.sleep(POLL_SECONDS / 5)
+        self._check_versions(found)
+        return found
+
+    def results(self, futures: Sequence[Any]) -> list[Any]:
+        """Return the results when all are there, or raise the error of the first that has one."""
+        from distributed import CancelledError, wait
+
+        futures, looked = list(futures), time.monotonic()
+        while True:
+            try:
+                wait(futures, timeout=POLL_SECONDS)
+                break
+            except CancelledError:
+                break
+            except TimeoutError:
+                self._check_connection()
+                if any(future.status in ("lost", "cancelled") for future in futures):
+                    break
+            if time.monotonic() - looked > PATIENCE:
+                looked = time.monotonic()
+                if not self._threads():
+                    self._warn_if_no_workers(looked - PATIENCE)
+        return self._gathered(futures)
+
+    # What can go wrong ---------------------------------------------------------------------------
+
+    def check(self, futures: Iterable[Any]) -> None:
+        """Raise an error if results that are kept on the cluster are gone for good."""
+        self._check_connection()
+        for future in futures:
+            if future.status == "cancelled":
+                raise self._cancelled(future)
+
+    def _gathered(self, futures: Sequence[Any]) -> list[Any]:
+        for future in futures:
+            if future.status in ("lost", "cancelled"):
+                raise self._cancelled(future)
+            if future.status == "error":
+                raise self._failed(future.exception())
+        try:
+            return list(self._client.gather(futures))
+        except OSError:
+            self._check_connection()
+            raise
+
+    def _threads(self) -> dict[str, int]:
+        try:
+            return dict(self._client.nthreads())
+        except OSError:
+            self._check_connection()
+            raise ClusterLost(self._lost()) from None
+
+    def _warn_if_no_workers(self, since: float) -> None:
+        if not self._warned and time.monotonic() - since >= PATIENCE:
+            self._warned = True
+            warn(f"the cluster at {self._address} has no workers: waiting for one", RuntimeWarning)
+
+    def _check_connection(self) -> None:
+        if self._client.status != "running":
+            raise ClusterLost(self._lost())
+
+    def _lost(self) -> str:
+        return f"the connection to the scheduler at {self._address} was lost"
+
+    def _check_versions(self, workers: Iterable[str]) -> None:
+        """Raise an error for the first worker with other versions, of those not seen before."""
+        new = [worker for worker in workers if worker not in self._checked]
+        if not new:
+            return
+        if not self._checked:
+            theirs = self._client.run_on_scheduler(versions.probe())
+            versions.check(f"the scheduler at {self._address}", theirs, self.fit.versions)
+        found = self._client.run(versions.probe(), workers=new, on_error="return")
+        for worker in new:
+            if isinstance(found.get(worker), dict):  # it may be gone again
+                versions.check(f"worker {worker}", found[worker], self.fit.versions)
+                self._checked.add(worker)
+
+    def _cancelled(self, future: Any) -> ClusterLost:
+        """Return the error for a result that cannot be had any more."""
+        reason = _reason(future)
+        if self._client.status != "running" or "connection" in reason:
+            return ClusterLost(self._lost())
+        if "restart" in reason:
+            return ClusterLost(f"the cluster at {self._address} was restarted")
+        if "lost" in reason:
+            return ClusterLost(
+                "data of X, y or sample_weight were lost with their worker, because they were "
+                "scattered: collections that are read from files or made by functions are made "
+                "again"
+            )
+        return ClusterLost(f"a task was cancelled: {reason}")
+
+    def _failed(self, error: BaseException) -> BaseException:
+        """Return the error to raise for that of a task."""
+        from distributed import KilledWorker
+
+        if isinstance(error, KilledWorker):
+            n = error.allowed_failures + 1
+            return ClusterLost(
+                f"{n} workers died while they computed {error.task!r}: perhaps a shard needs more "
+                "memory than a worker has"
+            )
+        if not isinstance(error, versions.OtherVersion):
+            self._check_versions(self._threads())  # this may be why
+        return error
+
+
+def client_of(client: Any) -> Any:
+    """Return the client, or for None the current one."""
+    try:
+        from distributed import Client, default_client
+    except ImportError:
+        advice = 'pip install "fastmlp[dask]"'
+        raise ImportError(f"Dask is not installed: {advice}, or pass client=False") from None
+    if client is None:
+        try:
+            client = default_client()
+        except ValueError:
+            requirement = "be a dask.distributed.Client, or False for this process, without one"
+            raise ValueError(must("client", requirement, "None")) from None
+    if not isinstance(client, Client):
+        raise TypeError(must("client", "be a dask.distributed.Client or False", shown(client)))
+    if client.asynchronous:
+        raise TypeError(must("client", "be synchronous", "one with asynchronous=True"))
+    if client.status != "running":
+        raise ValueError(must("client", "be connected", f"one that is {client.status}"))
+    return client
+
+
+def _reason(future: Any) -> str:
+    """Return why a result is gone, in Dask's words."""
+    if future.status == "lost":
+        return "lost data"
+    try:
+        future.result(timeout=POLL_SECONDS)
+    except BaseException as error:
+        return str(getattr(error, "reason", "unknown"))
+    return "unknown"
+
+
+class _WithoutSizeWarning:
+    """Dask warns of graphs of more than 10 MB. Points, and rows of arrays, belong into the graph.
+
+    The limit is one of the process: it is set for one thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        import dask
+
+        self._lock.acquire()
+        self._set = dask.config.set({"distributed.admin.large-graph-warning-threshold": 2**60})
+
+    def __exit__(self, *_: Any) -> None:
+        self._set.__exit__(*_)
+        self._lock.release()
+
+
+_without_size_warning = _WithoutSizeWarning()

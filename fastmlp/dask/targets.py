@@ -1,0 +1,182 @@
+"""Targets of any kind: what the shards have, and how a shard encodes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+
+from fastmlp.dask.shards import named
+from fastmlp.messages import must
+from fastmlp.settings import Settings
+from fastmlp.sklearn import MLPClassifier, MLPRegressor, inputs
+from fastmlp.sklearn.classes import classes_of, set_classes
+from fastmlp.sklearn.fitting import Samples
+from fastmlp.training.reading import names_of
+from fastmlp.training.samples import Data
+from fastmlp.validation import checks
+
+
+class Seen(NamedTuple):
+    """What samples show before the network is known."""
+
+    n_samples: int
+    n_features: int
+    names: list[str] | None  # of the columns
+    is_float32: bool
+    #: Targets of the same kind with every class that occurs, as few as possible.
+    example: Any
+    counts: np.ndarray  # of each class of `example`, or of each label; empty for a regressor
+
+
+def see(kind: type, from_function: bool, n_shards: int, shard: int, samples: Any) -> Seen:
+    """Return what the samples of a shard show."""
+    with named(shard):
+        X, y, _ = samples
+        return seen_in(kind, X, y)
+
+
+def seen_in(kind: type, X: Any, y: Any) -> Seen:
+    """Return what samples show to a `kind` of estimators, `MLPClassifier` or `MLPRegressor`."""
+    if not hasattr(X, "shape"):
+        X = np.asarray(X)
+    if len(X.shape) != 2 or 0 in X.shape:
+        requirement = "have shape (n_samples, n_features), both above 0"
+        raise ValueError(must("X", requirement, f"{tuple(X.shape)}"))
+    y = _targets(kind(), X.shape[0], y)
+    types = list(X.dtypes) if hasattr(X, "iloc") else [X.dtype]
+    seen = int(X.shape[0]), int(X.shape[1]), names_of(X), _are_float32(types)
+    if kind is MLPRegressor:
+        return Seen(*seen, np.zeros((1, *y.shape[1:])), np.empty(0))
+    if y.ndim == 1:
+        example, counts = _classes(y)
+        LabelBinarizer().fit(twice(example))  # which refuses targets that are not classes
+        return Seen(*seen, example, counts)
+    binarizer = LabelBinarizer().fit(y)
+    labels = np.eye(y.shape[1], dtype=int)
+    counts = np.asarray(y.sum(axis=0), np.float64).reshape(-1)
+    return Seen(*seen, type(y)(labels) if binarizer.sparse_input_ else labels, counts)
+
+
+def _classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes, and the number of samples of each."""
+    try:
+        classes, counts = np.unique(y, return_counts=True)
+    except TypeError:
+        types = sorted({type(value).__name__ for value in y.tolist()})
+        raise ValueError(must("y", "have labels of one type", " and ".join(types))) from None
+    return classes, counts.astype(np.float64)
+
+
+def twice(classes: np.ndarray) -> np.ndarray:
+    """Return each class twice: for classes that occur only once there would be a warning."""
+    return classes.repeat(2) if classes.ndim == 1 else classes
+
+
+def _targets(estimator: Any, n_samples: int, y: Any) -> Any:
+    """Return y after scikit-learn's checks; a column is flat."""
+    if y is not None and not hasattr(y, "tocsr"):
+        y = np.asarray(y)
+        y = y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y
+    return inputs.targets(estimator, n_samples, y)
+
+
+def _are_float32(types: list[Any]) -> bool:
+    try:
+        return bool(np.result_type(*types) == np.float32)
+    except TypeError:  # a type of pandas
+        return False
+
+
+def together(all_seen: Sequence[Seen]) -> Seen:
+    """Return what all shards show together; ValueError if they do not fit together."""
+    first = all_seen[0]
+    for shard, each in enumerate(all_seen):
+        if each.n_features != first.n_features:
+            requirement = f"have {first.n_features} columns in every shard, as in shard 0"
+            raise ValueError(must("X", requirement, f"{each.n_features} in shard {shard}"))
+        if each.example.shape[1:] != first.example.shape[1:]:
+            requirement = f"have targets of the shape {_row(first)} in every shard, as in shard 0"
+            raise ValueError(must("y", requirement, f"{_row(each)} in shard {shard}"))
+    example, counts = first.example, first.counts
+    if example.ndim > 1:
+        counts = sum((each.counts for each in all_seen[1:]), counts)
+    if example.ndim == 1 and len(first.counts) > 0:
+        are_text = [each.example.dtype.kind in "OSU" for each in all_seen]
+        if len(set(are_text)) > 1:
+            pair = f"text in shard {are_text.index(True)}, numbers in {are_text.index(False)}"
+            raise ValueError(must("y", "have labels of one type", pair))
+        example = np.unique(np.concatenate([each.example for each in all_seen]))
+        counts = np.zeros(len(example))
+        for each in all_seen:
+            counts[np.searchsorted(example, each.example)] += each.counts
+    return first._replace(
+        n_samples=sum(each.n_samples for each in all_seen),
+        is_float32=all(each.is_float32 for each in all_seen),
+        example=example,
+        counts=counts,
+    )
+
+
+def _row(seen: Seen) -> str:
+    """Return the shape of the targets of a sample."""
+    return str(tuple(seen.example.shape[1:]))
+
+
+def converted(shell: Any, settings: Settings, X: Any, y: Any, sample_weight: Any) -> Data:
+    """Return samples as the network takes them, with class weights.
+
+    Parameters
+    ----------
+    shell : MLPClassifier or MLPRegressor
+        Of `fastmlp.sklearn`, which knows the classes of all shards, see `shell_of`.
+    settings : Settings
+        Of the network.
+    X, y, sample_weight
+        Of a shard.
+    """
+    X = X if hasattr(X, "tocsr") else checks.array_of("X", X)
+    y = _targets(shell, X.shape[0], y)
+    weights = inputs.weights_of(sample_weight, X.shape[0])
+    samples = Samples(
+        X,
+        shell._encoded(y, settings.dtype).targets,
+        weights,
+        shell._class_weights(y),
+        require_positive=False,  # a shard may have no sample with a weight
+    )
+    return samples.weighted(samples.data(settings))
+
+
+def shell_of(estimator: Any, seen: Seen) -> Any:
+    """Return what encodes targets as an estimator does that has learned what was seen in all.
+
+    It is small, has no client, and is of `fastmlp.sklearn`.
+    """
+    has_classes = isinstance(estimator, MLPClassifier)
+    shell: Any = MLPClassifier() if has_classes else MLPRegressor()
+    shell.loss, shell.out_activation_ = estimator.loss, estimator.out_activation_
+    if has_classes:
+        set_classes(shell, *classes_of(estimator))
+        shell.class_weight = estimator.class_weight
+        if estimator.class_weight == "balanced":
+            shell.class_weight = _balanced(seen)
+    return shell
+
+
+def _balanced(seen: Seen) -> Any:
+    """Return the weights for which the sums over the samples of each class are equal."""
+    n, counts = seen.n_samples, seen.counts
+    if seen.example.ndim == 1:
+        return dict(zip(seen.example.tolist(), (n / (len(counts) * counts)).tolist(), strict=True))
+    both = [{0: n - ones, 1: ones} for ones in counts.tolist()]
+    return [
+        {
+            label: n / (np.count_nonzero([*each.values()]) * count)
+            for label, count in each.items()
+            if count
+        }
+        for each in both
+    ]

@@ -1,0 +1,121 @@
+"""What workers compute: the tasks of a round, which are pure functions but for their times."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fastmlp.dask import versions
+from fastmlp.dask.points import Point
+from fastmlp.dask.rounds import Job, Merged, Sum, Trained, added, merged, train
+from fastmlp.dask.shards import Format, Size, loaded, read, size_of
+from fastmlp.training.samples import Data, part
+
+
+class Fit(NamedTuple):
+    """What all tasks of a call of fit have in common."""
+
+    token: str
+    versions: Mapping[str, str | None]  # of the client
+
+    def check(self) -> str:
+        """Return the address of this worker, which must have the client's versions."""
+        from distributed import get_worker
+
+        address = str(get_worker().address)
+        versions.check(f"worker {address}", versions.here(), self.versions)
+        return address
+
+
+class Placed(NamedTuple):
+    """The result of a shard, and the address of its worker."""
+
+    trained: Trained
+    worker: str
+
+
+class Added(NamedTuple):
+    """The sum of some shards, and how the points came to it."""
+
+    sum: Sum
+    workers: list[str]  # of each shard, where it was trained on
+    worker: str  # where it was added up
+    n_bytes: int  # that were moved
+
+
+def itself(value: Any) -> Any:
+    """Return the argument, as a task whose result is known to the scheduler."""
+    return value
+
+
+def read_rows(fit: Fit, form: Format, shard: int, rows: tuple[Any, Any, Any]) -> Data:
+    """Return the samples of a shard from its rows."""
+    fit.check()
+    return read(form, shard, rows)
+
+
+def read_loaded(fit: Fit, form: Format, shard: int, load: Callable[[int], Any]) -> Data:
+    """Return the samples of a shard that a function loads."""
+    fit.check()
+    return read(form, shard, loaded(load, shard))
+
+
+def size_here(fit: Fit, form: Format, data: Data) -> Size:
+    """Return what is known of a shard without its samples."""
+    fit.check()
+    return size_of(form, data)
+
+
+def train_here(fit: Fit, job: Job, point: Point, data: Data, number: int, shard: int) -> Placed:
+    """Train on a shard, and say where."""
+    address = fit.check()
+    make_ready(fit.token, job, point, data)
+    return Placed(train(job, point, data, number, shard), address)
+
+
+def add_here(fit: Fit, before: Added | None, placed: Sequence[Placed]) -> Added:
+    """Add shards to the sum of those before them."""
+    address = fit.check()
+    total = added(None if before is None else before.sum, [each.trained for each in placed])
+    moved = sum(each.trained.point.n_bytes for each in placed if each.worker != address)
+    workers = [each.worker for each in placed]
+    if before is None:
+        return Added(total, workers, address, moved)
+    moved += before.n_bytes + (before.sum.n_bytes if before.worker != address else 0)
+    return Added(total, [*before.workers, *workers], address, moved)
+
+
+def merge_here(
+    fit: Fit, job: Job, before: Point, total: Added, validation: Data | None
+) -> tuple[Merged, list[str], int]:
+    """Return the result of a round, the worker of each shard, and the bytes that were moved.
+
+    The point goes to the first worker through the scheduler, from there to each other one, and the
+    mean goes to the client through the scheduler.
+    """
+    address = fit.check()
+    found = merged(job, before, total.sum, validation)
+    moved = total.n_bytes + (total.sum.n_bytes if total.worker != address else 0)
+    n_copies = 4 + len(set(total.workers) | {address}) - 1
+    return found, total.workers, moved + n_copies * before.n_bytes
+
+
+# Compilation -------------------------------------------------------------------------------------
+
+_ready: set[str] = set()  # tokens of fits
+_getting_ready = threading.Lock()
+
+
+def make_ready(token: str, job: Job, point: Point, data: Data) -> None:
+    """Train on a minibatch for nothing, once for each fit in each process.
+
+    So the kernels are compiled or read from disk by one thread, and before anything is timed.
+    """
+    if token in _ready:
+        return
+    with _getting_ready:
+        if token not in _ready:
+            few = part(data, slice(0, job.batch_size))
+            train(job._replace(local_epochs=1), point, few, 0, 0)
+            _ready.add(token)

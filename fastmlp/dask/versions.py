@@ -1,0 +1,54 @@
+"""The versions that all workers must have in common, because bits depend on them.
+
+They do not depend on Python's, NumPy's or Dask's: random streams of `numpy.random.RandomState` are
+frozen, and all other arithmetic of parameters is compiled by Numba or rounds element by element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+PACKAGES = ("fastmlp", "numba", "llvmlite")
+
+
+class OtherVersion(RuntimeError):
+    """A worker, or the scheduler, has another version of a package."""
+
+
+def here() -> dict[str, str | None]:
+    """Return the versions of this process."""
+    return probe()()
+
+
+def probe() -> Callable[[], dict[str, str | None]]:
+    """Return a function that returns the versions, for workers that may not have fastmlp.
+
+    It goes to them as code, because it is not a name in a module.
+    """
+    names = PACKAGES
+
+    def versions() -> dict[str, str | None]:
+        import importlib
+
+        found = {}
+        for name in names:
+            try:
+                found[name] = str(importlib.import_module(name).__version__)
+            except Exception:
+                found[name] = None
+        return found
+
+    return versions
+
+
+def check(where: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """Raise an error if versions differ from those of the client."""
+    for name in PACKAGES:
+        if theirs.get(name) != ours[name]:
+            which = "no fastmlp" if name == "fastmlp" else f"no {name}"
+            found = which if theirs.get(name) is None else f"{name} {theirs[name]}"
+            raise OtherVersion(
+                f"{where} has {found}, and this process has {name} {ours[name]}: the same version "
+                "must be installed everywhere"
+            )
