@@ -64,7 +64,7 @@ class OnCluster:
     ) -> tuple[list[str], list[Any]]:
         """Submit tasks for the present workers; return where, and the results.
 
-        `submit` returns all futures, and those of the results. If all workers died, and others came,
+        `submit` returns all futures, and those of the results. If all workers died and others came,
         Dask does not always go on: everything is submitted again.
         """
         while True:
