@@ -67,10 +67,13 @@ def test_a_simulated_round_adds_up_its_events(workers, seconds):
 
 @pytest.mark.parametrize("workers", [1, 2, 7, 16, 64, 256])
 @pytest.mark.parametrize("shard_seconds", [0.1, 1.0, 10.0])
-def test_the_simulation_without_a_spread_is_near_the_formula(workers, shard_seconds):
+def test_the_simulation_without_a_spread_is_a_little_faster_than_the_formula(
+    workers, shard_seconds
+):
     round_ = speed.Round(256, shard_seconds, 8e6)
     by_formula = speed.seconds(round_, workers, speed.Cluster())
-    assert simulated(round_, workers, speed.Cluster()) == pytest.approx(by_formula, rel=0.1)
+    # Shards are assigned, and points copied, while others are trained on.
+    assert 0.85 < simulated(round_, workers, speed.Cluster()) / by_formula < 1.001
 
 
 def test_shards_of_different_times_take_longer_with_few_shards_a_worker():
