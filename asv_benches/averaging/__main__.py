@@ -8,8 +8,8 @@
 The output, in Markdown, has two parts. "accuracy" has the scores of `fastmlp.dask.fit` without a
 cluster, with `scale_rate="auto"` and with the rate unchanged, less those of one shard, and the
 epochs that several shards need for the score of one. "speed" has what a model of the time of a
-round says, and compares it with the rounds in measured.json, if there are any. --write FOLDER writes
-both there, with a chart for each.
+round says, and compares it with the rounds in measured.json, if there are any. --write FOLDER
+writes both there, with a chart for each.
 
 MNIST is its two files of 10,000 test images, of which 8,000 are trained on.
 """

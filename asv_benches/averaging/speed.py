@@ -119,7 +119,7 @@ def simulate(round_, workers, cluster, random):
     return added + 2 * copy
 
 
-def simulated_speed_up(round_, workers, cluster, rounds=20):
+def simulated_speed_up(round_, workers, cluster, rounds=100):
     """Return by what factor the workers are faster than all shards one after the other."""
     random = np.random.default_rng(0)
     mean = np.mean([simulate(round_, workers, cluster, random) for _ in range(rounds)])
