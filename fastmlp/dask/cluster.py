@@ -64,7 +64,7 @@ class OnCluster:
     ) -> tuple[list[str], list[Any]]:
         """Submit tasks for the present workers; return where, and the results.
 
-        `submit` returns all futures, and those of the results. If all workers died, and others came,
+        `submit` returns all futures, and those of the results. If all workers died and others came,
         Dask does not always go on: everything is submitted again.
         """
         while True:
@@ -90,20 +90,16 @@ class OnCluster:
     def _submit_shards(self, places: Sequence[str]) -> None:
         """Submit the tasks that read shards, and the validation data."""
         form, source, fit = self._form, self._source, self._cluster.fit
-        rows: list[Any] = []
-        if isinstance(source, Blocks):
-            parts = [source.of_shard(shard, form.n_shards) for shard in range(form.n_shards)]
-            rows = self._cluster.compute(parts)
         task: tuple[Any, ...]
-        for shard, place in enumerate(places):
-            if isinstance(source, Blocks):
-                task = tasks.read_rows, fit, form, shard, rows[shard]
-            elif isinstance(source, Arrays):
-                task = tasks.read_rows, fit, form, shard, source.of_shard(shard, form.n_shards)
-            else:
-                task = tasks.read_loaded, fit, form, shard, source
-            self._shards.append(self._submit(place, "load", [shard], *task))
-        _release(rows)
+        if isinstance(source, Blocks):
+            self._shards = self._cluster.compute(source.of_shards(form, self._key))
+        else:
+            for shard, place in enumerate(places):
+                if isinstance(source, Arrays):
+                    task = tasks.read_rows, fit, form, shard, source.of_shard(shard, form.n_shards)
+                else:
+                    task = tasks.read_loaded, fit, form, shard, source
+                self._shards.append(self._submit(place, "load", [shard], *task))
         if self._scored is not None:
             self._validation = self._submit(
                 places[-1], "validation", [], tasks.itself, self._scored
@@ -138,8 +134,10 @@ class OnCluster:
         return [start, *trained, *sums, mean], [mean]
 
     def _submit(self, place: str, name: str, numbers: Sequence[int], *task: Any) -> Any:
-        key = self._cluster.key(name, *numbers, self._attempts)
-        return self._cluster.submit(key, *task, worker=place)
+        return self._cluster.submit(self._key(name, *numbers), *task, worker=place)
+
+    def _key(self, name: str, *numbers: int) -> str:
+        return self._cluster.key(name, *numbers, self._attempts)
 
 
 def _release(futures: Iterable[Any]) -> None:

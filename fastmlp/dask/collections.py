@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
+import uuid
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp.messages import must
+from fastmlp.dask.shards import Format, read, rows_of_shard
+from fastmlp.messages import must, shown
+from fastmlp.training.samples import Data
+
+NAMES = ("X", "y", "sample_weight")
 
 
 def is_collection(values: Any) -> bool:
@@ -17,58 +23,240 @@ def is_collection(values: Any) -> bool:
 
 
 class Blocks(NamedTuple):
-    """Dask arrays, as a source of shards."""
+    """Dask arrays and data frames as a source of shards, and arrays in memory among them."""
 
     X: Any
     y: Any
     sample_weight: Any = None
 
-    def of_shard(self, shard: int, n_shards: int) -> Any:
-        """Return the rows of a shard, delayed."""
+    def of_shards(self, form: Format, key: Callable[..., str]) -> list[Any]:
+        """Return the samples of every shard, as `shards.read` returns them, delayed.
+
+        To be computed in one call, in which all shards share the chunks: each is computed once,
+        as long as no task is fused with another one.
+
+        Parameters
+        ----------
+        form : Format
+        key : callable
+            From what a task does, and numbers, to its key.
+        """
         import dask
 
-        parts = [
-            None if each is None else each[shard::n_shards].to_delayed().reshape(-1).tolist()
-            for each in self
+        n_shards = form.n_shards
+        sources = [
+            None if each is None else _source(each, name, key)
+            for name, each in zip(NAMES, self, strict=True)
         ]
-        return dask.delayed(_joined)(*parts, pure=False)
+        lengths = [None if source is None else source.length for source in sources]
+        found = []
+        for shard in range(n_shards):
+            parts = [None if s is None else s.of_shard(shard, n_shards) for s in sources]
+            name = key("load", shard)
+            found.append(
+                dask.delayed(_read, pure=False)(form, shard, parts, lengths, dask_key_name=name)
+            )
+        return found
+
+    def computed(self, form: Format) -> list[Data]:
+        """Return the samples of every shard, read by the threads of this process."""
+        import dask
+
+        token = uuid.uuid4().hex[:8]
+
+        def key(*parts: Any) -> str:
+            return "-".join(["fastmlp", token, *map(str, parts)])
+
+        return list(dask.compute(*self.of_shards(form, key), scheduler="threads"))
 
 
-def blocks_of(X: Any, y: Any, sample_weight: Any, n_shards: int) -> Blocks:
-    """Return the collections as arrays of equal length, whose rows have all columns."""
-    found = Blocks(_array(X), _array(y), None if sample_weight is None else _array(sample_weight))
-    n = found.X.shape[0]
+class InMemory(NamedTuple):
+    """An array in this process, of which each shard takes its rows along."""
+
+    values: Any
+    length: int
+
+    def of_shard(self, shard: int, n_shards: int) -> list[Any]:
+        """Return the rows of a shard as the only part."""
+        import dask
+
+        rows = rows_of_shard(self.values, shard, n_shards)
+        return [dask.delayed(rows, traverse=False, pure=False)]
+
+
+class Chunks(NamedTuple):
+    """The rows of a collection, divided into chunks."""
+
+    blocks: list[list[Any]]  # of each chunk, those of its columns, delayed
+    starts: list[Any]  # the number of the first row of each chunk: an int, or delayed
+    length: Any
+    name: str
+    key: Callable[..., str]
+
+    def of_shard(self, shard: int, n_shards: int) -> list[Any]:
+        """Return the rows of a shard in every chunk, delayed."""
+        import dask
+
+        rows = dask.delayed(_rows, pure=False)
+        return [
+            rows(
+                blocks, start, shard, n_shards,
+                dask_key_name=self.key(f"rows_{self.name}", k, shard),
+            )
+            for k, (blocks, start) in enumerate(zip(self.blocks, self.starts, strict=True))
+        ]  # fmt: skip
+
+
+def check_known(X: Any, y: Any, sample_weight: Any, n_shards: int, n_in: int) -> None:
+    """Raise an error for what is known to be wrong without computing anything."""
+    samples = (X, y, sample_weight)
+    for name, values in zip(NAMES, samples, strict=True):
+        if is_collection(values) and not (_is_frame(values) or _is_array(values)):
+            raise TypeError(must(name, "be an array, a data frame, or one of Dask", shown(values)))
+    _check_width(X, n_in)
+    check_lengths([None if each is None else known_length(each) for each in samples], n_shards)
+
+
+def _check_width(X: Any, n_in: int) -> None:
+    """Raise ValueError if X is known not to have two dimensions or n_in columns."""
+    shape = getattr(X, "shape", None)
+    if shape is None:
+        return
+    if len(shape) != 2 or shape[1] != n_in:
+        got = ", ".join(str(n) if isinstance(n, (int, np.integer)) else "n_samples" for n in shape)
+        got += "," * (len(shape) == 1)
+        raise ValueError(must("X", f"have shape (n_samples, {n_in})", f"({got})"))
+
+
+def check_lengths(lengths: Sequence[int | None], n_shards: int) -> None:
+    """Raise ValueError for too few rows of X, or another number of them than X has.
+
+    Lengths are those of X, y and the weights; None for what is unknown or not there.
+    """
+    n = lengths[0]
+    if n is None:
+        return
+    if n == 0:
+        raise ValueError(must("X", "have at least one sample", "0 rows"))
     if n < n_shards:
         raise ValueError(must("n_shards", f"be at most {n}, the rows of X", f"{n_shards}"))
-    for name, value in zip(("y", "sample_weight"), found[1:], strict=True):
-        if value is not None and value.shape[0] != n:
-            raise ValueError(must(name, f"have {n} rows, as X has", f"{value.shape[0]}"))
-    return found
+    for name, length in zip(NAMES[1:], lengths[1:], strict=True):
+        if length is not None and length != n:
+            raise ValueError(must(name, f"have {n} rows, as X has", f"{length}"))
 
 
-def _array(values: Any) -> Any:
-    """Return a dask array of known chunks, which divide rows only."""
+def known_length(values: Any) -> int | None:
+    """Return the number of rows, or None if that of a collection is unknown."""
+    if is_collection(values):
+        length = np.nan if _is_frame(values) or values.ndim == 0 else values.shape[0]
+        return None if np.isnan(length) else int(length)
+    shape = getattr(values, "shape", None)  # sparse matrices have no len
+    return int(shape[0]) if shape else len(values)
+
+
+def in_memory(values: Any, client: Any) -> Any:
+    """Return a tuple with its collections computed; other values are returned unchanged.
+
+    `client` is a Client, None for the current one, or False for the threads of this process.
+    """
+    if not isinstance(values, (tuple, list)) or not any(map(is_collection, values)):
+        return values
+    import dask
+
+    if client is False:
+        return dask.compute(*values, scheduler="threads")
+    return dask.compute(*values, scheduler=client)
+
+
+def _is_frame(values: Any) -> bool:
+    """Whether a collection is a data frame or a series."""
+    from dask.utils import is_dataframe_like, is_index_like, is_series_like
+
+    return any(is_like(values) for is_like in (is_dataframe_like, is_series_like, is_index_like))
+
+
+def _is_array(values: Any) -> bool:
     import dask.array as da
 
-    if hasattr(values, "to_dask_array"):
-        values = values.to_dask_array(lengths=True)
-    elif not is_collection(values):
-        values = da.from_array(np.asarray(values))
-    if np.isnan(values.shape[0]):
-        values = values.compute_chunk_sizes()
-    return values if values.ndim == 1 else values.rechunk({1: -1})
+    return isinstance(values, da.Array)
 
 
-def _joined(*parts: Any) -> tuple[Any, ...]:
-    """Return the blocks of each array, joined."""
-    return tuple(None if blocks is None else _concatenated(blocks) for blocks in parts)
+def _source(values: Any, name: str, key: Callable[..., str]) -> InMemory | Chunks:
+    """Return a source as what shards take rows from."""
+    import dask
+
+    if not is_collection(values):
+        length = known_length(values)
+        assert length is not None
+        return InMemory(values, length)
+    if _is_frame(values):  # without fusion, which would compute what X and y share for each
+        values = values.optimize(fuse=False)
+    delayed = values.to_delayed(optimize_graph=False)
+    blocks = [list(np.ravel(np.array(of_chunk, object))) for of_chunk in delayed]
+    if known_length(values) is None:
+        of_block = dask.delayed(_length, pure=False)
+        lengths = [
+            of_block(columns[0], dask_key_name=key(f"length_{name}", k))
+            for k, columns in enumerate(blocks)
+        ]
+    else:
+        lengths = list(values.chunks[0])
+    add = dask.delayed(_sum, pure=False)
+    starts: list[Any] = [0]
+    for k, length in enumerate(lengths):
+        before = starts[-1]
+        is_known = isinstance(length, (int, np.integer))
+        starts.append(
+            before + int(length)
+            if is_known
+            else add(before, length, dask_key_name=key(f"start_{name}", k + 1))
+        )
+    return Chunks(blocks, starts[:-1], starts[-1], name, key)
 
 
-def _concatenated(blocks: list[Any]) -> Any:
-    if len(blocks) == 1:
-        return blocks[0]
-    if any(hasattr(block, "tocsr") for block in blocks):
+# Tasks -------------------------------------------------------------------------------------------
+
+
+def _length(block: Any) -> int:
+    shape = getattr(block, "shape", None)
+    return int(shape[0]) if shape else len(block)
+
+
+def _sum(before: int, length: int) -> int:
+    return before + length
+
+
+def _rows(blocks: list[Any], start: int, shard: int, n_shards: int) -> Any:
+    """Return the rows of a shard in a chunk that begins at row `start`.
+
+    They are a copy: a view would keep the memory of the whole chunk.
+    """
+    first = (shard - start) % n_shards
+    found = _joined([rows_of_shard(block, first, n_shards) for block in blocks], axis=1)
+    return found if n_shards == 1 or len(blocks) > 1 else found.copy()
+
+
+def _read(form: Format, shard: int, parts: list[Any], lengths: list[int | None]) -> Data:
+    """Return the samples of a shard, from its rows in every chunk of X, y and the weights."""
+    check_lengths(lengths, form.n_shards)
+    X, y, weights = (None if rows is None else _joined(rows) for rows in parts)
+    return read(form, shard, (X, y, weights))
+
+
+def _joined(parts: list[Any], axis: int = 0) -> Any:
+    """Concatenate rows, or columns; parts without rows do not count, nor does their type."""
+    if axis == 0:
+        parts = [part for part in parts if _length(part) > 0] or parts[:1]
+    if len(parts) == 1:
+        return parts[0]
+    if hasattr(parts[0], "iloc"):
+        import pandas
+
+        return pandas.concat(parts, ignore_index=True)
+    if any(hasattr(part, "tocsr") for part in parts):
         import scipy.sparse
 
-        return scipy.sparse.vstack(blocks)
-    return np.concatenate(blocks)
+        return (scipy.sparse.vstack, scipy.sparse.hstack)[axis](parts, format="csr")
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        return np.ma.concatenate(parts, axis)
+    return np.concatenate(parts, axis)

@@ -168,7 +168,5 @@ def _sums(estimator: Any, X: Any, y: Any, weights: Any) -> Sums | None:
 def _r2(sums: Sums) -> float:
     """Return the mean R2 of the outputs; of a constant output it is 1 or 0, as in scikit-learn."""
     constant = np.where(sums.errors == 0, 1.0, 0.0)
-    ratios = np.divide(
-        sums.errors, sums.squares, out=1 - constant, where=sums.squares != 0
-    )
+    ratios = np.divide(sums.errors, sums.squares, out=1 - constant, where=sums.squares != 0)
     return float(np.mean(1 - ratios))

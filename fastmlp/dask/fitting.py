@@ -13,6 +13,7 @@ from fastmlp.callbacks import Callback
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.dask import rates, sources
 from fastmlp.dask.cluster import OnCluster
+from fastmlp.dask.collections import in_memory
 from fastmlp.dask.in_process import InProcess
 from fastmlp.dask.progress import RoundsProgress
 from fastmlp.dask.rounds import job_settings
@@ -91,7 +92,7 @@ def fit(
     scale_rate : float or "auto", default "auto"
         The factor of all learning rates, above 0, which is reached in equal parts over the first
         five rounds. The mean of V shards has taken 1 / V of the steps of an epoch, which larger
-        steps make up for: "auto" is V, at most 4, and at most 16 for adam and adamw.
+        steps make up for: "auto" is V, at most 4, and at most 8 for adam and adamw.
     sample_weight : array-like or dask array (n_samples,), optional
         The weight of each sample in the loss. Shards count equally, whatever their weights.
     class_weight : dict, array-like (n_classes,) or "balanced", optional
@@ -173,7 +174,7 @@ def fit(
     reader.feature_names = names
     validation = None
     if validation_data is not None:
-        validation = reader.batch("validation_data", validation_data)
+        validation = reader.batch("validation_data", in_memory(validation_data, client))
     sample_weights.check_has_classes(class_weight, state.loss, state.network.sizes[-1])
     options = Options(
         n_shards,
@@ -205,6 +206,8 @@ def fit(
 
 
 def checkpoint_path(checkpoint: Any) -> str | None:
+    """Return the argument `checkpoint` as the name of a file that can be written."""
+    """Return the path of the checkpoint, at which a file can be written; None for none."""
     if checkpoint is None:
         return None
     if not isinstance(checkpoint, (str, os.PathLike)):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+from fastmlp.dask.collections import Blocks
 from fastmlp.dask.points import Point
 from fastmlp.dask.rounds import Job, Merged, Sum, added, merged, train
 from fastmlp.dask.shards import Arrays, Format, Size, loaded, read, size_of
@@ -16,28 +17,19 @@ class InProcess:
 
     n_bytes_moved = 0
     n_at_once: int | None = None
-    _samples: Sequence[Any] = ()  # of all shards, that `look` has read
-
-    def look(
-        self, see: Callable[[int, Any], Any], source: Arrays | Callable[[int], Any], n_shards: int
-    ) -> list[Any]:
-        """Return what a function sees in the number and the samples of each shard.
-
-        `load` then takes the same samples.
-        """
-        self._samples = [samples_of(source, shard, n_shards) for shard in range(n_shards)]
-        return [see(shard, samples) for shard, samples in enumerate(self._samples)]
 
     def load(
-        self, form: Format, source: Arrays | Callable[[int], Any], validation: Data | None
+        self, form: Format, source: Arrays | Blocks | Callable[[int], Any], validation: Data | None
     ) -> list[Size]:
         """Read all shards; return what is known of each."""
-        looked_at, self._samples = self._samples, []
         self._validation = validation
-        self._shards = [
-            read(form, shard, looked_at[shard] if looked_at else samples_of(source, shard, form.n_shards))
-            for shard in range(form.n_shards)
-        ]
+        if isinstance(source, Blocks):
+            self._shards = source.computed(form)
+        else:
+            self._shards = [
+                read(form, shard, samples_of(source, shard, form.n_shards))
+                for shard in range(form.n_shards)
+            ]
         return [size_of(form, shard) for shard in self._shards]
 
     def round(self, job: Job, point: Point, number: int) -> Merged:

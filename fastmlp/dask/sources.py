@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastmlp.dask.collections import Blocks, blocks_of, is_collection
+from fastmlp.dask.collections import Blocks, check_known, is_collection
 from fastmlp.dask.shards import Arrays
 from fastmlp.messages import must, shown
 from fastmlp.training.reading import Reader, names_of
@@ -16,36 +16,37 @@ Source = Arrays | Blocks | Callable[[int], Any]
 def source_of(
     reader: Reader, X: Any, y: Any, sample_weight: Any, n_shards: int
 ) -> tuple[Source, list[str] | None]:
-    """Return the source of the shards, and the names of its columns, if there are any."""
+    """Return the source of the shards, and the names of its columns, if there are any.
+
+    What is known without reading is checked: types, widths, lengths and names.
+    """
+    source = checked_source(X, y, sample_weight, n_shards, reader.state.network.sizes[0])
+    names = None if callable(source) else names_of(X)
+    if reader.feature_names is not None:
+        reader.check_names("X", names)
+        names = reader.feature_names
+    return source, names
+
+
+def checked_source(X: Any, y: Any, sample_weight: Any, n_shards: int, n_in: int) -> Source:
+    """Return the source of the shards, whose X must have n_in columns."""
     if callable(X):
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(must(name, "be None if `X` is a function", shown(value)))
-        return X, reader.feature_names
+        return X
     if y is None:
         requirement = "be passed unless `X` is a function that returns (X, y) for a shard"
         raise TypeError(must("y", requirement, "None"))
-    names = names_of(X)
-    if reader.feature_names is not None:
-        reader.check_names("X", names)
-        names = reader.feature_names
+    for name, values in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+        if not (is_collection(values) or _has_rows(values) or values is None and name != "X"):
+            raise TypeError(must(name, "be an array, a data frame, or one of Dask", shown(values)))
+    check_known(X, y, sample_weight, n_shards, n_in)
     if any(is_collection(each) for each in (X, y, sample_weight)):
-        return blocks_of(X, y, sample_weight, n_shards), names
-    arrays = Arrays(X, y, sample_weight)
-    n = _length("X", X)
-    if n < n_shards:
-        raise ValueError(must("n_shards", f"be at most {n}, the rows of X", f"{n_shards}"))
-    for name, value in (("y", y), ("sample_weight", sample_weight)):
-        if value is not None and _length(name, value) != n:
-            raise ValueError(must(name, f"have {n} rows, as X has", f"{_length(name, value)}"))
-    return arrays, names
+        return Blocks(X, y, sample_weight)
+    return Arrays(X, y, sample_weight)
 
 
-def _length(name: str, values: Any) -> int:
-    shape = getattr(values, "shape", None)  # sparse matrices have no len
-    if shape:
-        return int(shape[0])
-    try:
-        return len(values)
-    except TypeError:
-        raise TypeError(must(name, "be an array", shown(values))) from None
+def _has_rows(values: Any) -> bool:
+    """Whether these are rows in memory: an array, a frame or a sparse matrix, or a list."""
+    return isinstance(values, (list, tuple)) or len(getattr(values, "shape", ())) > 0

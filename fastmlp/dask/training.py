@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -155,10 +156,12 @@ class Rounds:
         state, number = self.state, self.rounds_done
         self.callbacks.call("on_epoch_begin", number, {})
         point = point_of(state, with_source=self.options.n_shards == 1)._replace(order=self.order)
+        began = time.perf_counter()
         try:
             merged = self.runner.round(self._job(number), point, number)
         except ClusterLost as error:
             raise ClusterLost(f"{error}; {self._kept()}") from error.__cause__
+        seconds = time.perf_counter() - began
         if merged.diverged and self.after_round is not None:
             raise Diverged(merged.diverged)
         if merged.diverged:
@@ -180,24 +183,23 @@ class Rounds:
         if merged.is_dead:
             warn(DEAD, RuntimeWarning)
         if self.rounds_done == 2:  # the first may have compiled
-            self._warn_if_short(merged.seconds)
+            self._warn_if_short(seconds, merged.seconds)
         if self.after_round is not None and self.after_round(merged.recorded):
             state.stop_training = True
         self.callbacks.call("on_epoch_end", number, _last(state.history))
         if self.options.checkpoint is not None:
             model_files.save(self.checkpoint(), self.options.checkpoint)
 
-    def _warn_if_short(self, seconds: Sequence[float]) -> None:
+    def _warn_if_short(self, seconds: float, of_shards: Sequence[float]) -> None:
         """Say how many epochs a round would need to compute for a second."""
-        n_at_once, epochs = self.runner.n_at_once, self.options.local_epochs
-        if n_at_once is None:
+        if self.runner.n_at_once is None:
             return
-        computed = max(sum(seconds) / n_at_once, *seconds)
+        computed = max(sum(of_shards) / self.runner.n_at_once, *of_shards)
         if computed < LEAST_SECONDS:
-            needed = math.ceil(epochs * LEAST_SECONDS / computed)
+            needed = math.ceil(self.options.local_epochs * LEAST_SECONDS / computed)
             warn(
-                f"a round computes for {computed:.2g} s, and passing on the weights takes 0.02 to "
-                f"0.2 s: with local_epochs={needed} it would compute for {LEAST_SECONDS:.0f} s",
+                f"a round took {seconds:.2g} s, of which {computed:.2g} s were training: with "
+                f"local_epochs={needed} it would train for {LEAST_SECONDS:.0f} s",
                 ShortRoundsWarning,
             )
 

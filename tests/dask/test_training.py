@@ -69,10 +69,15 @@ def test_class_weights_count_all_shards(data):
     assert_same_bits(*found)
 
 
-def test_it_learns(digits):
+def test_it_learns_as_fit_does(digits):
     X, y = digits
-    mlp = MLP([64, 32, 10], random_state=0)
-    assert fit(mlp, X[:1400], y[:1400], rounds=30).score(X[1400:], y[1400:]) > 0.85
+    whole = MLP([64, 32, 10], random_state=0).fit(X[:1400], y[:1400], epochs=30)
+    mlp = fit(MLP([64, 32, 10], random_state=0), X[:1400], y[:1400], rounds=30)
+    scores = [net.score(X[1400:], y[1400:]) for net in (whole, mlp)]
+    assert scores[1] > scores[0] - 0.02 > 0.85
+    unchanged = MLP([64, 32, 10], random_state=0)
+    fit(unchanged, X[:1400], y[:1400], rounds=30, scale_rate=1.0)
+    assert unchanged.score(X[1400:], y[1400:]) < scores[0] - 0.02  # what "auto" makes up for
 
 
 def test_columns_of_a_frame_are_kept_and_checked(data):
@@ -179,7 +184,7 @@ def test_resume_begins_without_a_file(data, tmp_path):
         ({"batch_size": 17}, "batch_size, 17, got 32"),
         ({"n_shards": 2}, "n_shards, 2, got 4"),
         ({"local_epochs": 2}, "local_epochs, 2, got 1"),
-        ({"scale_rate": 1.5}, "rate_factor, 1.5, got 2.0"),
+        ({"scale_rate": 1.5}, "rate_factor, 1.5, got 4.0"),
         ({"callbacks": [EarlyStopping("loss")]}, "callbacks, .*"),
     ],
 )

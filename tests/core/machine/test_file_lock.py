@@ -22,11 +22,14 @@ with file_lock.locked(path):
 """
 FOREVER = HOLD + "    time.sleep(600)\n"
 A_WHILE = HOLD + "    time.sleep(5)\n"
-AND_FORK = HOLD + """
+AND_FORK = (
+    HOLD
+    + """
     if os.fork() == 0:
         print(os.getpid(), flush=True)
     time.sleep(600)
 """
+)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 
 
@@ -136,5 +139,5 @@ def test_no_lock_where_the_file_system_has_none(number, path, monkeypatch):
     def lock(descriptor):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(file_lock, "_lock", lock)
+    monkeypatch.setattr(file_lock.processor, "lock", lock)
     assert seconds_to_enter(path) < 1
