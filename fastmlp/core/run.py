@@ -97,15 +97,10 @@ def workers_for(n_threads: int | None, network: Network, batch_size: int, n_samp
 
 
 def usable_of(wanted: int) -> int:
-    """Return how many of the workers that are wanted may run concurrently.
-
-    All fits that run in this process share what it may run, so that a search in threads does not
-    start more than there are processors.
-    """
-    if wanted <= 1 or (shared := shares.threads_of_this()) == 1:
+    """Return how many of the workers that are wanted may run concurrently."""
+    if wanted <= 1 or shares.threads_of_this() == 1:
         return 1
-    of_each = processor.usable_threads() // max(1, len(shares.running))
-    return max(1, min(wanted, shared, of_each))
+    return min(wanted, shares.threads_of_this(processor.usable_threads()))
 
 
 def workers_wanted(n_threads: int | None, network: Network, batch_size: int, n_samples: int) -> int:
@@ -217,8 +212,8 @@ def train_run(
         If a loss is not finite; likewise.
     KeyboardInterrupt
         After the run in which it came, or in which all fits that share threads were stopped, whose
-        steps are completed; or within a step if
-        `stops_within`, in which case the caller must restore parameters, moments and counts.
+        steps are completed; or within a step if `stops_within`, in which case the caller must
+        restore parameters, moments and counts.
     Halted
         If a signal whose handler raised nothing stopped it within a step. Likewise.
     """

@@ -104,7 +104,9 @@ def test_processes_that_begin_at_once_compile_once(tmp_path):
 def test_threads_and_processes_compile_once(tmp_path):
     """Threads wait for each other before they wait for processes, in any order of the kernels."""
     package, cache = tiny_package.write(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    code = TOGETHER + """
+    code = (
+        TOGETHER
+        + """
 from concurrent.futures import ThreadPoolExecutor
 from numba.core import event
 calls = [(kernel, x) for x in (1, 1.0, True) for kernel in (tiny.plus_one, tiny.minus_one)]
@@ -112,6 +114,7 @@ with event.install_recorder("numba:compile") as compiled, ThreadPoolExecutor(6) 
     results = sum(pool.map(lambda call: call[0](call[1]), calls[::ORDER]))
 print(sum(data.is_start for _, data in compiled.buffer), results)
 """
+    )
     orders = [code.replace("ORDER", order) for order in ("1", "-1") * 2]
     together = [tiny_package.start(package, each, **cache) for each in orders]
     time.sleep(2)
@@ -194,6 +197,23 @@ kernel.observe_compilation(observed)
         assert process.poll() is None
         paths[0].write_bytes(content)
     assert tiny_package.finish(process)[0] == [8, 0, 2, 0]
+
+
+def test_what_a_killed_process_was_compiling_is_compiled_once_by_the_others(filled):
+    package, settings, paths = filled
+    for path in paths:
+        path.unlink()
+    hang = "import gc, time; gc.disable = lambda: (print(1, flush=True), time.sleep(600))\n"
+    holder = tiny_package.start(package, hang + tiny_package.CALL, **settings)
+    assert holder.stdout.readline() == "1\n"
+    waiting = [tiny_package.start(package, **settings) for _ in range(3)]
+    time.sleep(3)
+    assert all(process.poll() is None for process in waiting)
+    holder.kill()
+    holder.communicate()
+    results = [tiny_package.finish(process)[0] for process in waiting]
+    assert n_entries([n_compiled for n_compiled, *_ in results]) == 2
+    assert not any(lock_of(path).exists() for path in paths) or sys.platform == "win32"
 
 
 def test_a_compilation_that_fails_frees_its_lock(tmp_path, monkeypatch):

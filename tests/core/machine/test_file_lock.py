@@ -22,11 +22,14 @@ with file_lock.locked(path):
 """
 FOREVER = HOLD + "    time.sleep(600)\n"
 A_WHILE = HOLD + "    time.sleep(5)\n"
-AND_FORK = HOLD + """
+AND_FORK = (
+    HOLD
+    + """
     if os.fork() == 0:
         print(os.getpid(), flush=True)
     time.sleep(600)
 """
+)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 
 
