@@ -76,6 +76,12 @@ def check_larger_than_memory(out):
     assert number(out, r"trained on generated images: ([\d.]+)") > 0.91
 
 
+def check_many_machines(out):
+    accuracies = numbers(out, r"0\.\d{3}")
+    assert len(accuracies) == 20 and accuracies[:10] == accuracies[10:] and accuracies[9] > 0.9
+    assert "the same bits: True" in out
+
+
 def check_early_stopping(out):
     n_epochs = number(out, r"ended after (\d+) of at most 500 epochs")
     assert number(out, r"best epoch: (\d+)") == n_epochs - 15
@@ -115,6 +121,8 @@ CHECKS = {
 @pytest.fixture(scope="module", params=EXAMPLES)
 def ran(request, tmp_path_factory):
     """Return the name of an example, the folder that it ran in, and what it printed."""
+    if request.param == "many_machines":
+        pytest.importorskip("distributed", reason="`tox -e dask` has Dask")
     folder = tmp_path_factory.mktemp(request.param)
     script = [TESTS / "helpers" / "run_example.py", FOLDER / f"{request.param}.py"]
     done = subprocess.run(

@@ -12,7 +12,9 @@ from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.core.run import Diverged
 from fastmlp.dask import fitting as networks
 from fastmlp.dask import rates, sources, targets
-from fastmlp.dask.collections import is_collection
+from fastmlp.dask.cluster import OnCluster
+from fastmlp.dask.collections import Blocks, in_memory, is_collection
+from fastmlp.dask.in_process import InProcess
 from fastmlp.dask.progress import RoundsProgress
 from fastmlp.dask.rounds import job_settings
 from fastmlp.dask.shards import Arrays, Format, Size
@@ -24,7 +26,7 @@ from fastmlp.sklearn import MLPClassifier, MLPRegressor, draws, fitting, inputs,
 from fastmlp.sklearn.base import Validation, type_of
 from fastmlp.sklearn.fit_tasks import FitTasks
 from fastmlp.sklearn.tied import TiedState
-from fastmlp.training.reading import Reader
+from fastmlp.training.reading import Reader, names_of
 from fastmlp.training.samples import Data
 from fastmlp.validation import sample_weights
 
@@ -32,6 +34,11 @@ from fastmlp.validation import sample_weights
 def are_in_memory(*data: Any) -> bool:
     """Whether these are neither functions nor collections of Dask."""
     return not any(callable(each) or is_collection(each) for each in data)
+
+
+def runner_of(client: Any) -> InProcess | OnCluster:
+    """Return what computes rounds where the parameter `client` says."""
+    return InProcess() if client is False else OnCluster(client)
 
 
 def refuse(estimator: Any, X: Any, y: Any, sample_weight: Any, validates: bool) -> None:
@@ -63,13 +70,16 @@ class EstimatorFit:
     ----------
     estimator : object
         Of `fastmlp.dask`. It gets attributes as it is fitted.
-    runner : Runner
     """
 
-    def __init__(self, estimator: Any, runner: Any):
-        self.estimator, self.runner = estimator, runner
+    def __init__(self, estimator: Any):
+        self.estimator, self.runner = estimator, runner_of(estimator.client)
         self.n_shards: int = int(estimator.n_shards)
         self.kind: Any = MLPRegressor if is_regressor(estimator) else MLPClassifier
+
+    def close(self) -> None:
+        """Release the shards."""
+        self.runner.close()
 
     def run(self, X: Any, y: Any, sample_weight: Any, validation: Validation | None) -> None:
         """Fit the estimator."""
@@ -83,15 +93,16 @@ class EstimatorFit:
         estimator._learn_targets(targets.twice(seen.example), False)
         estimator.out_activation_ = estimator._output_activation()
         estimator._random_state = inputs.random_source(estimator)
-        dtype = np.dtype(np.float32 if seen.is_float32 else np.float64)
+        dtype = np.dtype(np.float32 if seen.columns.are_float32 else np.float64)
         if not is_first:
             dtype = type_of(estimator.coefs_)
         n_outputs = estimator._encoded(seen.example, dtype).n_outputs
-        estimator._begin_network(seen.n_features, n_outputs, dtype, is_first)
+        estimator._begin_network(seen.columns.n, n_outputs, dtype, is_first)
         tied = fitting.begun(estimator)
         settings = tied.state.settings
-        held_out = estimator._held_out(_computed(validation), dtype)
-        passed = scored = None if held_out is None else held_out.data(settings)
+        held_out = estimator._held_out(_computed(validation, estimator.client), dtype)
+        passed = None if held_out is None else held_out.data(settings)
+        scored = passed if estimator.early_stopping else None
         if estimator.early_stopping and passed is None:
             source, scored = self._split(source, settings)
         names = getattr(estimator, "feature_names_in_", None)
@@ -112,30 +123,47 @@ class EstimatorFit:
 
     def _read(self, X: Any, y: Any, sample_weight: Any, reset: bool) -> tuple[Any, targets.Seen]:
         """Return the source of the shards, and what all of it shows; learn the columns."""
-        estimator, n = self.estimator, self.n_shards
-        reader = Reader(None, None)  # type: ignore[arg-type]
+        n_shards, see = self.n_shards, partial(targets.see, self.kind)
         if are_in_memory(X, y, sample_weight):
-            X, y = inputs.rows_and_targets(estimator, X, y, reset)
+            X, y = inputs.rows_and_targets(self.estimator, X, y, reset)
             X = X.tocsr() if hasattr(X, "tocsr") else X
             weights = inputs.weights_of(sample_weight, X.shape[0])
-            source, _ = sources.source_of(reader, X, y, weights, n)
-            return source, targets.seen_in(self.kind, X, y)
-        source, names = sources.source_of(reader, X, y, sample_weight, n)
-        see = partial(targets.see, self.kind, callable(source), n)
-        seen = targets.together(self.runner.look(see, source, n))
-        self._learn_columns(seen.n_features, seen.names if names is None else names, reset)
+            source = sources.checked_source(X, y, weights, n_shards, X.shape[1])
+            return source, see(X, y)
+        if callable(X):
+            source = looked_at = sources.checked_source(X, y, sample_weight, n_shards, 0)
+        else:
+            if len(getattr(X, "shape", ())) != 2:
+                raise ValueError(must("X", "have shape (n_samples, n_features)", shown(X)))
+            columns = targets.Columns(int(X.shape[1]), names_of(X), targets.are_float32(X))
+            source = sources.checked_source(X, y, sample_weight, n_shards, columns.n)
+            looked_at = Blocks(y, y)  # instead of X only its length counts
+            see = partial(targets.see_targets, self.kind, columns)
+        seen = targets.together(self._look(looked_at, see))
+        self._learn_columns(seen.columns, reset)
         return source, seen
 
-    def _learn_columns(self, n_features: int, names: list[str] | None, reset: bool) -> None:
-        estimator = self.estimator
+    def _look(self, source: Any, see: Any) -> list[targets.Seen]:
+        """Return what the shards show, which are read again later: few of them fit in memory."""
+        settings: Any = None
+        form = Format(settings, "", None, self.n_shards, callable(source), look=see)
+        runner = runner_of(self.estimator.client)
+        try:
+            seen: Any = runner.load(form, source, None)
+        finally:
+            runner.close()
+        return list(seen)
+
+    def _learn_columns(self, columns: targets.Columns, reset: bool) -> None:
+        estimator, names = self.estimator, columns.names
         if reset:
-            estimator.n_features_in_ = n_features
+            estimator.n_features_in_ = columns.n
             estimator.__dict__.pop("feature_names_in_", None)
             if names is not None:
                 estimator.feature_names_in_ = np.array(names, object)
-        elif n_features != estimator.n_features_in_:
+        elif columns.n != estimator.n_features_in_:
             raise ValueError(
-                f"X has {n_features} features, but {type(estimator).__name__} is expecting "
+                f"X has {columns.n} features, but {type(estimator).__name__} is expecting "
                 f"{estimator.n_features_in_} features as input"
             )
         elif hasattr(estimator, "feature_names_in_"):
@@ -175,9 +203,8 @@ class EstimatorFit:
         estimator, state = self.estimator, tied.state
         n_samples, largest = sum(s.n_samples for s in sizes), max(s.n_samples for s in sizes)
         batch_size, epochs = fitting.batch_size_of(estimator, largest), int(estimator.local_epochs)
-        fitting.run_for(
-            estimator, tied, int(estimator.max_iter) * epochs * -(-largest // batch_size)
-        )
+        n_steps = int(estimator.max_iter) * epochs * -(-largest // batch_size)
+        fitting.run_for(estimator, tied, n_steps)
         shuffle, task = estimator.shuffle, state.settings.loss.task
         options = Options(
             self.n_shards,
@@ -198,21 +225,21 @@ class EstimatorFit:
         epoch_end = stopping.EpochEnd(
             estimator, tied, n_samples * epochs, fitting.scorer(estimator, tied, scored)
         )
-        judge = tasks.after(epoch_end)
+        self._judge = tasks.after(epoch_end)
         # As in `fastmlp.sklearn`, whose orders one shard has.
         order = np.arange(n_samples) if options.shuffle is True and self.n_shards == 1 else None
         model = MLP._of(state)
         return Rounds(
             state, options, sizes, self.runner, CallbackList(callbacks, model),
-            lambda _: self._after_round(state, judge), order,
+            lambda _: self._after_round(state), order,
         ), epoch_end  # fmt: skip
 
-    def _after_round(self, state: Any, judge: Any) -> bool:
+    def _after_round(self, state: Any) -> bool:
         """Record all rounds that are not yet, several after a resume; return whether to stop."""
         estimator, stops = self.estimator, False
         estimator._trains = True
         for loss in state.history["loss"][estimator.n_iter_ :]:
-            stops = judge({"loss": loss})
+            stops = self._judge({"loss": loss})
         if estimator._optimizer.changes:
             state.change(learning_rate=estimator._optimizer.learning_rate)
         return stops
@@ -230,7 +257,7 @@ class EstimatorFit:
         try:
             tasks.begin_epoch()
             rounds.run(resumes_from)
-            rounds.after_round({})  # of a checkpoint after which there was no round
+            self._after_round(state)  # if there was no round after those of a checkpoint
         except Diverged:
             fitting.give_up(estimator, epoch_end)
         except KeyboardInterrupt:
@@ -249,10 +276,8 @@ def _rows(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
     return None if weights is None else weights[rows]
 
 
-def _computed(validation: Validation | None) -> Validation | None:
+def _computed(validation: Validation | None, client: Any) -> Validation | None:
     """Return validation data in memory."""
     if validation is None or are_in_memory(*validation):
         return validation
-    import dask
-
-    return Validation(*dask.compute(*validation))
+    return Validation(*in_memory(tuple(validation), client))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 from numbers import Integral, Real
@@ -11,12 +12,10 @@ from sklearn.base import BaseEstimator
 
 from fastmlp import sklearn
 from fastmlp.argument_types import Path
-from fastmlp.dask.cluster import OnCluster
 from fastmlp.dask.collections import is_collection
 from fastmlp.dask.estimator_fits import EstimatorFit, refuse
 from fastmlp.dask.estimator_predictions import lazily, score
 from fastmlp.dask.fitting import MOST_SHARDS
-from fastmlp.dask.in_process import InProcess
 from fastmlp.sklearn import parameters
 from fastmlp.sklearn.base import BaseMLP, Validation
 from fastmlp.sklearn.constraints import Interval, StrOptions
@@ -95,11 +94,8 @@ class InRounds(BaseMLP):
     ) -> Self:
         parameters.hidden_sizes(self.hidden_layer_sizes)
         refuse(self, X, y, sample_weight, validation is not None)
-        runner = InProcess() if self.client is False else OnCluster(self.client)
-        try:
-            EstimatorFit(self, runner).run(X, y, sample_weight, validation)
-        finally:
-            runner.close()
+        with contextlib.closing(EstimatorFit(self)) as fit:
+            fit.run(X, y, sample_weight, validation)
         return self
 
     def _has_partial_fit(self) -> bool:
@@ -146,13 +142,13 @@ class InRounds(BaseMLP):
         """
         if is_collection(X):
             return score(self, X, y, sample_weight)
-        found: float = super().score(X, y, sample_weight)  # type: ignore[misc]
+        found: float = super().score(X, y, sample_weight)
         return found
 
     # The client ----------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())  # type: ignore[arg-type]
+        state = dict(super().__getstate__())
         if state.get("client") is not False:  # a client belongs to its process
             state["client"] = None
         return state
@@ -160,7 +156,7 @@ class InRounds(BaseMLP):
     def __sklearn_clone__(self) -> Any:
         """Return an estimator with copies of the parameters, and with the same client."""
         without_client = object.__new__(type(self))
-        vars(without_client).update(vars(self), client=None)
+        without_client.__dict__.update(vars(self), client=None)
         cloned: Any = BaseEstimator.__sklearn_clone__(without_client)
         cloned.client = self.client
         return cloned
@@ -168,11 +164,8 @@ class InRounds(BaseMLP):
 
 def _signature(kind: Any, own: Any) -> inspect.Signature:
     """Return the parameters of an estimator of `fastmlp.sklearn`, then those of its own."""
-    added = [
-        each
-        for each in inspect.signature(own).parameters.values()
-        if each.kind is each.KEYWORD_ONLY
-    ]
+    known = inspect.signature(own).parameters.values()
+    added = [each for each in known if each.kind is each.KEYWORD_ONLY]
     return inspect.Signature([*inspect.signature(kind.__init__).parameters.values(), *added])
 
 

@@ -206,6 +206,7 @@ def fit(
 
 
 def checkpoint_path(checkpoint: Any) -> str | None:
+    """Return the path of the checkpoint, at which a file can be written; None for none."""
     if checkpoint is None:
         return None
     if not isinstance(checkpoint, (str, os.PathLike)):

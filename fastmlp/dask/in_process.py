@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fastmlp.dask.collections import Blocks
@@ -17,33 +17,20 @@ class InProcess:
 
     n_bytes_moved = 0
     n_at_once: int | None = None
-    _samples: Sequence[Any] = ()  # of all shards, that `look` has read
-
-    def look(
-        self, see: Callable[[int, Any], Any], source: Arrays | Callable[[int], Any], n_shards: int
-    ) -> list[Any]:
-        """Return what a function sees in the number and the samples of each shard.
-
-        `load` then takes the same samples.
-        """
-        self._samples = list(self._all_samples(source, n_shards))
-        return [see(shard, samples) for shard, samples in enumerate(self._samples)]
 
     def load(
         self, form: Format, source: Arrays | Blocks | Callable[[int], Any], validation: Data | None
     ) -> list[Size]:
         """Read all shards; return what is known of each."""
-        looked_at, self._samples = self._samples, []
         self._validation = validation
-        if isinstance(source, Blocks) and not looked_at:
+        if isinstance(source, Blocks):
             self._shards = source.computed(form)
         else:
-            samples = looked_at or self._all_samples(source, form.n_shards)
-            self._shards = [read(form, shard, each) for shard, each in enumerate(samples)]
+            self._shards = [
+                read(form, shard, samples_of(source, shard, form.n_shards))
+                for shard in range(form.n_shards)
+            ]
         return [size_of(form, shard) for shard in self._shards]
-
-    def _all_samples(self, source: Arrays | Callable[[int], Any], n_shards: int) -> Iterator[Any]:
-        return (samples_of(source, shard, n_shards) for shard in range(n_shards))
 
     def round(self, job: Job, point: Point, number: int) -> Merged:
         """Return the result of a round."""

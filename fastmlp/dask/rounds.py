@@ -160,8 +160,9 @@ def merged(job: Job, before: Point, of_all: Sum, validation: Data | None) -> Mer
         if each.diverged:
             return Merged(before, {}, seconds, diverged=f"{each.diverged} of shard {shard}")
     last = max((each.point for each in trained), key=lambda point: point.descent["taken"])
+    first = trained[0].point  # of the only shard, if its source and order go along
     point = divided(of_all.arrays, len(trained), before)._replace(
-        descent=last.descent, source=trained[0].point.source, key=trained[0].point.key
+        descent=last.descent, source=first.source, order=first.order, key=first.key
     )
     rows = sum(each.point.seen - before.seen for each in trained)
     point = point._replace(seen=before.seen + rows)

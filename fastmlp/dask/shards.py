@@ -6,8 +6,7 @@ and which row is in which shard depends on nothing but V.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,8 +28,10 @@ class Format(NamedTuple):
     feature_names: list[str] | None
     n_shards: int
     from_function: bool = False  # whether rows are counted within the shard
-    #: Returns the samples for settings and X, y and weights, in place of `Reader`.
+    #: Returns the samples for `settings` and X, y and weights, in place of `Reader`.
     convert: Callable[[Settings, Any, Any, Any], Data] | None = None
+    #: Returns what is wanted of X, y and weights, in place of the samples and their `Size`.
+    look: Callable[[Any, Any, Any], Any] | None = None
 
     def reader(self) -> Reader:
         """Return what checks and converts."""
@@ -55,7 +56,7 @@ class Arrays(NamedTuple):
 
     def of_shard(self, shard: int, n_shards: int) -> tuple[Any, Any, Any]:
         """Return the rows of a shard."""
-        return tuple(rows_of_shard(each, shard, n_shards) for each in self)  # type: ignore[return-value]
+        return tuple(rows_of_shard(each, shard, n_shards) for each in self)
 
 
 def rows_of_shard(values: Any, shard: int, n_shards: int) -> Any:
@@ -80,33 +81,30 @@ def loaded(load: Callable[[int], Any], shard: int) -> tuple[Any, Any, Any]:
 
 def read(form: Format, shard: int, samples: tuple[Any, Any, Any]) -> Data:
     """Return the samples of a shard, checked to be finite, as the kernels read them."""
-    reader = form.reader()
-    with named(shard):
+    X, y, weights = samples
+    try:
+        if form.look is not None:
+            return form.look(X, y, weights)
+        reader = form.reader()
         if form.convert is None:
-            X, y, weights = samples
             data = reader.samples("X", X, "y", y, weights, to_train_on=True, require_positive=False)
         else:
-            reader.check_names("X", names_of(samples[0]))
-            data = form.convert(form.settings, *samples)
+            reader.check_names("X", names_of(X))
+            data = form.convert(form.settings, X, y, weights)
         row = first_not_finite(reader.state.network, data.X)
         if row is not None:
             row = row if form.from_function else shard + row * form.n_shards
             raise checks.not_finite("X", row, form.settings.dtype)
-    return data
-
-
-@contextlib.contextmanager
-def named(shard: int) -> Iterator[None]:
-    """Name the shard in errors of its samples."""
-    try:
-        yield
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"shard {shard}: {error}") from None
+    return data
 
 
-def size_of(form: Format, shard: Data) -> Size:
-    """Return what is known of a shard without its samples."""
+def size_of(form: Format, shard: Any) -> Any:
+    """Return what is known of a shard without its samples, as a `Size`."""
+    if form.look is not None:
+        return shard
     reader, targets = form.reader(), shard.targets
     loss, n_out = reader.state.loss, reader.state.network.sizes[-1]
     has_classes = loss.kind == SOFTMAX or (loss.kind, n_out) == (LOGISTIC, 1)

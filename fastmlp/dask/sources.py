@@ -20,25 +20,31 @@ def source_of(
 
     What is known without reading is checked: types, widths, lengths and names.
     """
+    source = checked_source(X, y, sample_weight, n_shards, reader.state.network.sizes[0])
+    names = None if callable(source) else names_of(X)
+    if reader.feature_names is not None:
+        reader.check_names("X", names)
+        names = reader.feature_names
+    return source, names
+
+
+def checked_source(X: Any, y: Any, sample_weight: Any, n_shards: int, n_in: int) -> Source:
+    """Return the source of the shards, whose X must have n_in columns."""
     if callable(X):
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(must(name, "be None if `X` is a function", shown(value)))
-        return X, reader.feature_names
+        return X
     if y is None:
         requirement = "be passed unless `X` is a function that returns (X, y) for a shard"
         raise TypeError(must("y", requirement, "None"))
     for name, values in (("X", X), ("y", y), ("sample_weight", sample_weight)):
         if not (is_collection(values) or _has_rows(values) or values is None and name != "X"):
             raise TypeError(must(name, "be an array, a data frame, or one of Dask", shown(values)))
-    names = names_of(X)
-    if reader.feature_names is not None:
-        reader.check_names("X", names)
-        names = reader.feature_names
-    check_known(X, y, sample_weight, n_shards, reader.state.network.sizes[0])
+    check_known(X, y, sample_weight, n_shards, n_in)
     if any(is_collection(each) for each in (X, y, sample_weight)):
-        return Blocks(X, y, sample_weight), names
-    return Arrays(X, y, sample_weight), names
+        return Blocks(X, y, sample_weight)
+    return Arrays(X, y, sample_weight)
 
 
 def _has_rows(values: Any) -> bool:

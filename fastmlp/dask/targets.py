@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
-from fastmlp.dask.shards import named
 from fastmlp.messages import must
 from fastmlp.settings import Settings
 from fastmlp.sklearn import MLPClassifier, MLPRegressor, inputs
@@ -19,35 +18,40 @@ from fastmlp.training.samples import Data
 from fastmlp.validation import checks
 
 
+class Columns(NamedTuple):
+    """The columns of X."""
+
+    n: int
+    names: list[str] | None
+    are_float32: bool  # all of them
+
+
 class Seen(NamedTuple):
     """What samples show before the network is known."""
 
     n_samples: int
-    n_features: int
-    names: list[str] | None  # of the columns
-    is_float32: bool
+    columns: Columns
     #: Targets of the same kind with every class that occurs, as few as possible.
     example: Any
     counts: np.ndarray  # of each class of `example`, or of each label; empty for a regressor
 
 
-def see(kind: type, from_function: bool, n_shards: int, shard: int, samples: Any) -> Seen:
-    """Return what the samples of a shard show."""
-    with named(shard):
-        X, y, _ = samples
-        return seen_in(kind, X, y)
-
-
-def seen_in(kind: type, X: Any, y: Any) -> Seen:
+def see(kind: type, X: Any, y: Any, sample_weight: Any = None) -> Seen:
     """Return what samples show to a `kind` of estimators, `MLPClassifier` or `MLPRegressor`."""
     if not hasattr(X, "shape"):
         X = np.asarray(X)
     if len(X.shape) != 2 or 0 in X.shape:
         requirement = "have shape (n_samples, n_features), both above 0"
         raise ValueError(must("X", requirement, f"{tuple(X.shape)}"))
-    y = _targets(kind(), X.shape[0], y)
-    types = list(X.dtypes) if hasattr(X, "iloc") else [X.dtype]
-    seen = int(X.shape[0]), int(X.shape[1]), names_of(X), _are_float32(types)
+    columns = Columns(int(X.shape[1]), names_of(X), are_float32(X))
+    return see_targets(kind, columns, X, y)
+
+
+def see_targets(kind: type, columns: Columns, X: Any, y: Any, sample_weight: Any = None) -> Seen:
+    """Return the same of targets alone, the columns of X being known; only its length counts."""
+    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+    y = _targets(kind(), n_samples, y)
+    seen = int(n_samples), columns
     if kind is MLPRegressor:
         return Seen(*seen, np.zeros((1, *y.shape[1:])), np.empty(0))
     if y.ndim == 1:
@@ -83,7 +87,9 @@ def _targets(estimator: Any, n_samples: int, y: Any) -> Any:
     return inputs.targets(estimator, n_samples, y)
 
 
-def _are_float32(types: list[Any]) -> bool:
+def are_float32(X: Any) -> bool:
+    """Whether the type of all columns together is float32."""
+    types = list(X.dtypes) if hasattr(X, "dtypes") else [X.dtype]
     try:
         return bool(np.result_type(*types) == np.float32)
     except TypeError:  # a type of pandas
@@ -94,9 +100,9 @@ def together(all_seen: Sequence[Seen]) -> Seen:
     """Return what all shards show together; ValueError if they do not fit together."""
     first = all_seen[0]
     for shard, each in enumerate(all_seen):
-        if each.n_features != first.n_features:
-            requirement = f"have {first.n_features} columns in every shard, as in shard 0"
-            raise ValueError(must("X", requirement, f"{each.n_features} in shard {shard}"))
+        if each.columns.n != first.columns.n:
+            requirement = f"have {first.columns.n} columns in every shard, as in shard 0"
+            raise ValueError(must("X", requirement, f"{each.columns.n} in shard {shard}"))
         if each.example.shape[1:] != first.example.shape[1:]:
             requirement = f"have targets of the shape {_row(first)} in every shard, as in shard 0"
             raise ValueError(must("y", requirement, f"{_row(each)} in shard {shard}"))
@@ -114,7 +120,9 @@ def together(all_seen: Sequence[Seen]) -> Seen:
             counts[np.searchsorted(example, each.example)] += each.counts
     return first._replace(
         n_samples=sum(each.n_samples for each in all_seen),
-        is_float32=all(each.is_float32 for each in all_seen),
+        columns=first.columns._replace(
+            are_float32=all(each.columns.are_float32 for each in all_seen)
+        ),
         example=example,
         counts=counts,
     )
@@ -171,12 +179,8 @@ def _balanced(seen: Seen) -> Any:
     n, counts = seen.n_samples, seen.counts
     if seen.example.ndim == 1:
         return dict(zip(seen.example.tolist(), (n / (len(counts) * counts)).tolist(), strict=True))
-    both = [{0: n - ones, 1: ones} for ones in counts.tolist()]
-    return [
-        {
-            label: n / (np.count_nonzero([*each.values()]) * count)
-            for label, count in each.items()
-            if count
-        }
-        for each in both
-    ]
+    found = []
+    for ones in counts.tolist():
+        of_each = {label: count for label, count in ((0, n - ones), (1, ones)) if count > 0}
+        found.append({label: n / (len(of_each) * count) for label, count in of_each.items()})
+    return found
