@@ -14,8 +14,9 @@ from fastmlp import sklearn
 from fastmlp.argument_types import Path
 from fastmlp.dask.collections import is_collection
 from fastmlp.dask.estimator_fits import EstimatorFit, refuse
-from fastmlp.dask.estimator_predictions import lazily, score
 from fastmlp.dask.fitting import MOST_SHARDS
+from fastmlp.dask.prediction import lazily
+from fastmlp.dask.scores import score
 from fastmlp.sklearn import parameters
 from fastmlp.sklearn.base import BaseMLP, Validation
 from fastmlp.sklearn.constraints import Interval, StrOptions
@@ -115,8 +116,9 @@ class InRounds(BaseMLP):
 
         Returns
         -------
-        y : ndarray or dask array of shape (n_samples,) or (n_samples, n_outputs)
-            A dask array, which is not computed yet, for a collection of Dask.
+        y : ndarray, dask array, series or data frame of shape (n_samples,) or \
+                (n_samples, n_outputs)
+            For a collection of Dask not computed yet, see `fastmlp.dask.predict`.
         """
         return self._predicted("predict", X)
 
@@ -251,8 +253,8 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
     With one shard and an int as `random_state`, the weights have the same bits as those of
     `fastmlp.sklearn.MLPClassifier`.
 
-    `predict`, `predict_proba` and `predict_log_proba` of a dask array or data frame return a dask
-    array, which is not computed yet. `early_stopping` without X_val holds out a part of arrays in
+    `predict`, `predict_proba` and `predict_log_proba` of a dask array or data frame return another
+    one, which is not computed yet. `early_stopping` without X_val holds out a part of arrays in
     memory. `save` writes the file of `fastmlp.sklearn.MLPClassifier`, which `fastmlp.load` returns.
 
     Examples
@@ -282,7 +284,7 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
 
         Returns
         -------
-        y_prob : ndarray or dask array of shape (n_samples, n_classes)
+        y_prob : ndarray, dask array or data frame of shape (n_samples, n_classes)
             In the order of `classes_`, of the type of the network.
         """
         return self._predicted("predict_proba", X)
@@ -297,7 +299,7 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
 
         Returns
         -------
-        log_y_prob : ndarray or dask array of shape (n_samples, n_classes)
+        log_y_prob : ndarray, dask array or data frame of shape (n_samples, n_classes)
         """
         return self._predicted("predict_log_proba", X)
 

