@@ -60,8 +60,9 @@ class InRounds(BaseMLP):
         X : {array-like, sparse matrix, dask array, dask data frame} of shape \
                 (n_samples, n_features), or callable
             float32 stays float32, everything else becomes float64. A function gets the number of a
-            shard and returns its (X, y) or (X, y, sample_weight): always the same, as a shard is
-            loaded again where a worker dies.
+            shard, from 0 to ``n_shards - 1``, and returns its (X, y) or (X, y, sample_weight). It
+            is called once to find the columns and classes, once to train, and again for the shards
+            of a worker that died: it has to return the same each time.
         y : array-like, dask array or dask series of shape (n_samples,) or \
                 (n_samples, n_outputs), default=None
             None if X is a function.
