@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from fastmlp.dask import tasks
 from fastmlp.dask.collections import Blocks
-from fastmlp.dask.connection import Connection
+from fastmlp.dask.connection import Connection, Stuck
 from fastmlp.dask.placement import Placement
 from fastmlp.dask.points import Point
 from fastmlp.dask.rounds import Job, Merged
@@ -35,81 +35,109 @@ class OnCluster:
         self._cluster = Connection(client)
         self._shards: list[Any] = []
         self._validation: Any = None
+        self._attempts = 0
 
     def load(
         self, form: Format, source: Arrays | Blocks | Callable[[int], Any], validation: Data | None
     ) -> list[Size]:
         """Read all shards; return what is known of each."""
-        n_shards, fit = form.n_shards, self._cluster.fit
-        places = Placement([1] * n_shards).place(self._cluster.workers())
-        if isinstance(source, Blocks):
-            self._shards = self._cluster.compute(source.of_shards(form, self._cluster.key))
-        sizes: list[Any] = []
-        task: tuple[Any, ...]
-        try:
-            for shard, place in enumerate(places):
-                if isinstance(source, Arrays):
-                    task = tasks.read_rows, fit, form, shard, source.of_shard(shard, n_shards)
-                    self._shards.append(self._submit(place, "load", [shard], *task))
-                elif not isinstance(source, Blocks):
-                    task = tasks.read_loaded, fit, form, shard, source
-                    self._shards.append(self._submit(place, "load", [shard], *task))
-                task = tasks.size_here, fit, form, self._shards[shard]
-                sizes.append(self._submit(place, "size", [shard], *task))
-            if validation is not None:
-                self._validation = self._submit(
-                    places[-1], "validation", [], tasks.itself, validation
-                )
-            found: list[Size] = self._cluster.results(sizes)
-        finally:
-            _release(sizes)
+        self._form, self._source, self._scored = form, source, validation
+        places, found = self._until_done(Placement([1] * form.n_shards), self._submit_sizes)
         self._placement = Placement([size.n_samples for size in found], places)
-        return found
+        return cast(list[Size], found)
 
     def round(self, job: Job, point: Point, number: int) -> Merged:
         """Return the result of a round."""
         self._cluster.check(self._shards)
-        threads = self._cluster.workers()
-        self.n_at_once = sum(threads.values())
-        places = self._placement.place(threads)
-        futures: list[Any] = []
-        try:
-            self._submit_round(futures, job, point, number, places)
-            [(found, workers, self.n_bytes_moved)] = self._cluster.results(futures[-1:])
-        finally:
-            _release(futures)
-        self._placement.measured(workers, found.seconds, threads)
+
+        def submit(places: Sequence[str]) -> tuple[list[Any], list[Any]]:
+            return self._submit_round(places, job, point, number)
+
+        _, [(found, workers, self.n_bytes_moved)] = self._until_done(self._placement, submit)
+        self._placement.measured(workers, found.seconds, self._threads)
         return cast(Merged, found)
+
+    def _until_done(
+        self,
+        placement: Placement,
+        submit: Callable[[Sequence[str]], tuple[list[Any], list[Any]]],
+    ) -> tuple[list[str], list[Any]]:
+        """Submit tasks for the present workers; return where, and the results.
+
+        `submit` returns all futures, and those of the results. If all workers died and others came,
+        Dask does not always go on: everything is submitted again.
+        """
+        while True:
+            self._threads = self._cluster.workers()
+            self.n_at_once = sum(self._threads.values())
+            places = placement.place(self._threads)
+            if not self._shards:
+                self._submit_shards(places)
+            futures, results = submit(places)
+            try:
+                return places, self._cluster.results(results, self._threads)
+            except Stuck:
+                self.close()
+                self._attempts += 1
+            finally:
+                _release(futures)
 
     def close(self) -> None:
         """Release the shards."""
         _release([*self._shards, self._validation])
         self._shards, self._validation = [], None
 
+    def _submit_shards(self, places: Sequence[str]) -> None:
+        """Submit the tasks that read shards, and the validation data."""
+        form, source, fit = self._form, self._source, self._cluster.fit
+        task: tuple[Any, ...]
+        if isinstance(source, Blocks):
+            self._shards = self._cluster.compute(source.of_shards(form, self._key))
+        else:
+            for shard, place in enumerate(places):
+                if isinstance(source, Arrays):
+                    task = tasks.read_rows, fit, form, shard, source.of_shard(shard, form.n_shards)
+                else:
+                    task = tasks.read_loaded, fit, form, shard, source
+                self._shards.append(self._submit(place, "load", [shard], *task))
+        if self._scored is not None:
+            self._validation = self._submit(
+                places[-1], "validation", [], tasks.itself, self._scored
+            )
+
+    def _submit_sizes(self, places: Sequence[str]) -> tuple[list[Any], list[Any]]:
+        task = tasks.size_here, self._cluster.fit, self._form
+        sizes = [
+            self._submit(place, "size", [shard], *task, self._shards[shard])
+            for shard, place in enumerate(places)
+        ]
+        return sizes, sizes
+
     def _submit_round(
-        self, futures: list[Any], job: Job, point: Point, number: int, places: Sequence[str]
-    ) -> None:
-        """Submit the tasks of a round, and append their futures; the last one is the result."""
+        self, places: Sequence[str], job: Job, point: Point, number: int
+    ) -> tuple[list[Any], list[Any]]:
+        """Submit the tasks of a round. Runs of neighbours on one worker are added up there."""
         fit = self._cluster.fit
         start = self._submit(places[0], "point", [number], tasks.itself, point)
-        futures.append(start)
         trained: list[Any] = []
         task: tuple[Any, ...]
         for shard, place in enumerate(places):
             task = tasks.train_here, fit, job, start, self._shards[shard], number, shard
             trained.append(self._submit(place, "train", [number, shard], *task))
-            futures.append(trained[-1])
-        before = None
+        sums = [None]
         for place, run in groupby(range(len(places)), places.__getitem__):
             shards = list(run)
-            task = tasks.add_here, fit, before, [trained[shard] for shard in shards]
-            before = self._submit(place, "add", [number, shards[0]], *task)
-            futures.append(before)
-        task = tasks.merge_here, fit, job, start, before, self._validation
-        futures.append(self._submit(places[-1], "mean", [number], *task))
+            task = tasks.add_here, fit, sums[-1], [trained[shard] for shard in shards]
+            sums.append(self._submit(place, "add", [number, shards[0]], *task))
+        task = tasks.merge_here, fit, job, start, sums[-1], self._validation
+        mean = self._submit(places[-1], "mean", [number], *task)
+        return [start, *trained, *sums, mean], [mean]
 
     def _submit(self, place: str, name: str, numbers: Sequence[int], *task: Any) -> Any:
-        return self._cluster.submit(self._cluster.key(name, *numbers), *task, worker=place)
+        return self._cluster.submit(self._key(name, *numbers), *task, worker=place)
+
+    def _key(self, name: str, *numbers: int) -> str:
+        return self._cluster.key(name, *numbers, self._attempts)
 
 
 def _release(futures: Iterable[Any]) -> None:

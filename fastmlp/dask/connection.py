@@ -20,6 +20,13 @@ class ClusterLost(RuntimeError):
     """The cluster, or data in it, are gone."""
 
 
+class Stuck(Exception):
+    """Dask computes none of the tasks, although there are workers.
+
+    This happens to tasks for certain workers after all have died, also if others are allowed.
+    """
+
+
 class Connection:
     """What `fit` does with a client. Every wait ends when the cluster is lost.
 
@@ -61,26 +68,35 @@ class Connection:
         self._check_versions(found)
         return found
 
-    def results(self, futures: Sequence[Any]) -> list[Any]:
-        """Return the results when all are there, or raise the error of the first that has one."""
+    def results(self, futures: Sequence[Any], workers: Iterable[str]) -> list[Any]:
+        """Return the results when all are there, or raise the error of the first that has one.
+
+        `workers` were there when the tasks were submitted.
+        """
         from distributed import CancelledError, wait
 
-        futures, looked = list(futures), time.monotonic()
-        while True:
+        began, idle = time.monotonic(), 0
+        while not any(future.status in ("lost", "cancelled") for future in futures):
             try:
-                wait(futures, timeout=POLL_SECONDS)
+                with self._client.as_current():
+                    wait(futures, timeout=POLL_SECONDS)
                 break
             except CancelledError:
                 break
             except TimeoutError:
                 self._check_connection()
-                if any(future.status in ("lost", "cancelled") for future in futures):
-                    break
-            if time.monotonic() - looked > PATIENCE:
-                looked = time.monotonic()
-                if not self._threads():
-                    self._warn_if_no_workers(looked - PATIENCE)
+            left = self._threads()
+            if left:
+                began = time.monotonic()
+            self._warn_if_no_workers(began)
+            idle = idle + 1 if left and not set(workers) <= set(left) and self._is_idle() else 0
+            if idle > 1:
+                raise Stuck
         return self._gathered(futures)
+
+    def _is_idle(self) -> bool:
+        """Whether no worker has a task to compute."""
+        return not any(self._client.processing().values())
 
     # What can go wrong ---------------------------------------------------------------------------
 
@@ -143,13 +159,11 @@ class Connection:
             return ClusterLost(self._lost())
         if "restart" in reason:
             return ClusterLost(f"the cluster at {self._address} was restarted")
-        if "lost" in reason:
-            return ClusterLost(
-                "data of X, y or sample_weight were lost with their worker, because they were "
-                "scattered: collections that are read from files or made by functions are made "
-                "again"
-            )
-        return ClusterLost(f"a task was cancelled: {reason}")
+        return ClusterLost(
+            f"results were lost or cancelled ({reason}): data of X, y or sample_weight that were "
+            "scattered die with their worker, those read from files or made by functions are "
+            "made again"
+        )
 
     def _failed(self, error: BaseException) -> BaseException:
         """Return the error to raise for that of a task."""

@@ -92,7 +92,7 @@ def fit(
     scale_rate : float or "auto", default "auto"
         The factor of all learning rates, above 0, which is reached in equal parts over the first
         five rounds. The mean of V shards has taken 1 / V of the steps of an epoch, which larger
-        steps make up for: "auto" is V, at most 4, and at most 16 for adam and adamw.
+        steps make up for: "auto" is V, at most 4, and at most 8 for adam and adamw.
     sample_weight : array-like or dask array (n_samples,), optional
         The weight of each sample in the loss. Shards count equally, whatever their weights.
     class_weight : dict, array-like (n_classes,) or "balanced", optional
@@ -206,6 +206,7 @@ def fit(
 
 
 def checkpoint_path(checkpoint: Any) -> str | None:
+    """Return the argument `checkpoint` as the name of a file that can be written."""
     """Return the path of the checkpoint, at which a file can be written; None for none."""
     if checkpoint is None:
         return None

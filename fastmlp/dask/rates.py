@@ -9,7 +9,7 @@ from fastmlp.optimizers import Adam, AdamW
 from fastmlp.validation import checks
 
 #: Of the factor: with more, networks diverge that do not with one shard. Adam bounds its steps.
-MOST, MOST_OF_ADAM = 4.0, 16.0
+MOST, MOST_OF_ADAM = 4.0, 8.0
 WARM_UP = 5  # rounds until the factor is reached
 
 

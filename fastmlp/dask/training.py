@@ -13,6 +13,7 @@ from fastmlp import random_sources
 from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.core.run import Diverged
 from fastmlp.dask import rates
+from fastmlp.dask.connection import ClusterLost
 from fastmlp.dask.points import Point, point_of, put
 from fastmlp.dask.rounds import Job, Merged, job_settings
 from fastmlp.dask.shards import Size
@@ -156,7 +157,10 @@ class Rounds:
         self.callbacks.call("on_epoch_begin", number, {})
         point = point_of(state, with_source=self.options.n_shards == 1)._replace(order=self.order)
         began = time.perf_counter()
-        merged = self.runner.round(self._job(number), point, number)
+        try:
+            merged = self.runner.round(self._job(number), point, number)
+        except ClusterLost as error:
+            raise ClusterLost(f"{error}; {self._kept()}") from error.__cause__
         seconds = time.perf_counter() - began
         if merged.diverged and self.after_round is not None:
             raise Diverged(merged.diverged)
@@ -198,6 +202,16 @@ class Rounds:
                 f"local_epochs={needed} it would train for {LEAST_SECONDS:.0f} s",
                 ShortRoundsWarning,
             )
+
+    def _kept(self) -> str:
+        """Say what is left after the loss of a cluster, and how to go on."""
+        done = f"{self.rounds_done} of {self.options.rounds} rounds are done and kept"
+        path = self.options.checkpoint
+        if path is None:
+            return f"{done}; with a `checkpoint`, another call could resume"
+        if self.rounds_done == 0:
+            return done
+        return f"{done}; to go on, call fit with checkpoint={path!r} and resume=True"
 
     def _job(self, number: int) -> Job:
         options = self.options

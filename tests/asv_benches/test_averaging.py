@@ -13,7 +13,6 @@ from helpers import ROOT, SHARED_DATA
 
 AVERAGING = ROOT / "asv_benches" / "averaging"
 sys.path += [str(AVERAGING), str(AVERAGING.parent)]
-pytest.importorskip("sklearn")
 import curves  # noqa: E402
 import page  # noqa: E402
 import problems  # noqa: E402

@@ -89,7 +89,8 @@ def main():
             return process
 
         python, address = [sys.executable, "-m"], f"tcp://{NETWORK}.100:8786"
-        start(*python, "distributed.cli.dask_scheduler", "--host", f"{NETWORK}.100", "--no-dashboard")
+        host = ["--host", f"{NETWORK}.100", "--no-dashboard"]
+        start(*python, "distributed.cli.dask_scheduler", *host)
         workers = [
             start(
                 "ip", "netns", "exec", name, *python, "distributed.cli.dask_worker", address,

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from fastmlp.core.machine import processor
 
 MOST_SECONDS = 180.0  # of waiting: a process may have been stopped while it holds the lock
 POLL_SECONDS = 0.05  # a call that waits by itself could not be interrupted everywhere
-HELD = errno.EACCES, errno.EAGAIN, errno.EDEADLK  # by another process
 
 
 @contextlib.contextmanager
@@ -46,7 +40,7 @@ def _locked_file(path: Path) -> IO[bytes] | None:
     last = time.monotonic() + MOST_SECONDS
     with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
         file = stack.enter_context(open(path, "ab", buffering=0))
-        while not _lock(file.fileno()):
+        while not processor.lock(file.fileno()):
             if time.monotonic() > last:
                 return None
             time.sleep(POLL_SECONDS)
@@ -54,23 +48,3 @@ def _locked_file(path: Path) -> IO[bytes] | None:
             stack.pop_all()
             return file
     return None
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock an open file, unless another process has; return whether it is locked.
-
-    Raises
-    ------
-    OSError
-        If the file system has no locks.
-    """
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in HELD:
-            return False
-        raise
-    return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import functools
 import mmap
 import os
@@ -24,8 +25,14 @@ from numba.core.codegen import get_host_cpu_features
 
 from fastmlp.messages import must, shown
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 LANES_VARIABLE = "FASTMLP_LANES"
 CACHE_LINE = 64  # bytes
+LOCKED = errno.EACCES, errno.EAGAIN, errno.EDEADLK  # by another process
 
 
 def _features() -> frozenset[str]:
@@ -204,6 +211,28 @@ def memory_file(size: int) -> tuple[IO[bytes], mmap.mmap] | None:
         stack.pop_all()
         return file, memory
     return None
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open file for this process, unless another has; return whether it is locked.
+
+    The lock lasts until the process closes the file, or ends. A forked child does not have it.
+
+    Raises
+    ------
+    OSError
+        If the file system has no locks.
+    """
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in LOCKED:
+            return False
+        raise
+    return True
 
 
 CURRENT = _current()

@@ -139,5 +139,5 @@ def test_no_lock_where_the_file_system_has_none(number, path, monkeypatch):
     def lock(descriptor):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(file_lock, "_lock", lock)
+    monkeypatch.setattr(file_lock.processor, "lock", lock)
     assert seconds_to_enter(path) < 1
