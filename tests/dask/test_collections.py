@@ -207,8 +207,9 @@ def test_columns_of_other_types_give_what_they_give_in_pandas(table, change):
         with pytest.raises(type(error)) as found:
             fit(lazy[names], lazy["y"])
         got, wanted = str(found.value), str(error)
-        assert got.startswith("shard ") and got.split("row")[0].split(": ", 1)[1] == (
-            wanted.split("row")[0]
+        assert (
+            got.startswith("shard ")
+            and got.split("row")[0].split(": ", 1)[1] == (wanted.split("row")[0])
         )
         row = int(got.split("in row ")[1].split(" ")[0])
         assert row % 3 == int(got[6]) and not _is_number(table["b"].iloc[row])

@@ -190,12 +190,13 @@ def test_errors_of_values_name_the_row_of_all(form):
         fit(form(X), form(LABELS))
     y = LABELS.astype(object)
     y[6] = "red"
-    with pytest.raises(TypeError, match="^shard 2: `y` must .* got the text 'red' in row 6; encode"):
+    with pytest.raises(TypeError, match="^shard 2: `y` must .* the text 'red' in row 6; encode"):
         fit(form(ROWS), form(y))
     for wrong in (3, -1):
         y = LABELS.copy()
         y[6] = wrong
-        with pytest.raises(ValueError, match=f"^shard 2: `y` must be labels from 0 to 2, got {wrong}"):
+        message = f"^shard 2: `y` must be labels from 0 to 2, got {wrong}"
+        with pytest.raises(ValueError, match=message):
             fit(form(ROWS), form(y))
     w = np.ones(10)
     w[6] = np.inf
