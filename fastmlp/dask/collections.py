@@ -11,6 +11,7 @@ import numpy as np
 
 from fastmlp.dask.shards import Format, read, rows_of_shard
 from fastmlp.messages import must, shown
+from fastmlp.tables.extras import pandas
 from fastmlp.training.samples import Data
 
 NAMES = ("X", "y", "sample_weight")
@@ -184,8 +185,6 @@ def is_frame(values: Any) -> bool:
 
 def _source(values: Any, name: str, key: Callable[..., str]) -> InMemory | Chunks:
     """Return a source as what shards take rows from."""
-    import dask
-
     if not is_collection(values):
         length = known_length(values)
         assert length is not None
@@ -267,13 +266,11 @@ def _joined(parts: list[Any], axis: int = 0) -> Any:
     if len(parts) == 1:
         return parts[0]
     if hasattr(parts[0], "iloc"):
-        import pandas
-
-        return pandas.concat(parts, ignore_index=True)
+        return pandas().concat(parts, ignore_index=True)
     if any(hasattr(part, "tocsr") for part in parts):
         import scipy.sparse
 
         return (scipy.sparse.vstack, scipy.sparse.hstack)[axis](parts, format="csr")
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
-        return np.ma.concatenate(parts, axis)
+        return np.ma.concatenate(parts, axis)  # type: ignore[no-untyped-call]
     return np.concatenate(parts, axis)

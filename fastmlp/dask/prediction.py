@@ -15,6 +15,7 @@ from fastmlp.core.machine.shares import limited_to
 from fastmlp.dask.collections import check_kind, check_width, is_collection, is_frame
 from fastmlp.messages import must, shown
 from fastmlp.mlp import MLP
+from fastmlp.tables.extras import pandas
 from fastmlp.training.reading import Reader, names_of
 
 
@@ -184,11 +185,9 @@ def _of_partition(X: Any, model: Any, method: str, empty: np.ndarray, columns: l
 
 def _like(frame: Any, found: np.ndarray, columns: list[Any]) -> Any:
     """Return predictions with the index of a frame."""
-    import pandas
-
     if found.ndim == 1:
-        return pandas.Series(found, index=frame.index)
-    return pandas.DataFrame(found, index=frame.index, columns=columns)
+        return pandas().Series(found, index=frame.index)
+    return pandas().DataFrame(found, index=frame.index, columns=columns)
 
 
 def _threads_here() -> int:
