@@ -75,7 +75,7 @@ class OnCluster:
                 self._submit_shards(places)
             futures, results = submit(places)
             try:
-                return places, self._cluster.results(results, self._threads)
+                return places, self._cluster.results(results)
             except Stuck:
                 self.close()
                 self._attempts += 1

@@ -14,6 +14,7 @@ from fastmlp.messages import must, shown, warn
 
 POLL_SECONDS = 0.5  # between looks at the connection while tasks run
 PATIENCE = 10.0  # seconds without a worker until a warning says so
+MOST_PATIENCE = 128  # looks at a cluster that does nothing; the first time it is one
 
 
 class ClusterLost(RuntimeError):
@@ -41,7 +42,7 @@ class Connection:
         self._address = self._client.scheduler.address
         self.fit = Fit(uuid.uuid4().hex[:8], versions.here())
         self._checked: set[str] = set()  # addresses of workers
-        self._warned = False
+        self._warned, self._patience = False, 1
 
     def key(self, task: str, *numbers: int) -> str:
         """Return the key of a task, which the dashboard groups by what it does."""
@@ -68,11 +69,8 @@ class Connection:
         self._check_versions(found)
         return found
 
-    def results(self, futures: Sequence[Any], workers: Iterable[str]) -> list[Any]:
-        """Return the results when all are there, or raise the error of the first that has one.
-
-        `workers` were there when the tasks were submitted.
-        """
+    def results(self, futures: Sequence[Any]) -> list[Any]:
+        """Return the results when all are there, or raise the error of the first that has one."""
         from distributed import CancelledError, wait
 
         began, idle = time.monotonic(), 0
@@ -85,12 +83,12 @@ class Connection:
                 break
             except TimeoutError:
                 self._check_connection()
-            left = self._threads()
-            if left:
+            if self._threads():
                 began = time.monotonic()
+                idle = idle + 1 if self._is_idle() else 0
             self._warn_if_no_workers(began)
-            idle = idle + 1 if left and not set(workers) <= set(left) and self._is_idle() else 0
-            if idle > 1:
+            if idle > self._patience:
+                self._patience = min(2 * self._patience, MOST_PATIENCE)
                 raise Stuck
         return self._gathered(futures)
 

@@ -25,7 +25,7 @@ from helpers.dask_clusters import (
     pids,
 )
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(90)
 
 N_SHARDS = 8
 OPTIONS = {"n_shards": N_SHARDS, "rounds": 4, "local_epochs": 2, "batch_size": 16}
