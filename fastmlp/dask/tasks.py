@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fastmlp.core.machine import shares
 from fastmlp.dask import versions
 from fastmlp.dask.points import Point
 from fastmlp.dask.rounds import Job, Merged, Sum, Trained, added, merged, train
@@ -68,10 +69,16 @@ def size_here(fit: Fit, form: Format, data: Data) -> Size:
 
 
 def train_here(fit: Fit, job: Job, point: Point, data: Data, number: int, shard: int) -> Placed:
-    """Train on a shard, and say where."""
+    """Train on a shard, and say where.
+
+    All tasks of a worker together use the threads that Dask gave to it.
+    """
+    from distributed import get_worker
+
     address = fit.check()
     make_ready(fit.token, job, point, data)
-    return Placed(train(job, point, data, number, shard), address)
+    with shares.limited_to(get_worker().state.nthreads):
+        return Placed(train(job, point, data, number, shard), address)
 
 
 def add_here(fit: Fit, before: Added | None, placed: Sequence[Placed]) -> Added:
