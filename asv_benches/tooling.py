@@ -127,7 +127,7 @@ def folder_for(files):
         for file in (path / name for name in files):
             if file.exists() and not (file.is_file() and os.access(file, os.W_OK)):
                 raise invalid("a folder whose files can be written", str(file))
-        if "chart.svg" in files:
+        if any(name.endswith(".svg") for name in files):
             try:
                 import matplotlib  # noqa: F401
             except ImportError as error:

@@ -3,13 +3,14 @@
     tox -e averaging                                          # all of it: ten minutes
     tox -e averaging -- --mnist /path/to/mnist                # with MNIST as well
     python asv_benches/averaging --problems digits --seeds 1 --epochs 10
+    python asv_benches/averaging --parts speed --write asv_benches/averaging
 
-The output, in Markdown, has the scores of `fastmlp.dask.fit` without a cluster, with
-`scale_rate="auto"` and with the rate unchanged, less those of one shard, and the epochs that
-several shards need for the score of one. --write FOLDER writes it to tables.md there, and the
-charts chart_accuracy.svg and chart_speedup.svg. The second has the rounds in measured.json of that
-folder beside a model of the time of a round. MNIST is its two files of 10,000 test images, of which
-8,000 are trained on.
+The output, in Markdown, has two parts. "accuracy" has the scores of `fastmlp.dask.fit` without a
+cluster, with `scale_rate="auto"` and with the rate unchanged, less those of one shard, and the
+epochs that several shards need for the score of one. "speed" compares the rounds in measured.json
+with a formula for the time of a round. --write FOLDER writes both there, with a chart for each.
+
+MNIST is its two files of 10,000 test images, of which 8,000 are trained on.
 """
 
 import argparse
@@ -19,13 +20,15 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+import page
 from curves import OPTIMIZERS, cases, curves
-from page import tables
 from problems import IMAGES, LABELS, NAMES
 from speed import Cluster, read_measured
 from tooling import at_least, folder_for, invalid, list_of, one_of
 
 DRAWN = ("sgd", "adam")
+FILES = ["accuracy.md", "chart_accuracy.svg", "speed.md", "chart_speedup.svg"]
+MEASURED = Path(__file__).with_name("measured.json")
 
 
 def folder_of_mnist(text):
@@ -49,8 +52,8 @@ def parse(arguments=None):
     add("--optimizers", type=list_of(one_of(OPTIMIZERS)), default=list(OPTIMIZERS), metavar="NAMES")
     add("--seeds", type=at_least(1), default=5, metavar="N", help="default: 5")
     add("--epochs", type=at_least(2), default=20, metavar="N", help="default: 20")
-    files = ["tables.md", "chart_accuracy.svg", "chart_speedup.svg"]
-    add("--write", type=folder_for(files), metavar="FOLDER", help=f"write {', '.join(files)}")
+    add("--parts", type=list_of(one_of(PARTS)), default=list(PARTS), metavar="NAMES")
+    add("--write", type=folder_for(FILES), metavar="FOLDER", help=f"write {', '.join(FILES)}")
     parsed = parser.parse_args(arguments)
     if parsed.problems is None:
         parsed.problems = [name for name in NAMES if name != "MNIST" or parsed.mnist]
@@ -59,29 +62,46 @@ def parse(arguments=None):
     return parsed
 
 
-def main():
-    """Train, print the tables, and write the files that were asked for."""
-    arguments = parse()
-    tell = functools.partial(print, file=sys.stderr, flush=True)
-    results = curves(
-        cases(arguments.problems, arguments.optimizers),
-        arguments.seeds, arguments.epochs, arguments.mnist, tell,
-    )  # fmt: skip
-    measured, processors = [], 1
-    if arguments.write:
-        measured, processors = read_measured(arguments.write / "measured.json")
-    cluster = Cluster(at_once=processors)
-    text = tables(results, arguments, measured, cluster)
+def write(folder, name, text):
+    """Print a text, and write it into the folder, if there is one."""
     print(text)
-    if arguments.write:
-        from charts import write_curves, write_speed
+    if folder:
+        (folder / name).write_text(text, encoding="utf-8")
 
-        (arguments.write / "tables.md").write_text(text, encoding="utf-8")
-        drawn = [name for name in DRAWN if name in arguments.optimizers]
-        if drawn:
-            path = arguments.write / "chart_accuracy.svg"
-            write_curves(results, arguments.problems[0], drawn, path)
+
+def compare(arguments):
+    """Train, and write the tables and the chart of the scores."""
+    problems, optimizers = arguments.problems, arguments.optimizers
+    seeds, epochs, folder = arguments.seeds, arguments.epochs, arguments.write
+    tell = functools.partial(print, file=sys.stderr, flush=True)
+    results = curves(cases(problems, optimizers), seeds, epochs, arguments.mnist, tell)
+    write(folder, "accuracy.md", page.accuracy(results, problems, optimizers, seeds, epochs))
+    drawn = [name for name in DRAWN if name in optimizers]
+    if folder and drawn:
+        from charts import write_curves
+
+        write_curves(results, problems[0], drawn, folder / "chart_accuracy.svg")
+
+
+def estimate(arguments):
+    """Write the table and the chart of the speed."""
+    measured, processors = read_measured(MEASURED)
+    cluster = Cluster(at_once=processors)
+    write(arguments.write, "speed.md", page.rounds(measured, cluster))
+    if arguments.write:
+        from charts import write_speed
+
         write_speed(measured, cluster, arguments.write / "chart_speedup.svg")
+
+
+PARTS = {"accuracy": compare, "speed": estimate}
+
+
+def main():
+    """Do the parts that were asked for."""
+    arguments = parse()
+    for part in arguments.parts:
+        PARTS[part](arguments)
 
 
 if __name__ == "__main__":

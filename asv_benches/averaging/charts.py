@@ -100,6 +100,9 @@ def write_speed(measured, cluster, path):
     plain(axes[1], "rounds of 256 s on one worker", "workers, k", "")
     if measured:
         draw_measured(axes[2], measured, cluster)
+    label = f"hollow: shards differ by {100 * SPREAD:.0f} %"
+    for axis in axes[:2]:
+        axis.plot([], [], "o", color="black", markersize=4, markerfacecolor="white", label=label)
     for axis in axes:
         axis.legend(fontsize=7, frameon=False, loc="upper left")
     finish(figure, path)

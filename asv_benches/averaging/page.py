@@ -69,41 +69,45 @@ def epochs_table(results, problems, optimizers, epoch):
     return lines
 
 
-def rounds_table(measured, cluster):
-    """Return the lines that compare measured rounds with the formula."""
-    lines = [
-        "| workers | shards | s a shard | MB of a point | s a round | by the formula |",
-        "|---:|---:|---:|---:|---:|---:|",
-    ]
-    for workers, round_, found in measured:
-        lines.append(
-            f"| {workers} | {round_.shards} | {round_.shard_seconds:.3f} | "
-            f"{round_.point_bytes / 1e6:.1f} | {found:.3f} | "
-            f"{seconds(round_, workers, cluster):.3f} |"
-        )
-    return lines
-
-
-def tables(results, arguments, measured, cluster):
-    """Return all tables as Markdown."""
-    epochs = arguments.epochs
+def heading():
+    """Return the line of the machine and the versions."""
     versions = f"Numba {version('numba')}, NumPy {version('numpy')}"
+    return f"{processor()}, {platform.system()}, Python {platform.python_version()}, {versions}"
+
+
+def accuracy(results, problems, optimizers, seeds, epochs):
+    """Return the tables of scores and epochs as Markdown."""
     text = [
-        f"{processor()}, {platform.system()}, Python {platform.python_version()}, {versions};",
-        f"means of {arguments.seeds} seeds; rounds of one epoch, minibatches of {BATCH_SIZE}, the",
-        "default rate of each optimizer. Scores are accuracies, and R2 for friedman, in percent:",
-        f"the mean of the last {LAST} epochs.",
+        f"{heading()}; means of {seeds} seeds.",
+        f"Rounds of one epoch, minibatches of {BATCH_SIZE}, the default rate of each optimizer.",
+        f"Scores are accuracies, and R2 for friedman, in percent: means of the last {LAST} epochs.",
         "",
         f"After {epochs} epochs, one shard, and the points that several differ by:",
     ]
-    for problem in arguments.problems:
-        text += ["", *scores_table(results, problem, arguments.optimizers, epochs)]
+    for problem in problems:
+        text += ["", *scores_table(results, problem, optimizers, epochs)]
     text += [
         "",
         f"Epochs to reach the score that one shard has after {epochs // 2}:",
         "",
-        *epochs_table(results, arguments.problems, arguments.optimizers, epochs // 2),
+        *epochs_table(results, problems, optimizers, epochs // 2),
     ]
-    if measured:
-        text += ["", "Seconds of rounds:", "", *rounds_table(measured, cluster)]
+    return "\n".join(text) + "\n"
+
+
+def rounds(measured, cluster):
+    """Return the table that compares measured rounds with the formula as Markdown."""
+    text = [
+        f"{heading()}.",
+        "",
+        "| workers | shards | s a shard | MB of a point | s a round | by the formula |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for workers, round_, found in measured:
+        cells = [
+            f"{workers} | {round_.shards} | {round_.shard_seconds:.3f}",
+            f"{round_.point_bytes / 1e6:.1f} | {found:.3f}",
+            f"{seconds(round_, workers, cluster):.3f}",
+        ]
+        text.append(f"| {' | '.join(cells)} |")
     return "\n".join(text) + "\n"

@@ -16,12 +16,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastmlp.dask.fitting import fit
+from fastmlp.dask.prediction import predict, predict_proba
 from fastmlp.dask.training import ShortRoundsWarning
 
 if TYPE_CHECKING:
     from fastmlp.dask.estimators import MLPClassifier, MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "ShortRoundsWarning", "fit"]
+__all__ = ["MLPClassifier", "MLPRegressor", "ShortRoundsWarning", "fit", "predict", "predict_proba"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,9 +11,11 @@ import numpy as np
 
 from fastmlp.dask.shards import Format, read, rows_of_shard
 from fastmlp.messages import must, shown
+from fastmlp.tables.extras import pandas
 from fastmlp.training.samples import Data
 
 NAMES = ("X", "y", "sample_weight")
+GROUP_BYTES = 2**25  # of small chunks that one task takes together
 
 
 def is_collection(values: Any) -> bool:
@@ -85,25 +87,25 @@ class InMemory(NamedTuple):
 
 
 class Chunks(NamedTuple):
-    """The rows of a collection, divided into chunks."""
+    """The rows of a collection, in groups of chunks of which a task takes the rows of a shard."""
 
-    blocks: list[list[Any]]  # of each chunk, those of its columns, delayed
-    starts: list[Any]  # the number of the first row of each chunk: an int, or delayed
+    groups: list[list[list[Any]]]  # of each group, for each chunk its blocks of columns, delayed
+    starts: list[Any]  # the number of the first row of each group: an int, or delayed
     length: Any
     name: str
     key: Callable[..., str]
 
     def of_shard(self, shard: int, n_shards: int) -> list[Any]:
-        """Return the rows of a shard in every chunk, delayed."""
+        """Return the rows of a shard in every group, delayed."""
         import dask
 
         rows = dask.delayed(_rows, pure=False)
         return [
             rows(
-                blocks, start, shard, n_shards,
+                group, start, shard, n_shards,
                 dask_key_name=self.key(f"rows_{self.name}", k, shard),
             )
-            for k, (blocks, start) in enumerate(zip(self.blocks, self.starts, strict=True))
+            for k, (group, start) in enumerate(zip(self.groups, self.starts, strict=True))
         ]  # fmt: skip
 
 
@@ -111,21 +113,27 @@ def check_known(X: Any, y: Any, sample_weight: Any, n_shards: int, n_in: int) ->
     """Raise an error for what is known to be wrong without computing anything."""
     samples = (X, y, sample_weight)
     for name, values in zip(NAMES, samples, strict=True):
-        if is_collection(values) and not (_is_frame(values) or _is_array(values)):
-            raise TypeError(must(name, "be an array, a data frame, or one of Dask", shown(values)))
-    _check_width(X, n_in)
+        if is_collection(values):
+            check_kind(name, values)
+    check_width(X, n_in)
     check_lengths([None if each is None else known_length(each) for each in samples], n_shards)
 
 
-def _check_width(X: Any, n_in: int) -> None:
+def check_kind(name: str, values: Any) -> None:
+    """Raise TypeError for a collection that is neither a dask array nor a data frame or series."""
+    import dask.array as da
+
+    if not (is_frame(values) or isinstance(values, da.Array)):
+        raise TypeError(must(name, "be an array, a data frame, or one of Dask", shown(values)))
+
+
+def check_width(X: Any, n_in: int) -> None:
     """Raise ValueError if X is known not to have two dimensions or n_in columns."""
     shape = getattr(X, "shape", None)
-    if shape is None:
-        return
-    if len(shape) != 2 or shape[1] != n_in:
-        got = ", ".join(str(n) if isinstance(n, (int, np.integer)) else "n_samples" for n in shape)
-        got += "," * (len(shape) == 1)
-        raise ValueError(must("X", f"have shape (n_samples, {n_in})", f"({got})"))
+    if shape is not None and (len(shape) != 2 or shape[1] != n_in):
+        lengths = [str(n) if isinstance(n, (int, np.integer)) else "n_samples" for n in shape]
+        got = f"({', '.join(lengths)}{',' * (len(shape) == 1)})"
+        raise ValueError(must("X", f"have shape (n_samples, {n_in})", got))
 
 
 def check_lengths(lengths: Sequence[int | None], n_shards: int) -> None:
@@ -148,7 +156,7 @@ def check_lengths(lengths: Sequence[int | None], n_shards: int) -> None:
 def known_length(values: Any) -> int | None:
     """Return the number of rows, or None if that of a collection is unknown."""
     if is_collection(values):
-        length = np.nan if _is_frame(values) or values.ndim == 0 else values.shape[0]
+        length = np.nan if is_frame(values) or values.ndim == 0 else values.shape[0]
         return None if np.isnan(length) else int(length)
     shape = getattr(values, "shape", None)  # sparse matrices have no len
     return int(shape[0]) if shape else len(values)
@@ -168,50 +176,53 @@ def in_memory(values: Any, client: Any) -> Any:
     return dask.compute(*values, scheduler=client)
 
 
-def _is_frame(values: Any) -> bool:
+def is_frame(values: Any) -> bool:
     """Whether a collection is a data frame or a series."""
     from dask.utils import is_dataframe_like, is_index_like, is_series_like
 
     return any(is_like(values) for is_like in (is_dataframe_like, is_series_like, is_index_like))
 
 
-def _is_array(values: Any) -> bool:
-    import dask.array as da
-
-    return isinstance(values, da.Array)
-
-
 def _source(values: Any, name: str, key: Callable[..., str]) -> InMemory | Chunks:
     """Return a source as what shards take rows from."""
-    import dask
-
     if not is_collection(values):
         length = known_length(values)
         assert length is not None
         return InMemory(values, length)
-    if _is_frame(values):  # without fusion, which would compute what X and y share for each
+    if is_frame(values):  # without fusion, which would compute what X and y share for each
         values = values.optimize(fuse=False)
-    delayed = values.to_delayed(optimize_graph=False)
-    blocks = [list(np.ravel(np.array(of_chunk, object))) for of_chunk in delayed]
+    blocks = [
+        np.ravel(np.array(each, object)).tolist()
+        for each in values.to_delayed(optimize_graph=False)
+    ]
     if known_length(values) is None:
-        of_block = dask.delayed(_length, pure=False)
-        lengths = [
-            of_block(columns[0], dask_key_name=key(f"length_{name}", k))
-            for k, columns in enumerate(blocks)
-        ]
-    else:
-        lengths = list(values.chunks[0])
-    add = dask.delayed(_sum, pure=False)
-    starts: list[Any] = [0]
-    for k, length in enumerate(lengths):
-        before = starts[-1]
-        is_known = isinstance(length, (int, np.integer))
-        starts.append(
-            before + int(length)
-            if is_known
-            else add(before, length, dask_key_name=key(f"start_{name}", k + 1))
-        )
-    return Chunks(blocks, starts[:-1], starts[-1], name, key)
+        return _of_unknown_lengths(blocks, name, key)
+    lengths = list(map(int, values.chunks[0]))
+    row_bytes = values.dtype.itemsize * int(np.prod(values.shape[1:]))
+    starts, groups = [0], [blocks[:1]]
+    n_grouped, start = lengths[0], lengths[0]
+    for block, length in zip(blocks[1:], lengths[1:], strict=True):
+        if (n_grouped + length) * row_bytes <= GROUP_BYTES:
+            groups[-1].append(block)
+            n_grouped += length
+        else:
+            groups.append([block])
+            starts.append(start)
+            n_grouped = length
+        start += length
+    return Chunks(groups, starts, start, name, key)
+
+
+def _of_unknown_lengths(blocks: list[list[Any]], name: str, key: Callable[..., str]) -> Chunks:
+    """Return chunks whose first rows are counted by tasks."""
+    import dask
+
+    start, starts = 0, []
+    add = dask.delayed(_plus_rows, pure=False)
+    for k, columns in enumerate(blocks):
+        starts.append(start)
+        start = add(start, columns[0], dask_key_name=key(f"count_{name}", k))
+    return Chunks([[columns] for columns in blocks], starts, start, name, key)
 
 
 # Tasks -------------------------------------------------------------------------------------------
@@ -222,18 +233,23 @@ def _length(block: Any) -> int:
     return int(shape[0]) if shape else len(block)
 
 
-def _sum(before: int, length: int) -> int:
-    return before + length
+def _plus_rows(before: int, block: Any) -> int:
+    return before + _length(block)
 
 
-def _rows(blocks: list[Any], start: int, shard: int, n_shards: int) -> Any:
-    """Return the rows of a shard in a chunk that begins at row `start`.
+def _rows(group: list[list[Any]], start: int, shard: int, n_shards: int) -> Any:
+    """Return the rows of a shard in a group of chunks that begins at row `start`.
 
-    They are a copy: a view would keep the memory of the whole chunk.
+    They are a copy: a view would keep the memory of whole chunks.
     """
-    first = (shard - start) % n_shards
-    found = _joined([rows_of_shard(block, first, n_shards) for block in blocks], axis=1)
-    return found if n_shards == 1 or len(blocks) > 1 else found.copy()
+    found = []
+    for blocks in group:
+        first = (shard - start) % n_shards
+        found.append(_joined([rows_of_shard(block, first, n_shards) for block in blocks], axis=1))
+        start += _length(blocks[0])
+    rows = _joined(found)
+    is_view = n_shards > 1 and any(rows is each for each in found)
+    return rows.copy() if is_view else rows
 
 
 def _read(form: Format, shard: int, parts: list[Any], lengths: list[int | None]) -> Data:
@@ -250,13 +266,11 @@ def _joined(parts: list[Any], axis: int = 0) -> Any:
     if len(parts) == 1:
         return parts[0]
     if hasattr(parts[0], "iloc"):
-        import pandas
-
-        return pandas.concat(parts, ignore_index=True)
+        return pandas().concat(parts, ignore_index=True)
     if any(hasattr(part, "tocsr") for part in parts):
         import scipy.sparse
 
         return (scipy.sparse.vstack, scipy.sparse.hstack)[axis](parts, format="csr")
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
-        return np.ma.concatenate(parts, axis)
+        return np.ma.concatenate(parts, axis)  # type: ignore[no-untyped-call]
     return np.concatenate(parts, axis)

@@ -266,7 +266,8 @@ class EstimatorFit:
             stopping.warn("Training interrupted by user.", UserWarning)
         else:
             fitting.warn_if_unconverged(estimator, epoch_end)
-        fitting.keep_history(estimator, state.history)
+        finally:  # also if a cluster is lost
+            fitting.keep_history(estimator, state.history)
         if estimator.early_stopping:
             tied.take(estimator._best_coefs, estimator._best_intercepts)
         tasks.end()

@@ -14,8 +14,9 @@ from fastmlp import sklearn
 from fastmlp.argument_types import Path
 from fastmlp.dask.collections import is_collection
 from fastmlp.dask.estimator_fits import EstimatorFit, refuse
-from fastmlp.dask.estimator_predictions import lazily, score
 from fastmlp.dask.fitting import MOST_SHARDS
+from fastmlp.dask.prediction import lazily
+from fastmlp.dask.scores import score
 from fastmlp.sklearn import parameters
 from fastmlp.sklearn.base import BaseMLP, Validation
 from fastmlp.sklearn.constraints import Interval, StrOptions
@@ -59,8 +60,9 @@ class InRounds(BaseMLP):
         X : {array-like, sparse matrix, dask array, dask data frame} of shape \
                 (n_samples, n_features), or callable
             float32 stays float32, everything else becomes float64. A function gets the number of a
-            shard and returns its (X, y) or (X, y, sample_weight): always the same, as a shard is
-            loaded again where a worker dies.
+            shard, from 0 to ``n_shards - 1``, and returns its (X, y) or (X, y, sample_weight). It
+            is called once to find the columns and classes, once to train, and again for the shards
+            of a worker that died: it has to return the same each time.
         y : array-like, dask array or dask series of shape (n_samples,) or \
                 (n_samples, n_outputs), default=None
             None if X is a function.
@@ -115,8 +117,9 @@ class InRounds(BaseMLP):
 
         Returns
         -------
-        y : ndarray or dask array of shape (n_samples,) or (n_samples, n_outputs)
-            A dask array, which is not computed yet, for a collection of Dask.
+        y : ndarray, dask array, series or data frame of shape (n_samples,) or \
+                (n_samples, n_outputs)
+            For a collection of Dask not computed yet, see `fastmlp.dask.predict`.
         """
         return self._predicted("predict", X)
 
@@ -251,8 +254,8 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
     With one shard and an int as `random_state`, the weights have the same bits as those of
     `fastmlp.sklearn.MLPClassifier`.
 
-    `predict`, `predict_proba` and `predict_log_proba` of a dask array or data frame return a dask
-    array, which is not computed yet. `early_stopping` without X_val holds out a part of arrays in
+    `predict`, `predict_proba` and `predict_log_proba` of a dask array or data frame return another
+    one, which is not computed yet. `early_stopping` without X_val holds out a part of arrays in
     memory. `save` writes the file of `fastmlp.sklearn.MLPClassifier`, which `fastmlp.load` returns.
 
     Examples
@@ -282,7 +285,7 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
 
         Returns
         -------
-        y_prob : ndarray or dask array of shape (n_samples, n_classes)
+        y_prob : ndarray, dask array or data frame of shape (n_samples, n_classes)
             In the order of `classes_`, of the type of the network.
         """
         return self._predicted("predict_proba", X)
@@ -297,7 +300,7 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
 
         Returns
         -------
-        log_y_prob : ndarray or dask array of shape (n_samples, n_classes)
+        log_y_prob : ndarray, dask array or data frame of shape (n_samples, n_classes)
         """
         return self._predicted("predict_log_proba", X)
 

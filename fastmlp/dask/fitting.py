@@ -199,6 +199,7 @@ def fit(
             job_settings(state.settings), state.class_name, names, n_shards, callable(source)
         )
         sizes = runner.load(form, source, validation)
+        options = options._replace(feature_names=sources.common_names(names, sizes))
         Rounds(state, options, sizes, runner, watching).run(resumes)
     finally:
         runner.close()

@@ -6,6 +6,7 @@ and which row is in which shard depends on nothing but V.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,9 +16,9 @@ from fastmlp.core.equations.losses import LOGISTIC, SOFTMAX
 from fastmlp.messages import must, shown
 from fastmlp.settings import Settings
 from fastmlp.training.reading import Reader, names_of
-from fastmlp.training.samples import Data, first_not_finite
+from fastmlp.training.samples import Data
 from fastmlp.training.state import State
-from fastmlp.validation import checks, sample_weights
+from fastmlp.validation import sample_weights
 
 
 class Format(NamedTuple):
@@ -45,6 +46,13 @@ class Size(NamedTuple):
     n_bytes: int
     weight: float  # of all its samples
     of_classes: np.ndarray | None  # (n_classes,), the samples of each; None for other losses
+    names: list[str] | None = None  # of the columns of X, if it was a data frame
+
+
+class Shard(Data):
+    """The samples of a shard, and the names of the columns of X, if it was a data frame."""
+
+    names: list[str] | None = None
 
 
 class Arrays(NamedTuple):
@@ -91,14 +99,24 @@ def read(form: Format, shard: int, samples: tuple[Any, Any, Any]) -> Data:
         else:
             reader.check_names("X", names_of(X))
             data = form.convert(form.settings, X, y, weights)
-        row = first_not_finite(reader.state.network, data.X)
-        if row is not None:
-            row = row if form.from_function else shard + row * form.n_shards
-            raise checks.not_finite("X", row, form.settings.dtype)
+        reader.check_finite("X", data.X)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"shard {shard}: {error}") from None
-    return data
+        text = str(error) if form.from_function else _of_all_rows(error, shard, form.n_shards)
+        raise kind(f"shard {shard}: {text}") from None
+    found = Shard(*data)
+    found.names = reader.feature_names
+    return found
+
+
+def _of_all_rows(error: Exception, shard: int, n_shards: int) -> str:
+    """Return the message of an error with the row among all, not among those of the shard."""
+    return re.sub(
+        r"(.*\bin row )(\d+)",  # the last one: text that it shows comes before
+        lambda found: f"{found[1]}{shard + int(found[2]) * n_shards}",
+        str(error),
+        count=1,
+    )
 
 
 def size_of(form: Format, shard: Any) -> Any:
@@ -115,4 +133,5 @@ def size_of(form: Format, shard: Any) -> Any:
         n_bytes + sum(array.nbytes for array in targets),
         float(targets.weights.sum()) if len(targets.weights) > 0 else float(n),
         sample_weights.class_counts(targets, loss, n_out) if has_classes else None,
+        shard.names,
     )

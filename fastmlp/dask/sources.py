@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastmlp.dask.collections import Blocks, check_known, is_collection
-from fastmlp.dask.shards import Arrays
+from fastmlp.dask.shards import Arrays, Size
 from fastmlp.messages import must, shown
 from fastmlp.training.reading import Reader, names_of
 
@@ -30,7 +30,7 @@ def source_of(
 
 def checked_source(X: Any, y: Any, sample_weight: Any, n_shards: int, n_in: int) -> Source:
     """Return the source of the shards, whose X must have n_in columns."""
-    if callable(X):
+    if callable(X) and not is_collection(X):
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(must(name, "be None if `X` is a function", shown(value)))
@@ -45,6 +45,20 @@ def checked_source(X: Any, y: Any, sample_weight: Any, n_shards: int, n_in: int)
     if any(is_collection(each) for each in (X, y, sample_weight)):
         return Blocks(X, y, sample_weight)
     return Arrays(X, y, sample_weight)
+
+
+def common_names(names: list[str] | None, sizes: Sequence[Size]) -> list[str] | None:
+    """Return the names of the columns of all shards, which must be the same where there are any.
+
+    `names` are known already; without any, those of the first shard that has some count.
+    """
+    for shard, size in enumerate(sizes):
+        try:
+            Reader(None, names).check_names("X", size.names)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ValueError(f"shard {shard}: {error}") from None
+        names = size.names if names is None else names
+    return names
 
 
 def _has_rows(values: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.multiclass import type_of_target
 
 from fastmlp.messages import must
 from fastmlp.settings import Settings
@@ -56,7 +57,11 @@ def see_targets(kind: type, columns: Columns, X: Any, y: Any, sample_weight: Any
         return Seen(*seen, np.zeros((1, *y.shape[1:])), np.empty(0))
     if y.ndim == 1:
         example, counts = _classes(y)
-        LabelBinarizer().fit(twice(example))  # which refuses targets that are not classes
+        type_of_y = type_of_target(twice(example))
+        if type_of_y not in ("binary", "multiclass"):
+            raise ValueError(
+                f"Unknown label type: {type_of_y}: y must have text, bools or whole numbers"
+            )
         return Seen(*seen, example, counts)
     binarizer = LabelBinarizer().fit(y)
     labels = np.eye(y.shape[1], dtype=int)
