@@ -60,10 +60,12 @@ class Commands:
 
     def _start(self, command, *options, **environment):
         path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+        # Nannies in this process set the variable here, too.
+        inherited = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
         with (self.folder / "log.txt").open("a") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.{command}", *map(str, options)],
-                env=os.environ | {"PYTHONPATH": path} | environment,
+                env=inherited | {"PYTHONPATH": path} | environment,
                 stdout=subprocess.DEVNULL, stderr=log,
             )  # fmt: skip
         self.processes.append(process)
