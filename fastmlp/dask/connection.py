@@ -14,7 +14,7 @@ from fastmlp.messages import must, shown, warn
 
 POLL_SECONDS = 0.5  # between looks at the connection while tasks run
 PATIENCE = 10.0  # seconds without a worker until a warning says so
-MOST_PATIENCE = 128  # looks at a cluster that does nothing; the first time it is one
+MOST_ATTEMPTS = 4  # to submit the same tasks, the next one after four times as long
 
 
 class ClusterLost(RuntimeError):
@@ -42,7 +42,7 @@ class Connection:
         self._address = self._client.scheduler.address
         self.fit = Fit(uuid.uuid4().hex[:8], versions.here())
         self._checked: set[str] = set()  # addresses of workers
-        self._warned, self._patience = False, 1
+        self._warned, self._n_stuck = False, 0
 
     def key(self, task: str, *numbers: int) -> str:
         """Return the key of a task, which the dashboard groups by what it does."""
@@ -87,9 +87,16 @@ class Connection:
                 began = time.monotonic()
                 idle = idle + 1 if self._is_idle() else 0
             self._warn_if_no_workers(began)
-            if idle > self._patience:
-                self._patience = min(2 * self._patience, MOST_PATIENCE)
+            if idle > 4**self._n_stuck:
+                self._n_stuck += 1
+                if self._n_stuck == MOST_ATTEMPTS:
+                    raise ClusterLost(
+                        f"the cluster at {self._address} does not compute the tasks, which were "
+                        f"submitted {MOST_ATTEMPTS} times: perhaps all workers die of them, or "
+                        "have too little memory"
+                    )
                 raise Stuck
+        self._n_stuck = 0
         return self._gathered(futures)
 
     def _is_idle(self) -> bool:

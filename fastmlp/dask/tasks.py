@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fastmlp.core.inputs.gather import SparseRows
+from fastmlp.core.machine import shares
 from fastmlp.dask import versions
 from fastmlp.dask.points import Point
 from fastmlp.dask.rounds import Job, Merged, Sum, Trained, added, merged, train
@@ -23,6 +26,7 @@ class Fit(NamedTuple):
         """Return the address of this worker, which must have the client's versions."""
         from distributed import get_worker
 
+        know_sizes()
         address = str(get_worker().address)
         versions.check(f"worker {address}", versions.here(), self.versions)
         return address
@@ -68,10 +72,16 @@ def size_here(fit: Fit, form: Format, data: Data) -> Size:
 
 
 def train_here(fit: Fit, job: Job, point: Point, data: Data, number: int, shard: int) -> Placed:
-    """Train on a shard, and say where."""
+    """Train on a shard, and say where.
+
+    All tasks of a worker together use the threads that Dask gave to it.
+    """
+    from distributed import get_worker
+
     address = fit.check()
     make_ready(fit.token, job, point, data)
-    return Placed(train(job, point, data, number, shard), address)
+    with shares.limited_to(get_worker().state.nthreads):
+        return Placed(train(job, point, data, number, shard), address)
 
 
 def add_here(fit: Fit, before: Added | None, placed: Sequence[Placed]) -> Added:
@@ -99,6 +109,16 @@ def merge_here(
     moved = total.n_bytes + (total.sum.n_bytes if total.worker != address else 0)
     n_copies = 4 + len(set(total.workers) | {address}) - 1
     return found, total.workers, moved + n_copies * before.n_bytes
+
+
+@functools.cache
+def know_sizes() -> None:
+    """Tell Dask how much memory sparse rows take: by that it decides what to spill."""
+    from dask.sizeof import sizeof
+
+    @sizeof.register(SparseRows)
+    def of_rows(rows: SparseRows) -> int:
+        return rows.numbers.nbytes + rows.inputs.nbytes + rows.starts.nbytes
 
 
 # Compilation -------------------------------------------------------------------------------------

@@ -56,7 +56,8 @@ def test_the_scheduler_dies(tmp_path, when):
         f"to go on, call fit with checkpoint={str(path)!r} and resume=True"
     )
     assert len(mlp.history_["loss"]) == 2 and digest(fastmlp.load(path)) == digest(mlp)
-    with commands(tmp_path, 1) as (_, client):
+    (second := tmp_path / "second").mkdir()
+    with commands(second, 1) as (_, client):
         again = network()
         fastmlp.dask.fit(
             again, load, client=client, callbacks=[KillsIn([], files)] if when == "in a round"

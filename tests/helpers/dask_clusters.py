@@ -14,6 +14,7 @@ import numpy as np
 
 from fastmlp import MLP
 from fastmlp.callbacks import Callback
+from fastmlp.core.machine import processor, shares
 from fastmlp.dask.points import point_of
 from helpers.same_bits import digest_of
 
@@ -59,10 +60,12 @@ class Commands:
 
     def _start(self, command, *options, **environment):
         path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+        # Nannies in this process set the variable here, too.
+        inherited = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
         with (self.folder / "log.txt").open("a") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.{command}", *map(str, options)],
-                env=os.environ | {"PYTHONPATH": path} | environment,
+                env=inherited | {"PYTHONPATH": path} | environment,
                 stdout=subprocess.DEVNULL, stderr=log,
             )  # fmt: skip
         self.processes.append(process)
@@ -204,3 +207,41 @@ class KillsIn(Callback):
         if self._thread is not None:
             self._thread.join(SECONDS)
             self._thread = None
+
+
+class CountsThreads:
+    """A learning rate that writes how many threads the task may use, as the name of a file."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __call__(self, step):
+        from distributed import get_worker
+
+        with contextlib.suppress(ValueError):
+            get_worker()
+            n = shares.threads_of_this(processor.usable_threads())
+            Path(self.folder, str(n)).touch()
+            time.sleep(0.05)
+        return 0.02
+
+
+def load_large(shard):
+    """Return 50 MB."""
+    random = np.random.RandomState(shard)
+    return random.rand(16000, 784).astype(np.float32), random.randint(0, 3, 16000)
+
+
+def load_wrong(shard):
+    """Return NaN in two shards, the first of them late."""
+    X, y = load(shard)
+    if shard in (1, 3):
+        X[7, 2] = np.nan
+    if shard == 1:
+        time.sleep(0.5)
+    return X, y
+
+
+def load_fatal(shard):
+    """Kill the worker."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,16 @@
+"""A training on a cluster that is interrupted, as a script: ADDRESS FOLDER."""
+
+import sys
+
+import fastmlp.dask
+from distributed import Client
+from helpers.dask_clusters import load, network
+
+address, folder = sys.argv[1:]
+if __name__ == "__main__":
+    with Client(address, set_as_default=True):
+        mlp = network(folder, 1.0)
+        try:
+            fastmlp.dask.fit(mlp, load, n_shards=16, rounds=2)
+        except KeyboardInterrupt:
+            print("interrupted", mlp.history_, flush=True)
