@@ -264,7 +264,7 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
     >>> from fastmlp.dask import MLPClassifier
     >>> X, y = datasets.digits()
     >>> clf = MLPClassifier(32, client=False, max_iter=60, tol=0.01, random_state=0)
-    >>> clf.fit(X / 16, y).score(X / 16, y) > 0.95
+    >>> clf.fit(X / 16, y).score(X / 16, y) > 0.9
     True
     """
 
