@@ -13,12 +13,12 @@ import pytest
 
 pytest.importorskip("distributed")
 
-import dask
 import scipy.sparse
 from dask.sizeof import sizeof
 from distributed import Client
 from distributed.utils import key_split
 
+import dask
 import fastmlp.dask
 from fastmlp import MLP
 from fastmlp.callbacks import Callback
@@ -269,7 +269,9 @@ def test_a_round_that_kills_workers(tmp_path, monkeypatch):
     monkeypatch.setattr("fastmlp.dask.connection.MOST_ATTEMPTS", 2)
     with local_cluster(2) as client:
         mlp = MLP([8, 16, 3], learning_rate=Kills(), random_state=0)
-        with pytest.raises(ClusterLost, match="^2 workers died while they had shard [01]: .*0 of 3"):
+        with pytest.raises(
+            ClusterLost, match="^2 workers died while they had shard [01]: .*0 of 3"
+        ):
             fastmlp.dask.fit(mlp, load, client=client, n_shards=2, rounds=3)
 
 
