@@ -1,14 +1,15 @@
 """Compare training in rounds on 1, 2, 4, 8 and 16 shards, and estimate its speed on many workers.
 
-    tox -e averaging                                          # all of it: ten minutes
+    tox -e averaging                                          # all of it: 15 minutes
     tox -e averaging -- --mnist /path/to/mnist                # with MNIST as well
     python asv_benches/averaging --problems digits --seeds 1 --epochs 10
     python asv_benches/averaging --parts speed --write asv_benches/averaging
 
 The output, in Markdown, has two parts. "accuracy" has the scores of `fastmlp.dask.fit` without a
 cluster, with `scale_rate="auto"` and with the rate unchanged, less those of one shard, and the
-epochs that several shards need for the score of one. "speed" compares the rounds in measured.json
-with a formula for the time of a round. --write FOLDER writes both there, with a chart for each.
+epochs that several shards need for the score of one. "speed" has what a model of the time of a
+round says, and compares it with the rounds in measured.json, if there are any. --write FOLDER
+writes both there, with a chart for each.
 
 MNIST is its two files of 10,000 test images, of which 8,000 are trained on.
 """
@@ -87,7 +88,7 @@ def estimate(arguments):
     """Write the table and the chart of the speed."""
     measured, processors = read_measured(MEASURED)
     cluster = Cluster(at_once=processors)
-    write(arguments.write, "speed.md", page.rounds(measured, cluster))
+    write(arguments.write, "speed.md", page.speed(measured, cluster))
     if arguments.write:
         from charts import write_speed
 

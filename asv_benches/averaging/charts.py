@@ -7,14 +7,19 @@ import matplotlib.pyplot as plt  # noqa: E402
 from curves import SHARDS  # noqa: E402
 from matplotlib.ticker import MaxNLocator  # noqa: E402
 from page import found_for  # noqa: E402
-from speed import Cluster, Round, seconds, simulated_speed_up  # noqa: E402
+from speed import (  # noqa: E402
+    BY_SECONDS,
+    BY_SHARDS,
+    SPREAD,
+    WORKERS,
+    Cluster,
+    seconds,
+    simulated_speed_up,
+)
 
 #: From light to dark, so that they can be told apart in grey; one shard is black.
 COLOURS = dict(zip(SHARDS, ("black", "#0072B2", "#009E73", "#E69F00", "#D55E00"), strict=True))
 MARKERS = dict(zip(SHARDS, ("", "o", "s", "^", "D"), strict=True))
-WORKERS = [2**i for i in range(9)]
-SPREAD = 0.3
-POINT_BYTES = 3 * 4 * 669_706  # [784, 512, 512, 10] in float32, with two moments
 
 
 def finish(figure, path):
@@ -91,12 +96,12 @@ def write_speed(measured, cluster, path):
     figure, axes = plt.subplots(1, 3 if measured else 2, figsize=(10.2 if measured else 7.6, 3.4))
     colours = [(COLOURS[n], MARKERS[n]) for n in SHARDS[1:]]
     log_axes(axes[0])
-    for t, style in zip((0.1, 1, 10), colours[::-1], strict=False):
-        draw_speed_up(axes[0], Round(256, t, POINT_BYTES), f"{t:g} s a shard", *style)
+    for round_, style in zip(BY_SECONDS, colours[::-1], strict=False):
+        draw_speed_up(axes[0], round_, f"{round_.shard_seconds:g} s a shard", *style)
     plain(axes[0], "256 shards", "workers, k", "times as fast as one after the other")
     log_axes(axes[1])
-    for shards, style in zip((16, 64, 256), colours, strict=False):
-        draw_speed_up(axes[1], Round(shards, 256 / shards, POINT_BYTES), f"{shards} shards", *style)
+    for round_, style in zip(BY_SHARDS, colours, strict=False):
+        draw_speed_up(axes[1], round_, f"{round_.shards} shards", *style)
     plain(axes[1], "rounds of 256 s on one worker", "workers, k", "")
     if measured:
         draw_measured(axes[2], measured, cluster)

@@ -10,7 +10,7 @@ import fastmlp.dask
 from fastmlp import MLP
 
 SHARDS = (1, 2, 4, 8, 16)
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw")
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam")  # AdamW: as Adam
 RATES = ("auto", "unchanged")
 BATCH_SIZE = 32
 

@@ -5,7 +5,15 @@ from importlib.metadata import version
 
 import numpy as np
 from curves import BATCH_SIZE, RATES, SHARDS, Case
-from speed import seconds
+from speed import (
+    BY_SECONDS,
+    BY_SHARDS,
+    SPREAD,
+    WORKERS,
+    Cluster,
+    seconds,
+    simulated_speed_up,
+)
 from tooling import processor
 
 LAST = 3  # a score is the mean of the last epochs, which differ by as much as seeds do
@@ -95,11 +103,26 @@ def accuracy(results, problems, optimizers, seeds, epochs):
     return "\n".join(text) + "\n"
 
 
-def rounds(measured, cluster):
-    """Return the table that compares measured rounds with the formula as Markdown."""
-    text = [
-        f"{heading()}.",
-        "",
+def expected_table():
+    """Return the lines with the speed-ups by the formula, and simulated with a spread."""
+    lines = [
+        "| shards | s a shard | " + " | ".join(str(k) for k in WORKERS) + " |",
+        "|---:|---:|" + "---:|" * len(WORKERS),
+    ]
+    for round_ in dict.fromkeys([*BY_SECONDS, *BY_SHARDS]):
+        cells = []
+        for workers in WORKERS:
+            by_formula = round_.seconds_alone / seconds(round_, workers, Cluster())
+            simulated = simulated_speed_up(round_, workers, Cluster(spread=SPREAD))
+            cells.append(f"{by_formula:.3g} ({simulated:.3g})")
+        name = f"| {round_.shards} | {round_.shard_seconds:g} | "
+        lines.append(name + " | ".join(cells) + " |")
+    return lines
+
+
+def measured_table(measured, cluster):
+    """Return the lines that compare measured rounds with the formula."""
+    lines = [
         "| workers | shards | s a shard | MB of a point | s a round | by the formula |",
         "|---:|---:|---:|---:|---:|---:|",
     ]
@@ -109,5 +132,24 @@ def rounds(measured, cluster):
             f"{round_.point_bytes / 1e6:.1f} | {found:.3f}",
             f"{seconds(round_, workers, cluster):.3f}",
         ]
-        text.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def speed(measured, cluster):
+    """Return the tables of the speed as Markdown."""
+    text = [
+        "Times as fast on so many workers as one shard after the other on one, by the formula, and",
+        f"simulated with times of shards that differ by {100 * SPREAD:.0f} %:",
+        "",
+        *expected_table(),
+    ]
+    if measured:
+        text += [
+            "",
+            f"Measured on {heading()}, where the training of",
+            f"several processes at once has {cluster.at_once:g} times the speed of one:",
+            "",
+            *measured_table(measured, cluster),
+        ]
     return "\n".join(text) + "\n"

@@ -100,7 +100,8 @@ def simulate(round_, workers, cluster, random):
     """Return the seconds of a round, simulated with the spread; `random` is a Generator."""
     V, t, b = round_
     k, copy = min(workers, V), b / cluster.bandwidth
-    times = t * max(1.0, k / cluster.at_once) * np.exp(cluster.spread * random.standard_normal(V))
+    logarithms = cluster.spread * random.standard_normal(V) - cluster.spread**2 / 2
+    times = t * max(1.0, k / cluster.at_once) * np.exp(logarithms)  # t on average
     begin = assigned = cluster.client_seconds + 2 * copy
     links = [begin]  # a heap: when each worker that has the point can send it
     added = 0.0  # when the sum of all workers before is done
@@ -118,8 +119,16 @@ def simulate(round_, workers, cluster, random):
     return added + 2 * copy
 
 
-def simulated_speed_up(round_, workers, cluster, rounds=20):
+def simulated_speed_up(round_, workers, cluster, rounds=100):
     """Return by what factor the workers are faster than all shards one after the other."""
     random = np.random.default_rng(0)
     mean = np.mean([simulate(round_, workers, cluster, random) for _ in range(rounds)])
     return round_.seconds_alone / mean
+
+
+#: What is drawn: rounds of many shards by their seconds, and of the same work by shards.
+WORKERS = [2**i for i in range(9)]
+SPREAD = 0.3
+POINT_BYTES = 3 * 4 * 669_706  # [784, 512, 512, 10] in float32, with two moments
+BY_SECONDS = [Round(256, t, POINT_BYTES) for t in (0.1, 1.0, 10.0)]
+BY_SHARDS = [Round(shards, 256 / shards, POINT_BYTES) for shards in (16, 64, 256)]

@@ -263,7 +263,7 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
     >>> from fastmlp import datasets
     >>> from fastmlp.dask import MLPClassifier
     >>> X, y = datasets.digits()
-    >>> clf = MLPClassifier(32, client=False, max_iter=40, tol=0.01, random_state=0)
+    >>> clf = MLPClassifier(32, client=False, max_iter=60, tol=0.01, random_state=0)
     >>> clf.fit(X / 16, y).score(X / 16, y) > 0.95
     True
     """

@@ -91,11 +91,12 @@ def test_shards_of_different_times_take_longer_with_few_shards_a_worker():
 def test_measured_rounds_are_read_where_there_are_any(tmp_path):
     path = tmp_path / "measured.json"
     assert speed.read_measured(path) == ([], math.inf)
+    assert "Measured" not in page.speed([], CLUSTER)
     each = {"workers": 2, "shards": 4, "seconds": 45.0, "shard_seconds": 20.0, "point_bytes": 100}
     path.write_text(json.dumps({"processors": 1.5, "rounds": [each]}))
     measured, processors = speed.read_measured(path)
     assert measured == [speed.Measured(2, ROUND, 45.0)] and processors == 1.5
-    last = page.rounds(measured, CLUSTER).split("\n")[-2]
+    last = page.speed(measured, CLUSTER).split("\n")[-2]
     assert last == "| 2 | 4 | 20.000 | 0.0 | 45.000 | 52.460 |"
 
 

@@ -138,6 +138,20 @@ def test_one_shard_and_several_epochs_in_a_round():
     assert found.loss_curve_ == expected.loss_curve_[1::2]
 
 
+def test_a_schedule_is_spread_over_all_epochs():
+    options = {"learning_rate": "cyclic_cosine", "random_state": 0}
+    expected = here.MLPClassifier(max_iter=6, **options).fit(IRIS, NAMES)
+    found = classifier(n_shards=1, local_epochs=2, **options).fit(IRIS, NAMES)
+    assert_same_bits(expected.coefs_, found.coefs_)
+
+
+@pytest.mark.parametrize("X", [IRIS, scipy.sparse.csc_matrix(IRIS)], ids=["dense", "sparse"])
+def test_one_shard_and_held_out_samples_with_weights(X):
+    options = {"early_stopping": True, "class_weight": "balanced", "random_state": 0}
+    expected = here.MLPClassifier(max_iter=3, **options).fit(X, NAMES, WEIGHTS)
+    assert_same(expected, classifier(n_shards=1, **options).fit(X, NAMES, WEIGHTS))
+
+
 def test_a_random_state_goes_on_as_in_fastmlp_sklearn():
     sources = [np.random.RandomState(5) for _ in range(2)]
     expected = here.MLPClassifier(max_iter=3, random_state=sources[0]).fit(IRIS, NAMES)
@@ -345,7 +359,6 @@ REFUSED = [
     ({"local_epochs": 1.5}, {}, "local_epochs"),
     ({"scale_rate": 0.0}, {}, "scale_rate"),
     ({"scale_rate": "large"}, {}, "scale_rate"),
-    ({"client": "tcp://127.0.0.1"}, {}, "`client` must be"),
     ({"class_weight": "even"}, {}, "even"),
     ({}, {"X_val": IRIS}, "`y_val` must be passed together with validation data"),
     ({"hidden_layer_sizes": [0]}, {}, "hidden_layer_sizes"),
@@ -401,6 +414,19 @@ def test_warm_start_continues(n_shards):
         found.fit(IRIS, SPECIES)
     with pytest.raises(ValueError, match="expecting 4 features"):
         found.fit(lambda s: (IRIS[s::n_shards, :3], NAMES[s::n_shards]))
+
+
+def test_warm_start_keeps_the_type():
+    found = classifier(warm_start=True).fit(IRIS.astype(np.float32), NAMES).fit(IRIS, NAMES)
+    assert found.coefs_[0].dtype == np.float32 and len(found.loss_curve_) == 6
+
+
+def test_a_new_fit_forgets_names():
+    pandas = pytest.importorskip("pandas")
+    found = classifier().fit(pandas.DataFrame(IRIS, columns=list("abcd")), NAMES)
+    found.fit(load)
+    assert not hasattr(found, "feature_names_in_")
+    assert_same(classifier().fit(load), found)
 
 
 def test_early_stopping_keeps_the_best_weights():

@@ -1,12 +1,15 @@
 """Predictions for the collections of Dask: their form, their bits, and what is refused early."""
 
 import copy
+import threading
 
 import numpy as np
 import pytest
 
 from fastmlp import MLP, NeuralNet
-from fastmlp.dask import predict, predict_proba
+from fastmlp.core.machine.processor import usable_threads
+from fastmlp.core.machine.shares import threads_of_this
+from fastmlp.dask import predict, predict_proba, prediction
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -200,6 +203,39 @@ def test_an_error_of_a_value_names_the_block(mlp, X):
     message = "block 7 of `X`: `X` must be finite, got NaN or infinity in row 3 "
     with pytest.raises(ValueError, match=message):
         predict(mlp, da.from_array(X, chunks=(100, 2))).compute()
+
+
+def test_blocks_that_are_computed_at_once_share_the_threads(mlp, X, monkeypatch):
+    monkeypatch.setattr(prediction, "_threads_here", lambda: 4)
+    barrier, allowed = threading.Barrier(4, timeout=30), []
+
+    def predicted(self, rows):
+        if len(rows) < N:
+            barrier.wait()
+            allowed.append(threads_of_this(8))
+            barrier.wait()  # before any has ended
+        else:
+            allowed.append(threads_of_this(8))
+        return np.zeros(len(rows), int)
+
+    monkeypatch.setattr(MLP, "predict", predicted)
+    with dask.config.set(num_workers=4):
+        predict(mlp, da.from_array(X, chunks=(251, 6))).compute()
+        predict(mlp, da.from_array(X)).compute()
+    assert allowed == [1, 1, 1, 1, 4]
+
+
+def test_on_a_cluster(mlp, X):
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 3, "dashboard_address": ":0"}
+    with distributed.LocalCluster(processes=False, **options) as cluster:
+        with distributed.Client(cluster) as client, dask.config.set(scheduler=client):
+            check(predict_proba(mlp, da.from_array(X, chunks=(100, 4))), mlp.predict_proba(X))
+            frame = dd.from_pandas(frame_of(X), npartitions=4)
+            expected = mlp.predict(frame.compute(scheduler="threads"))
+            assert np.array_equal(predict(mlp, frame).compute().to_numpy(), expected)
+            assert client.submit(prediction._threads_here).result() == 3
+            assert prediction._threads_here() == usable_threads()
 
 
 # Estimators --------------------------------------------------------------------------------------
