@@ -13,12 +13,12 @@ import pytest
 
 pytest.importorskip("distributed")
 
+import dask
 import scipy.sparse
 from dask.sizeof import sizeof
 from distributed import Client
 from distributed.utils import key_split
 
-import dask
 import fastmlp.dask
 from fastmlp import MLP
 from fastmlp.callbacks import Callback
