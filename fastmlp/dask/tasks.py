@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.core.machine import shares
 from fastmlp.dask import versions
@@ -137,5 +139,7 @@ def make_ready(token: str, job: Job, point: Point, data: Data) -> None:
     with _getting_ready:
         if token not in _ready:
             few = part(data, slice(0, job.batch_size))
+            if point.order is not None:
+                point = point._replace(order=np.arange(len(few.X)))
             train(job._replace(local_epochs=1), point, few, 0, 0)
             _ready.add(token)
