@@ -203,3 +203,22 @@ def test_making_ready_uses_no_rows_that_are_not_there(monkeypatch):
     tasks.make_ready("a token of this test", job, point, data)
     ((order, n),) = orders
     assert n == 16 and sorted(order) == list(range(16))
+
+
+LARGE = np.ones((1000, 64), np.float32)
+
+
+def test_a_shard_keeps_no_larger_array_in_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(tasks.Fit, "check", lambda self: "")
+    file = np.memmap(tmp_path / "X", np.float32, "w+", shape=(1000, 64))
+    y = np.arange(1000) % 3
+    settings = MLP([64, 4, 3], random_state=0)._state.settings
+
+    def shard(X, n):
+        form = Format(settings, "MLP", None, 1)
+        return tasks.read_loaded(tasks.Fit("", {}), form, 0, lambda _: (X[:n], y[:n]))
+
+    small, most, mapped = shard(LARGE, 10), shard(LARGE, 900), shard(file, 10)
+    assert not np.shares_memory(small.X, LARGE) and small.X.base is None
+    assert np.array_equal(small.X, LARGE[:10]) and type(small) is type(most)
+    assert np.shares_memory(most.X, LARGE) and np.shares_memory(mapped.X, file)
