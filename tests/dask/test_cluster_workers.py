@@ -1,9 +1,12 @@
 """Workers that come and go as Dask wants, or that take no tasks: no bit changes, nothing hangs."""
 
+import inspect
 import os
 import signal
 import threading
 import time
+import types
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -17,12 +20,13 @@ from distributed.core import Status
 import fastmlp.dask
 from fastmlp import MLP
 from fastmlp.callbacks import Callback
-from fastmlp.dask import tasks
+from fastmlp.dask import tasks, versions
 from fastmlp.dask.connection import ClusterLost, Connection
 from fastmlp.dask.points import point_of
 from fastmlp.dask.rounds import Job
 from fastmlp.dask.shards import Format, read
 from helpers.dask_clusters import (
+    KillsIn,
     commands,
     digest,
     kill,
@@ -205,6 +209,7 @@ def test_making_ready_uses_no_rows_that_are_not_there(monkeypatch):
     assert n == 16 and sorted(order) == list(range(16))
 
 
+TASKS = [name for name in dir(tasks) if name.endswith("_here") or name.startswith("read_")]
 LARGE = np.ones((1000, 64), np.float32)
 
 
@@ -222,3 +227,32 @@ def test_a_shard_keeps_no_larger_array_in_memory(monkeypatch, tmp_path):
     assert not np.shares_memory(small.X, LARGE) and small.X.base is None
     assert np.array_equal(small.X, LARGE[:10]) and type(small) is type(most)
     assert np.shares_memory(most.X, LARGE) and np.shares_memory(mapped.X, file)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_refuses_other_versions(name, monkeypatch):
+    worker = types.SimpleNamespace(address="tcp://a:1")
+    monkeypatch.setattr("distributed.get_worker", lambda: worker)
+    task = getattr(tasks, name)
+    others = [None] * (len(inspect.signature(task).parameters) - 1)
+    with pytest.raises(versions.OtherVersion, match="^worker tcp://a:1 has numba "):
+        task(tasks.Fit("", versions.here() | {"numba": "9.9"}), *others)
+
+
+def test_only_the_shards_of_the_dead_are_read_again(tmp_path):
+    for folder in ("read", "trained"):
+        (tmp_path / folder).mkdir()
+
+    def reads(shard):
+        (tmp_path / "read" / f"{shard} {time.monotonic()}").touch()
+        return load(shard)
+
+    kills = KillsIn([1], tmp_path / "trained")
+    with commands(tmp_path, 3) as (_, client):
+        mlp = network(tmp_path / "trained", 0.1)
+        fastmlp.dask.fit(
+            mlp, reads, client=client, callbacks=[kills], n_shards=6, rounds=3, batch_size=16
+        )
+        assert len(client.nthreads()) == 2
+    read = Counter(int(file.name.split()[0]) for file in (tmp_path / "read").iterdir())
+    assert sorted(read.values()) == [1, 1, 1, 1, 2, 2]
