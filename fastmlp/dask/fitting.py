@@ -199,7 +199,11 @@ def fit(
             job_settings(state.settings), state.class_name, names, n_shards, callable(source)
         )
         sizes = runner.load(form, source, validation)
-        options = options._replace(feature_names=sources.common_names(names, sizes))
+        names = sources.common_names(names, sizes)
+        if names is None:
+            names = reader.feature_names  # only the validation data have names
+        Reader(state, names).check_names("validation_data[0]", reader.feature_names)
+        options = options._replace(feature_names=names)
         Rounds(state, options, sizes, runner, watching).run(resumes)
     finally:
         runner.close()
@@ -207,7 +211,6 @@ def fit(
 
 
 def checkpoint_path(checkpoint: Any) -> str | None:
-    """Return the argument `checkpoint` as the name of a file that can be written."""
     """Return the path of the checkpoint, at which a file can be written; None for none."""
     if checkpoint is None:
         return None

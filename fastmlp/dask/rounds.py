@@ -94,7 +94,15 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
 
         orders = Orders(len(data.X), point.order, True, state.source)
     given.give(data, _weighted(job, state, data), None, orders)
-    fit = Fit(state, given, Plan(job.local_epochs, continues=True, warns=False))
+    is_dead = False
+
+    def look(_: dict[str, float]) -> bool:
+        nonlocal is_dead
+        is_dead = is_dead or fit.trainer.is_dead  # which is of the last epoch
+        return False
+
+    plan = Plan(job.local_epochs, continues=True, warns=False, after_epoch=look)
+    fit = Fit(state, given, plan)
     try:
         fit.run()
     except Diverged as error:
@@ -105,7 +113,7 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
     if orders is not None:
         found = found._replace(order=orders.last)
     seconds = time.perf_counter() - began
-    return Trained(found, state.history["loss"][-1], weight, seconds, fit.trainer.is_dead)
+    return Trained(found, state.history["loss"][-1], weight, seconds, is_dead)
 
 
 def _weight_of(state: State, data: Data | None) -> float:

@@ -46,6 +46,7 @@ class Size(NamedTuple):
     n_bytes: int
     weight: float  # of all its samples
     of_classes: np.ndarray | None  # (n_classes,), the samples of each; None for other losses
+    weight_of_classes: np.ndarray | None  # (n_classes,), that of all samples of each
     names: list[str] | None = None  # of the columns of X, if it was a data frame
 
 
@@ -133,5 +134,6 @@ def size_of(form: Format, shard: Any) -> Any:
         n_bytes + sum(array.nbytes for array in targets),
         float(targets.weights.sum()) if len(targets.weights) > 0 else float(n),
         sample_weights.class_counts(targets, loss, n_out) if has_classes else None,
+        sample_weights.class_sums(targets, loss, n_out) if has_classes else None,
         shard.names,
     )

@@ -83,6 +83,21 @@ def test_the_names_of_columns_that_functions_load(data):
         fit(another_order)
 
 
+def test_the_names_of_columns_of_validation_data(data):
+    pd = pytest.importorskip("pandas")
+    X, y = data
+    table = pd.DataFrame(X, columns=list("abcde"))
+    other = (table[list("bacde")], y)
+    whole = make().fit(X, y, epochs=2, validation_data=(table, y))
+    net = fit(X, y, n_shards=1, validation_data=(table, y))
+    assert file_of(net) == file_of(whole)
+    for source in ((table, y), (lambda shard: (table[shard::4], y[shard::4]),)):
+        with pytest.raises(
+            ValueError, match=r"^`validation_data\[0\]` must .* got 'b' in place of"
+        ):
+            fit(*source, validation_data=other)
+
+
 @pytest.mark.parametrize(
     ("load", "message"),
     [

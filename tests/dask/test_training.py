@@ -1,5 +1,8 @@
 """The loop of rounds: history, callbacks, checkpoints, and errors that change nothing."""
 
+import contextlib
+import operator
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from helpers.callbacks import Interrupt
 from helpers.same_bits import assert_same_bits, file_of
 
 SIZES = [8, 12, 3]
+FIRST_CLASS = "the weights are 0 but for samples of class 0"
 
 
 class Call(Callback):
@@ -89,6 +93,35 @@ def test_columns_of_a_frame_are_kept_and_checked(data):
     assert list(mlp.feature_names_in_) == list("abcdefgh")
     with pytest.raises(ValueError, match="got 'b' in place of 'a' at position 0"):
         fit(mlp, frame[list("bacdefgh")], y)
+
+
+@pytest.mark.parametrize("n_shards", [1, 3])
+@pytest.mark.parametrize("local_epochs", [1, 3])
+def test_a_warning_if_all_units_of_a_layer_are_0(data, n_shards, local_epochs):
+    X, y = data
+    mlp = make(dropout=0.0)
+    mlp.biases[0] = np.full((12, 1), -1e9)
+    with pytest.warns(RuntimeWarning, match="all units of a hidden layer are 0") as found:
+        fit(mlp, X * 100, y, rounds=2, n_shards=n_shards, local_epochs=local_epochs)
+    assert len(found) == 1
+
+
+def test_rates_are_asked_for_steps_that_are_taken(data):
+    rates = [0.01] * 6
+    mlp = make(learning_rate=lambda step: rates[step])
+    whole = make(learning_rate=lambda step: rates[step]).fit(*data, epochs=2)
+    assert_same_bits(fit(mlp, *data, rounds=2, n_shards=1), whole)
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_short_rounds_are_said_once(data, tmp_path, monkeypatch, resumes):
+    path = tmp_path / "model.npz"
+    if resumes:
+        fit(make(), *data, rounds=3, checkpoint=path)
+    monkeypatch.setattr("fastmlp.dask.in_process.InProcess.n_at_once", 2)
+    with pytest.warns(fastmlp.dask.ShortRoundsWarning, match="with local_epochs=[0-9]+ it ") as all:
+        fit(make(), *data, rounds=8, checkpoint=path, resume=resumes)
+    assert len(all) == 1
 
 
 # Callbacks ---------------------------------------------------------------------------------------
@@ -210,6 +243,15 @@ def test_checkpoints_of_fit_are_refused_and_the_other_way_round(data, tmp_path):
         make().fit(*data, resume=rounds)
 
 
+def test_the_names_of_columns_are_those_of_the_data_that_it_resumes_with(data, tmp_path):
+    pd = pytest.importorskip("pandas")
+    X, y = data
+    path = tmp_path / "model.npz"
+    fit(make(), X, y, rounds=2, checkpoint=path)
+    mlp = fit(make(), pd.DataFrame(X, columns=list("abcdefgh")), y, rounds=3, resume=path)
+    assert list(mlp.feature_names_in_) == list("abcdefgh")
+
+
 # Errors ------------------------------------------------------------------------------------------
 
 
@@ -253,6 +295,45 @@ def test_an_error_in_the_first_round_undoes_everything(data, source):
     assert file_of(mlp) != before
 
 
+@pytest.mark.parametrize(
+    "name, n_shards",
+    [
+        ("training.state_dict._fill", 1),
+        ("training.state_dict._fill", 3),
+        ("random_sources.return_to_position", 1),
+    ],
+)
+def test_an_interrupt_leaves_whole_rounds(data, monkeypatch, name, n_shards):
+    """Between parameters, moments and random numbers, which are set one after the other."""
+    real = operator.attrgetter(name)(fastmlp)
+
+    def interrupted(place):
+        def interrupt(*arguments):
+            nonlocal place
+            real(*arguments)
+            place -= 1
+            if place == 0:
+                raise KeyboardInterrupt
+
+        mlp = make(random_state=np.random.RandomState(0))
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(f"fastmlp.{name}", interrupt)
+            fit(mlp, *data, rounds=3, n_shards=n_shards)
+        return mlp, place <= 0
+
+    done, place, was_interrupted = [], 1, True
+    while was_interrupted:
+        mlp, was_interrupted = interrupted(place)
+        whole, n = make(random_state=np.random.RandomState(0)), len(mlp.history_.get("loss", ()))
+        if n > 0:
+            fit(whole, *data, rounds=n, n_shards=n_shards)
+        assert file_of(mlp) == file_of(whole)
+        done.append(n)
+        place += 1
+        fit(mlp, *data, rounds=1)  # it is not being trained any more
+    assert {1, 2, 3} <= set(done)
+
+
 def test_warm_start(data):
     mlp = fit(make(), *data, rounds=2)
     assert fit(mlp, *data, rounds=2)._state.rows_seen == 4 * 90
@@ -279,12 +360,20 @@ def test_warm_start(data):
         ({"sample_weight": np.ones(3)}, "`sample_weight` must have 90 rows"),
         ({"sample_weight": np.zeros(90)}, "`sample_weight` must be above 0 for at least one"),
         ({"client": "tcp://1.2.3.4"}, "`client` must be a dask.distributed.Client or False, "),
+        ({"class_weight": [0.0] * 3}, "`class_weight` must be above 0 for at least one"),
+        (
+            {"class_weight": {0: 0.0}, "sample_weight": FIRST_CLASS},
+            "`sample_weight times class_weight` must be above 0 for at least one",
+        ),
+        ({"sample_weight": np.full(90, 5e306)}, "`sample_weight` must have a finite sum, got inf"),
         ({"client": True}, "`client` must be a dask.distributed.Client or False, "),
     ],
 )
 def test_invalid_arguments_change_nothing(data, arguments, message):
     mlp = make()
     before = file_of(mlp)
+    if arguments.get("sample_weight") is FIRST_CLASS:
+        arguments = arguments | {"sample_weight": np.where(data[1] == 0, 1.0, 0.0)}
     with pytest.raises((ValueError, TypeError), match=message):
         fastmlp.dask.fit(mlp, *data, **{"client": False} | arguments)
     assert file_of(mlp) == before
