@@ -6,6 +6,7 @@ import inspect
 import pickle
 import re
 import tomllib
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -29,7 +30,8 @@ PAGES = {
     "name",
     [
         "base", "callbacks.base", "callbacks.monitors", "callbacks.writers", "command_line.parser",
-        "datasets", "datasets.idx", "exchange.layers", "exchange.onnx_graph", "initializers",
+        "dask", "dask.estimators", "dask.fitting", "dask.prediction", "datasets", "datasets.idx",
+        "exchange.layers", "exchange.onnx_graph", "initializers",
         "losses", "many", "metrics", "mlp", "neural_net", "numpy_version", "optimizers", "options",
         "plotting.axes", "plotting.boundary", "plotting.confusion", "plotting.importance",
         "plotting.learning_curves", "plotting.prediction_error", "plotting.weights", "schedules",
@@ -53,10 +55,27 @@ def test_the_examples_are_there():
     }
 
 
+def python_blocks():
+    """Return the Python programs of the README; each continues those before it."""
+    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_readme_s_cluster(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.chdir(tmp_path)
+    (code,) = [block for block in python_blocks() if "Client()" in block]
+    X, y = fastmlp.datasets.digits()
+    code = code.replace("Client()", "Client(processes=False, dashboard_address=':0')")
+    code = code.replace("[784, 512, 512, 10]", "[64, 32, 10], input_scale=1 / 16")
+    names = {"X": X, "y": y}
+    with warnings.catch_warnings(action="ignore"):
+        exec(code, names)
+        names["client"].shutdown()
+    assert fastmlp.load(tmp_path / "mlp.npz").score(X, y) > 0.9
+
+
 def test_the_readme_s_python(tmp_path, monkeypatch, capsys):
-    use, together, estimators, tables, ensemble, pictures = re.findall(
-        r"```python\n(.*?)```", README, re.DOTALL
-    )
+    use, together, estimators, tables, ensemble, _, pictures = python_blocks()
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(use, names)

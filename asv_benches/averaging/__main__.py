@@ -1,6 +1,6 @@
 """Compare training in rounds on 1, 2, 4, 8 and 16 shards, and estimate its speed on many workers.
 
-    tox -e averaging                                          # all of it: ten minutes
+    tox -e averaging                                          # all of it: 15 minutes
     tox -e averaging -- --mnist /path/to/mnist                # with MNIST as well
     python asv_benches/averaging --problems digits --seeds 1 --epochs 10
     python asv_benches/averaging --parts speed --write asv_benches/averaging

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any, cast
 
 from fastmlp.dask import tasks
 from fastmlp.dask.collections import Blocks
-from fastmlp.dask.connection import Connection, Stuck
+from fastmlp.dask.connection import Connection, Stuck, WorkersDied
 from fastmlp.dask.placement import Placement
 from fastmlp.dask.points import Point
 from fastmlp.dask.rounds import Job, Merged
@@ -64,9 +65,10 @@ class OnCluster:
     ) -> tuple[list[str], list[Any]]:
         """Submit tasks for the present workers; return where, and the results.
 
-        `submit` returns all futures, and those of the results. If all workers died and others came,
-        Dask does not always go on: everything is submitted again.
+        `submit` returns all futures, and those of the results. They are submitted again without the
+        workers that died. If all did, Dask may leave the reading of shards, too.
         """
+        died: Counter[int] = Counter()  # of each shard: its workers
         while True:
             self._threads = self._cluster.workers()
             self.n_at_once = sum(self._threads.values())
@@ -75,7 +77,11 @@ class OnCluster:
                 self._submit_shards(places)
             futures, results = submit(places)
             try:
-                return places, self._cluster.results(results)
+                return places, self._cluster.results(results, places)
+            except WorkersDied as error:
+                died.update(i for i, place in enumerate(places) if place in error.workers)
+                self._cluster.check_deaths(died)
+                self._attempts += 1
             except Stuck:
                 self.close()
                 self._attempts += 1
@@ -99,10 +105,10 @@ class OnCluster:
                     task = tasks.read_rows, fit, form, shard, source.of_shard(shard, form.n_shards)
                 else:
                     task = tasks.read_loaded, fit, form, shard, source
-                self._shards.append(self._submit(place, "load", [shard], *task))
+                self._shards.append(self._submit(place, "load", [shard], *task, only=False))
         if self._scored is not None:
             self._validation = self._submit(
-                places[-1], "validation", [], tasks.itself, self._scored
+                places[-1], "validation", [], tasks.itself, self._scored, only=False
             )
 
     def _submit_sizes(self, places: Sequence[str]) -> tuple[list[Any], list[Any]]:
@@ -133,8 +139,12 @@ class OnCluster:
         mean = self._submit(places[-1], "mean", [number], *task)
         return [start, *trained, *sums, mean], [mean]
 
-    def _submit(self, place: str, name: str, numbers: Sequence[int], *task: Any) -> Any:
-        return self._cluster.submit(self._key(name, *numbers), *task, worker=place)
+    def _submit(
+        self, place: str, name: str, numbers: Sequence[int], *task: Any, only: bool = True
+    ) -> Any:
+        """Submit a task to a worker, only there or also to others if it is gone or behind."""
+        key = self._key(name, *numbers)
+        return self._cluster.submit(key, *task, worker=place, only=only)
 
     def _key(self, name: str, *numbers: int) -> str:
         return self._cluster.key(name, *numbers, self._attempts)

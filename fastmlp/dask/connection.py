@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from fastmlp.dask import versions
@@ -19,6 +19,14 @@ MOST_ATTEMPTS = 4  # to submit the same tasks, the next one after four times as 
 
 class ClusterLost(RuntimeError):
     """The cluster, or data in it, are gone."""
+
+
+class WorkersDied(Exception):
+    """Workers are gone that tasks need."""
+
+    def __init__(self, workers: set[str]):
+        super().__init__(workers)
+        self.workers = workers
 
 
 class Stuck(Exception):
@@ -48,11 +56,16 @@ class Connection:
         """Return the key of a task, which the dashboard groups by what it does."""
         return "-".join([f"fastmlp_{task}", self.fit.token, *map(str, numbers)])
 
-    def submit(self, key: str, function: Callable[..., Any], *arguments: Any, worker: str) -> Any:
-        """Submit a task to a worker, or to others if that one is gone or behind."""
+    def submit(
+        self, key: str, function: Callable[..., Any], *arguments: Any, worker: str, only: bool
+    ) -> Any:
+        """Submit a task to a worker, and to others unless `only` that one may compute it.
+
+        Where others may, idle ones take over tasks, however slow they are.
+        """
         with _without_size_warning:
             return self._client.submit(
-                function, *arguments, key=key, workers=[worker], allow_other_workers=True
+                function, *arguments, key=key, workers=[worker], allow_other_workers=not only
             )
 
     def compute(self, collections: Sequence[Any]) -> list[Any]:
@@ -69,8 +82,11 @@ class Connection:
         self._check_versions(found)
         return found
 
-    def results(self, futures: Sequence[Any]) -> list[Any]:
-        """Return the results when all are there, or raise the error of the first that has one."""
+    def results(self, futures: Sequence[Any], workers: Iterable[str]) -> list[Any]:
+        """Return the results when all are there, or raise the error of the first that has one.
+
+        The tasks need these workers.
+        """
         from distributed import CancelledError, wait
 
         began, idle = time.monotonic(), 0
@@ -83,7 +99,10 @@ class Connection:
                 break
             except TimeoutError:
                 self._check_connection()
-            if self._threads():
+            left = self._threads()
+            if set(workers) - set(left):
+                raise WorkersDied(set(workers) - set(left))
+            if left:
                 began = time.monotonic()
                 idle = idle + 1 if self._is_idle() else 0
             self._warn_if_no_workers(began)
@@ -111,6 +130,15 @@ class Connection:
         for future in futures:
             if future.status == "cancelled":
                 raise self._cancelled(future)
+
+    def check_deaths(self, died: Mapping[int, int]) -> None:
+        """Raise an error if several workers died that had the same shard."""
+        for shard, n in died.items():
+            if n == MOST_ATTEMPTS:
+                raise ClusterLost(
+                    f"{n} workers died while they had shard {shard}: perhaps it needs more memory "
+                    "than a worker has"
+                )
 
     def _gathered(self, futures: Sequence[Any]) -> list[Any]:
         for future in futures:

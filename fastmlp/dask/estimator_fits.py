@@ -23,7 +23,7 @@ from fastmlp.messages import must, shown
 from fastmlp.metrics import chosen_metrics
 from fastmlp.mlp import MLP
 from fastmlp.sklearn import MLPClassifier, MLPRegressor, draws, fitting, inputs, stopping
-from fastmlp.sklearn.base import Validation, type_of
+from fastmlp.sklearn.base import Validation
 from fastmlp.sklearn.fit_tasks import FitTasks
 from fastmlp.sklearn.tied import TiedState
 from fastmlp.training.reading import Reader, names_of
@@ -94,13 +94,11 @@ class EstimatorFit:
         estimator.out_activation_ = estimator._output_activation()
         estimator._random_state = inputs.random_source(estimator)
         dtype = np.dtype(np.float32 if seen.columns.are_float32 else np.float64)
-        if not is_first:
-            dtype = type_of(estimator.coefs_)
         n_outputs = estimator._encoded(seen.example, dtype).n_outputs
         estimator._begin_network(seen.columns.n, n_outputs, dtype, is_first)
         tied = fitting.begun(estimator)
         settings = tied.state.settings
-        held_out = estimator._held_out(_computed(validation, estimator.client), dtype)
+        held_out = estimator._held_out(_computed(validation, estimator.client), settings.dtype)
         passed = None if held_out is None else held_out.data(settings)
         scored = passed if estimator.early_stopping else None
         if estimator.early_stopping and passed is None:

@@ -31,7 +31,7 @@ def probe() -> Callable[[], dict[str, str | None]]:
     def versions() -> dict[str, str | None]:
         import importlib
 
-        found = {}
+        found: dict[str, str | None] = {}
         for name in names:
             try:
                 found[name] = str(importlib.import_module(name).__version__)

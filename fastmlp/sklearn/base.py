@@ -173,7 +173,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         if self._has_preset:
             parts = self._parts(y, validation)
             X = self._learned_table(X, y, weights, parts, reset)
-        dtype = X.dtype if is_first else type_of(self.coefs_)
+        dtype = X.dtype if is_first else _type_of(self.coefs_)
         encoded = self._encoded(y, dtype)
         self._begin_network(X.shape[1], encoded.n_outputs, dtype, is_first)
         samples = fitting.Samples(X, encoded.targets, weights, class_weights, encoded.strata, parts)
@@ -347,7 +347,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
             tied is None
             or not parameters.equal(tied.key, key)
             or tied.state.settings.layers != sizes_of(self.coefs_)
-            or tied.state.settings.dtype != type_of(self.coefs_)
+            or tied.state.settings.dtype != _type_of(self.coefs_)
         ):
             return None
         return tied
@@ -356,7 +356,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         before: TiedState | None = vars(self).get("_tied")
         if solver is None:
             solver = vars(self).get("_optimizer") or parameters.solver_of(self)
-        sizes, dtype = sizes_of(self.coefs_), type_of(self.coefs_)
+        sizes, dtype = sizes_of(self.coefs_), _type_of(self.coefs_)
         settings = parameters.settings_of(self, solver, sizes, dtype)
         tied = TiedState(settings, getattr(self, "_random_state", None))
         tied.key = key
@@ -411,6 +411,6 @@ def undone_before_training(estimator: BaseMLP) -> Iterator[None]:
         estimator.__dict__.pop("_trains", None)
 
 
-def type_of(coefs: list[np.ndarray]) -> np.dtype[Any]:
+def _type_of(coefs: list[np.ndarray]) -> np.dtype[Any]:
     """Return the type of a network with these weights."""
     return np.dtype(np.float32 if coefs[0].dtype == np.float32 else np.float64)

@@ -28,6 +28,7 @@ from fastmlp.dask.tasks import know_sizes
 from helpers.dask_clusters import (
     TESTS,
     CountsThreads,
+    Kills,
     commands,
     digest,
     load,
@@ -261,6 +262,17 @@ def test_the_shards_of_a_slow_worker_move(tmp_path):
         assert all(seconds < 3 for seconds in np.diff(times)[1:]), times
     options = {"n_shards": 6, "rounds": 4, "batch_size": 16}
     assert digest(found) == digest(fastmlp.dask.fit(network(), load, client=False, **options))
+
+
+@pytest.mark.filterwarnings("ignore:the cluster at .* has no workers")
+def test_a_round_that_kills_workers(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastmlp.dask.connection.MOST_ATTEMPTS", 2)
+    with local_cluster(2) as client:
+        mlp = MLP([8, 16, 3], learning_rate=Kills(), random_state=0)
+        with pytest.raises(
+            ClusterLost, match="^2 workers died while they had shard [01]: .*0 of 3"
+        ):
+            fastmlp.dask.fit(mlp, load, client=client, n_shards=2, rounds=3)
 
 
 def test_a_worker_that_joins_gets_shards(tmp_path):

@@ -181,6 +181,10 @@ def test_partitions_without_rows_and_their_types_do_not_count(table):
     names = list("abcde")
     found = fit(lazy[names], lazy["y"])
     assert file_of(found) == file_of(fit(table[names], table["y"]))
+    X, y = table[names].to_numpy(), table["y"].to_numpy()
+    lazy = da.from_array(X, chunks=((0, 10, 0, N - 10), 5))
+    lazy = lazy.map_blocks(lambda rows: rows if len(rows) > 0 else rows.astype("U1"), dtype=float)
+    assert file_of(fit(lazy, y)) == file_of(fit(X, y))
 
 
 @pytest.mark.parametrize(

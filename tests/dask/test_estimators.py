@@ -359,7 +359,6 @@ REFUSED = [
     ({"local_epochs": 1.5}, {}, "local_epochs"),
     ({"scale_rate": 0.0}, {}, "scale_rate"),
     ({"scale_rate": "large"}, {}, "scale_rate"),
-    ({"client": "tcp://127.0.0.1"}, {}, "`client` must be"),
     ({"class_weight": "even"}, {}, "even"),
     ({}, {"X_val": IRIS}, "`y_val` must be passed together with validation data"),
     ({"hidden_layer_sizes": [0]}, {}, "hidden_layer_sizes"),

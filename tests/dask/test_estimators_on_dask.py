@@ -134,6 +134,11 @@ def test_validation_data_of_collections(where):
         found = classifier(where, early_stopping=early).fit(da.from_array(X), y, **lazy)
         assert bits(found) == bits(expected)
         assert found.validation_scores_ == expected.validation_scores_
+    frame = dd.from_pandas(FRAME.assign(y=y), npartitions=3)
+    expected = classifier(False).fit(FRAME, y, X_val=FRAME, y_val=y)
+    names = list(FRAME.columns)
+    found = classifier(where).fit(frame[names], frame["y"], X_val=frame[names], y_val=frame["y"])
+    assert bits(found) == bits(expected)
     with pytest.raises(ValueError, match="`early_stopping` must be False without X_val and y_val"):
         classifier(where, early_stopping=True).fit(da.from_array(X), y)
     part = classifier(where, early_stopping=True).fit(X, y)
@@ -247,7 +252,7 @@ def test_predictions_before_fit():
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weights"])
 def test_scores_of_collections(where, weights):
-    for chunks in ((60, 4), (N, 4), (7, 3)):
+    for chunks in ((60, 4), (N, 4), (7, 3), ((10, 0, 300), 4)):
         lazy = da.from_array(X, chunks=chunks)
         estimator = classifier(where).fit(X, y)
         expected = estimator.score(X, y, weights)
@@ -259,8 +264,9 @@ def test_scores_of_collections(where, weights):
         for targets in (X[:, 0] + 1000, X[:, :3], constant)[: 3 - (weights is not None)]:
             estimator = regressor(where).fit(X, targets)
             expected = r2_score(targets, estimator.predict(X), sample_weight=weights)
-            found = estimator.score(lazy, da.from_array(targets, chunks=50), weights)
-            assert found == pytest.approx(expected, rel=1e-9)
+            for split in ((50,) * targets.ndim, (50, 1)[: targets.ndim]):
+                found = estimator.score(lazy, da.from_array(targets, chunks=split), weights)
+                assert found == pytest.approx(expected, rel=1e-9)
 
 
 def test_scores_of_frames(where):

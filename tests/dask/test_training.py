@@ -359,14 +359,12 @@ def test_warm_start(data):
         ({"class_weight": [1.0, 2.0]}, r"`class_weight` must have shape \(3,\)"),
         ({"sample_weight": np.ones(3)}, "`sample_weight` must have 90 rows"),
         ({"sample_weight": np.zeros(90)}, "`sample_weight` must be above 0 for at least one"),
-        ({"client": "tcp://1.2.3.4"}, "`client` must be a dask.distributed.Client or False, "),
         ({"class_weight": [0.0] * 3}, "`class_weight` must be above 0 for at least one"),
         (
             {"class_weight": {0: 0.0}, "sample_weight": FIRST_CLASS},
             "`sample_weight times class_weight` must be above 0 for at least one",
         ),
         ({"sample_weight": np.full(90, 5e306)}, "`sample_weight` must have a finite sum, got inf"),
-        ({"client": True}, "`client` must be a dask.distributed.Client or False, "),
     ],
 )
 def test_invalid_arguments_change_nothing(data, arguments, message):

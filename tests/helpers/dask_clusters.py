@@ -226,6 +226,18 @@ class CountsThreads:
         return 0.02
 
 
+class Kills:
+    """A learning rate that kills the worker."""
+
+    def __call__(self, step):
+        from distributed import get_worker
+
+        with contextlib.suppress(ValueError):
+            get_worker()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 0.02
+
+
 def load_large(shard):
     """Return 50 MB."""
     random = np.random.RandomState(shard)

@@ -2,8 +2,9 @@
 
 import sys
 
-import fastmlp.dask
 from distributed import Client
+
+import fastmlp.dask
 from helpers.dask_clusters import load, network
 
 address, folder = sys.argv[1:]
