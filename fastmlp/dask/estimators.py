@@ -19,7 +19,7 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
 
     Parameters
     ----------
-    hidden_layer_sizes, activation, solver and others
+    hidden_layer_sizes, activation, solver, ...
         The parameters of `fastmlp.sklearn.MLPClassifier`, of which these are of rounds: `max_iter`
         and `n_iter_no_change` count rounds; `tol` is compared with the losses of rounds, or with
         the scores after them; "invscaling" and "adaptive" learning rates change after rounds; a
@@ -175,7 +175,7 @@ class MLPRegressor(InRounds, sklearn.MLPRegressor):
 
     Parameters
     ----------
-    hidden_layer_sizes, activation, solver and others
+    hidden_layer_sizes, activation, solver, ...
         The parameters of `fastmlp.sklearn.MLPRegressor`, see `MLPClassifier` for those of rounds.
     client : dask.distributed.Client, False or None, default=None
         Where rounds are computed: None is the current client, and False this process, without Dask.

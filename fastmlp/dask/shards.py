@@ -81,7 +81,11 @@ def rows_of_shard(values: Any, shard: int, n_shards: int) -> Any:
 
 def loaded(load: Callable[[int], Any], shard: int) -> tuple[Any, Any, Any]:
     """Return the samples of a shard from a user's function."""
-    found = load(shard)
+    try:
+        found = load(shard)
+    except Exception as error:
+        error.add_note(f"raised by `X({shard})`")
+        raise
     if not isinstance(found, (tuple, list)) or len(found) not in (2, 3):
         requirement = "return (X, y) or (X, y, sample_weight)"
         raise TypeError(must(f"X({shard})", requirement, shown(found)))

@@ -1,5 +1,7 @@
 """What X, y and the weights may be, and what is refused: before anything is read if it is known."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,16 @@ def test_the_names_of_columns_of_validation_data(data):
 def test_what_functions_may_not_return(load, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fit(load)
+
+
+def test_errors_of_functions_say_which_shard():
+    def load(shard):
+        raise FileNotFoundError(2, "No such file", "rows.npy")
+
+    with pytest.raises(FileNotFoundError, match="rows.npy") as found:
+        fit(load)
+    assert found.value.__notes__ == ["raised by `X(0)`"]
+    assert pickle.loads(pickle.dumps(found.value)).__notes__ == found.value.__notes__
 
 
 def test_arguments_that_do_not_go_with_a_function(data):
