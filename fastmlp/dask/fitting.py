@@ -80,8 +80,8 @@ def fit(
         None is the current client. False trains in this process, one shard after the other, and
         does not need Dask.
     n_shards : int, default 4
-        At most the number of samples. As many tasks run at a time; more than four need more epochs
-        for the same accuracy.
+        At most the number of samples. As many tasks run at a time; more than four, or eight with
+        adam, need more epochs for the same accuracy.
     local_epochs : int, default 1
         Epochs on each shard between two means.
     rounds : int, default 10

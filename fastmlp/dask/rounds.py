@@ -178,7 +178,7 @@ def merged(job: Job, before: Point, of_all: Sum, validation: Data | None) -> Mer
         point = point._replace(key=before.key)
     if not point.is_finite:
         return Merged(before, {}, seconds, diverged="a mean of weights or moments")
-    total = sum(each.weight for each in trained) or 1.0
+    total = sum(each.weight for each in trained)
     recorded = {"loss": sum(each.loss * (each.weight / total) for each in trained)}
     if validation is not None:
         loss, scores = evaluate(job.state(point), validation, job.metrics)

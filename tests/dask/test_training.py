@@ -279,6 +279,16 @@ def test_divergence_keeps_the_last_round(data):
     assert len(mlp.history_["loss"]) == 1
 
 
+def test_an_infinite_validation_loss_ends_the_training(data):
+    X, y = data
+    options = {"loss": "squared_error", "dtype": np.float64, "random_state": 0}
+    mlp, new = MLP([8, 3, 1], **options), MLP([8, 3, 1], **options)
+    with pytest.warns(DivergenceWarning, match="the validation loss was NaN or infinity in round"):
+        fit(mlp, X, y.astype(float), validation_data=(X, np.full(90, 1e300)))
+    assert_same_bits(mlp, new)
+    assert mlp.history_["loss"] == mlp.history_["validation_loss"] == []
+
+
 @pytest.mark.parametrize("source", [lambda: 0, lambda: np.random.default_rng(0)])
 def test_an_error_in_the_first_round_undoes_everything(data, source):
     mlp = make(random_state=source()).fit(*data, epochs=1)
