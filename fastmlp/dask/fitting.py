@@ -228,7 +228,9 @@ def resumes_from(resume: Any, checkpoint: str | None) -> str | None:
     if resume is not True:
         if not isinstance(resume, (str, os.PathLike)):
             raise TypeError(must("resume", "be True, False or a path", shown(resume)))
-        return files.file_name(resume, "resume")
+        path = files.file_name(resume, "resume")
+        open(path, "rb").close()  # if it is missing, this is said before the data are read
+        return path
     if checkpoint is None:
         raise ValueError(must("resume", "be a path, or True with `checkpoint`", "True without one"))
     return checkpoint if os.path.exists(checkpoint) else None

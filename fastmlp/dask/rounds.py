@@ -1,7 +1,7 @@
 """A round: every shard trains from one point, and the mean of theirs is the next.
 
-Nothing here knows of Dask. `train` and `merge` are pure functions, so that a round has the same
-bits wherever, and however often, its parts are computed.
+Nothing here knows of Dask. `train`, `added` and `merged` are pure functions, so that a round has
+the same bits wherever, and however often, its parts are computed.
 """
 
 from __future__ import annotations
@@ -153,11 +153,6 @@ def added(before: Sum | None, trained: Sequence[Trained]) -> Sum:
         for each in trained
     ]
     return Sum(arrays, [*(before.trained if before else ()), *light])
-
-
-def merge(job: Job, before: Point, trained: Sequence[Trained], validation: Data | None) -> Merged:
-    """Return the mean point of all shards, in their order, and its scores."""
-    return merged(job, before, added(None, trained), validation)
 
 
 def merged(job: Job, before: Point, of_all: Sum, validation: Data | None) -> Merged:

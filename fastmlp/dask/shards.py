@@ -43,7 +43,6 @@ class Size(NamedTuple):
     """What is known of a shard without its samples."""
 
     n_samples: int
-    n_bytes: int
     weight: float  # of all its samples
     of_classes: np.ndarray | None  # (n_classes,), the samples of each; None for other losses
     weight_of_classes: np.ndarray | None  # (n_classes,), that of all samples of each
@@ -131,11 +130,9 @@ def size_of(form: Format, shard: Any) -> Any:
     reader, targets = form.reader(), shard.targets
     loss, n_out = reader.state.loss, reader.state.network.sizes[-1]
     has_classes = loss.kind == SOFTMAX or (loss.kind, n_out) == (LOGISTIC, 1)
-    X, n = shard.X, len(shard.X)
-    n_bytes = X.nbytes if isinstance(X, np.ndarray) else X.numbers.nbytes + X.inputs.nbytes
+    n = len(shard.X)
     return Size(
         n,
-        n_bytes + sum(array.nbytes for array in targets),
         float(targets.weights.sum()) if len(targets.weights) > 0 else float(n),
         sample_weights.class_counts(targets, loss, n_out) if has_classes else None,
         sample_weights.class_sums(targets, loss, n_out) if has_classes else None,

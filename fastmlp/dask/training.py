@@ -136,7 +136,6 @@ class Rounds:
         state, options = self.state, self.options
         if state.is_fitted and not state.settings.warm_start:
             state.draw_parameters()
-        state.draw_key()
         # Of one shard, the source goes along with the point.
         words = state.source.bytes(8) if options.n_shards > 1 else bytes(8)
         self.seed = int.from_bytes(words[:4], "little"), int.from_bytes(words[4:], "little")

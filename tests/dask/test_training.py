@@ -211,6 +211,14 @@ def test_resume_begins_without_a_file(data, tmp_path):
     assert_same_bits(mlp, fit(make(), *data, rounds=2), fastmlp.load(path))
 
 
+def test_a_file_that_is_missing_is_said_before_any_shard_is_read(tmp_path):
+    def load(shard):
+        raise AssertionError
+
+    with pytest.raises(FileNotFoundError, match="missing.npz"):
+        fit(make(), load, resume=tmp_path / "missing.npz")
+
+
 @pytest.mark.parametrize(
     "changed, name",
     [
@@ -342,6 +350,29 @@ def test_an_interrupt_leaves_whole_rounds(data, monkeypatch, name, n_shards):
         place += 1
         fit(mlp, *data, rounds=1)  # it is not being trained any more
     assert {1, 2, 3} <= set(done)
+
+
+def test_the_global_random_state_goes_on_after_errors(data):
+    """Other threads and libraries draw from it too: numbers must not come twice."""
+
+    def fail(epoch, logs):
+        raise KeyError("mine")
+
+    mlp = make(random_state=None)
+    np.random.seed(3)
+    with pytest.raises(KeyError, match="mine"):
+        fit(mlp, *data, callbacks=[Call(on_epoch_begin=fail)])
+    found = np.random.random()
+    np.random.seed(3)
+    np.random.bytes(8)
+    assert found == np.random.random()
+
+
+def test_a_stop_ends_one_call_only(data):
+    mlp = make()
+    stop = Call(on_epoch_end=lambda epoch, logs: setattr(mlp, "stop_training", True))
+    assert len(fit(mlp, *data, callbacks=[stop]).history_["loss"]) == 1
+    assert len(fit(mlp, *data, rounds=3).history_["loss"]) == 3
 
 
 def test_warm_start(data):
