@@ -10,6 +10,7 @@ import fastmlp
 import fastmlp.dask
 from fastmlp import MLP, DivergenceWarning, NeuralNet
 from fastmlp.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
+from fastmlp.dask import in_process, rounds
 from helpers.callbacks import Interrupt
 from helpers.same_bits import assert_same_bits, file_of
 
@@ -114,14 +115,20 @@ def test_rates_are_asked_for_steps_that_are_taken(data):
 
 
 @pytest.mark.parametrize("resumes", [False, True])
-def test_short_rounds_are_said_once(data, tmp_path, monkeypatch, resumes):
-    path = tmp_path / "model.npz"
+@pytest.mark.parametrize("n_at_once, seconds, epochs", [(2, 0.2, 10), (8, 0.1, 20)])
+def test_short_rounds_are_said_once(
+    data, tmp_path, monkeypatch, resumes, n_at_once, seconds, epochs
+):
+    """Four shards of 0.1 s each."""
+    path, options = tmp_path / "model.npz", {"local_epochs": 2, "n_shards": 4}
     if resumes:
-        fit(make(), *data, rounds=3, checkpoint=path)
-    monkeypatch.setattr("fastmlp.dask.in_process.InProcess.n_at_once", 2)
-    with pytest.warns(fastmlp.dask.ShortRoundsWarning, match="with local_epochs=[0-9]+ it ") as all:
-        fit(make(), *data, rounds=8, checkpoint=path, resume=resumes)
-    assert len(all) == 1
+        fit(make(), *data, rounds=3, checkpoint=path, **options)
+    monkeypatch.setattr(in_process.InProcess, "n_at_once", n_at_once)
+    monkeypatch.setattr(in_process, "train", lambda *of: rounds.train(*of)._replace(seconds=0.1))
+    message = f"{seconds} s were training: with local_epochs={epochs} it would train for 1 s"
+    with pytest.warns(fastmlp.dask.ShortRoundsWarning, match=message) as found:
+        fit(make(), *data, rounds=8, checkpoint=path, resume=resumes, **options)
+    assert len(found) == 1
 
 
 # Callbacks ---------------------------------------------------------------------------------------
