@@ -83,5 +83,7 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(content, tmp_path, monkeypa
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path):
+    mlp = MLP([5, 4, 3], random_state=0)
     with pytest.raises(OSError):
-        train(checkpoint=tmp_path / "missing" / "checkpoint.npz")
+        fastmlp.dask.fit(mlp, *DATA, client=False, checkpoint=tmp_path / "missing" / "it.npz")
+    assert mlp.history_ == {}

@@ -94,6 +94,8 @@ def test_columns_of_a_frame_are_kept_and_checked(data):
     assert list(mlp.feature_names_in_) == list("abcdefgh")
     with pytest.raises(ValueError, match="got 'b' in place of 'a' at position 0"):
         fit(mlp, frame[list("bacdefgh")], y)
+    mlp.warm_start = False  # a new network, in effect
+    assert list(fit(mlp, frame[list("bacdefgh")], y).feature_names_in_) == list("bacdefgh")
 
 
 @pytest.mark.parametrize("n_shards", [1, 3])
@@ -423,6 +425,13 @@ def test_invalid_arguments_change_nothing(data, arguments, message):
     with pytest.raises((ValueError, TypeError), match=message):
         fastmlp.dask.fit(mlp, *data, **{"client": False} | arguments)
     assert file_of(mlp) == before
+
+
+def test_class_weights_for_a_loss_without_classes(data):
+    X, y = data
+    message = "^`class_weight` must be None unless the loss is softmax, or logistic with one output"
+    with pytest.raises(ValueError, match=message):
+        fit(MLP([8, 1], loss="squared_error"), X, y, class_weight="balanced")
 
 
 def test_only_networks_of_mlp():
