@@ -84,6 +84,7 @@ class Rounds:
     at_epoch_end = False  # callbacks save networks, not checkpoints of `MLP.fit`
     rounds_done = 0
     _rounds_here = 0  # in this call, without those of a checkpoint
+    _written: str | None = None  # the file with the rounds that are done
 
     def __init__(
         self,
@@ -107,6 +108,7 @@ class Rounds:
         found = None
         if resumes_from is not None:
             found = checkpoint.read(resumes_from, state, self._same(), "rounds")
+            self._written = resumes_from
         try:
             if vars(state).setdefault("fit", self) is not self:  # atomic, for several threads
                 raise RuntimeError(f"this {state.class_name} is already being trained")
@@ -185,6 +187,7 @@ class Rounds:
         self.callbacks.call("on_epoch_end", number, _last(state.history))
         if self.options.checkpoint is not None:
             model_files.save(self.checkpoint(), self.options.checkpoint)
+            self._written = self.options.checkpoint
 
     def _take(self, merged: Merged, number: int) -> None:
         """Make the result of a round the state; doing it again changes nothing."""
@@ -216,9 +219,10 @@ class Rounds:
         path = self.options.checkpoint
         if path is None:
             return f"{done}; with a `checkpoint`, another call could resume"
-        if self.rounds_done == 0:
+        if self._written is None:
             return done
-        return f"{done}; to go on, call fit with checkpoint={path!r} and resume=True"
+        resume = True if self._written == path else self._written
+        return f"{done}; to go on, call fit with checkpoint={path!r} and resume={resume!r}"
 
     def _job(self, number: int) -> Job:
         options = self.options

@@ -11,6 +11,7 @@ import fastmlp.dask
 from fastmlp import MLP, DivergenceWarning, NeuralNet
 from fastmlp.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
 from fastmlp.dask import in_process, rounds
+from fastmlp.dask.connection import ClusterLost
 from helpers.callbacks import Interrupt
 from helpers.same_bits import assert_same_bits, file_of
 
@@ -226,6 +227,38 @@ def test_a_file_that_is_missing_is_said_before_any_shard_is_read(tmp_path):
 
     with pytest.raises(FileNotFoundError, match="missing.npz"):
         fit(make(), load, resume=tmp_path / "missing.npz")
+
+
+@pytest.mark.parametrize("n_done", [0, 1])
+@pytest.mark.parametrize("resumes_from", [None, "first.npz"])
+@pytest.mark.parametrize("writes_to", [None, "first.npz", "second.npz"])
+def test_what_is_left_after_the_loss_of_a_cluster(
+    data, tmp_path, monkeypatch, n_done, resumes_from, writes_to
+):
+    paths = {name: tmp_path / name for name in ("first.npz", "second.npz")}
+    n_before = 0 if resumes_from is None else 2
+    if resumes_from is not None:
+        fit(make(), *data, rounds=2, checkpoint=paths[resumes_from])
+    real = in_process.InProcess.round
+
+    def lost(self, job, point, number):
+        if number >= n_before + n_done:
+            raise ClusterLost("the connection was lost")
+        return real(self, job, point, number)
+
+    options = {"checkpoint": paths.get(writes_to), "resume": paths.get(resumes_from, False)}
+    mlp = make()
+    with monkeypatch.context() as patch, pytest.raises(ClusterLost) as found:
+        patch.setattr(in_process.InProcess, "round", lost)
+        fit(mlp, *data, rounds=5, **options)
+    text = str(found.value)
+    assert text.startswith(f"the connection was lost; {n_before + n_done} of 5 rounds are done")
+    assert len(mlp.history_.get("loss", ())) == n_before + n_done
+    assert ("to go on" in text) == (writes_to is not None and n_before + n_done > 0)
+    if "to go on" in text:
+        advice = text.split("call fit with ")[1].replace(" and resume", ", resume")
+        resumed = fit(make(), *data, rounds=5, **eval(f"dict({advice})"))
+        assert file_of(resumed) == file_of(fit(make(), *data, rounds=5))
 
 
 @pytest.mark.parametrize(
