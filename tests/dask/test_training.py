@@ -238,7 +238,7 @@ def test_what_is_left_after_the_loss_of_a_cluster(
     paths = {name: tmp_path / name for name in ("first.npz", "second.npz")}
     n_before = 0 if resumes_from is None else 2
     if resumes_from is not None:
-        fit(make(), *data, rounds=2, checkpoint=paths[resumes_from])
+        fit(make(), *data, rounds=2, checkpoint=paths[resumes_from], callbacks=[Call()])
     real = in_process.InProcess.round
 
     def lost(self, job, point, number):
@@ -247,6 +247,7 @@ def test_what_is_left_after_the_loss_of_a_cluster(
         return real(self, job, point, number)
 
     options = {"checkpoint": paths.get(writes_to), "resume": paths.get(resumes_from, False)}
+    options |= {"callbacks": [Call()]}
     mlp = make()
     with monkeypatch.context() as patch, pytest.raises(ClusterLost) as found:
         patch.setattr(in_process.InProcess, "round", lost)
@@ -257,7 +258,10 @@ def test_what_is_left_after_the_loss_of_a_cluster(
     assert ("to go on" in text) == (writes_to is not None and n_before + n_done > 0)
     if "to go on" in text:
         advice = text.split("call fit with ")[1].replace(" and resume", ", resume")
-        resumed = fit(make(), *data, rounds=5, **eval(f"dict({advice})"))
+        begun = []
+        count = Call(on_epoch_begin=lambda epoch, logs: begun.append(epoch))
+        resumed = fit(make(), *data, rounds=5, callbacks=[count], **eval(f"dict({advice})"))
+        assert begun == [*range(n_before + n_done, 5)]
         assert file_of(resumed) == file_of(fit(make(), *data, rounds=5))
 
 
