@@ -1,5 +1,6 @@
 """Checkpoints of rounds are not trusted."""
 
+import numpy as np
 import pytest
 
 import fastmlp
@@ -26,6 +27,7 @@ CHANGES = {
     "random_state": ("RandomState", "Generator of PCG64", 3, None, "", DELETED),
     "random_position": (None, 3, {}, {"bit_generator": "MT19937"}, DELETED),
     "began_with": (None, 3, [], DELETED),
+    "order": (3, "1", [0, 1], {}, {"array in this file": "weights_0"}, DELETED),
     "more": (1,),
 }
 
@@ -54,6 +56,25 @@ def test_what_a_checkpoint_may_hold(content, name, tmp_path):
         with pytest.raises(ValueError) as caught:
             train(resume=path)
         assert_form(str(caught.value))
+
+
+ROWS = np.arange(len(DATA[0]))
+
+
+@pytest.mark.parametrize(
+    "order", [ROWS[:-1], ROWS + 1, ROWS - 1, ROWS // 2, ROWS[:, None], ROWS * 1.0]
+)
+def test_the_order_of_rows(content, order, tmp_path):
+    """Of one shard of an estimator; other orders would read memory that is not theirs."""
+    parts = Parts(content).change("rounds.order", {"array in this file": "rounds_order"})
+    path = tmp_path / "damaged.npz"
+    parts.arrays["rounds_order"] = ROWS[::-1].copy()
+    refused(parts.content())  # there are four shards
+    parts.change("rounds.n_shards", 1)
+    path.write_bytes(parts.content())
+    fastmlp.load(path)
+    parts.arrays["rounds_order"] = order
+    refused(parts.content())
 
 
 @pytest.mark.parametrize("state", [{"best": "1", "wait": 0}, {"best": 1.0}, {"wait": -1}, {}])

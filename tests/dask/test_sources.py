@@ -55,6 +55,17 @@ def test_sparse_matrices(data):
         assert file_of(fit(kind(X), sparse.csr_array(np.eye(3)[y]))) == expected
 
 
+def test_sparse_matrices_are_converted_once(data, monkeypatch):
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y = data
+    calls, convert = [], sparse.csc_array.tocsr
+    monkeypatch.setattr(
+        sparse.csc_array, "tocsr", lambda self, *of: calls.append(of) or convert(self, *of)
+    )
+    fit(sparse.csc_array(X), y)
+    assert len(calls) == 1
+
+
 # Functions ---------------------------------------------------------------------------------------
 
 
