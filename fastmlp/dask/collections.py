@@ -183,18 +183,26 @@ def is_frame(values: Any) -> bool:
     return any(is_like(values) for is_like in (is_dataframe_like, is_series_like, is_index_like))
 
 
+def blocks_of(values: Any) -> list[list[Any]]:
+    """Return the delayed blocks of each chunk of rows.
+
+    They are not fused with what they are computed from, which would be computed for X and for y.
+    """
+    if is_frame(values):
+        values = values.optimize(fuse=False)
+    return [
+        np.ravel(np.array(each, object)).tolist()
+        for each in values.to_delayed(optimize_graph=False)
+    ]
+
+
 def _source(values: Any, name: str, key: Callable[..., str]) -> InMemory | Chunks:
     """Return a source as what shards take rows from."""
     if not is_collection(values):
         length = known_length(values)
         assert length is not None
         return InMemory(values, length)
-    if is_frame(values):  # without fusion, which would compute what X and y share for each
-        values = values.optimize(fuse=False)
-    blocks = [
-        np.ravel(np.array(each, object)).tolist()
-        for each in values.to_delayed(optimize_graph=False)
-    ]
+    blocks = blocks_of(values)
     if known_length(values) is None:
         return _of_unknown_lengths(blocks, name, key)
     lengths = list(map(int, values.chunks[0]))
@@ -218,7 +226,7 @@ def _of_unknown_lengths(blocks: list[list[Any]], name: str, key: Callable[..., s
     import dask
 
     start, starts = 0, []
-    add = dask.delayed(_plus_rows, pure=False)
+    add = dask.delayed(plus_rows, pure=False)
     for k, columns in enumerate(blocks):
         starts.append(start)
         start = add(start, columns[0], dask_key_name=key(f"count_{name}", k))
@@ -233,7 +241,8 @@ def _length(block: Any) -> int:
     return int(shape[0]) if shape else len(block)
 
 
-def _plus_rows(before: int, block: Any) -> int:
+def plus_rows(before: int, block: Any) -> int:
+    """Return the number of rows up to the end of a block."""
     return before + _length(block)
 
 
