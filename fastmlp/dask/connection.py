@@ -178,6 +178,7 @@ class Connection:
             return
         if not self._checked:
             theirs = self._client.run_on_scheduler(versions.probe())
+            theirs[versions.FUSED] = self.fit.versions[versions.FUSED]  # it does no arithmetic
             versions.check(f"the scheduler at {self._address}", theirs, self.fit.versions)
         found = self._client.run(versions.probe(), workers=new, on_error="return")
         for worker in new:

@@ -79,8 +79,8 @@ def train_here(fit: Fit, job: Job, point: Point, data: Data, number: int, shard:
     from distributed import get_worker
 
     address = fit.check()
-    make_ready(fit.token, job, point, data)
     with shares.limited_to(get_worker().state.nthreads):
+        make_ready(fit.token, job, point, data)
         return Placed(train(job, point, data, number, shard), address)
 
 

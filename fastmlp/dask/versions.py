@@ -1,7 +1,9 @@
-"""The versions that all workers must have in common, because bits depend on them.
+"""What all workers must have in common, because bits depend on it.
 
-They do not depend on Python's, NumPy's or Dask's: random streams of `numpy.random.RandomState` are
-frozen, and all other arithmetic of parameters is compiled by Numba or rounds element by element.
+That is versions, and whether the processor has fused multiply-add, as nearly all have. Bits do not
+depend on the width of its vectors, nor on the versions of Python, NumPy and Dask: random streams of
+`numpy.random.RandomState` are frozen, and all other arithmetic of parameters is compiled by Numba
+or rounds element by element.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 PACKAGES = ("fastmlp", "numba", "llvmlite")
+FUSED = "fused multiply-add"
 
 
 class OtherVersion(RuntimeError):
@@ -17,16 +20,16 @@ class OtherVersion(RuntimeError):
 
 
 def here() -> dict[str, str | None]:
-    """Return the versions of this process."""
+    """Return those of this process."""
     return probe()()
 
 
 def probe() -> Callable[[], dict[str, str | None]]:
-    """Return a function that returns the versions, for workers that may not have fastmlp.
+    """Return a function that returns them, for workers that may not have fastmlp.
 
     It goes to them as code, because it is not a name in a module.
     """
-    names = PACKAGES
+    names, fused = PACKAGES, FUSED
 
     def versions() -> dict[str, str | None]:
         import importlib
@@ -37,13 +40,17 @@ def probe() -> Callable[[], dict[str, str | None]]:
                 found[name] = str(importlib.import_module(name).__version__)
             except Exception:
                 found[name] = None
+        if found["fastmlp"] is not None:
+            from fastmlp.core.machine import processor
+
+            found[fused] = str(processor.FUSED)
         return found
 
     return versions
 
 
 def check(where: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    """Raise an error if versions differ from those of the client."""
+    """Raise an error if they differ from those of the client."""
     for name in PACKAGES:
         if theirs.get(name) != ours[name]:
             which = "no fastmlp" if name == "fastmlp" else f"no {name}"
@@ -52,3 +59,9 @@ def check(where: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Non
                 f"{where} has {found}, and this process has {name} {ours[name]}: the same version "
                 "must be installed everywhere"
             )
+    if theirs[FUSED] != ours[FUSED]:
+        has = {"True": "has", "False": "does not have"}
+        raise OtherVersion(
+            f"the processor of {where} {has[theirs[FUSED]]} {FUSED}, and that of this process "
+            f"{has[ours[FUSED]]}: results would differ in their last bits"
+        )

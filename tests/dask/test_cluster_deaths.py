@@ -187,6 +187,8 @@ def test_scattered_data_that_are_lost(tmp_path, when):
         kills = (
             KillsIn([2], files, all_die) if when == "in a round" else KillsAfter(client, 1, all_die)
         )
+        # Of the same class, as resuming requires.
+        kills_no_more = KillsIn([], files) if when == "in a round" else KillsAfter(client, 9, None)
         mlp = network(files, 0.05)
         options = OPTIONS | VALIDATION | {"checkpoint": path, "callbacks": [kills]}
         with pytest.raises(ClusterLost, match="scattered.*2 of 4 rounds are done and kept") as info:
@@ -196,7 +198,7 @@ def test_scattered_data_that_are_lost(tmp_path, when):
         assert digest(fastmlp.load(path)) == digest(mlp)
         fastmlp.dask.fit(
             mlp, X, y, client=client, metrics=Score(), **OPTIONS, **VALIDATION,
-            callbacks=[KillsIn([], files)], checkpoint=path, resume=True,
+            callbacks=[kills_no_more], checkpoint=path, resume=True,
         )  # fmt: skip
         assert digest(mlp) == expected("arrays")
 

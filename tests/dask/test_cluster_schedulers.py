@@ -158,3 +158,11 @@ def test_a_worker_of_another_version_that_takes_over_in_a_round(tmp_path):
                 mlp, load, client=client, callbacks=[KillsIn([1], files, replace)], **OPTIONS
             )
         assert len(mlp.history_["loss"]) == 1
+
+
+def test_a_processor_that_rounds_otherwise_is_refused():
+    ours = versions.here()
+    versions.check("worker w", ours, ours)
+    theirs = ours | {versions.FUSED: str(ours[versions.FUSED] == "False")}
+    with pytest.raises(versions.OtherVersion, match="^the processor of worker w .* last bits$"):
+        versions.check("worker w", theirs, ours)

@@ -293,18 +293,19 @@ def test_a_worker_that_joins_gets_shards(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "openmp, n_shards, expected", [(None, 1, "2"), ("1", 1, "1"), (None, 2, "1")]
+    "openmp, n_threads, n_shards, expected",
+    [(None, 2, 1, "2"), (None, 1, 1, "1"), ("1", 2, 1, "1"), (None, 2, 2, "1")],
 )
-def test_tasks_use_the_threads_of_their_worker(tmp_path, openmp, n_shards, expected):
+def test_tasks_use_the_threads_of_their_worker(tmp_path, openmp, n_threads, n_shards, expected):
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("two processors are needed")
     (files := tmp_path / "files").mkdir()
     environment = {} if openmp is None else {"OMP_NUM_THREADS": openmp}
-    with commands(tmp_path, 1, n_threads=2, **environment) as (_, client):
+    with commands(tmp_path, 1, n_threads=n_threads, **environment) as (_, client):
         mlp = MLP([8, 16, 3], learning_rate=CountsThreads(files), random_state=0)
         fastmlp.dask.fit(mlp, load, client=client, n_shards=n_shards, rounds=1, local_epochs=5)
-        assert expected in {file.name for file in files.iterdir()}
-        assert max(file.name for file in files.iterdir()) <= ("2" if openmp is None else "1")
+        found = {file.name for file in files.iterdir()}
+        assert expected in found and max(found) <= str(1 if openmp else n_threads)
 
 
 def test_nannies_limit_workers_to_one_thread_a_task(tmp_path):
