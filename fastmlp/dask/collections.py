@@ -147,7 +147,8 @@ def check_lengths(lengths: Sequence[int | None], n_shards: int) -> None:
     if n == 0:
         raise ValueError(must("X", "have at least one sample", "0 rows"))
     if n < n_shards:
-        raise ValueError(must("n_shards", f"be at most {n}, the rows of X", f"{n_shards}"))
+        rows = f"{n} sample{'s' * (n > 1)}"
+        raise ValueError(must("n_shards", f"be at most {n}, as X has {rows}", f"{n_shards}"))
     for name, length in zip(NAMES[1:], lengths[1:], strict=True):
         if length is not None and length != n:
             raise ValueError(must(name, f"have {n} rows, as X has", f"{length}"))
