@@ -62,14 +62,12 @@ class Blocks(NamedTuple):
 
     def computed(self, form: Format) -> list[Data]:
         """Return the samples of every shard, read by the threads of this process."""
-        import dask
-
         token = uuid.uuid4().hex[:8]
 
         def key(*parts: Any) -> str:
             return "-".join(["fastmlp", token, *map(str, parts)])
 
-        return list(dask.compute(*self.of_shards(form, key), scheduler="threads"))
+        return list(computed(self.of_shards(form, key), client=False))
 
 
 class InMemory(NamedTuple):
@@ -164,17 +162,23 @@ def known_length(values: Any) -> int | None:
 
 
 def in_memory(values: Any, client: Any) -> Any:
-    """Return a tuple with its collections computed; other values are returned unchanged.
+    """Return a tuple with its collections computed; other values are returned unchanged."""
+    if not isinstance(values, (tuple, list)) or not any(map(is_collection, values)):
+        return values
+    return computed(values, client)
+
+
+def computed(values: Sequence[Any], client: Any) -> tuple[Any, ...]:
+    """Return values of which the collections, and what is delayed, are computed together.
 
     `client` is a Client, None for the current one, or False for the threads of this process.
     """
-    if not isinstance(values, (tuple, list)) or not any(map(is_collection, values)):
-        return values
     import dask
+    from dask.threaded import get
 
-    if client is False:
-        return dask.compute(*values, scheduler="threads")
-    return dask.compute(*values, scheduler=client)
+    # The function, as for its name there is a warning if there is a client.
+    found: tuple[Any, ...] = dask.compute(*values, scheduler=get if client is False else client)
+    return found
 
 
 def is_frame(values: Any) -> bool:

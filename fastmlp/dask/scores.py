@@ -11,7 +11,14 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils import check_array
 
-from fastmlp.dask.collections import blocks_of, is_collection, is_frame, known_length, plus_rows
+from fastmlp.dask.collections import (
+    blocks_of,
+    computed,
+    is_collection,
+    is_frame,
+    known_length,
+    plus_rows,
+)
 from fastmlp.dask.prediction import lazily
 from fastmlp.messages import must, shown
 from fastmlp.sklearn import inputs
@@ -38,7 +45,7 @@ def score(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
         of_weights = _blocks(predicted, of_X, "sample_weight", sample_weight)
     compare = dask.delayed(_right if is_classifier(estimator) else _sums, pure=False)
     parts = [compare(*each) for each in zip(of_X, of_y, of_weights, strict=True)]
-    found = [part for part in _computed(estimator.client, parts) if part is not None]
+    found = [part for part in computed(parts, estimator.client) if part is not None]
     if not found:
         raise ValueError(must("X", "have at least one sample", "none"))
     total = sum(part.weight for part in found)
@@ -97,14 +104,6 @@ def _of_array(predicted: Any, of_X: list[Any], name: str, values: Any) -> list[A
 def _check_rows(name: str, values: Any, n: int) -> None:
     if values.shape[0] != n:
         raise ValueError(must(name, f"have {n} rows, as X has", f"{values.shape[0]}"))
-
-
-def _computed(client: Any, parts: list[Any]) -> list[Any]:
-    import dask
-
-    if client is False:
-        return list(dask.compute(*parts, scheduler="threads"))
-    return list(dask.compute(*parts) if client is None else dask.compute(*parts, scheduler=client))
 
 
 # Tasks -------------------------------------------------------------------------------------------
