@@ -59,6 +59,7 @@ class Options(NamedTuple):
     validates: bool
     checkpoint: str | None
     feature_names: list[str] | None  # of the columns of X, if they have names
+    classes: Sequence[str] = ()  # of an estimator
 
 
 class Rounds:
@@ -257,6 +258,7 @@ class Rounds:
             "n_shards": self.options.n_shards,
             "local_epochs": self.options.local_epochs,
             "rate_factor": self.options.rate_factor,
+            "classes": list(self.options.classes),
             "history": list(self._recorded),
             "callbacks": self.callbacks.kept_names,
             "random_state": random_sources.random_kind(self.state.source),

@@ -158,6 +158,7 @@ _ROUNDS = _COMMON | {
     "local_epochs": whole(1, 2**31),
     "rate_factor": checks.non_negative,
     "seed": list_of(whole(0, 2**32 - 1), 2),
+    "classes": list_of(text),
     "rounds_done": COUNT,
     "order": anything,
 }

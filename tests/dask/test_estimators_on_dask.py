@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.base import clone
-from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 
 from fastmlp.dask import MLPClassifier, MLPRegressor, tasks
@@ -262,43 +261,6 @@ def test_predictions_before_fit():
             getattr(classifier(False), method)(da.from_array(X))
     with pytest.raises(NotFittedError):
         classifier(False).score(da.from_array(X), y)
-
-
-# Scores ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weights"])
-def test_scores_of_collections(where, weights):
-    for chunks in ((60, 4), (N, 4), (7, 3), ((10, 0, 300), 4)):
-        lazy = da.from_array(X, chunks=chunks)
-        estimator = classifier(where).fit(X, y)
-        expected = estimator.score(X, y, weights)
-        assert estimator.score(lazy, y, weights) == pytest.approx(expected, rel=1e-12)
-        assert estimator.score(lazy, da.from_array(y, chunks=50), weights) == pytest.approx(
-            expected
-        )
-        constant = np.hstack([X[:, :1], np.full((N, 1), 2.0)])
-        for targets in (X[:, 0] + 1000, X[:, :3], constant)[: 3 - (weights is not None)]:
-            estimator = regressor(where).fit(X, targets)
-            expected = r2_score(targets, estimator.predict(X), sample_weight=weights)
-            for split in ((50,) * targets.ndim, (50, 1)[: targets.ndim]):
-                found = estimator.score(lazy, da.from_array(targets, chunks=split), weights)
-                assert found == pytest.approx(expected, rel=1e-9)
-
-
-def test_scores_of_frames(where):
-    estimator = classifier(where).fit(FRAME, y)
-    frame = dd.from_pandas(FRAME.assign(y=y), npartitions=5)
-    frame = frame[frame["a"] > -1]  # of partitions of unknown length
-    expected = estimator.score(frame[[*FRAME]].compute(), frame["y"].compute())
-    assert estimator.score(frame[[*FRAME]], frame["y"]) == pytest.approx(expected)
-    with pytest.raises(ValueError, match="`y` must have 5 partitions, as X has"):
-        estimator.score(frame[[*FRAME]], da.from_array(y))
-    with pytest.raises(ValueError, match=f"`y` must have {N} rows, as X has"):
-        estimator.score(dd.from_pandas(FRAME, npartitions=2).to_dask_array(lengths=True), y[:9])
-    with pytest.raises(ValueError, match="`X` must have at least one sample"):
-        nothing = frame[frame["a"] > 100]
-        estimator.score(nothing[[*FRAME]], nothing["y"])
 
 
 # As an estimator ---------------------------------------------------------------------------------

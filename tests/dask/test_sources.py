@@ -171,7 +171,7 @@ LABELS = np.zeros(10, int)
 @pytest.mark.parametrize(
     ("X", "y", "weight", "message"),
     [
-        (ROWS[:3], LABELS[:3], None, "^`n_shards` must be at most 3, the rows of X, got 4.$"),
+        (ROWS[:3], LABELS[:3], None, "^`n_shards` must be at most 3, as X has 3 samples, got 4.$"),
         (ROWS[:0], LABELS[:0], None, "^`X` must have at least one sample, got 0 rows.$"),
         (ROWS, LABELS[:9], None, "^`y` must have 10 rows, as X has, got 9.$"),
         (ROWS, LABELS, LABELS[:9], "^`sample_weight` must have 10 rows, as X has, got 9.$"),

@@ -432,7 +432,7 @@ def test_warm_start(data):
     "arguments, message",
     [
         ({"n_shards": 0}, "`n_shards` must be an int of at least 1, got 0"),
-        ({"n_shards": 91}, "`n_shards` must be at most 90, the rows of X, got 91"),
+        ({"n_shards": 91}, "`n_shards` must be at most 90, as X has 90 samples, got 91"),
         ({"local_epochs": 0}, "`local_epochs` must be an int of at least 1"),
         ({"rounds": -1}, "`rounds` must be an int of at least 0"),
         ({"batch_size": 0}, "`batch_size` must be an int of at least 1"),
