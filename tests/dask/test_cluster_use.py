@@ -189,7 +189,7 @@ def test_the_current_client_is_used(client):
 @pytest.mark.filterwarnings("ignore:the cluster at .* has no workers")
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_a_shard_that_kills_workers(n_workers, monkeypatch):
-    # Dask counts deaths, unless all workers are dead: then it leaves the task, and the runner counts.
+    # Dask counts deaths, unless all workers are dead: then the runner counts.
     died = "2 workers died while they (computed 'fastmlp_load|had shard 0)"
     left = "the cluster at .* does not compute the tasks, which were submitted 2 times: perhaps"
     monkeypatch.setattr("fastmlp.dask.connection.MOST_ATTEMPTS", 2)
