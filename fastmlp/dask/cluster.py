@@ -16,6 +16,8 @@ from fastmlp.dask.rounds import Job, Merged
 from fastmlp.dask.shards import Arrays, Format, Size
 from fastmlp.training.samples import Data
 
+Placed = tuple[Any, str]  # the future of a task, and the only worker that may compute it
+
 
 class OnCluster:
     """Submits each round as tasks of its own.
@@ -51,7 +53,7 @@ class OnCluster:
         """Return the result of a round."""
         self._cluster.check(self._shards)
 
-        def submit(places: Sequence[str]) -> tuple[list[Any], list[Any]]:
+        def submit(places: Sequence[str]) -> tuple[list[Placed], list[Any]]:
             return self._submit_round(places, job, point, number)
 
         _, [(found, workers, self.n_bytes_moved)] = self._until_done(self._placement, submit)
@@ -61,12 +63,12 @@ class OnCluster:
     def _until_done(
         self,
         placement: Placement,
-        submit: Callable[[Sequence[str]], tuple[list[Any], list[Any]]],
+        submit: Callable[[Sequence[str]], tuple[list[Placed], list[Any]]],
     ) -> tuple[list[str], list[Any]]:
         """Submit tasks for the present workers; return where, and the results.
 
-        `submit` returns all futures, and those of the results. They are submitted again without the
-        workers that died. If all did, Dask may leave the reading of shards, too.
+        `submit` returns all tasks, and the futures of the results. They are submitted again without
+        the workers that died. If all did, Dask may leave the reading of shards, too.
         """
         died: Counter[int] = Counter()  # of each shard: its workers
         while True:
@@ -75,9 +77,9 @@ class OnCluster:
             places = placement.place(self._threads)
             if not self._shards:
                 self._submit_shards(places)
-            futures, results = submit(places)
+            placed, results = submit(places)
             try:
-                return places, self._cluster.results(results, places)
+                return places, self._cluster.results(results, placed)
             except WorkersDied as error:
                 died.update(i for i, place in enumerate(places) if place in error.workers)
                 self._cluster.check_deaths(died)
@@ -86,7 +88,7 @@ class OnCluster:
                 self.close()
                 self._attempts += 1
             finally:
-                _release(futures)
+                _release(future for future, _ in placed)
 
     def close(self) -> None:
         """Release the shards."""
@@ -111,33 +113,39 @@ class OnCluster:
                 places[-1], "validation", [], tasks.itself, self._scored, only=False
             )
 
-    def _submit_sizes(self, places: Sequence[str]) -> tuple[list[Any], list[Any]]:
+    def _submit_sizes(self, places: Sequence[str]) -> tuple[list[Placed], list[Any]]:
         task = tasks.size_here, self._cluster.fit, self._form
         sizes = [
             self._submit(place, "size", [shard], *task, self._shards[shard])
             for shard, place in enumerate(places)
         ]
-        return sizes, sizes
+        return list(zip(sizes, places, strict=True)), sizes
 
     def _submit_round(
         self, places: Sequence[str], job: Job, point: Point, number: int
-    ) -> tuple[list[Any], list[Any]]:
+    ) -> tuple[list[Placed], list[Any]]:
         """Submit the tasks of a round. Runs of neighbours on one worker are added up there."""
-        fit = self._cluster.fit
-        start = self._submit(places[0], "point", [number], tasks.itself, point)
+        fit, placed = self._cluster.fit, []
+
+        def submit(place: str, name: str, numbers: Sequence[int], *task: Any) -> Any:
+            future = self._submit(place, name, [number, *numbers], *task)
+            placed.append((future, place))
+            return future
+
+        start = submit(places[0], "point", [], tasks.itself, point)
         trained: list[Any] = []
         task: tuple[Any, ...]
         for shard, place in enumerate(places):
             task = tasks.train_here, fit, job, start, self._shards[shard], number, shard
-            trained.append(self._submit(place, "train", [number, shard], *task))
-        sums = [None]
+            trained.append(submit(place, "train", [shard], *task))
+        total = None
         for place, run in groupby(range(len(places)), places.__getitem__):
             shards = list(run)
-            task = tasks.add_here, fit, sums[-1], [trained[shard] for shard in shards]
-            sums.append(self._submit(place, "add", [number, shards[0]], *task))
-        task = tasks.merge_here, fit, job, start, sums[-1], self._validation
-        mean = self._submit(places[-1], "mean", [number], *task)
-        return [start, *trained, *sums, mean], [mean]
+            task = tasks.add_here, fit, total, [trained[shard] for shard in shards]
+            total = submit(place, "add", shards[:1], *task)
+        task = tasks.merge_here, fit, job, start, total, self._validation
+        mean = submit(places[-1], "mean", [], *task)
+        return placed, [mean]
 
     def _submit(
         self, place: str, name: str, numbers: Sequence[int], *task: Any, only: bool = True

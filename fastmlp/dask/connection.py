@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fastmlp.dask import versions
@@ -13,7 +14,7 @@ from fastmlp.dask.tasks import Fit
 from fastmlp.messages import must, shown, warn
 
 POLL_SECONDS = 0.5  # between looks at the connection while tasks run
-PATIENCE = 10.0  # seconds without a worker until a warning says so
+PATIENCE = 10.0  # seconds without a worker that takes tasks until a warning says so
 MOST_ATTEMPTS = 4  # to submit the same tasks, the next one after four times as long
 
 
@@ -63,29 +64,36 @@ class Connection:
 
         Where others may, idle ones take over tasks, however slow they are.
         """
-        with _without_size_warning:
+        with _without_size_warning():
             return self._client.submit(
                 function, *arguments, key=key, workers=[worker], allow_other_workers=not only
             )
 
     def compute(self, collections: Sequence[Any]) -> list[Any]:
         """Return the futures of collections."""
-        with _without_size_warning:
+        with _without_size_warning():
             return list(self._client.compute(list(collections)))
 
     def workers(self) -> dict[str, int]:
-        """Return the threads of each worker, when there are some, after checking new ones."""
-        began = time.monotonic()
-        while not (found := self._threads()):
+        """Return the threads of each worker that takes tasks, when there are some, after checking.
+
+        Those that Dask has paused, because their memory is full, or that it retires take none.
+        """
+        began, asks = time.monotonic(), None
+        while not (found := self._threads(self._client.scheduler.ncores_running)):
+            if asks is None:  # without a task that waits, an adaptive cluster starts no worker
+                asks = self._client.submit(bool, key=self.key("worker"))
             self._warn_if_no_workers(began)
             time.sleep(POLL_SECONDS / 5)
+        if asks is not None:
+            asks.release()
         self._check_versions(found)
         return found
 
-    def results(self, futures: Sequence[Any], workers: Iterable[str]) -> list[Any]:
+    def results(self, futures: Sequence[Any], tasks: Sequence[tuple[Any, str]]) -> list[Any]:
         """Return the results when all are there, or raise the error of the first that has one.
 
-        The tasks need these workers.
+        They need these tasks, each of which only one worker may compute.
         """
         from distributed import CancelledError, wait
 
@@ -99,9 +107,10 @@ class Connection:
                 break
             except TimeoutError:
                 self._check_connection()
-            left = self._threads()
-            if set(workers) - set(left):
-                raise WorkersDied(set(workers) - set(left))
+            left = self._threads(self._client.scheduler.ncores)
+            needed = {worker for future, worker in tasks if future.status != "finished"}
+            if needed - set(left):
+                raise WorkersDied(needed - set(left))
             if left:
                 began = time.monotonic()
                 idle = idle + 1 if self._is_idle() else 0
@@ -152,9 +161,10 @@ class Connection:
             self._check_connection()
             raise
 
-    def _threads(self) -> dict[str, int]:
+    def _threads(self, question: Callable[[], Any]) -> dict[str, int]:
+        """Return the threads of each worker, as the scheduler answers."""
         try:
-            return dict(self._client.nthreads())
+            return dict(self._client.sync(question))
         except OSError:
             self._check_connection()
             raise ClusterLost(self._lost()) from None
@@ -162,7 +172,10 @@ class Connection:
     def _warn_if_no_workers(self, since: float) -> None:
         if not self._warned and time.monotonic() - since >= PATIENCE:
             self._warned = True
-            warn(f"the cluster at {self._address} has no workers: waiting for one", RuntimeWarning)
+            warn(
+                f"the cluster at {self._address} has no workers that take tasks: waiting for one",
+                RuntimeWarning,
+            )
 
     def _check_connection(self) -> None:
         if self._client.status != "running":
@@ -210,7 +223,7 @@ class Connection:
                 "memory than a worker has"
             )
         if not isinstance(error, versions.OtherVersion):
-            self._check_versions(self._threads())  # this may be why
+            self._check_versions(self._threads(self._client.scheduler.ncores))  # this may be why
         return error
 
 
@@ -247,24 +260,19 @@ def _reason(future: Any) -> str:
     return "unknown"
 
 
-class _WithoutSizeWarning:
+_one_at_a_time = threading.RLock()
+
+
+@contextlib.contextmanager
+def _without_size_warning() -> Iterator[None]:
     """Dask warns of graphs of more than 10 MB. Points, and rows of arrays, belong into the graph.
 
     The limit is one of the process: it is set for one thread at a time.
     """
+    import dask
 
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        import dask
-
-        self._lock.acquire()
-        self._set = dask.config.set({"distributed.admin.large-graph-warning-threshold": 2**60})
-
-    def __exit__(self, *_: Any) -> None:
-        self._set.__exit__(*_)
-        self._lock.release()
-
-
-_without_size_warning = _WithoutSizeWarning()
+    with (
+        _one_at_a_time,
+        dask.config.set({"distributed.admin.large-graph-warning-threshold": 2**60}),
+    ):
+        yield

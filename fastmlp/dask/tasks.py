@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.core.machine import shares
 from fastmlp.dask import versions
 from fastmlp.dask.points import Point
 from fastmlp.dask.rounds import Job, Merged, Sum, Trained, added, merged, train
-from fastmlp.dask.shards import Format, Size, loaded, read, size_of
+from fastmlp.dask.shards import Format, Shard, Size, loaded, read, size_of
 from fastmlp.training.samples import Data, part
 
 
@@ -62,7 +64,26 @@ def read_rows(fit: Fit, form: Format, shard: int, rows: tuple[Any, Any, Any]) ->
 def read_loaded(fit: Fit, form: Format, shard: int, load: Callable[[int], Any]) -> Data:
     """Return the samples of a shard that a function loads."""
     fit.check()
-    return read(form, shard, loaded(load, shard))
+    found = read(form, shard, loaded(load, shard))
+    if not isinstance(found, Shard):  # what `form.look` returned
+        return found
+    X = _apart(found.X) if isinstance(found.X, np.ndarray) else found.X
+    kept = Shard(X, type(found.targets)(*map(_apart, found.targets)))
+    kept.names = found.names
+    return kept
+
+
+def _apart(array: np.ndarray) -> np.ndarray:
+    """Return a copy of a view of a much larger array, which the view would keep in memory.
+
+    Dask counts the view alone, and cannot spill the rest.
+    """
+    whole = array
+    while isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    if isinstance(whole, np.memmap) or whole.nbytes <= 2 * array.nbytes:
+        return array
+    return array.copy()
 
 
 def size_here(fit: Fit, form: Format, data: Data) -> Size:
@@ -137,5 +158,6 @@ def make_ready(token: str, job: Job, point: Point, data: Data) -> None:
     with _getting_ready:
         if token not in _ready:
             few = part(data, slice(0, job.batch_size))
-            train(job._replace(local_epochs=1), point, few, 0, 0)
+            begin = point._replace(order=None)  # which has the rows of all
+            train(job._replace(local_epochs=1), begin, few, 0, 0)
             _ready.add(token)

@@ -8,7 +8,7 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from fastmlp.dask import MLPClassifier, MLPRegressor
+from fastmlp.dask import MLPClassifier, MLPRegressor, tasks
 
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
@@ -150,6 +150,23 @@ def test_one_shard_on_a_cluster(where):
     expected = sklearn.MLPClassifier(dropout=0.1, **OPTIONS).fit(X, y)
     found = classifier(where, n_shards=1, dropout=0.1).fit(da.from_array(X), da.from_array(y))
     assert bits(found) == bits(expected)
+
+
+def test_one_shard_makes_ready_with_rows_that_are_there(monkeypatch):
+    """Its point has the order of all rows, and a worker first trains on a minibatch for nothing."""
+    points, train = [], tasks.train
+
+    def look(job, point, data, number, shard):
+        points.append((point, len(data.X)))
+        if len(points) == 1:
+            tasks.make_ready("one shard", job, point, data)
+        return train(job, point, data, number, shard)
+
+    monkeypatch.setattr("fastmlp.dask.in_process.train", look)
+    monkeypatch.setattr(tasks, "train", look)
+    classifier(False, n_shards=1, batch_size=20).fit(scipy.sparse.csr_matrix(X), y)
+    (_, n), (point, n_few), *_ = points
+    assert (n, n_few) == (N, 20) and point.order is None
 
 
 def test_checkpoints_are_the_same_everywhere(where, tmp_path):

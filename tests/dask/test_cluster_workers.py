@@ -1,0 +1,224 @@
+"""Workers that come and go as Dask wants, or that take no tasks: no bit changes, nothing hangs."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("distributed")
+
+import dask
+from distributed import worker_client
+from distributed.core import Status
+
+import fastmlp.dask
+from fastmlp import MLP
+from fastmlp.callbacks import Callback
+from fastmlp.dask import tasks
+from fastmlp.dask.connection import ClusterLost, Connection
+from fastmlp.dask.points import point_of
+from fastmlp.dask.rounds import Job
+from fastmlp.dask.shards import Format, read
+from helpers.dask_clusters import (
+    commands,
+    digest,
+    kill,
+    load,
+    local_cluster,
+    network,
+    pids,
+    wait_until,
+)
+
+pytestmark = [
+    pytest.mark.timeout(90),
+    pytest.mark.filterwarnings("ignore:the cluster at .* has no workers"),
+]
+
+OPTIONS = {"n_shards": 4, "rounds": 3, "batch_size": 16}
+
+
+def fit(client, seconds=0.0, **options):
+    mlp = network(None, seconds)
+    return digest(fastmlp.dask.fit(mlp, load, client=client, **OPTIONS | options))
+
+
+def give_status(name, dask_worker):
+    """Let a worker say that its memory is full, or that it is not any more."""
+    dask_worker.status = Status[name]
+
+
+def statuses(client):
+    return client.run_on_scheduler(
+        lambda dask_scheduler: [w.status.name for w in dask_scheduler.workers.values()]
+    )
+
+
+def test_paused_workers_get_no_shards():
+    with local_cluster(2) as client:
+        first, second = client.nthreads()
+        client.run(give_status, "paused", workers=[first])
+        wait_until(lambda: "paused" in statuses(client))
+        began = time.monotonic()
+        assert fit(client) == fit(False)
+        assert time.monotonic() - began < 20
+        # With none that takes tasks, one is waited for.
+        client.run(give_status, "paused", workers=[second])
+        wait_until(lambda: statuses(client) == ["paused", "paused"])
+        timer = threading.Timer(1, client.run, (give_status, "running"), {"workers": [second]})
+        timer.start()
+        assert fit(client) == fit(False)
+        timer.join()
+
+
+def test_an_adaptive_cluster_starts_from_no_worker():
+    with local_cluster(0) as client:
+        client.cluster.adapt(minimum=0, maximum=2, interval="200ms")
+        for _ in range(2):
+            assert fit(client) == fit(False)
+            wait_until(lambda: not client.nthreads())
+        wait_until(lambda: not client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.tasks))
+
+
+def states(client):
+    """Return the state of each task on the scheduler, and the workers that have its result."""
+    return client.run_on_scheduler(
+        lambda dask_scheduler: {
+            str(key): (task.state, [worker.address for worker in task.who_has or ()])
+            for key, task in dask_scheduler.tasks.items()
+        }
+    )
+
+
+class Uneven:
+    """A learning rate that takes its time."""
+
+    def __call__(self, step):
+        time.sleep(0.05)
+        return 0.02
+
+
+def load_uneven(shard):
+    """Return few samples, or many."""
+    n = (32, 960)[shard]
+    random = np.random.RandomState(shard)
+    return random.rand(n, 8).astype(np.float32), random.randint(0, 3, n)
+
+
+class Retires(Callback):
+    """Retires the worker of the first shard in the second round, after its part."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            self.thread = threading.Thread(target=self.retire)
+            self.thread.start()
+
+    def retire(self):
+        wait_until(lambda: self.added()[0] == "memory")
+        self.client.retire_workers(self.added()[1])
+
+    def added(self):
+        """Return the state of the task that adds the first shard, and where its result is."""
+        found = states(self.client).items()
+        return next((state for key, state in found if key.endswith("-1-0-0") and "add" in key), [0])
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            self.thread.join(60)
+
+
+def test_a_worker_that_is_retired_after_its_part_costs_nothing(tmp_path, monkeypatch):
+    submitted, submit = [], Connection.submit
+
+    def watched(self, key, *arguments, **options):
+        submitted.append(key)
+        return submit(self, key, *arguments, **options)
+
+    monkeypatch.setattr(Connection, "submit", watched)
+    with commands(tmp_path, 2) as (_, client):
+        mlp = MLP([8, 16, 3], learning_rate=Uneven(), random_state=5)
+        fastmlp.dask.fit(
+            mlp, load_uneven, client=client, callbacks=[Retires(client)], n_shards=2, rounds=3
+        )
+        assert len(client.nthreads()) == 1
+        assert sum("_point-" in key for key in submitted) == 3
+
+
+def test_a_stopped_worker_is_given_up_when_dask_does():
+    with (
+        dask.config.set({"distributed.scheduler.worker-ttl": "3s"}),
+        local_cluster(2) as client,
+    ):
+        assert fit(client) == fit(False)  # compiles
+        first, second = pids(client).values()
+        os.kill(first, signal.SIGSTOP)
+        try:
+            assert fit(client) == fit(False)  # stopped before
+        finally:
+            kill(first)
+        timer = threading.Timer(1, os.kill, (second, signal.SIGSTOP))
+        timer.start()
+        try:
+            assert fit(client, 0.2) == fit(False)
+        finally:
+            timer.join()
+            kill(second)
+
+
+def test_a_restart_in_a_round_is_said():
+    with local_cluster(1) as client:
+        timer = threading.Timer(3, client.restart)
+        timer.start()
+        with pytest.raises(ClusterLost, match="was restarted; [0-9]+ of 50 rounds are done"):
+            fit(client, 0.2, rounds=50)
+        timer.join()
+        assert fit(client) == fit(False)
+
+
+def test_a_fit_within_a_task():
+    def task():
+        with worker_client() as client:
+            return fit(client)
+
+    with local_cluster(1) as client:
+        assert client.submit(task).result(60) == fit(False)
+
+
+def test_making_ready_uses_no_rows_that_are_not_there(monkeypatch):
+    X, y = np.zeros((100, 8), np.float32), np.zeros(100, np.int64)
+    state = MLP([8, 4, 3], random_state=0)._state
+    data = read(Format(state.settings, "MLP", None, 1), 0, (X, y, None))
+    job = Job(state.settings, "MLP", 1, 1, 16, True, (0, 0), None, ())
+    point = point_of(state, with_source=True)._replace(order=np.arange(100)[::-1])
+    orders = []
+    monkeypatch.setattr(
+        tasks, "train", lambda job, point, data, *_: orders.append((point.order, len(data.X)))
+    )
+    tasks.make_ready("a token of this test", job, point, data)
+    ((order, n),) = orders
+    assert n == 16 and sorted(order) == list(range(16))
+
+
+LARGE = np.ones((1000, 64), np.float32)
+
+
+def test_a_shard_keeps_no_larger_array_in_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(tasks.Fit, "check", lambda self: "")
+    file = np.memmap(tmp_path / "X", np.float32, "w+", shape=(1000, 64))
+    y = np.arange(1000) % 3
+    settings = MLP([64, 4, 3], random_state=0)._state.settings
+
+    def shard(X, n):
+        form = Format(settings, "MLP", None, 1)
+        return tasks.read_loaded(tasks.Fit("", {}), form, 0, lambda _: (X[:n], y[:n]))
+
+    small, most, mapped = shard(LARGE, 10), shard(LARGE, 900), shard(file, 10)
+    assert not np.shares_memory(small.X, LARGE) and small.X.base is None
+    assert np.array_equal(small.X, LARGE[:10]) and type(small) is type(most)
+    assert np.shares_memory(most.X, LARGE) and np.shares_memory(mapped.X, file)
