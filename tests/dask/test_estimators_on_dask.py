@@ -118,6 +118,18 @@ def test_a_class_that_only_one_chunk_has(where):
     assert list(found.classes_) == ["ant", "bee", "cat", "dog"]
 
 
+def test_other_columns_are_refused_before_shards_are_read(where):
+    estimator = classifier(where, warm_start=True).fit(dd.from_pandas(FRAME, npartitions=2), y)
+    before = bits(estimator)
+    for names, message in (
+        (["b", "a", "c", "d"], "^`X` must have the columns"),
+        (["a"], "^X has 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(dd.from_pandas(FRAME[names], npartitions=2), y)
+    assert bits(estimator) == before
+
+
 def test_float32_collections(where):
     single = da.from_array(X.astype(np.float32), chunks=(50, 4))
     assert classifier(where).fit(single, da.from_array(y)).coefs_[0].dtype == np.float32
