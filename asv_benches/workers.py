@@ -2,24 +2,27 @@
 
     tox -e workers                                    # some minutes
     python asv_benches/workers.py --workers 1,2,4 --rounds 3
+    python asv_benches/workers.py --measured asv_benches/averaging/measured.json
 
 The network is [784, 512, 512, 10] in batches of 128, float32, SGD; there are four shards, made by a
 function. Workers are processes of one thread. "fit" trains on as many rows without Dask: in one
 process, and half of them in each of two at once, which is what the machine gives. All turns are
-interleaved.
+interleaved. --measured writes the medians for the chart of `averaging`.
 """
 
 import functools
+import json
 import multiprocessing
 import time
 
 import numpy as np
 from benchmarks.timed import interleave, median_ratio, seconds_of
-from tooling import at_least, heading, list_of, make_parser, save
+from tooling import at_least, heading, list_of, make_parser, new_file, save
 
 import fastmlp.dask
 from fastmlp import MLP
 from fastmlp.callbacks import Callback
+from fastmlp.dask.points import point_of
 
 LAYERS, BATCH_SIZE, SHARDS, ROUNDS = [784, 512, 512, 10], 128, 4, 3
 
@@ -76,6 +79,23 @@ def plain_turn(pool, rows, n):
     return max(pool.starmap(fit_plainly, [(rows, part) for part in parts], chunksize=1))
 
 
+def measured(seconds, workers):
+    """Return what `averaging` draws: the medians of rounds, and what the processors are worth."""
+    alone = np.median(seconds["fit 1"])
+    rounds = [
+        {
+            "workers": n,
+            "shards": SHARDS,
+            "seconds": float(np.median(seconds[f"workers {n}"])),
+            "shard_seconds": float(alone) / SHARDS,
+            "point_bytes": point_of(network()._state).n_bytes,
+        }
+        for n in workers
+    ]
+    worth = max(1 / median_ratio(seconds[f"fit {n}"], seconds["fit 1"]) for n in workers)
+    return {"processors": worth, "rounds": rounds}
+
+
 def main():
     """Measure, print the table, and write the files that were asked for."""
     from distributed import Client, LocalCluster
@@ -83,12 +103,13 @@ def main():
     parser = make_parser("workers.py", __doc__, 5)
     parser.add_argument("--workers", type=list_of(at_least(1)), default="1,2")
     parser.add_argument("--rows", type=at_least(BATCH_SIZE), default=16_000, help="of a shard")
+    parser.add_argument("--measured", type=new_file, metavar="FILE", help="see above")
     arguments = parser.parse_args()
     rows, turns = arguments.rows, {}
     spawn = multiprocessing.get_context("spawn")
     pools = {n: spawn.Pool(n) for n in arguments.workers}
     clusters = [
-        LocalCluster(n, threads_per_worker=1, processes=True, dashboard_address=None)
+        LocalCluster(n, threads_per_worker=1, dashboard_address=":0", silence_logs="ERROR")
         for n in arguments.workers
     ]
     for n, cluster in zip(arguments.workers, clusters, strict=True):
@@ -111,6 +132,9 @@ def main():
     text = "\n".join(text) + "\n"
     print(text)
     save(arguments, text, seconds)
+    if arguments.measured:
+        found = measured(seconds, arguments.workers)
+        arguments.measured.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for pool, cluster in zip(pools.values(), clusters, strict=True):
         pool.terminate()
         cluster.close()

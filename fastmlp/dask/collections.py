@@ -62,14 +62,12 @@ class Blocks(NamedTuple):
 
     def computed(self, form: Format) -> list[Data]:
         """Return the samples of every shard, read by the threads of this process."""
-        import dask
-
         token = uuid.uuid4().hex[:8]
 
         def key(*parts: Any) -> str:
             return "-".join(["fastmlp", token, *map(str, parts)])
 
-        return list(dask.compute(*self.of_shards(form, key), scheduler="threads"))
+        return list(computed(self.of_shards(form, key), client=False))
 
 
 class InMemory(NamedTuple):
@@ -147,7 +145,8 @@ def check_lengths(lengths: Sequence[int | None], n_shards: int) -> None:
     if n == 0:
         raise ValueError(must("X", "have at least one sample", "0 rows"))
     if n < n_shards:
-        raise ValueError(must("n_shards", f"be at most {n}, the rows of X", f"{n_shards}"))
+        rows = f"{n} sample{'s' * (n > 1)}"
+        raise ValueError(must("n_shards", f"be at most {n}, as X has {rows}", f"{n_shards}"))
     for name, length in zip(NAMES[1:], lengths[1:], strict=True):
         if length is not None and length != n:
             raise ValueError(must(name, f"have {n} rows, as X has", f"{length}"))
@@ -163,17 +162,23 @@ def known_length(values: Any) -> int | None:
 
 
 def in_memory(values: Any, client: Any) -> Any:
-    """Return a tuple with its collections computed; other values are returned unchanged.
+    """Return a tuple with its collections computed; other values are returned unchanged."""
+    if not isinstance(values, (tuple, list)) or not any(map(is_collection, values)):
+        return values
+    return computed(values, client)
+
+
+def computed(values: Sequence[Any], client: Any) -> tuple[Any, ...]:
+    """Return values of which the collections, and what is delayed, are computed together.
 
     `client` is a Client, None for the current one, or False for the threads of this process.
     """
-    if not isinstance(values, (tuple, list)) or not any(map(is_collection, values)):
-        return values
     import dask
+    from dask.threaded import get
 
-    if client is False:
-        return dask.compute(*values, scheduler="threads")
-    return dask.compute(*values, scheduler=client)
+    # The function, as for its name there is a warning if there is a client.
+    found: tuple[Any, ...] = dask.compute(*values, scheduler=get if client is False else client)
+    return found
 
 
 def is_frame(values: Any) -> bool:
@@ -183,18 +188,26 @@ def is_frame(values: Any) -> bool:
     return any(is_like(values) for is_like in (is_dataframe_like, is_series_like, is_index_like))
 
 
+def blocks_of(values: Any) -> list[list[Any]]:
+    """Return the delayed blocks of each chunk of rows.
+
+    They are not fused with what they are computed from, which would be computed for X and for y.
+    """
+    if is_frame(values):
+        values = values.optimize(fuse=False)
+    return [
+        np.ravel(np.array(each, object)).tolist()
+        for each in values.to_delayed(optimize_graph=False)
+    ]
+
+
 def _source(values: Any, name: str, key: Callable[..., str]) -> InMemory | Chunks:
     """Return a source as what shards take rows from."""
     if not is_collection(values):
         length = known_length(values)
         assert length is not None
         return InMemory(values, length)
-    if is_frame(values):  # without fusion, which would compute what X and y share for each
-        values = values.optimize(fuse=False)
-    blocks = [
-        np.ravel(np.array(each, object)).tolist()
-        for each in values.to_delayed(optimize_graph=False)
-    ]
+    blocks = blocks_of(values)
     if known_length(values) is None:
         return _of_unknown_lengths(blocks, name, key)
     lengths = list(map(int, values.chunks[0]))
@@ -218,7 +231,7 @@ def _of_unknown_lengths(blocks: list[list[Any]], name: str, key: Callable[..., s
     import dask
 
     start, starts = 0, []
-    add = dask.delayed(_plus_rows, pure=False)
+    add = dask.delayed(plus_rows, pure=False)
     for k, columns in enumerate(blocks):
         starts.append(start)
         start = add(start, columns[0], dask_key_name=key(f"count_{name}", k))
@@ -233,7 +246,8 @@ def _length(block: Any) -> int:
     return int(shape[0]) if shape else len(block)
 
 
-def _plus_rows(before: int, block: Any) -> int:
+def plus_rows(before: int, block: Any) -> int:
+    """Return the number of rows up to the end of a block."""
     return before + _length(block)
 
 

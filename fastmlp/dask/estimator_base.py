@@ -39,6 +39,8 @@ class InRounds(BaseMLP):
     scale_rate: float | Literal["auto"] = "auto"
     checkpoint: Path | None = None
     resume: bool | Path = False
+    _for_tables = "a TableEncoder"
+
     # Training ------------------------------------------------------------------------------------
 
     def fit(

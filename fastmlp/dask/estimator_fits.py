@@ -131,8 +131,11 @@ class EstimatorFit:
         if callable(X):
             source = looked_at = sources.checked_source(X, y, sample_weight, n_shards, 0)
         else:
-            if len(getattr(X, "shape", ())) != 2:
-                raise ValueError(must("X", "have shape (n_samples, n_features)", shown(X)))
+            X = np.asarray(X) if isinstance(X, (list, tuple)) else X
+            shape: tuple[Any, ...] = getattr(X, "shape", ())
+            if len(shape) != 2 or not shape[1] > 0:  # NaN if it is unknown
+                requirement = "have shape (n_samples, n_features), with at least one column"
+                raise ValueError(must("X", requirement, shown(X)))
             columns = targets.Columns(int(X.shape[1]), names_of(X), targets.are_float32(X))
             source = sources.checked_source(X, y, sample_weight, n_shards, columns.n)
             looked_at = Blocks(y, y)  # instead of X only its length counts
@@ -216,6 +219,7 @@ class EstimatorFit:
             passed is not None,
             path,
             form.feature_names,
+            [str(each) for each in np.asarray(getattr(estimator, "classes_", [])).tolist()],
         )
         callbacks = list(estimator.callbacks or ())
         if estimator.verbose == "bar":
@@ -279,4 +283,8 @@ def _computed(validation: Validation | None, client: Any) -> Validation | None:
     """Return validation data in memory."""
     if validation is None or are_in_memory(*validation):
         return validation
+    for name, values in zip(("X_val", "y_val", "sample_weight_val"), validation, strict=True):
+        if callable(values) and not is_collection(values):
+            requirement = "be an array, a data frame, or one of Dask"
+            raise TypeError(must(name, requirement, shown(values)))
     return Validation(*in_memory(tuple(validation), client))

@@ -80,8 +80,8 @@ def fit(
         None is the current client. False trains in this process, one shard after the other, and
         does not need Dask.
     n_shards : int, default 4
-        At most the number of samples. As many tasks run at a time; more than four need more epochs
-        for the same accuracy.
+        At most the number of samples. As many tasks run at a time; more than four, or eight with
+        adam, need more epochs for the same accuracy.
     local_epochs : int, default 1
         Epochs on each shard between two means.
     rounds : int, default 10
@@ -199,7 +199,11 @@ def fit(
             job_settings(state.settings), state.class_name, names, n_shards, callable(source)
         )
         sizes = runner.load(form, source, validation)
-        options = options._replace(feature_names=sources.common_names(names, sizes))
+        names = sources.common_names(names, sizes)
+        if names is None:
+            names = reader.feature_names  # only the validation data have names
+        Reader(state, names).check_names("validation_data[0]", reader.feature_names)
+        options = options._replace(feature_names=names)
         Rounds(state, options, sizes, runner, watching).run(resumes)
     finally:
         runner.close()
@@ -207,7 +211,6 @@ def fit(
 
 
 def checkpoint_path(checkpoint: Any) -> str | None:
-    """Return the argument `checkpoint` as the name of a file that can be written."""
     """Return the path of the checkpoint, at which a file can be written; None for none."""
     if checkpoint is None:
         return None
@@ -225,7 +228,9 @@ def resumes_from(resume: Any, checkpoint: str | None) -> str | None:
     if resume is not True:
         if not isinstance(resume, (str, os.PathLike)):
             raise TypeError(must("resume", "be True, False or a path", shown(resume)))
-        return files.file_name(resume, "resume")
+        path = files.file_name(resume, "resume")
+        open(path, "rb").close()  # if it is missing, this is said before the data are read
+        return path
     if checkpoint is None:
         raise ValueError(must("resume", "be a path, or True with `checkpoint`", "True without one"))
     return checkpoint if os.path.exists(checkpoint) else None

@@ -46,9 +46,8 @@ class Point(NamedTuple):
 
 def point_of(state: State, with_source: bool = False) -> Point:
     """Return the point of a state, with copies of its arrays."""
-    found = state_dict.to_dict(state)
     source = random_sources.copy_of(state.source) if with_source else None
-    return Point(**{name: found[name] for name in Point._fields if name in found}, source=source)
+    return Point(**state_dict.training_to_dict(state), source=source)
 
 
 def put(point: Point, state: State) -> None:

@@ -43,7 +43,7 @@ def predict(model: Any, X: Any) -> Any:
     ------
     ValueError, TypeError
         For X with other columns, and for other models. When the result is computed, for values that
-        the model refuses: the message names the block.
+        the model refuses: the message names the block or partition.
 
     Notes
     -----
@@ -159,15 +159,18 @@ def _of_block(
     X: Any, model: Any, method: str, empty: np.ndarray, block_id: tuple[int, ...] | None = None
 ) -> Any:
     """Return what a method of a model returns for the rows of a block."""
+    return _found(X, model, method, empty, f"block {block_id[0]} of " if block_id else "")
+
+
+def _found(X: Any, model: Any, method: str, empty: np.ndarray, place: str) -> np.ndarray:
     if X.shape[0] == 0:
         return empty
     try:
         with limited_to(_threads_here()):
-            found = getattr(model, method)(X)
+            found: Any = getattr(model, method)(X)
     except (TypeError, ValueError) as error:
-        if not block_id:
-            raise
-        raise type(error)(f"block {block_id[0]} of `X`: {error}") from None
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{place}`X`: {error}") from None
     return found.toarray() if hasattr(found, "tocsr") else found
 
 
@@ -179,8 +182,16 @@ def _of_frame(X: Any, model: Any, method: str, result: Result) -> Any:
     )
 
 
-def _of_partition(X: Any, model: Any, method: str, empty: np.ndarray, columns: list[Any]) -> Any:
-    return _like(X, _of_block(X, model, method, empty), columns)
+def _of_partition(
+    X: Any,
+    model: Any,
+    method: str,
+    empty: np.ndarray,
+    columns: list[Any],
+    partition_info: Any = None,
+) -> Any:
+    place = f"partition {partition_info['number']} of " if partition_info else ""
+    return _like(X, _found(X, model, method, empty, place), columns)
 
 
 def _like(frame: Any, found: np.ndarray, columns: list[Any]) -> Any:

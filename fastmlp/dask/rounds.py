@@ -1,7 +1,7 @@
 """A round: every shard trains from one point, and the mean of theirs is the next.
 
-Nothing here knows of Dask. `train` and `merge` are pure functions, so that a round has the same
-bits wherever, and however often, its parts are computed.
+Nothing here knows of Dask. `train`, `added` and `merged` are pure functions, so that a round has
+the same bits wherever, and however often, its parts are computed.
 """
 
 from __future__ import annotations
@@ -94,7 +94,15 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
 
         orders = Orders(len(data.X), point.order, True, state.source)
     given.give(data, _weighted(job, state, data), None, orders)
-    fit = Fit(state, given, Plan(job.local_epochs, continues=True, warns=False))
+    is_dead = False
+
+    def look(_: dict[str, float]) -> bool:
+        nonlocal is_dead
+        is_dead = is_dead or fit.trainer.is_dead  # which is of the last epoch
+        return False
+
+    plan = Plan(job.local_epochs, continues=True, warns=False, after_epoch=look)
+    fit = Fit(state, given, plan)
     try:
         fit.run()
     except Diverged as error:
@@ -105,7 +113,7 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
     if orders is not None:
         found = found._replace(order=orders.last)
     seconds = time.perf_counter() - began
-    return Trained(found, state.history["loss"][-1], weight, seconds, fit.trainer.is_dead)
+    return Trained(found, state.history["loss"][-1], weight, seconds, is_dead)
 
 
 def _weight_of(state: State, data: Data | None) -> float:
@@ -147,11 +155,6 @@ def added(before: Sum | None, trained: Sequence[Trained]) -> Sum:
     return Sum(arrays, [*(before.trained if before else ()), *light])
 
 
-def merge(job: Job, before: Point, trained: Sequence[Trained], validation: Data | None) -> Merged:
-    """Return the mean point of all shards, in their order, and its scores."""
-    return merged(job, before, added(None, trained), validation)
-
-
 def merged(job: Job, before: Point, of_all: Sum, validation: Data | None) -> Merged:
     """Return the mean point for the sum of all shards, and its scores."""
     trained = of_all.trained
@@ -170,7 +173,7 @@ def merged(job: Job, before: Point, of_all: Sum, validation: Data | None) -> Mer
         point = point._replace(key=before.key)
     if not point.is_finite:
         return Merged(before, {}, seconds, diverged="a mean of weights or moments")
-    total = sum(each.weight for each in trained) or 1.0
+    total = sum(each.weight for each in trained)
     recorded = {"loss": sum(each.loss * (each.weight / total) for each in trained)}
     if validation is not None:
         loss, scores = evaluate(job.state(point), validation, job.metrics)

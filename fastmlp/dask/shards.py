@@ -43,9 +43,9 @@ class Size(NamedTuple):
     """What is known of a shard without its samples."""
 
     n_samples: int
-    n_bytes: int
     weight: float  # of all its samples
     of_classes: np.ndarray | None  # (n_classes,), the samples of each; None for other losses
+    weight_of_classes: np.ndarray | None  # (n_classes,), that of all samples of each
     names: list[str] | None = None  # of the columns of X, if it was a data frame
 
 
@@ -80,7 +80,11 @@ def rows_of_shard(values: Any, shard: int, n_shards: int) -> Any:
 
 def loaded(load: Callable[[int], Any], shard: int) -> tuple[Any, Any, Any]:
     """Return the samples of a shard from a user's function."""
-    found = load(shard)
+    try:
+        found = load(shard)
+    except Exception as error:
+        error.add_note(f"raised by `X({shard})`")
+        raise
     if not isinstance(found, (tuple, list)) or len(found) not in (2, 3):
         requirement = "return (X, y) or (X, y, sample_weight)"
         raise TypeError(must(f"X({shard})", requirement, shown(found)))
@@ -126,12 +130,11 @@ def size_of(form: Format, shard: Any) -> Any:
     reader, targets = form.reader(), shard.targets
     loss, n_out = reader.state.loss, reader.state.network.sizes[-1]
     has_classes = loss.kind == SOFTMAX or (loss.kind, n_out) == (LOGISTIC, 1)
-    X, n = shard.X, len(shard.X)
-    n_bytes = X.nbytes if isinstance(X, np.ndarray) else X.numbers.nbytes + X.inputs.nbytes
+    n = len(shard.X)
     return Size(
         n,
-        n_bytes + sum(array.nbytes for array in targets),
         float(targets.weights.sum()) if len(targets.weights) > 0 else float(n),
         sample_weights.class_counts(targets, loss, n_out) if has_classes else None,
+        sample_weights.class_sums(targets, loss, n_out) if has_classes else None,
         shard.names,
     )

@@ -44,7 +44,9 @@ def checked_source(X: Any, y: Any, sample_weight: Any, n_shards: int, n_in: int)
     check_known(X, y, sample_weight, n_shards, n_in)
     if any(is_collection(each) for each in (X, y, sample_weight)):
         return Blocks(X, y, sample_weight)
-    return Arrays(X, y, sample_weight)
+    # Rows of other sparse matrices than these cannot be sliced, or only slowly.
+    rows = [each.tocsr() if hasattr(each, "tocsr") else each for each in (X, y, sample_weight)]
+    return Arrays(*rows)
 
 
 def common_names(names: list[str] | None, sizes: Sequence[Size]) -> list[str] | None:

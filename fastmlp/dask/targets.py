@@ -173,10 +173,26 @@ def shell_of(estimator: Any, seen: Seen) -> Any:
     shell.loss, shell.out_activation_ = estimator.loss, estimator.out_activation_
     if has_classes:
         set_classes(shell, *classes_of(estimator))
-        shell.class_weight = estimator.class_weight
-        if estimator.class_weight == "balanced":
-            shell.class_weight = _balanced(seen)
+        shell.class_weight = _of_all_shards(estimator.class_weight, seen)
     return shell
+
+
+def _of_all_shards(class_weight: Any, seen: Seen) -> Any:
+    """Return class weights that do not depend on which classes a shard has, and how often."""
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return _balanced(seen)
+    if not isinstance(class_weight, list) or seen.example.ndim == 1:
+        return class_weight
+    if len(class_weight) != len(seen.counts):
+        return class_weight  # which is refused
+    found = []
+    for given, balanced in zip(class_weight, _balanced(seen), strict=True):
+        if isinstance(given, str) and given == "balanced":
+            given = balanced
+        elif isinstance(given, dict) and set(given) <= {0, 1}:
+            given = {label: given.get(label, 1.0) for label in (0, 1)}
+        found.append(given)
+    return found
 
 
 def _balanced(seen: Seen) -> Any:

@@ -158,7 +158,6 @@ def make_ready(token: str, job: Job, point: Point, data: Data) -> None:
     with _getting_ready:
         if token not in _ready:
             few = part(data, slice(0, job.batch_size))
-            if point.order is not None:
-                point = point._replace(order=np.arange(len(few.X)))
-            train(job._replace(local_epochs=1), point, few, 0, 0)
+            begin = point._replace(order=None)  # which has the rows of all
+            train(job._replace(local_epochs=1), begin, few, 0, 0)
             _ready.add(token)

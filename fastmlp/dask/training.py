@@ -59,6 +59,7 @@ class Options(NamedTuple):
     validates: bool
     checkpoint: str | None
     feature_names: list[str] | None  # of the columns of X, if they have names
+    classes: Sequence[str] = ()  # of an estimator
 
 
 class Rounds:
@@ -83,6 +84,8 @@ class Rounds:
 
     at_epoch_end = False  # callbacks save networks, not checkpoints of `MLP.fit`
     rounds_done = 0
+    _rounds_here = 0  # in this call, without those of a checkpoint
+    _written: str | None = None  # the file with the rounds that are done
 
     def __init__(
         self,
@@ -97,26 +100,27 @@ class Rounds:
         self.state, self.options, self.runner = state, options, runner
         self.callbacks, self.after_round, self.order = callbacks, after_round, order
         self.n_samples = sum(size.n_samples for size in sizes)
-        self._class_weights = _class_weights(state, options.class_weight, sizes)
-        total = sum(size.weight for size in sizes)
-        sample_weights.check_positive("sample_weight", np.array([total]), "")
+        self._class_weights = _class_weights(options.class_weight, sizes)
+        _check_weights(self._class_weights, sizes)
 
     def run(self, resumes_from: str | None) -> None:
-        """Train. An error before the end of the first round leaves the state unchanged."""
+        """Train. An error before a round is done, also one of the checkpoint, changes nothing."""
         state = self.state
         found = None
         if resumes_from is not None:
             found = checkpoint.read(resumes_from, state, self._same(), "rounds")
-        if vars(state).setdefault("fit", self) is not self:  # atomic, for several threads
-            raise RuntimeError(f"this {state.class_name} is already being trained")
+            self._written = resumes_from
         try:
+            if vars(state).setdefault("fit", self) is not self:  # atomic, for several threads
+                raise RuntimeError(f"this {state.class_name} is already being trained")
             self._run_or_undo(found)
             self.callbacks.call("on_train_end", _last(state.history))
         finally:
-            try:
-                self.callbacks.close()
-            finally:
-                del state.fit
+            if state.fit is self:
+                try:
+                    self.callbacks.close()
+                finally:
+                    del state.fit
 
     def _run_or_undo(self, found: dict[str, Any] | None) -> None:
         source, before = self.state.source, Snapshot(self.state)
@@ -126,7 +130,7 @@ class Rounds:
             self._run(found)
         except BaseException:
             if self.rounds_done == 0:
-                before.restore_all()
+                _finished(before.restore_all)
                 if not random_sources.is_global(source):  # which others draw from
                     random_sources.return_to_position(source, position)
             raise
@@ -135,7 +139,6 @@ class Rounds:
         state, options = self.state, self.options
         if state.is_fitted and not state.settings.warm_start:
             state.draw_parameters()
-        state.draw_key()
         # Of one shard, the source goes along with the point.
         words = state.source.bytes(8) if options.n_shards > 1 else bytes(8)
         self.seed = int.from_bytes(words[:4], "little"), int.from_bytes(words[4:], "little")
@@ -149,6 +152,7 @@ class Rounds:
         )
         if found is not None:
             self._resume(found)
+            state.feature_names = options.feature_names
         while self.rounds_done < options.rounds and not state.stop_training:
             self._one_round()
 
@@ -173,22 +177,29 @@ class Rounds:
                 DivergenceWarning,
             )
             return
-        put(merged.point, state)
-        if merged.point.source is not None:
-            random_sources.return_to_position(state.source, merged.point.source["state"])
-        self.order = merged.point.order
-        self.rounds_done += 1
-        for name, value in merged.recorded.items():
-            state.history[name].append(value)
+        _finished(lambda: self._take(merged, number))
         if merged.is_dead:
             warn(DEAD, RuntimeWarning)
-        if self.rounds_done == 2:  # the first may have compiled
+        self._rounds_here += 1
+        if self._rounds_here == 2:  # the first may have compiled
             self._warn_if_short(seconds, merged.seconds)
         if self.after_round is not None and self.after_round(merged.recorded):
             state.stop_training = True
         self.callbacks.call("on_epoch_end", number, _last(state.history))
         if self.options.checkpoint is not None:
             model_files.save(self.checkpoint(), self.options.checkpoint)
+            self._written = self.options.checkpoint
+
+    def _take(self, merged: Merged, number: int) -> None:
+        """Make the result of a round the state; doing it again changes nothing."""
+        put(merged.point, self.state)
+        if merged.point.source is not None:
+            position = merged.point.source["state"]
+            random_sources.return_to_position(self.state.source, position)
+        self.order = merged.point.order
+        for name, value in merged.recorded.items():
+            self.state.history[name][number:] = [value]
+        self.rounds_done = number + 1
 
     def _warn_if_short(self, seconds: float, of_shards: Sequence[float]) -> None:
         """Say how many epochs a round would need to compute for a second."""
@@ -209,9 +220,10 @@ class Rounds:
         path = self.options.checkpoint
         if path is None:
             return f"{done}; with a `checkpoint`, another call could resume"
-        if self.rounds_done == 0:
+        if self._written is None:
             return done
-        return f"{done}; to go on, call fit with checkpoint={path!r} and resume=True"
+        resume = True if self._written == path else self._written
+        return f"{done}; to go on, call fit with checkpoint={path!r} and resume={resume!r}"
 
     def _job(self, number: int) -> Job:
         options = self.options
@@ -246,6 +258,7 @@ class Rounds:
             "n_shards": self.options.n_shards,
             "local_epochs": self.options.local_epochs,
             "rate_factor": self.options.rate_factor,
+            "classes": list(self.options.classes),
             "history": list(self._recorded),
             "callbacks": self.callbacks.kept_names,
             "random_state": random_sources.random_kind(self.state.source),
@@ -278,12 +291,33 @@ class Rounds:
         self.order = found["order"]
 
 
-def _class_weights(state: State, class_weight: Any, sizes: Sequence[Size]) -> Any:
+def _class_weights(class_weight: Any, sizes: Sequence[Size]) -> Any:
     """Return the weight of each class, which "balanced" counts in all shards."""
     if class_weight is None:
         return None
     counts = [size.of_classes for size in sizes]
     return sample_weights.weights_of_classes(class_weight, sum(counts))  # type: ignore[arg-type]
+
+
+def _check_weights(class_weights: np.ndarray | None, sizes: Sequence[Size]) -> None:
+    """Raise ValueError if the weights of all samples together are 0 or infinite."""
+    weights = np.array([size.weight for size in sizes])
+    if class_weights is None:
+        name = "sample_weight"
+    else:
+        is_given = (weights != [size.n_samples for size in sizes]).any()
+        name = "sample_weight times class_weight" if is_given else "class_weight"
+        weights = np.array([size.weight_of_classes for size in sizes]) @ class_weights
+    sample_weights.check_sum(name, weights, require_positive=True)
+
+
+def _finished(action: Callable[[], None]) -> None:
+    """Call what may be called twice, and again if Ctrl-C interrupts it."""
+    try:
+        action()
+    except KeyboardInterrupt:
+        action()
+        raise
 
 
 def _last(history: dict[str, list[float]]) -> dict[str, float]:

@@ -158,6 +158,7 @@ _ROUNDS = _COMMON | {
     "local_epochs": whole(1, 2**31),
     "rate_factor": checks.non_negative,
     "seed": list_of(whole(0, 2**32 - 1), 2),
+    "classes": list_of(text),
     "rounds_done": COUNT,
     "order": anything,
 }
@@ -173,6 +174,8 @@ def _rounds(name: str, value: Any) -> dict[str, Any]:
     """Validate the checkpoint of a training in rounds."""
     found = _with_positions(name, record(_ROUNDS)(name, value), ("random_position",))
     if found["order"] is not None:
+        if found["n_shards"] > 1:  # none of them has all rows
+            raise ValueError(must(f"{name}.order", "be None for several shards", "an order"))
         n = found["n_samples"]
         order = array((n,), np.dtype(np.int64), 0)(f"{name}.order", found["order"])
         if not (np.bincount(order, minlength=n) == 1).all():

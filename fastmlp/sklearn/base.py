@@ -59,6 +59,9 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         """Whether the last fit, or one that has begun, was with a preset."""
         return "preset_parameters_" in vars(self)
 
+    #: What takes columns that are no numbers.
+    _for_tables: ClassVar[str] = "preset='tabular'"
+
     # Of subclasses -------------------------------------------------------------------------------
 
     def _learn_targets(self, y: Any, incremental: bool) -> None:
@@ -316,7 +319,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         try:
             return self._tie().outputs(inputs.rows(self, X))
         except NotFinite as error:
-            with inputs.named_if_not_numbers(X):  # raises its error
+            with inputs.named_if_not_numbers(self, X):  # raises its error
                 validate_data(self, X, accept_sparse=inputs.SPARSE, reset=False)
             dtype = self._tie().state.network.dtype
             raise checks.not_finite("X", error.row, dtype) from None

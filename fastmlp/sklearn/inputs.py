@@ -51,7 +51,7 @@ def rows_and_targets(
         return X, y
     if not reset and _are_plain(estimator, X, y):
         return X, y
-    with named_if_not_numbers(X):
+    with named_if_not_numbers(estimator, X):
         X, y = validate_data(
             estimator, X, y, accept_sparse=SPARSE, multi_output=True, dtype=FLOATS, reset=reset,
             y_numeric=is_regressor(estimator),
@@ -144,12 +144,12 @@ def rows(estimator: Any, X: Any) -> Any:
         return as_array(estimator.encoder_, Table(X))
     if is_plain(estimator, X):
         return X
-    with named_if_not_numbers(X):
+    with named_if_not_numbers(estimator, X):
         return validate_data(estimator, X, accept_sparse=SPARSE, reset=False)
 
 
 @contextlib.contextmanager
-def named_if_not_numbers(X: Any) -> Iterator[None]:
+def named_if_not_numbers(estimator: Any, X: Any) -> Iterator[None]:
     """Name the first row and column of X with text, NaN or infinity in a ValueError.
 
     The message begins as scikit-learn's.
@@ -161,7 +161,7 @@ def named_if_not_numbers(X: Any) -> Iterator[None]:
         found = _first_not_number(X) if is_of_values else None
         if found is None:
             raise
-        advice = "preset='tabular' takes text and missing values"
+        advice = f"{estimator._for_tables} takes text and missing values"
         raise ValueError(f"Input X contains {found}; {advice}.") from None
 
 

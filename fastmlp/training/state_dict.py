@@ -28,7 +28,6 @@ def kinds(name: str) -> dict[str, Any]:
 
 def to_dict(state: State) -> dict[str, Any]:
     """Return the whole network, independent of the processor."""
-    network = state.network
     return {
         "class": state.class_name,
         "arguments": plain_arguments(state),
@@ -36,6 +35,13 @@ def to_dict(state: State) -> dict[str, Any]:
         "history_": state.history,
         "fitted": state.is_fitted,
         "feature_names": state.feature_names,
+    } | training_to_dict(state)
+
+
+def training_to_dict(state: State) -> dict[str, Any]:
+    """Return what the next steps depend on: parameters, moments, counts and the key."""
+    network = state.network
+    return {
         "weights": [np.ascontiguousarray(view) for view in network.weights],
         "biases": [view.copy() for view in network.biases],
         "moments": {
@@ -86,7 +92,7 @@ def restore(state: State, found: dict[str, Any]) -> None:
 
 
 def restore_training(state: State, found: dict[str, Any]) -> None:
-    """Restore what the next steps depend on: parameters, moments, counts and the key."""
+    """Restore what the next steps depend on from a dict of `training_to_dict`."""
     network, optimizer = state.network, state.optimizer
     _fill([*network.weights, *network.biases], [*found["weights"], *found["biases"]])
     for name, flat in optimizer.moments.items():

@@ -38,7 +38,7 @@ def weighted(
     if sample_weight is None:
         return targets
     weights = _weights(name, sample_weight, n_samples)
-    _check_sum(name, weights, require_positive)
+    check_sum(name, weights, require_positive)
     return targets._replace(weights=weights)
 
 
@@ -83,7 +83,7 @@ def class_weighted(
         targets = _times_class_weights(targets, class_weight, loss, n_out, rows)
     if len(targets.weights) > 0:
         trained = targets.weights if rows is None else targets.weights[rows]
-        _check_sum(name, trained, require_positive, "" if rows is None else " to train on")
+        check_sum(name, trained, require_positive, "" if rows is None else " to train on")
     return targets
 
 
@@ -123,6 +123,15 @@ def class_counts(
     return _shares(targets, loss, n_out)[counted].sum(axis=0)
 
 
+def class_sums(targets: Targets, loss: Loss, n_out: int) -> np.ndarray:
+    """Return the sum of the weights of the samples of each class, in float64."""
+    if len(targets.weights) == 0:
+        return class_counts(targets, loss, n_out)
+    if len(targets.labels) > 0:
+        return np.bincount(targets.labels, targets.weights, n_out)
+    return np.asarray(targets.weights @ _shares(targets, loss, n_out))
+
+
 def _shares(targets: Targets, loss: Loss, n_out: int) -> np.ndarray:
     """Return the probability of each class for each sample, (n_samples, n_classes), in float64."""
     shares = targets.values.reshape(-1, n_out).astype(np.float64)
@@ -146,7 +155,7 @@ def check_positive(name: str, weights: np.ndarray, which: str) -> None:
         raise ValueError(must(name, f"be above 0 for at least one sample{which}", "only zeros"))
 
 
-def _check_sum(name: str, weights: np.ndarray, require_positive: bool, which: str = "") -> None:
+def check_sum(name: str, weights: np.ndarray, require_positive: bool, which: str = "") -> None:
     """Raise ValueError if a weighted mean would be NaN."""
     if require_positive:
         check_positive(name, weights, which)

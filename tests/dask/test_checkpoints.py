@@ -1,5 +1,6 @@
 """Checkpoints of rounds are not trusted."""
 
+import numpy as np
 import pytest
 
 import fastmlp
@@ -26,6 +27,7 @@ CHANGES = {
     "random_state": ("RandomState", "Generator of PCG64", 3, None, "", DELETED),
     "random_position": (None, 3, {}, {"bit_generator": "MT19937"}, DELETED),
     "began_with": (None, 3, [], DELETED),
+    "order": (3, "1", [0, 1], {}, {"array in this file": "weights_0"}, DELETED),
     "more": (1,),
 }
 
@@ -56,6 +58,25 @@ def test_what_a_checkpoint_may_hold(content, name, tmp_path):
         assert_form(str(caught.value))
 
 
+ROWS = np.arange(len(DATA[0]))
+
+
+@pytest.mark.parametrize(
+    "order", [ROWS[:-1], ROWS + 1, ROWS - 1, ROWS // 2, ROWS[:, None], ROWS * 1.0]
+)
+def test_the_order_of_rows(content, order, tmp_path):
+    """Of one shard of an estimator; other orders would read memory that is not theirs."""
+    parts = Parts(content).change("rounds.order", {"array in this file": "rounds_order"})
+    path = tmp_path / "damaged.npz"
+    parts.arrays["rounds_order"] = ROWS[::-1].copy()
+    refused(parts.content())  # there are four shards
+    parts.change("rounds.n_shards", 1)
+    path.write_bytes(parts.content())
+    fastmlp.load(path)
+    parts.arrays["rounds_order"] = order
+    refused(parts.content())
+
+
 @pytest.mark.parametrize("state", [{"best": "1", "wait": 0}, {"best": 1.0}, {"wait": -1}, {}])
 def test_states_of_callbacks(content, state, tmp_path):
     path = tmp_path / "damaged.npz"
@@ -83,5 +104,7 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(content, tmp_path, monkeypa
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path):
+    mlp = MLP([5, 4, 3], random_state=0)
     with pytest.raises(OSError):
-        train(checkpoint=tmp_path / "missing" / "checkpoint.npz")
+        fastmlp.dask.fit(mlp, *DATA, client=False, checkpoint=tmp_path / "missing" / "it.npz")
+    assert mlp.history_ == {}

@@ -189,18 +189,17 @@ def test_the_current_client_is_used(client):
 
 
 @pytest.mark.filterwarnings("ignore:the cluster at .* has no workers")
-@pytest.mark.parametrize(
-    "n_workers, message",
-    [(2, "2 workers died while they computed 'fastmlp_load"),
-     (1, "2 workers died while they had shard 0: perhaps it needs more memory than a worker has")],
-)  # fmt: skip
-def test_a_shard_that_kills_workers(n_workers, message, monkeypatch):
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_shard_that_kills_workers(n_workers, monkeypatch):
+    # Dask counts deaths, unless all workers are dead: then the runner counts.
+    died = "2 workers died while they (computed 'fastmlp_load|had shard 0)"
+    left = "the cluster at .* does not compute the tasks, which were submitted 2 times: perhaps"
     monkeypatch.setattr("fastmlp.dask.connection.MOST_ATTEMPTS", 2)
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         local_cluster(n_workers) as client,
     ):
-        with pytest.raises(ClusterLost, match="^" + message):
+        with pytest.raises(ClusterLost, match=f"^({died}|{left})"):
             fastmlp.dask.fit(network(), load_fatal, client=client, n_shards=1)
 
 

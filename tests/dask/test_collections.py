@@ -175,8 +175,8 @@ def test_later_data_frames_must_have_the_same_columns(table):
 
 
 def test_partitions_without_rows_and_their_types_do_not_count(table):
-    empty = table[:0].astype(object)
-    parts = [empty, table[:15], empty, table[15:], empty]
+    empty = table.iloc[:0].astype(object)
+    parts = [empty, table.iloc[:15], empty, table.iloc[15:], empty]
     lazy = dd.from_map(lambda k: parts[k], range(5), meta=table)
     names = list("abcde")
     found = fit(lazy[names], lazy["y"])

@@ -9,7 +9,6 @@ OTHER_SHARDS = "where a weight becomes a repetition, other rows are in a shard"
 FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": OTHER_SHARDS,
     "check_sample_weight_equivalence_on_sparse_data": OTHER_SHARDS,
-    "check_fit2d_1sample": "one row is refused with the argument n_shards, not with its number",
 }
 
 

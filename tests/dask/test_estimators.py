@@ -243,6 +243,20 @@ def test_balanced_weights_of_labels():
     )
 
 
+def test_weights_of_labels_that_not_every_shard_has():
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    labels = LABELS.copy()
+    labels[0::4, 0], labels[1::4, 0] = 0, 1
+    for given in ([{1: 3.0}, {0: 0.5}], ["balanced", {1: 3.0}], [None, "balanced"]):
+        weights = compute_sample_weight(given, labels)
+        found = classifier(class_weight=given).fit(IRIS, labels)
+        assert_same(found, classifier().fit(IRIS, labels, weights))
+    for refused in ([{1: 3.0}], [{7: 1.0}, {1: 3.0}], {1: 2.0}):
+        with pytest.raises(ValueError, match="class_weight"):
+            classifier(class_weight=refused).fit(IRIS, labels)
+
+
 def test_a_shard_without_weight():
     weights = np.where(np.arange(150) % 4 == 2, 0.0, 1.0)
     found = classifier().fit(IRIS, NAMES, weights)
@@ -340,7 +354,7 @@ def test_wrong_shards_are_named(name):
 def test_rows_are_those_of_the_whole():
     X = IRIS.copy()
     X[6, 2] = np.nan
-    with pytest.raises(ValueError, match="NaN in row 6 of column 2"):
+    with pytest.raises(ValueError, match="NaN in row 6 of column 2; a TableEncoder takes"):
         classifier().fit(X, NAMES)
 
 
@@ -363,6 +377,7 @@ REFUSED = [
     ({}, {"X_val": IRIS}, "`y_val` must be passed together with validation data"),
     ({"hidden_layer_sizes": [0]}, {}, "hidden_layer_sizes"),
     ({"callbacks": [1]}, {}, r"`callbacks\[0\]` must be an instance"),
+    ({}, {"X_val": len, "y_val": NAMES}, "`X_val` must be an array"),
     ({"metrics": "r2"}, {"X_val": IRIS, "y_val": NAMES}, "metrics"),
 ]
 
@@ -556,6 +571,8 @@ def test_resume_begins_without_a_file(tmp_path):
         options = {name: value, "batch_size": 38, "resume": tmp_path / "a.npz"}
         with pytest.raises(ValueError, match="`resume` must be a checkpoint with this fit's"):
             classifier(**options).fit(IRIS, NAMES)
+    with pytest.raises(ValueError, match="`resume` must be a checkpoint with this fit's classes"):
+        classifier(resume=tmp_path / "a.npz").fit(IRIS, np.char.upper(NAMES))
     network = fastmlp.load(tmp_path / "a.npz")
     assert_same_bits(network.predict_proba(IRIS), found.predict_proba(IRIS))
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.base import clone
-from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 
-from fastmlp.dask import MLPClassifier, MLPRegressor
+from fastmlp.dask import MLPClassifier, MLPRegressor, tasks
 
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
@@ -119,6 +118,18 @@ def test_a_class_that_only_one_chunk_has(where):
     assert list(found.classes_) == ["ant", "bee", "cat", "dog"]
 
 
+def test_other_columns_are_refused_before_shards_are_read(where):
+    estimator = classifier(where, warm_start=True).fit(dd.from_pandas(FRAME, npartitions=2), y)
+    before = bits(estimator)
+    for names, message in (
+        (["b", "a", "c", "d"], "^`X` must have the columns"),
+        (["a"], "^X has 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(dd.from_pandas(FRAME[names], npartitions=2), y)
+    assert bits(estimator) == before
+
+
 def test_float32_collections(where):
     single = da.from_array(X.astype(np.float32), chunks=(50, 4))
     assert classifier(where).fit(single, da.from_array(y)).coefs_[0].dtype == np.float32
@@ -151,6 +162,23 @@ def test_one_shard_on_a_cluster(where):
     expected = sklearn.MLPClassifier(dropout=0.1, **OPTIONS).fit(X, y)
     found = classifier(where, n_shards=1, dropout=0.1).fit(da.from_array(X), da.from_array(y))
     assert bits(found) == bits(expected)
+
+
+def test_one_shard_makes_ready_with_rows_that_are_there(monkeypatch):
+    """Its point has the order of all rows, and a worker first trains on a minibatch for nothing."""
+    points, train = [], tasks.train
+
+    def look(job, point, data, number, shard):
+        points.append((point, len(data.X)))
+        if len(points) == 1:
+            tasks.make_ready("one shard", job, point, data)
+        return train(job, point, data, number, shard)
+
+    monkeypatch.setattr("fastmlp.dask.in_process.train", look)
+    monkeypatch.setattr(tasks, "train", look)
+    classifier(False, n_shards=1, batch_size=20).fit(scipy.sparse.csr_matrix(X), y)
+    (_, n), (point, n_few), *_ = points
+    assert (n, n_few) == (N, 20) and point.order is None
 
 
 def test_checkpoints_are_the_same_everywhere(where, tmp_path):
@@ -245,43 +273,6 @@ def test_predictions_before_fit():
             getattr(classifier(False), method)(da.from_array(X))
     with pytest.raises(NotFittedError):
         classifier(False).score(da.from_array(X), y)
-
-
-# Scores ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["", "weights"])
-def test_scores_of_collections(where, weights):
-    for chunks in ((60, 4), (N, 4), (7, 3), ((10, 0, 300), 4)):
-        lazy = da.from_array(X, chunks=chunks)
-        estimator = classifier(where).fit(X, y)
-        expected = estimator.score(X, y, weights)
-        assert estimator.score(lazy, y, weights) == pytest.approx(expected, rel=1e-12)
-        assert estimator.score(lazy, da.from_array(y, chunks=50), weights) == pytest.approx(
-            expected
-        )
-        constant = np.hstack([X[:, :1], np.full((N, 1), 2.0)])
-        for targets in (X[:, 0] + 1000, X[:, :3], constant)[: 3 - (weights is not None)]:
-            estimator = regressor(where).fit(X, targets)
-            expected = r2_score(targets, estimator.predict(X), sample_weight=weights)
-            for split in ((50,) * targets.ndim, (50, 1)[: targets.ndim]):
-                found = estimator.score(lazy, da.from_array(targets, chunks=split), weights)
-                assert found == pytest.approx(expected, rel=1e-9)
-
-
-def test_scores_of_frames(where):
-    estimator = classifier(where).fit(FRAME, y)
-    frame = dd.from_pandas(FRAME.assign(y=y), npartitions=5)
-    frame = frame[frame["a"] > -1]  # of partitions of unknown length
-    expected = estimator.score(frame[[*FRAME]].compute(), frame["y"].compute())
-    assert estimator.score(frame[[*FRAME]], frame["y"]) == pytest.approx(expected)
-    with pytest.raises(ValueError, match="`y` must have 5 partitions, as X has"):
-        estimator.score(frame[[*FRAME]], da.from_array(y))
-    with pytest.raises(ValueError, match=f"`y` must have {N} rows, as X has"):
-        estimator.score(dd.from_pandas(FRAME, npartitions=2).to_dask_array(lengths=True), y[:9])
-    with pytest.raises(ValueError, match="`X` must have at least one sample"):
-        nothing = frame[frame["a"] > 100]
-        estimator.score(nothing[[*FRAME]], nothing["y"])
 
 
 # As an estimator ---------------------------------------------------------------------------------

@@ -203,6 +203,9 @@ def test_an_error_of_a_value_names_the_block(mlp, X):
     message = "block 7 of `X`: `X` must be finite, got NaN or infinity in row 3 "
     with pytest.raises(ValueError, match=message):
         predict(mlp, da.from_array(X, chunks=(100, 2))).compute()
+    frame = dd.from_pandas(pd.DataFrame(X), npartitions=10)
+    with pytest.raises(ValueError, match="^partition 7 of `X`: `X` must be finite"):
+        predict(mlp, frame).compute()
 
 
 def test_blocks_that_are_computed_at_once_share_the_threads(mlp, X, monkeypatch):

@@ -80,6 +80,29 @@ def test_sample_weights_stay_with_their_rows():
     compare("adam", 3, sample_weight=weights)
 
 
+def test_a_shard_counts_by_its_largest_number_of_steps(make_data):
+    X, y = make_data(SIZES, 67)
+    ends = [0, 10, 50, 67]  # the largest is neither the first nor the last
+
+    def load(shard):
+        rows = slice(ends[shard], ends[shard + 1])
+        return X[rows], y[rows]
+
+    mlp = MLP(SIZES, dropout=0.1, random_state=0)
+    key = mlp._state.key
+    fit(mlp, load, None, n_shards=3, rounds=2, batch_size=10)
+    assert mlp._state.optimizer.taken == 2 * 4 and mlp._state.rows_seen == 2 * 67
+    assert mlp._state.key == key != 0  # that of the network, not of a shard
+
+
+def test_the_factor_of_a_network_is_multiplied_and_kept(make_data):
+    X, y = make_data(SIZES, 67)
+    half, whole = (MLP(SIZES, learning_rate=rate, random_state=0) for rate in (0.02, 0.01))
+    half.rate_factor = 0.5
+    assert_same_bits(*(fit(net, X, y, rounds=3) for net in (half, whole)))
+    assert half.rate_factor == 0.5
+
+
 # Bits --------------------------------------------------------------------------------------------
 
 
@@ -125,7 +148,10 @@ def test_the_mean_is_a_sum_in_the_order_of_shards_in_float64(make_mlp):
         for l, weights in enumerate(mlp.weights):
             mlp.weights[l] = weights * 10.0 ** random.integers(-7, 7, weights.shape)
         points.append(point_of(mlp._state))
-    found = divided(summed(summed(None, points[:2]), points[2:]), 5, points[0])
+    of_two = summed(None, points[:2])
+    again = [divided(summed(of_two, points[2:]), 5, points[0]) for _ in range(2)]
+    assert_same_bits(again[0].arrays, again[1].arrays)  # as the sum of two is not changed
+    found = again[0]
     total = np.zeros(points[0].weights[0].shape)
     for point in points:
         total = total + point.weights[0].astype(np.float64)

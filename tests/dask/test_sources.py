@@ -1,5 +1,7 @@
 """What X, y and the weights may be, and what is refused: before anything is read if it is known."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,17 @@ def test_sparse_matrices(data):
         assert file_of(fit(kind(X), sparse.csr_array(np.eye(3)[y]))) == expected
 
 
+def test_sparse_matrices_are_converted_once(data, monkeypatch):
+    sparse = pytest.importorskip("scipy.sparse")
+    X, y = data
+    calls, convert = [], sparse.csc_array.tocsr
+    monkeypatch.setattr(
+        sparse.csc_array, "tocsr", lambda self, *of: calls.append(of) or convert(self, *of)
+    )
+    fit(sparse.csc_array(X), y)
+    assert len(calls) == 1
+
+
 # Functions ---------------------------------------------------------------------------------------
 
 
@@ -83,6 +96,21 @@ def test_the_names_of_columns_that_functions_load(data):
         fit(another_order)
 
 
+def test_the_names_of_columns_of_validation_data(data):
+    pd = pytest.importorskip("pandas")
+    X, y = data
+    table = pd.DataFrame(X, columns=list("abcde"))
+    other = (table[list("bacde")], y)
+    whole = make().fit(X, y, epochs=2, validation_data=(table, y))
+    net = fit(X, y, n_shards=1, validation_data=(table, y))
+    assert file_of(net) == file_of(whole)
+    for source in ((table, y), (lambda shard: (table[shard::4], y[shard::4]),)):
+        with pytest.raises(
+            ValueError, match=r"^`validation_data\[0\]` must .* got 'b' in place of"
+        ):
+            fit(*source, validation_data=other)
+
+
 @pytest.mark.parametrize(
     ("load", "message"),
     [
@@ -99,6 +127,16 @@ def test_the_names_of_columns_that_functions_load(data):
 def test_what_functions_may_not_return(load, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fit(load)
+
+
+def test_errors_of_functions_say_which_shard():
+    def load(shard):
+        raise FileNotFoundError(2, "No such file", "rows.npy")
+
+    with pytest.raises(FileNotFoundError, match="rows.npy") as found:
+        fit(load)
+    assert found.value.__notes__ == ["raised by `X(0)`"]
+    assert pickle.loads(pickle.dumps(found.value)).__notes__ == found.value.__notes__
 
 
 def test_arguments_that_do_not_go_with_a_function(data):
@@ -133,7 +171,7 @@ LABELS = np.zeros(10, int)
 @pytest.mark.parametrize(
     ("X", "y", "weight", "message"),
     [
-        (ROWS[:3], LABELS[:3], None, "^`n_shards` must be at most 3, the rows of X, got 4.$"),
+        (ROWS[:3], LABELS[:3], None, "^`n_shards` must be at most 3, as X has 3 samples, got 4.$"),
         (ROWS[:0], LABELS[:0], None, "^`X` must have at least one sample, got 0 rows.$"),
         (ROWS, LABELS[:9], None, "^`y` must have 10 rows, as X has, got 9.$"),
         (ROWS, LABELS, LABELS[:9], "^`sample_weight` must have 10 rows, as X has, got 9.$"),

@@ -1,5 +1,8 @@
 """The loop of rounds: history, callbacks, checkpoints, and errors that change nothing."""
 
+import contextlib
+import operator
+
 import numpy as np
 import pytest
 
@@ -7,10 +10,13 @@ import fastmlp
 import fastmlp.dask
 from fastmlp import MLP, DivergenceWarning, NeuralNet
 from fastmlp.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
+from fastmlp.dask import in_process, rounds
+from fastmlp.dask.connection import ClusterLost
 from helpers.callbacks import Interrupt
 from helpers.same_bits import assert_same_bits, file_of
 
 SIZES = [8, 12, 3]
+FIRST_CLASS = "the weights are 0 but for samples of class 0"
 
 
 class Call(Callback):
@@ -89,6 +95,43 @@ def test_columns_of_a_frame_are_kept_and_checked(data):
     assert list(mlp.feature_names_in_) == list("abcdefgh")
     with pytest.raises(ValueError, match="got 'b' in place of 'a' at position 0"):
         fit(mlp, frame[list("bacdefgh")], y)
+    mlp.warm_start = False  # a new network, in effect
+    assert list(fit(mlp, frame[list("bacdefgh")], y).feature_names_in_) == list("bacdefgh")
+
+
+@pytest.mark.parametrize("n_shards", [1, 3])
+@pytest.mark.parametrize("local_epochs", [1, 3])
+def test_a_warning_if_all_units_of_a_layer_are_0(data, n_shards, local_epochs):
+    X, y = data
+    mlp = make(dropout=0.0)
+    mlp.biases[0] = np.full((12, 1), -1e9)
+    with pytest.warns(RuntimeWarning, match="all units of a hidden layer are 0") as found:
+        fit(mlp, X * 100, y, rounds=2, n_shards=n_shards, local_epochs=local_epochs)
+    assert len(found) == 1
+
+
+def test_rates_are_asked_for_steps_that_are_taken(data):
+    rates = [0.01] * 6
+    mlp = make(learning_rate=lambda step: rates[step])
+    whole = make(learning_rate=lambda step: rates[step]).fit(*data, epochs=2)
+    assert_same_bits(fit(mlp, *data, rounds=2, n_shards=1), whole)
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+@pytest.mark.parametrize("n_at_once, seconds, epochs", [(2, 0.2, 10), (8, 0.1, 20)])
+def test_short_rounds_are_said_once(
+    data, tmp_path, monkeypatch, resumes, n_at_once, seconds, epochs
+):
+    """Four shards of 0.1 s each."""
+    path, options = tmp_path / "model.npz", {"local_epochs": 2, "n_shards": 4}
+    if resumes:
+        fit(make(), *data, rounds=3, checkpoint=path, **options)
+    monkeypatch.setattr(in_process.InProcess, "n_at_once", n_at_once)
+    monkeypatch.setattr(in_process, "train", lambda *of: rounds.train(*of)._replace(seconds=0.1))
+    message = f"{seconds} s were training: with local_epochs={epochs} it would train for 1 s"
+    with pytest.warns(fastmlp.dask.ShortRoundsWarning, match=message) as found:
+        fit(make(), *data, rounds=8, checkpoint=path, resume=resumes, **options)
+    assert len(found) == 1
 
 
 # Callbacks ---------------------------------------------------------------------------------------
@@ -178,6 +221,50 @@ def test_resume_begins_without_a_file(data, tmp_path):
     assert_same_bits(mlp, fit(make(), *data, rounds=2), fastmlp.load(path))
 
 
+def test_a_file_that_is_missing_is_said_before_any_shard_is_read(tmp_path):
+    def load(shard):
+        raise AssertionError
+
+    with pytest.raises(FileNotFoundError, match="missing.npz"):
+        fit(make(), load, resume=tmp_path / "missing.npz")
+
+
+@pytest.mark.parametrize("n_done", [0, 1])
+@pytest.mark.parametrize("resumes_from", [None, "first.npz"])
+@pytest.mark.parametrize("writes_to", [None, "first.npz", "second.npz"])
+def test_what_is_left_after_the_loss_of_a_cluster(
+    data, tmp_path, monkeypatch, n_done, resumes_from, writes_to
+):
+    paths = {name: tmp_path / name for name in ("first.npz", "second.npz")}
+    n_before = 0 if resumes_from is None else 2
+    if resumes_from is not None:
+        fit(make(), *data, rounds=2, checkpoint=paths[resumes_from], callbacks=[Call()])
+    real = in_process.InProcess.round
+
+    def lost(self, job, point, number):
+        if number >= n_before + n_done:
+            raise ClusterLost("the connection was lost")
+        return real(self, job, point, number)
+
+    options = {"checkpoint": paths.get(writes_to), "resume": paths.get(resumes_from, False)}
+    options |= {"callbacks": [Call()]}
+    mlp = make()
+    with monkeypatch.context() as patch, pytest.raises(ClusterLost) as found:
+        patch.setattr(in_process.InProcess, "round", lost)
+        fit(mlp, *data, rounds=5, **options)
+    text = str(found.value)
+    assert text.startswith(f"the connection was lost; {n_before + n_done} of 5 rounds are done")
+    assert len(mlp.history_.get("loss", ())) == n_before + n_done
+    assert ("to go on" in text) == (writes_to is not None and n_before + n_done > 0)
+    if "to go on" in text:
+        advice = text.split("call fit with ")[1].replace(" and resume", ", resume")
+        begun = []
+        count = Call(on_epoch_begin=lambda epoch, logs: begun.append(epoch))
+        resumed = fit(make(), *data, rounds=5, callbacks=[count], **eval(f"dict({advice})"))
+        assert begun == [*range(n_before + n_done, 5)]
+        assert file_of(resumed) == file_of(fit(make(), *data, rounds=5))
+
+
 @pytest.mark.parametrize(
     "changed, name",
     [
@@ -210,6 +297,15 @@ def test_checkpoints_of_fit_are_refused_and_the_other_way_round(data, tmp_path):
         make().fit(*data, resume=rounds)
 
 
+def test_the_names_of_columns_are_those_of_the_data_that_it_resumes_with(data, tmp_path):
+    pd = pytest.importorskip("pandas")
+    X, y = data
+    path = tmp_path / "model.npz"
+    fit(make(), X, y, rounds=2, checkpoint=path)
+    mlp = fit(make(), pd.DataFrame(X, columns=list("abcdefgh")), y, rounds=3, resume=path)
+    assert list(mlp.feature_names_in_) == list("abcdefgh")
+
+
 # Errors ------------------------------------------------------------------------------------------
 
 
@@ -237,6 +333,16 @@ def test_divergence_keeps_the_last_round(data):
     assert len(mlp.history_["loss"]) == 1
 
 
+def test_an_infinite_validation_loss_ends_the_training(data):
+    X, y = data
+    options = {"loss": "squared_error", "dtype": np.float64, "random_state": 0}
+    mlp, new = MLP([8, 3, 1], **options), MLP([8, 3, 1], **options)
+    with pytest.warns(DivergenceWarning, match="the validation loss was NaN or infinity in round"):
+        fit(mlp, X, y.astype(float), validation_data=(X, np.full(90, 1e300)))
+    assert_same_bits(mlp, new)
+    assert mlp.history_["loss"] == mlp.history_["validation_loss"] == []
+
+
 @pytest.mark.parametrize("source", [lambda: 0, lambda: np.random.default_rng(0)])
 def test_an_error_in_the_first_round_undoes_everything(data, source):
     mlp = make(random_state=source()).fit(*data, epochs=1)
@@ -253,6 +359,68 @@ def test_an_error_in_the_first_round_undoes_everything(data, source):
     assert file_of(mlp) != before
 
 
+@pytest.mark.parametrize(
+    "name, n_shards",
+    [
+        ("training.state_dict._fill", 1),
+        ("training.state_dict._fill", 3),
+        ("random_sources.return_to_position", 1),
+    ],
+)
+def test_an_interrupt_leaves_whole_rounds(data, monkeypatch, name, n_shards):
+    """Between parameters, moments and random numbers, which are set one after the other."""
+    real = operator.attrgetter(name)(fastmlp)
+
+    def interrupted(place):
+        def interrupt(*arguments):
+            nonlocal place
+            real(*arguments)
+            place -= 1
+            if place == 0:
+                raise KeyboardInterrupt
+
+        mlp = make(random_state=np.random.RandomState(0))
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(f"fastmlp.{name}", interrupt)
+            fit(mlp, *data, rounds=3, n_shards=n_shards)
+        return mlp, place <= 0
+
+    done, place, was_interrupted = [], 1, True
+    while was_interrupted:
+        mlp, was_interrupted = interrupted(place)
+        whole, n = make(random_state=np.random.RandomState(0)), len(mlp.history_.get("loss", ()))
+        if n > 0:
+            fit(whole, *data, rounds=n, n_shards=n_shards)
+        assert file_of(mlp) == file_of(whole)
+        done.append(n)
+        place += 1
+        fit(mlp, *data, rounds=1)  # it is not being trained any more
+    assert {1, 2, 3} <= set(done)
+
+
+def test_the_global_random_state_goes_on_after_errors(data):
+    """Other threads and libraries draw from it too: numbers must not come twice."""
+
+    def fail(epoch, logs):
+        raise KeyError("mine")
+
+    mlp = make(random_state=None)
+    np.random.seed(3)
+    with pytest.raises(KeyError, match="mine"):
+        fit(mlp, *data, callbacks=[Call(on_epoch_begin=fail)])
+    found = np.random.random()
+    np.random.seed(3)
+    np.random.bytes(8)
+    assert found == np.random.random()
+
+
+def test_a_stop_ends_one_call_only(data):
+    mlp = make()
+    stop = Call(on_epoch_end=lambda epoch, logs: setattr(mlp, "stop_training", True))
+    assert len(fit(mlp, *data, callbacks=[stop]).history_["loss"]) == 1
+    assert len(fit(mlp, *data, rounds=3).history_["loss"]) == 3
+
+
 def test_warm_start(data):
     mlp = fit(make(), *data, rounds=2)
     assert fit(mlp, *data, rounds=2)._state.rows_seen == 4 * 90
@@ -264,7 +432,7 @@ def test_warm_start(data):
     "arguments, message",
     [
         ({"n_shards": 0}, "`n_shards` must be an int of at least 1, got 0"),
-        ({"n_shards": 91}, "`n_shards` must be at most 90, the rows of X, got 91"),
+        ({"n_shards": 91}, "`n_shards` must be at most 90, as X has 90 samples, got 91"),
         ({"local_epochs": 0}, "`local_epochs` must be an int of at least 1"),
         ({"rounds": -1}, "`rounds` must be an int of at least 0"),
         ({"batch_size": 0}, "`batch_size` must be an int of at least 1"),
@@ -278,14 +446,29 @@ def test_warm_start(data):
         ({"class_weight": [1.0, 2.0]}, r"`class_weight` must have shape \(3,\)"),
         ({"sample_weight": np.ones(3)}, "`sample_weight` must have 90 rows"),
         ({"sample_weight": np.zeros(90)}, "`sample_weight` must be above 0 for at least one"),
+        ({"class_weight": [0.0] * 3}, "`class_weight` must be above 0 for at least one"),
+        (
+            {"class_weight": {0: 0.0}, "sample_weight": FIRST_CLASS},
+            "`sample_weight times class_weight` must be above 0 for at least one",
+        ),
+        ({"sample_weight": np.full(90, 5e306)}, "`sample_weight` must have a finite sum, got inf"),
     ],
 )
 def test_invalid_arguments_change_nothing(data, arguments, message):
     mlp = make()
     before = file_of(mlp)
+    if arguments.get("sample_weight") is FIRST_CLASS:
+        arguments = arguments | {"sample_weight": np.where(data[1] == 0, 1.0, 0.0)}
     with pytest.raises((ValueError, TypeError), match=message):
         fastmlp.dask.fit(mlp, *data, **{"client": False} | arguments)
     assert file_of(mlp) == before
+
+
+def test_class_weights_for_a_loss_without_classes(data):
+    X, y = data
+    message = "^`class_weight` must be None unless the loss is softmax, or logistic with one output"
+    with pytest.raises(ValueError, match=message):
+        fit(MLP([8, 1], loss="squared_error"), X, y, class_weight="balanced")
 
 
 def test_only_networks_of_mlp():

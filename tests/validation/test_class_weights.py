@@ -8,7 +8,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from fastmlp import MLP
 from fastmlp.core.equations.losses import LOSS_CODES, Loss
 from fastmlp.losses import Softmax
-from fastmlp.validation.sample_weights import class_weighted, weighted
+from fastmlp.validation.sample_weights import class_sums, class_weighted, weighted
 from fastmlp.validation.targets import targets
 from helpers import mlp_cases
 from helpers.reference_mlp import ReferenceMLP
@@ -165,6 +165,21 @@ def test_rows_that_are_not_trained_on_are_not_counted(loss, soft):
         assert np.array_equal(values, expected.values)
     counted = class_weighted(all_rows, "balanced", kernel_loss, n_out)
     assert not np.array_equal(counted.weights[rows], expected.weights)
+
+
+@pytest.mark.parametrize("loss, soft", [("softmax", False), ("softmax", True), ("logistic", True)])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_sums_of_classes(loss, soft, is_weighted):
+    """Their product with the weights of classes is the sum of the weights that samples get."""
+    _, y = data(2, soft)
+    target = y[:, 1] if loss == "logistic" else y
+    n_out, kernel_loss = (1, 2)[loss == "softmax"], Loss(LOSS_CODES[loss], 0.0)
+    found = targets("y", target, N, kernel_loss, n_out, "f8")
+    if is_weighted:
+        found = weighted(found, np.random.default_rng(2).uniform(0.5, 2, N), N)
+    sums, of_class = class_sums(found, kernel_loss, n_out), np.array([0.5, 3.0])
+    expected = class_weighted(found, of_class, kernel_loss, n_out).weights.sum()
+    np.testing.assert_allclose(sums @ of_class, expected, rtol=1e-13)
 
 
 def test_given_targets_and_weights_stay_as_they_are():
