@@ -5,7 +5,9 @@ import pytest
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if "tests/dask" in item.path.as_posix():  # their rounds are short, and that is known
+        if (
+            "tests/many_machines" in item.path.as_posix()
+        ):  # their rounds are short, and that is known
             item.add_marker(
                 pytest.mark.filterwarnings("ignore::fastmlp.dask.ShortRoundsWarning"), append=False
             )

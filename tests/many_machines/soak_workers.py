@@ -1,6 +1,6 @@
 """Disturb the workers of Dask clusters at random moments, and compare every bit of what they train.
 
-    python tests/dask/soak_workers.py [--seconds 600] [--seed 0] [--rounds N] [--first N]
+    python tests/many_machines/soak_workers.py [--seconds 600] [--seed 0] [--rounds N] [--first N]
 
 A round starts a cluster, with nannies or without, and some trainings on it. While they run, workers
 are killed (one, several or all), stopped for a while, retired, and started. What a training leaves

@@ -1,6 +1,6 @@
 """Train on workers in network namespaces, each a host of its own, and compare every bit.
 
-    sudo python tests/dask/in_namespaces.py     # Linux, as root
+    sudo python tests/many_machines/in_namespaces.py     # Linux, as root
 
 The scheduler and this client are on a bridge of the machine, each worker in a namespace that has
 nothing but its own address. One worker is killed during a round; its shards are read again by the
