@@ -28,8 +28,8 @@ from fastmlp.callbacks import Callback
 # A function that loads a shard
 # -----------------------------
 #
-# Workers call it with the number of the shard, and another one calls it again if a worker dies. In
-# earnest it reads a file that all of them can reach, so that no data go through the scheduler. The
+# Workers call it with the number of the shard, and another one calls it again if a worker dies.
+# Usually it reads a file that all of them can reach, so that no data go through the scheduler. The
 # rows of every shard should be like those of the others.
 
 N_SHARDS = 4

@@ -103,8 +103,8 @@ def in_runs(n_shards: int, threads: Mapping[str, int]) -> list[str]:
 def _with_all_placed(before: Sequence[str], costs: _Costs) -> list[str]:
     """Return the same, with each shard of a worker that is gone where it would end first."""
     placed, totals = list(before), costs.totals(before)
-    homeless = [shard for shard, worker in enumerate(before) if worker not in totals]
-    for shard in sorted(homeless, key=lambda shard: -costs.work[shard]):
+    unplaced = [shard for shard, worker in enumerate(before) if worker not in totals]
+    for shard in sorted(unplaced, key=lambda shard: -costs.work[shard]):
         placed[shard] = min(totals, key=lambda worker: totals[worker] + costs(shard, worker))
         totals[placed[shard]] += costs(shard, placed[shard])
     return placed

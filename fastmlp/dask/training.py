@@ -79,7 +79,7 @@ class Rounds:
         divergence raises `Diverged`.
     order : array of int, optional
         The rows of the only shard, in the order that the first epoch shuffles; each of the others
-        shuffles that of the one before. By default each shuffles the rows anew.
+        shuffles that of the one before. By default each epoch draws a new order.
     """
 
     at_epoch_end = False  # callbacks save networks, not checkpoints of `MLP.fit`
