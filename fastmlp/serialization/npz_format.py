@@ -39,7 +39,12 @@ def write(file: IO[bytes], state: dict[str, Any]) -> None:
     arrays: dict[str, Any] = {}
     text = json.dumps(_without(arrays, state, "", 0))
     members: dict[str, Any] = {NETWORK: np.array(text)} | arrays
-    np.savez(file, **members)
+    try:
+        np.savez(file, **members)
+    except ValueError as error:  # closing an archive fails after Ctrl-C within a member
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
 
 
 def _without(arrays: dict[str, Any], value: Any, name: str, level: int) -> Any:

@@ -645,10 +645,11 @@ def test_plots_and_networks(tmp_path):
     found = classifier().fit(IRIS, NAMES)
     found.to_onnx(tmp_path / "a.onnx")
     assert (tmp_path / "a.onnx").exists()
-    pytest.importorskip("matplotlib").use("agg")
+    figure = pytest.importorskip("matplotlib.figure").Figure()
     from fastmlp.plotting import LearningCurvesDisplay
 
-    assert LearningCurvesDisplay.from_estimator(found).ax_ is not None
+    ax = figure.subplots()
+    assert LearningCurvesDisplay.from_estimator(found, ax=ax).ax_ is ax
 
 
 def test_fastmlp_dask_imports_neither_scikit_learn_nor_dask():

@@ -393,3 +393,19 @@ def test_an_error_leaves_nothing(tmp_path):
             file.write(b"half")
             raise KeyboardInterrupt
     assert os.listdir(tmp_path) == ["net"] and (tmp_path / "net").read_bytes() == b"old"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the archive
+def test_ctrl_c_while_a_member_is_closed(tmp_path, net, monkeypatch):
+    path = tmp_path / "net.npz"
+    net.save(path)
+    before = path.read_bytes()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zipfile._ZipWriteFile.close", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        net.save(path)
+    monkeypatch.undo()
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
