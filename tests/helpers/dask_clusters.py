@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+import fastmlp
 from fastmlp import MLP
 from fastmlp.callbacks import Callback
 from fastmlp.core.machine import processor, shares
@@ -19,6 +20,7 @@ from fastmlp.dask.points import point_of
 from helpers.same_bits import digest_of
 
 TESTS = Path(__file__).parents[1]
+PACKAGE = Path(fastmlp.__file__).parent  # the same for workers, installed or not
 SECONDS = 60  # that anything here may take
 
 
@@ -59,7 +61,7 @@ class Commands:
         )  # fmt: skip
 
     def _start(self, command, *options, **environment):
-        path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+        path = os.pathsep.join([str(PACKAGE.parent), str(TESTS)])
         # Nannies in this process set the variable here, too.
         inherited = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
         with (self.folder / "log.txt").open("a") as log:

@@ -26,6 +26,7 @@ from fastmlp.dask.connection import ClusterLost, client_of
 from fastmlp.dask.shards import Format, read
 from fastmlp.dask.tasks import know_sizes
 from helpers.dask_clusters import (
+    PACKAGE,
     TESTS,
     CountsThreads,
     Kills,
@@ -206,7 +207,7 @@ def test_a_shard_that_kills_workers(n_workers, monkeypatch):
 def test_an_interrupt_cancels_what_waits(tmp_path):
     (files := tmp_path / "files").mkdir()
     with commands(tmp_path, 2) as (cluster, client):
-        path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+        path = os.pathsep.join([str(PACKAGE.parent), str(TESTS)])
         process = subprocess.Popen(
             [sys.executable, TESTS / "helpers" / "interrupted_rounds.py", cluster.address, files],
             env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,

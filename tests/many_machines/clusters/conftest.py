@@ -1,0 +1,17 @@
+"""What all tests of clusters have in common."""
+
+import numpy as np
+import pytest
+
+from fastmlp import MLP
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled():
+    """Compile before clusters start: their tests wait for workers, but not for a compilation."""
+    random = np.random.default_rng(0)
+    X, y = random.random((40, 8)), np.arange(40) % 3
+    for dtype in (np.float32, np.float64):
+        mlp = MLP([8, 16, 3], dtype=dtype, random_state=0)
+        mlp.fit(X.astype(dtype), y, epochs=1, validation_data=(X, y))
+        mlp.predict(X)
