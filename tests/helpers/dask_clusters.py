@@ -61,7 +61,7 @@ class Commands:
         )  # fmt: skip
 
     def _start(self, command, *options, **environment):
-        path = os.pathsep.join([str(PACKAGE.parent), str(TESTS)])
+        path = os.pathsep.join([*map(str, (PACKAGE.parent, TESTS, TESTS.parent))])
         # Nannies in this process set the variable here, too.
         inherited = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
         with (self.folder / "log.txt").open("a") as log:

@@ -1,9 +1,14 @@
 """What all tests of clusters have in common."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from fastmlp import MLP
+from helpers import ROOT
+
+sys.path.append(str(ROOT))  # workers inherit it: they import what test modules define
 
 
 @pytest.fixture(scope="session", autouse=True)

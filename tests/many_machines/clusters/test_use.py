@@ -207,7 +207,7 @@ def test_a_shard_that_kills_workers(n_workers, monkeypatch):
 def test_an_interrupt_cancels_what_waits(tmp_path):
     (files := tmp_path / "files").mkdir()
     with commands(tmp_path, 2) as (cluster, client):
-        path = os.pathsep.join([str(PACKAGE.parent), str(TESTS)])
+        path = os.pathsep.join([*map(str, (PACKAGE.parent, TESTS, TESTS.parent))])
         process = subprocess.Popen(
             [sys.executable, TESTS / "helpers" / "interrupted_rounds.py", cluster.address, files],
             env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,
