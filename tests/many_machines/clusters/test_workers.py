@@ -22,9 +22,7 @@ from fastmlp import MLP
 from fastmlp.callbacks import Callback
 from fastmlp.dask import tasks, versions
 from fastmlp.dask.connection import ClusterLost, Connection
-from fastmlp.dask.points import point_of
-from fastmlp.dask.rounds import Job
-from fastmlp.dask.shards import Format, read
+from fastmlp.dask.shards import Format
 from helpers.dask_clusters import (
     KillsIn,
     commands,
@@ -192,21 +190,6 @@ def test_a_fit_within_a_task():
 
     with local_cluster(1) as client:
         assert client.submit(task).result(60) == fit(False)
-
-
-def test_making_ready_uses_no_rows_that_are_not_there(monkeypatch):
-    X, y = np.zeros((100, 8), np.float32), np.zeros(100, np.int64)
-    state = MLP([8, 4, 3], random_state=0)._state
-    data = read(Format(state.settings, "MLP", None, 1), 0, (X, y, None))
-    job = Job(state.settings, "MLP", 1, 1, 16, True, (0, 0), None, ())
-    point = point_of(state, with_source=True)._replace(order=np.arange(100)[::-1])
-    orders = []
-    monkeypatch.setattr(
-        tasks, "train", lambda job, point, data, *_: orders.append((point.order, len(data.X)))
-    )
-    tasks.make_ready("a token of this test", job, point, data)
-    ((order, n),) = orders
-    assert n == 16 and sorted(order) == list(range(16))
 
 
 TASKS = [name for name in dir(tasks) if name.endswith("_here") or name.startswith("read_")]
