@@ -109,7 +109,9 @@ def main():
     spawn = multiprocessing.get_context("spawn")
     pools = {n: spawn.Pool(n) for n in arguments.workers}
     clusters = [
-        LocalCluster(n, threads_per_worker=1, dashboard_address=":0", silence_logs="ERROR")
+        LocalCluster(
+            n_workers=n, threads_per_worker=1, dashboard_address=":0", silence_logs="ERROR"
+        )
         for n in arguments.workers
     ]
     for n, cluster in zip(arguments.workers, clusters, strict=True):
