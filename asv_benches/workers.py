@@ -93,7 +93,7 @@ def measured(seconds, workers):
         for n in workers
     ]
     worth = max(1 / median_ratio(seconds[f"fit {n}"], seconds["fit 1"]) for n in workers)
-    return {"processors": worth, "rounds": rounds}
+    return {"processors": round(worth, 2), "rounds": rounds}
 
 
 def main():
