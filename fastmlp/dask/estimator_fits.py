@@ -12,9 +12,7 @@ from fastmlp.callbacks.callback_list import CallbackList
 from fastmlp.core.run import Diverged
 from fastmlp.dask import fitting as networks
 from fastmlp.dask import rates, sources, targets
-from fastmlp.dask.cluster import OnCluster
 from fastmlp.dask.collections import Blocks, in_memory, is_collection
-from fastmlp.dask.in_process import InProcess
 from fastmlp.dask.progress import RoundsProgress
 from fastmlp.dask.rounds import job_settings
 from fastmlp.dask.shards import Arrays, Format, Size
@@ -34,11 +32,6 @@ from fastmlp.validation import sample_weights
 def are_in_memory(*data: Any) -> bool:
     """Whether these are neither functions nor collections of Dask."""
     return not any(callable(each) or is_collection(each) for each in data)
-
-
-def runner_of(client: Any) -> InProcess | OnCluster:
-    """Return what computes rounds where the parameter `client` says."""
-    return InProcess() if client is False else OnCluster(client)
 
 
 def refuse(estimator: Any, X: Any, y: Any, sample_weight: Any, validates: bool) -> None:
@@ -73,7 +66,7 @@ class EstimatorFit:
     """
 
     def __init__(self, estimator: Any):
-        self.estimator, self.runner = estimator, runner_of(estimator.client)
+        self.estimator, self.runner = estimator, networks.runner_of(estimator.client)
         self.n_shards: int = int(estimator.n_shards)
         self.kind: Any = MLPRegressor if is_regressor(estimator) else MLPClassifier
 
@@ -148,7 +141,7 @@ class EstimatorFit:
         """Return what the shards show, which are read again later: few of them fit in memory."""
         settings: Any = None
         form = Format(settings, "", None, self.n_shards, callable(source), look=see)
-        runner = runner_of(self.estimator.client)
+        runner = networks.runner_of(self.estimator.client)
         try:
             seen: Any = runner.load(form, source, None)
         finally:

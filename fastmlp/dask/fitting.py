@@ -190,7 +190,7 @@ def fit(
         names,
     )
     resumes = resumes_from(resume, options.checkpoint)
-    runner: InProcess | OnCluster = InProcess() if client is False else OnCluster(client)
+    runner = runner_of(client)
     watching = CallbackList(callbacks, model)
     if checks.flag("verbose", verbose):
         watching = CallbackList([*watching, RoundsProgress(runner)], model)
@@ -208,6 +208,11 @@ def fit(
     finally:
         runner.close()
     return model
+
+
+def runner_of(client: Any) -> InProcess | OnCluster:
+    """Return what computes rounds where the argument `client` says."""
+    return InProcess() if client is False else OnCluster(client)
 
 
 def checkpoint_path(checkpoint: Any) -> str | None:
