@@ -15,7 +15,7 @@ from helpers.same_bits import assert_same_bits
 
 
 class Tasks:
-    """Threads that enter a context and leave it when they are told, as tasks of a worker do."""
+    """Threads that enter a context and leave it on request, as tasks of a worker do."""
 
     def __init__(self):
         self._all = {}

@@ -12,7 +12,7 @@ dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 pandas = pytest.importorskip("pandas")
-distributed = pytest.importorskip("distributed")
+pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
 N = 310
@@ -22,22 +22,6 @@ LABELS = np.stack([X[:, 0] > 0, X[:, 1] > 0.5, X[:, 2] > 2], axis=1).astype(int)
 WEIGHTS = np.random.default_rng(1).random(N)
 FRAME = pandas.DataFrame(X, columns=["a", "b", "c", "d"])
 OPTIONS = {"max_iter": 3, "random_state": 0, "hidden_layer_sizes": 8}
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
-@pytest.fixture(params=[False, True], ids=["here", "cluster"])
-def where(request):
-    return request.getfixturevalue("client") if request.param else False
 
 
 def classifier(where=False, **options):
