@@ -162,12 +162,14 @@ def test_a_step_that_a_signal_stopped_is_done_again(n_threads, monkeypatch, make
     nets = [MLP([100, 256, 5], **options) for _ in range(2)]
     for net in nets:
         net.fit(X[:8], y[:8], epochs=1, batch_size=8)
-    monkeypatch.setattr(pace, "RUN_SECONDS", 0)  # shorter than any step
-    nets[0].fit(X, y, epochs=3, batch_size=len(X))
+    for name in ("RUN_SECONDS", "STEP_SECONDS"):  # shorter than any step
+        monkeypatch.setattr(pace, name, 0)
+    epochs = 20  # so that many signals arrive within steps, also on a fast machine
+    nets[0].fit(X, y, epochs=epochs, batch_size=len(X))
     done = threading.Event()
 
     def send():
-        while not done.wait(0.02):
+        while not done.wait(0.005):
             os.kill(os.getpid(), signal.SIGUSR1)
 
     thread = threading.Thread(target=send)
@@ -183,7 +185,7 @@ def test_a_step_that_a_signal_stopped_is_done_again(n_threads, monkeypatch, make
 
     monkeypatch.setattr(run, "stopped_by_signals", counted)
     try:
-        nets[1].fit(X, y, epochs=3, batch_size=len(X))
+        nets[1].fit(X, y, epochs=epochs, batch_size=len(X))
         predicted = nets[1].predict_proba(X)
     finally:
         done.set()
