@@ -44,8 +44,9 @@ def epoch_of_arrays(
             n, block_rows(batch_size, row_bytes(data.X)), source
         )
     else:
-        orders = [source.permutation(n) if shuffle else np.arange(n)]
-        copies = False
+        order = source.permutation(n) if shuffle else np.arange(n)
+        together = block_rows(batch_size, row_bytes(data.X)) if copies else n
+        orders = [order[start : start + together] for start in range(0, n, together)]
     chosen = (order if rows is None else rows[order] for order in orders)
     return (_copied_rows(data, each) if copies else (data, each) for each in chosen)
 
@@ -58,7 +59,7 @@ def _copied_rows(data: Data, order: np.ndarray) -> tuple[Data, np.ndarray]:
 
 def row_bytes(X: np.ndarray | SparseRows) -> int:
     """Return the bytes of a row of X, at least 1."""
-    n_bytes = X.nbytes if isinstance(X, np.ndarray) else X.numbers.nbytes + X.inputs.nbytes
+    n_bytes = X.numbers.nbytes + X.inputs.nbytes if isinstance(X, SparseRows) else X.nbytes
     return max(1, n_bytes // len(X))
 
 
