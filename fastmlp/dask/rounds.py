@@ -24,7 +24,6 @@ from fastmlp.training.data import FitData
 from fastmlp.training.epoch import evaluate
 from fastmlp.training.fit import Fit, Plan
 from fastmlp.training.samples import Data
-from fastmlp.training.sources import BLOCK_BYTES
 from fastmlp.training.state import State
 from fastmlp.validation import sample_weights
 
@@ -90,13 +89,14 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
         state = job.state(point, np.random.RandomState(words))
         state.key = 0
     state.optimizer.rate_factor *= job.rate_factor
-    shuffle = _shuffle(job, point, data)
+    is_map = isinstance(data, Shard) and data.is_map  # shuffled in blocks, as by `MLP.fit`
+    shuffle = "blocks" if is_map and job.shuffle is True else job.shuffle
     if isinstance(data.X, FileRows) and shuffle is True:  # from all rows at a time
         data = Data(data.X[:], data.targets)
     given = FitData(state, job.batch_size, shuffle, continues=True)
     given.copies = isinstance(data.X, FileRows)
     orders: Any = None
-    if point.order is not None and shuffle is True:
+    if point.order is not None:
         from fastmlp.sklearn.draws import Orders  # imported here: it needs scikit-learn
 
         orders = Orders(len(data.X), point.order, True, state.source)
@@ -105,17 +105,15 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
 
     def look(_: dict[str, float]) -> bool:
         nonlocal is_dead
-        is_dead = is_dead or fit.trainer.is_dead  # which is of the last epoch
+        # That of the last epoch. A reference to `fit` would be a cycle, which keeps the samples.
+        is_dead = is_dead or state.fit.trainer.is_dead
         return False
 
     plan = Plan(job.local_epochs, continues=True, warns=False, after_epoch=look)
-    fit = Fit(state, given, plan)
     try:
-        fit.run()
+        Fit(state, given, plan).run()
     except Diverged as error:
         return Trained(point, np.nan, 0.0, time.perf_counter() - began, diverged=str(error))
-    finally:
-        del fit  # which `look` has: it would keep the samples until the garbage is collected
     weight = _weight_of(state, given.weighted)
     found = point_of(state, with_source=job.n_shards == 1)
     found = found._replace(descent=found.descent | {"rate_factor": point.descent["rate_factor"]})
@@ -123,15 +121,6 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
         found = found._replace(order=orders.last)
     seconds = time.perf_counter() - began
     return Trained(found, state.history["loss"][-1], weight, seconds, is_dead)
-
-
-def _shuffle(job: Job, point: Point, data: Data) -> bool | str:
-    """Return how a shard is shuffled: a memory map in blocks, as by `fit` of one process."""
-    mapped = data.mapped_bytes if isinstance(data, Shard) else 0
-    # Estimators shuffle the order of the last epoch again, unless the map is large.
-    if job.shuffle is True and mapped > (0 if point.order is None else BLOCK_BYTES):
-        return "blocks"
-    return job.shuffle
 
 
 def _weight_of(state: State, data: Data | None) -> float:

@@ -55,7 +55,7 @@ class Shard(Data):
     """The samples of a shard; X may be `FileRows`."""
 
     names: list[str] | None = None  # of the columns of X, if it was a data frame
-    mapped_bytes = 0  # of X, if it was a memory map, whose rows are shuffled in blocks
+    is_map = False  # whether X was a memory map, whose rows `MLP` shuffles in blocks
     again: Callable[[], Shard] | None = None  # reads it from its source
 
 
@@ -117,7 +117,7 @@ def read(form: Format, shard: int, samples: tuple[Any, Any, Any]) -> Data:
         raise kind(f"shard {shard}: {text}") from None
     found = Shard(*data)
     found.names = reader.feature_names
-    found.mapped_bytes = X.nbytes if isinstance(X, np.memmap) else 0
+    found.is_map = form.convert is None and isinstance(X, np.memmap)
     return found
 
 
