@@ -5,8 +5,8 @@
     python asv_benches/out_of_core --write asv_benches/out_of_core
 
 Two workers of one thread train [784, 32, 10] in two rounds on the data of each case, in files of a
-temporary folder, which needs room for them. The table has the largest resident memory of a worker,
-which is read every 20 ms, and how many Dask has ended, of both. The result is compared with that of
+temporary folder, which needs room for them. The table has the largest resident memory of the
+workers that are left, and how many Dask has ended, of both. The result is compared with that of
 one process without Dask, where the rows of memory maps are in memory, to the bit.
 """
 
@@ -16,9 +16,9 @@ import functools
 import logging
 import os
 import platform
+import re
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -131,29 +131,15 @@ def dask_arrays(case, n_shards):
     return X, y
 
 
-class Watch:
-    """Reads the resident memory of the workers of a cluster while it is entered."""
+def peak():
+    """Return the largest resident memory of this process so far, in bytes."""
+    import resource
 
-    def __init__(self, cluster):
-        self.cluster, self.peak, self._ends = cluster, 0, threading.Event()
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ends.set()
-        self._thread.join()
-
-    def _watch(self):
-        import psutil
-
-        while not self._ends.wait(0.02):
-            for nanny in list(self.cluster.workers.values()):
-                with contextlib.suppress(psutil.Error, AttributeError):
-                    found = psutil.Process(nanny.process.pid).memory_info()
-                    self.peak = max(self.peak, found.rss)
+    with contextlib.suppress(OSError):  # of Linux, where the other one begins with the parent's
+        found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        return int(found[1]) * 1024
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes * (1 if sys.platform == "darwin" else 1024)
 
 
 def run(case, n_shards):
@@ -184,15 +170,15 @@ def run(case, n_shards):
             Client(cluster, set_as_default=False) as client,
         ):  # fmt: skip
             began = set(client.run(os.getpid).values())
-            with Watch(cluster) as watch:
-                try:
-                    found = fit(client, False)
-                except RuntimeError as error:
-                    print(error, file=sys.stderr)
-                    found = None
+            try:
+                found = fit(client, False)
+            except RuntimeError as error:
+                print(error, file=sys.stderr)
+                found = None
+            largest = max(client.run(peak).values())
             left = began & set(client.run(os.getpid).values())
         same = found is not None and found == fit(False, True)
-        return watch.peak / MEGABYTE, len(began) - len(left), same
+        return largest / MEGABYTE, len(began) - len(left), same
 
 
 def main():
