@@ -16,7 +16,8 @@ import numpy as np
 from fastmlp import random_sources
 from fastmlp.core.run import Diverged
 from fastmlp.dask.points import Point, divided, point_of, put, summed
-from fastmlp.dask.steps import Steps
+from fastmlp.dask.shards import Shard
+from fastmlp.dask.steps import Drawn, Steps
 from fastmlp.metrics import Metric
 from fastmlp.settings import Settings
 from fastmlp.training.data import FitData
@@ -95,8 +96,9 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
     else:
         state = job.state(point, job.stream(number, shard))
         state.key = 0
+        state.draw_key()
     state.optimizer.rate_factor *= job.rate_factor
-    given = _data_for(job, state, point, number, shard)
+    given = _data_for(job, state, point, data, number, shard)
     orders: Any = None
     if job.chains_orders and point.order is not None:
         from fastmlp.sklearn.draws import Orders  # imported here: it needs scikit-learn
@@ -121,27 +123,36 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
     found = found._replace(descent=found.descent | {"rate_factor": point.descent["rate_factor"]})
     if orders is not None:
         found = found._replace(order=orders.last)
-    elif job.n_shards == 1 and isinstance(given, Steps):
-        found = found._replace(order=given.last)
+    elif isinstance(given, Steps) and given.drawn is not None:
+        if job.n_shards == 1:
+            found = found._replace(order=given.drawn.order)
+        elif isinstance(data, Shard):
+            data.drawn = given.drawn
     seconds = time.perf_counter() - began
     return Trained(found, state.history["loss"][-1], weight, seconds, is_dead)
 
 
-def _data_for(job: Job, state: State, point: Point, number: int, shard: int) -> FitData:
+def _data_for(job: Job, state: State, point: Point, data: Data, number: int, shard: int) -> FitData:
     """Return what reads the samples of a round."""
+    given = state, job.batch_size, job.shuffle
     if job.local_steps is None:
-        return FitData(state, job.batch_size, job.shuffle, continues=True)
+        return FitData(*given, continues=True)
+    first, drawn = number * job.local_steps, None
+    if job.n_shards == 1:
+        if point.order is not None:
+            last = (first - 1) // -(-len(data.X) // job.batch_size)
+            drawn = Drawn(None, last, point.order)
+        return Steps(*given, first, job.local_steps, None, lambda epoch: state.source, drawn)
+    draws = state.key != 0
 
-    def source_of(epoch: int) -> Any:
-        if job.n_shards == 1:
-            return state.source
+    def source_of(epoch: int) -> np.random.RandomState:
         source = job.stream(epoch, shard)
-        if state.key != 0:  # the stream of a round begins with it
+        if draws:  # the stream of a round begins with the key
             random_sources.random_key(source)
         return source
 
-    first = number * job.local_steps
-    return Steps(state, job.batch_size, job.shuffle, first, job.local_steps, source_of, point.order)
+    drawn = data.drawn if isinstance(data, Shard) else None
+    return Steps(*given, first, job.local_steps, (job.seed, draws), source_of, drawn)
 
 
 def _weight_of(state: State, data: Data | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,14 @@ def rows_before(step: int, n: int, batch_size: int) -> int:
     return epochs * n + steps * batch_size
 
 
+class Drawn(NamedTuple):
+    """The order of an epoch."""
+
+    origin: Any  # that of `Steps`
+    epoch: int
+    order: np.ndarray  # (n_samples,)
+
+
 class Steps(FitData):
     """Minibatches that follow each other in the epochs of a shard, as one epoch.
 
@@ -30,15 +38,16 @@ class Steps(FitData):
         See `FitData`.
     first, n : int
         The number of the first minibatch, counted over all epochs, and how many are trained on.
+    origin : object
+        What all orders depend on besides the number of the epoch.
     source_of : callable
-        Returns what the order of an epoch, of this number, is drawn from.
-    last : array or None
-        The order of the epoch of the first minibatch; if it is None, or an epoch begins with this
-        minibatch, it is drawn.
+        Returns the source that the order of an epoch, of this number, is drawn from.
+    drawn : Drawn or None
+        The order of an epoch, if one is known.
 
     Attributes
     ----------
-    last : array (n_samples,)
+    drawn : Drawn
         The order of the last epoch that was begun.
     """
 
@@ -49,11 +58,13 @@ class Steps(FitData):
         shuffle: bool | str,
         first: int,
         n: int,
+        origin: Any,
         source_of: Callable[[int], Any],
-        last: np.ndarray | None = None,
+        drawn: Drawn | None,
     ):
         super().__init__(state, batch_size, shuffle, continues=True)
-        self.first, self.n, self.source_of, self.last = first, n, source_of, last
+        self.first, self.n, self.origin, self.source_of = first, n, origin, source_of
+        self.drawn = drawn
         self._n_rows, self._weight = 0, 0.0
 
     def epoch(self, source: Any) -> Epoch:
@@ -65,14 +76,18 @@ class Steps(FitData):
         while step < end:
             epoch, start = divmod(step, in_epoch)
             stop = min(in_epoch, start + end - step)
-            if start == 0 or self.last is None:
-                blocks = super().epoch(self.source_of(epoch))
-                self.last = np.concatenate([rows for _, rows in blocks])
-            rows = self.last[start * size : stop * size]
+            rows = self._order(epoch)[start * size : stop * size]
             self._n_rows += len(rows)
             self._weight = data.weight_of(rows, self._weight)
             yield data, rows
             step += stop - start
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if self.drawn is None or self.drawn[:2] != (self.origin, epoch):
+            blocks = super().epoch(self.source_of(epoch))
+            order = np.concatenate([rows for _, rows in blocks])
+            self.drawn = Drawn(self.origin, epoch, order)
+        return self.drawn.order
 
     @property
     def weight(self) -> float:

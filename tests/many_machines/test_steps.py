@@ -11,9 +11,11 @@ import fastmlp.dask
 from fastmlp import MLP, DivergenceWarning, random_sources, schedules
 from fastmlp import sklearn as here
 from fastmlp.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
-from fastmlp.dask import MLPClassifier, MLPRegressor
+from fastmlp.dask import MLPClassifier, MLPRegressor, in_process, rounds
 from fastmlp.dask.steps import rows_before
-from helpers.callbacks import Interrupt
+from fastmlp.training import sources
+from fastmlp.training.samples import Data
+from helpers.callbacks import At, Interrupt
 from helpers.model_files import Parts
 from helpers.reference_rounds import endless, words_of
 from helpers.same_bits import assert_same_bits, file_of
@@ -208,7 +210,39 @@ def test_the_rows_before_a_minibatch(n, batch_size):
     ]  # fmt: skip
 
 
-# The order of one shard --------------------------------------------------------------------------
+# The order of an epoch ---------------------------------------------------------------------------
+
+
+def test_an_order_is_drawn_once_for_all_rounds_of_an_epoch(data, monkeypatch):
+    """By each shard: for some shards that takes longer than a round."""
+    drawn, real = [], sources.epoch_of_arrays
+    monkeypatch.setattr(sources, "epoch_of_arrays", lambda *of: drawn.append(1) or real(*of))
+    fit(make(), *data, n_shards=3, batch_size=10, local_steps=1, rounds=7)  # of three in an epoch
+    assert len(drawn) == 3 * 3
+
+
+def test_the_order_that_a_shard_has_kept_changes_no_bit(data, monkeypatch):
+    """As if each round was computed by another worker, and after other rounds and settings."""
+    X, y = data
+
+    def trained(forgets):
+        mlp = make(random_state=0)
+        real = rounds.train
+
+        def train(job, point, data, number, shard):
+            if forgets:
+                data = Data(*data)
+            else:
+                real(job, point, data, number + 5, shard)
+            return real(job, point, data, number, shard)
+
+        drops = At(
+            "on_epoch_end", lambda model, epoch, logs: setattr(mlp, "dropout", epoch % 2 / 2)
+        )
+        monkeypatch.setattr(in_process, "train", train)
+        return fit(mlp, X, y, n_shards=3, batch_size=7, local_steps=2, rounds=9, callbacks=[drops])
+
+    assert_same_bits(trained(True), trained(False))
 
 
 @pytest.mark.parametrize("local_steps", [1, 2, 3, 4])
