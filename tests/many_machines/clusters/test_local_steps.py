@@ -20,6 +20,7 @@ from helpers.dask_clusters import (
     local_cluster,
     network,
     pids,
+    wait_until,
 )
 from helpers.same_bits import digest_of
 
@@ -48,7 +49,6 @@ def test_workers_die(tmp_path):
     with local_cluster(2) as client:
         for name, data in {
             "function": (load,),
-            "arrays": (X, Y),
             "dask": (da.from_array(X, chunks=(70, 3)), da.from_array(Y, chunks=50)),
         }.items():
             (files := tmp_path / name).mkdir()
@@ -59,14 +59,27 @@ def test_workers_die(tmp_path):
             assert len(kills.killed) == 2
 
 
-@pytest.mark.parametrize("local_steps", [5, 60])  # of 23 in an epoch
-def test_the_worker_of_the_only_shard_dies(tmp_path, local_steps):
-    with commands(tmp_path, 2) as (_, client):
+def estimator(client, *callbacks, **options):
+    return MLPClassifier(
+        8, client=client, local_steps=7, batch_size=20, max_iter=5, n_iter_no_change=99,
+        callbacks=list(callbacks), random_state=0, dropout=0.1, **options,
+    ).fit(X, Y)  # fmt: skip
+
+
+def test_workers_of_the_only_shard_and_of_estimators_die(tmp_path):
+    with commands(tmp_path, 4) as (_, client):
         (files := tmp_path / "files").mkdir()
         kills = KillsIn([2], files)
-        options = {"n_shards": 1, "local_steps": local_steps}
+        options = {"n_shards": 1, "local_steps": 5}  # of 23 in an epoch
         found = fit(client, (X, Y), files, callbacks=[kills], **options)
         assert digest(found) == digest(fit(False, (X, Y), **options)) and kills.killed
+        for n_shards in (1, 4):
+            dies = in_round(2, lambda: kill(next(iter(pids(client).values()))))
+            found = estimator(client, dies, n_shards=n_shards)
+            expected = estimator(False, n_shards=n_shards)
+            assert digest_of(found.coefs_) == digest_of(expected.coefs_)
+            assert found.loss_curve_ == expected.loss_curve_ and found.t_ == expected.t_
+        wait_until(lambda: len(client.nthreads()) == 1)
 
 
 def test_a_scheduler_dies_within_an_epoch(tmp_path):
@@ -78,19 +91,3 @@ def test_a_scheduler_dies_within_an_epoch(tmp_path):
     goes_on = in_round(9, None)
     found = fit(False, (X, Y), checkpoint=path, resume=True, callbacks=[goes_on])
     assert digest(found) == digest(fit(False, (X, Y)))
-
-
-@pytest.mark.parametrize("n_shards", [1, 4])
-def test_the_worker_of_an_estimator_dies(tmp_path, n_shards):
-    def fitted(client, *callbacks):
-        return MLPClassifier(
-            8, client=client, n_shards=n_shards, local_steps=7, batch_size=20, max_iter=5,
-            n_iter_no_change=99, callbacks=list(callbacks), random_state=0, dropout=0.1,
-        ).fit(X, Y)  # fmt: skip
-
-    with commands(tmp_path, 2) as (_, client):
-        dies = in_round(2, lambda: kill(next(iter(pids(client).values()))))
-        found, expected = fitted(client, dies), fitted(False)
-        assert digest_of(found.coefs_) == digest_of(expected.coefs_)
-        assert found.loss_curve_ == expected.loss_curve_ and found.t_ == expected.t_
-        assert len(client.nthreads()) == 1
