@@ -26,11 +26,14 @@ def interrupts_are_heard():
 
 
 def interrupted_after(seconds):
-    """Raise SIGINT after some seconds; return a list that will hold the time, and the timer."""
+    """Raise SIGINT after some seconds; return a list that will hold the time, and the timer.
+
+    It is the processor's time of this process, which other processes do not lengthen.
+    """
     fired = []
 
     def interrupt():
-        fired.append(time.perf_counter())
+        fired.append(time.process_time())
         signal.raise_signal(signal.SIGINT)
 
     timer = threading.Timer(seconds, interrupt)
@@ -54,7 +57,7 @@ def test_interrupt_leaves_the_net_as_after_finished_steps(n_threads):
     fired, timer = interrupted_after(0.35)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y, epochs=10000, batch_size=50, shuffle=False, callbacks=[Reports()])
-    assert time.perf_counter() - fired[0] < 0.5
+    assert time.process_time() - fired[0] < 0.5 * n_threads
     timer.join()
     epochs, again = len(net.history_["loss"]), NeuralNet([100, 256, 10], **options)
     again.fit(X, y, epochs=epochs, batch_size=50, shuffle=False)
@@ -79,7 +82,7 @@ def test_interrupt_within_a_long_step_undoes_it(n_threads):
     fired, timer = interrupted_after(0.4)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y, epochs=1000, batch_size=len(X), shuffle=False)
-    assert time.perf_counter() - fired[0] < 0.5
+    assert time.process_time() - fired[0] < 0.5 * n_threads
     timer.join()
     epochs = len(net.history_["loss"])
     again = NeuralNet([100, 512, 10], dtype="float32", random_state=0)
@@ -128,7 +131,7 @@ def test_a_long_step_is_stopped_and_undone(n_threads, endless, make_data):
     fired, timer = interrupted_after(0.2)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y)
-    assert time.perf_counter() - fired[0] < 0.5
+    assert time.process_time() - fired[0] < 0.5 * n_threads
     timer.join()
     assert endless == [True] * n_threads
     assert np.array_equal(net.weights[0], before)

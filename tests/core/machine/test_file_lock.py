@@ -21,7 +21,6 @@ with file_lock.locked(path):
     print("inside", int(path.exists()), flush=True)
 """
 FOREVER = HOLD + "    time.sleep(600)\n"
-A_WHILE = HOLD + "    time.sleep(5)\n"
 AND_FORK = (
     HOLD
     + """
@@ -65,6 +64,11 @@ def seconds_to_enter(path):
         return time.monotonic() - began
 
 
+def enters_soon(path):
+    """Return whether the lock is entered before waiting for it would have been given up."""
+    return seconds_to_enter(path) < file_lock.MOST_SECONDS / 2
+
+
 def stays_outside(process):
     time.sleep(0.3)
     return process.poll() is None
@@ -74,11 +78,11 @@ def stays_outside(process):
 def test_when_the_work_is_done_all_enter(path, start):
     """Whoever could not save it, on a full disk, does not let the others do it in turn."""
     with file_lock.locked(path):
-        waiting = [start(A_WHILE, "begun") for _ in range(3)]
+        waiting = [start(FOREVER, "begun") for _ in range(3)]
         assert all(map(stays_outside, waiting))
     began = time.monotonic()
     assert [process.stdout.readline() for process in waiting] == ["inside 0\n"] * 3
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < file_lock.MOST_SECONDS / 2
     assert not path.exists()
 
 
@@ -99,13 +103,12 @@ def test_a_killed_process_holds_no_lock(path, start):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_child_does_not_inherit_the_lock(path, start, monkeypatch):
-    monkeypatch.setattr(file_lock, "MOST_SECONDS", 10.0)
+def test_a_child_does_not_inherit_the_lock(path, start):
     holder = start(AND_FORK)
     child = int(holder.stdout.readline())
     try:
         holder.kill()
-        assert seconds_to_enter(path) < 5
+        assert enters_soon(path)
     finally:
         os.kill(child, signal.SIGKILL)
 
@@ -115,23 +118,22 @@ def test_ctrl_c_ends_the_waiting(path, start):
     with file_lock.locked(path):
         waiting = start(HOLD, "begun")
         assert stays_outside(waiting)
-        began = time.monotonic()
         waiting.send_signal(signal.SIGINT)
-        _, errors = waiting.communicate(timeout=30)
-        assert "KeyboardInterrupt" in errors and time.monotonic() - began < 0.5
+        _, errors = waiting.communicate(timeout=file_lock.MOST_SECONDS / 2)
+        assert "KeyboardInterrupt" in errors
 
 
 def test_nobody_waits_forever(path, start, monkeypatch):
     start(FOREVER)
     monkeypatch.setattr(file_lock, "MOST_SECONDS", 0.3)
-    assert 0.3 < seconds_to_enter(path) < 5
+    assert seconds_to_enter(path) > 0.3
     assert path.exists()  # it is the other's
 
 
 def test_no_lock_where_its_file_cannot_be_created(path):
-    assert seconds_to_enter(path / "nowhere") < 1
+    assert enters_soon(path / "nowhere")
     path.mkdir()
-    assert seconds_to_enter(path) < 1
+    assert enters_soon(path)
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
@@ -140,4 +142,4 @@ def test_no_lock_where_the_file_system_has_none(number, path, monkeypatch):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(file_lock.processor, "lock", lock)
-    assert seconds_to_enter(path) < 1
+    assert enters_soon(path)

@@ -50,7 +50,7 @@ def test_the_scheduler_dies(tmp_path, when):
             fastmlp.dask.fit(
                 mlp, load, client=client, callbacks=[kills], checkpoint=path, **OPTIONS
             )
-        assert time.monotonic() - died[0] < 5
+        assert time.monotonic() - died[0] < 25  # usually 1, and Dask waits for 30
     assert str(info.value) == (
         f"the connection to the scheduler at {address} was lost; 2 of 4 rounds are done and kept; "
         f"to go on, call fit with checkpoint={str(path)!r} and resume=True"

@@ -247,11 +247,10 @@ def test_the_shards_of_a_slow_worker_move(tmp_path):
     with commands(tmp_path, 2) as (cluster, client):
         slow = cluster.start_worker("--preload", script)
         client.wait_for_workers(3, timeout=60)
-        times, ran = [time.monotonic()], []
+        ran = []
 
         class Watches(Callback):
             def on_epoch_end(self, epoch, logs=None):
-                times.append(time.monotonic())
                 ran.append({int(file.name) for file in files.iterdir()})
                 for file in files.iterdir():
                     file.unlink()
@@ -261,7 +260,6 @@ def test_the_shards_of_a_slow_worker_move(tmp_path):
             batch_size=16,
         )  # fmt: skip
         assert slow.pid in ran[0] and all(slow.pid not in pids for pids in ran[1:])
-        assert all(seconds < 3 for seconds in np.diff(times)[1:]), times
     options = {"n_shards": 6, "rounds": 4, "batch_size": 16}
     assert digest(found) == digest(fastmlp.dask.fit(network(), load, client=False, **options))
 

@@ -64,9 +64,7 @@ def test_paused_workers_get_no_shards():
         first, second = client.nthreads()
         client.run(give_status, "paused", workers=[first])
         wait_until(lambda: "paused" in statuses(client))
-        began = time.monotonic()
         assert fit(client) == fit(False)
-        assert time.monotonic() - began < 20
         # With none that takes tasks, one is waited for.
         client.run(give_status, "paused", workers=[second])
         wait_until(lambda: statuses(client) == ["paused", "paused"])
@@ -173,13 +171,19 @@ def test_a_stopped_worker_is_given_up_when_dask_does():
             kill(second)
 
 
-def test_a_restart_in_a_round_is_said():
+def test_a_restart_in_a_round_is_said(tmp_path):
     with local_cluster(1) as client:
-        timer = threading.Timer(3, client.restart)
-        timer.start()
-        with pytest.raises(ClusterLost, match="was restarted; [0-9]+ of 50 rounds are done"):
-            fit(client, 0.2, rounds=50)
-        timer.join()
+
+        def restart(running):
+            client.restart()
+            return []
+
+        restarts = KillsIn([1], tmp_path, restart)
+        with pytest.raises(ClusterLost, match="was restarted; 1 of 3 rounds are done"):
+            fastmlp.dask.fit(
+                network(tmp_path, 0.2), load, client=client, callbacks=[restarts], **OPTIONS
+            )
+        restarts.on_epoch_end(1)  # has ended
         assert fit(client) == fit(False)
 
 
