@@ -130,8 +130,8 @@ def test_a_thread_that_cannot_start_leaves_the_work_to_one(
     without = trained(3, X, y, sizes, "float64", 16)
     assert len(started) == n_started
     assert_same_bits(alone, without)
-    time.sleep(0.1)
-    assert _thread._count() <= others
+    while _thread._count() > others:  # they end soon, or the test never does
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("run_seconds", [0.1, 0])
