@@ -300,14 +300,14 @@ class NeuralNet:
 
 @pytest.mark.parametrize(
     ("seconds", "slower", "failures"),
-    [(0.01, 0, 0), (0.1, 1, 0), ("'nothing'", 0, 1)],
+    [(0.001, 0, 0), (0.01, 1, 0), ("'nothing'", 0, 1)],
     ids=["as it was", "slower", "broken"],
 )
 def test_what_sleeps_longer_or_cannot_run_is_found(
     tmp_path, monkeypatch, seconds, slower, failures
 ):
     versions = [paired.Version(name, tmp_path / name, BENCHES) for name in ("base", "head")]
-    for version, nap in zip(versions, (0.01, seconds), strict=True):
+    for version, nap in zip(versions, (0.001, seconds), strict=True):
         (version.package / "fastmlp").mkdir(parents=True)
         source = SLEEPING.format(seconds=nap)
         (version.package / "fastmlp" / "__init__.py").write_text(source)
