@@ -40,8 +40,12 @@ class Validation(NamedTuple):
     sample_weight: Any
 
 
-class BaseMLP(  # type: ignore[misc]
-    TyingEstimator, SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEstimator
+class BaseMLP(
+    TyingEstimator,
+    SavedEstimator,
+    ExchangedEstimator,
+    CallbackSupportMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
 ):
     """The common part of `MLPClassifier` and `MLPRegressor`."""
 
