@@ -8,6 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from fastmlp.training.samples import part
+from fastmlp.training.sources import Epoch, block_rows, row_bytes
+
 SHARED = ("r", "r+", "w+")  # modes in which the file has what the map has
 PIECE_BYTES = 2**21  # that are mapped at a time
 COMPARED = 16  # rows
@@ -97,6 +100,20 @@ class FileRows:
         length = before + sum(max(0, span) for span in spans) + self._stored.itemsize
         whole: Any = np.memmap(self._path, np.uint8, "r", self._position - before, (length,))
         return np.ndarray(self._shape, self._stored, whole, before, self._strides)
+
+
+def in_memory(epoch: Epoch, batch_size: int) -> Epoch:
+    """Return the same samples; those of `FileRows` in blocks, which are copied to memory."""
+    for data, order in epoch:
+        is_in_file = isinstance(data.X, FileRows)
+        together = block_rows(batch_size, row_bytes(data.X)) if is_in_file else len(order)
+        for start in range(0, len(order), together):
+            some = order[start : start + together]
+            if is_in_file:
+                rows = np.sort(some)  # read from first to last
+                yield part(data, rows), np.searchsorted(rows, some)
+            else:
+                yield data, some
 
 
 def _address(array: np.ndarray) -> int:

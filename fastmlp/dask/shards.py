@@ -15,6 +15,7 @@ import numpy as np
 
 from fastmlp.core.equations.losses import LOGISTIC, SOFTMAX
 from fastmlp.dask.file_rows import FileRows
+from fastmlp.dask.steps import Drawn
 from fastmlp.messages import must, shown
 from fastmlp.settings import Settings
 from fastmlp.training.reading import Reader, names_of
@@ -56,7 +57,10 @@ class Shard(Data):
 
     names: list[str] | None = None  # of the columns of X, if it was a data frame
     is_map = False  # whether X was a memory map, whose rows `MLP` shuffles in blocks
-    again: Callable[[], Shard] | None = None  # reads it from its source
+    again: Callable[[], Shard] | None = None  # loads it from its source
+    #: The order of the epoch that rounds of `local_steps` are in. Drawing it takes longer than some
+    #: of these rounds.
+    drawn: Drawn | None = None
 
 
 class Arrays(NamedTuple):

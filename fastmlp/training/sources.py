@@ -44,9 +44,8 @@ def epoch_of_arrays(
             n, block_rows(batch_size, row_bytes(data.X)), source
         )
     else:
-        order = source.permutation(n) if shuffle else np.arange(n)
-        together = block_rows(batch_size, row_bytes(data.X)) if copies else n
-        orders = [order[start : start + together] for start in range(0, n, together)]
+        orders = [source.permutation(n) if shuffle else np.arange(n)]
+        copies = False
     chosen = (order if rows is None else rows[order] for order in orders)
     return (_copied_rows(data, each) if copies else (data, each) for each in chosen)
 

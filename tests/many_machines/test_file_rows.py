@@ -141,6 +141,9 @@ CASES = {
     "scaled": {"network": {"input_shift": 5.0, "input_scale": 0.1}},
     "float64": {"network": {"dtype": np.float64}},
     "ragged": {"batch_size": 101, "n_shards": 3},
+    "steps": {"local_steps": 170, "rounds": 4},
+    "steps of one shard": {"local_steps": 330, "rounds": 3, "n_shards": 1},
+    "steps in order": {"local_steps": 170, "rounds": 4, "shuffle": False},
 }
 
 
