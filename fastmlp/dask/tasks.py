@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -95,14 +96,31 @@ def size_here(fit: Fit, form: Format, data: Data) -> Size:
 def train_here(fit: Fit, job: Job, point: Point, data: Data, number: int, shard: int) -> Placed:
     """Train on a shard, and say where.
 
-    All tasks of a worker together use the threads that Dask gave to it.
+    All tasks of a worker together use the threads that Dask gave to it. The training stops when
+    the client has released the task: after Ctrl-C, or when the round is computed again.
     """
-    from distributed import get_worker
+    from distributed import Reschedule, get_worker
 
-    address = fit.check()
-    with shares.limited_to(get_worker().state.nthreads):
-        make_ready(fit.token, job, point, data)
-        return Placed(train(job, point, data, number, shard), address)
+    address, worker = fit.check(), get_worker()
+    of_task = _UntilReleased(worker.state.tasks[worker.get_current_task()])
+    try:
+        with shares.limited_to(worker.state.nthreads), of_task.taken():
+            make_ready(fit.token, job, point, data)
+            return Placed(train(job, point, data, number, shard), address)
+    except KeyboardInterrupt:
+        raise Reschedule from None  # if anyone wants the result after all
+
+
+class _UntilReleased(shares.Share):
+    """A fit that stops after its present run when a worker's task is released."""
+
+    def __init__(self, task: Any):
+        super().__init__(sys.maxsize, 1)
+        self._task = task
+
+    def check(self) -> None:
+        if self._task.state == "cancelled":
+            raise KeyboardInterrupt
 
 
 def add_here(fit: Fit, before: Added | None, placed: Sequence[Placed]) -> Added:
@@ -159,5 +177,5 @@ def make_ready(token: str, job: Job, point: Point, data: Data) -> None:
         if token not in _ready:
             few = part(data, slice(0, job.batch_size))
             begin = point._replace(order=None)  # which has the rows of all
-            train(job._replace(local_epochs=1), begin, few, 0, 0)
+            train(job._replace(local_epochs=1, local_steps=None), begin, few, 0, 0)
             _ready.add(token)

@@ -157,6 +157,7 @@ _ROUNDS = _COMMON | {
     "n_samples": whole(1, 2**62),
     "n_shards": whole(1, 2**31),
     "local_epochs": whole(1, 2**31),
+    "local_steps": optional(whole(1, 2**31)),
     "rate_factor": checks.non_negative,
     "seed": list_of(whole(0, 2**32 - 1), 2),
     "classes": list_of(text),

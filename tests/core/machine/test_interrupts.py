@@ -364,6 +364,7 @@ def interrupted(moment):
         return 0.0
 
     heard = False
+    sys._getframe().f_trace_opcodes = True  # before, for Python 3.12.1
     sys.settrace(trace)
     try:
         run_concurrently(2, task)
