@@ -223,6 +223,7 @@ def test_a_stopped_worker_is_given_up_when_dask_does(tmp_path):
             assert fit(client) == fit(False)  # stopped before
         finally:
             kill(first)
+
         def stop():
             written(tmp_path)
             os.kill(second, signal.SIGSTOP)
