@@ -28,7 +28,7 @@ from helpers.model_files import DATA, DELETED, VALID
 from helpers.same_bits import arrays_of, assert_same_bits, bits_of
 from helpers.tables import table
 
-MOST_SECONDS = 5.0  # for one case
+MOST_SECONDS = 5.0  # of the processor, for one case
 MOST_BYTES = 2**29  # more than the process has when it begins
 
 HOSTILE = [
@@ -384,12 +384,12 @@ def run(seed, first, count, seconds, folder):
         name = choose(rng, RESUMED if rng.random() < 0.25 else valid)
         content = damaged(rng, valid[name])
         faulthandler.dump_traceback_later(60, exit=True)
-        began = time.monotonic()
+        began = time.process_time()
         try:
             accepted += check(content, folder)
             if name in RESUMED:
                 resumed += check_resume(name, content, folder)
-            assert time.monotonic() - began < MOST_SECONDS, "it took too long"
+            assert time.process_time() - began < MOST_SECONDS, "it took too long"
         except Exception as error:
             failed += 1
             print(f"--seed {seed} --first {i} --count 1: {name}: {type(error).__name__}: {error}")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmlp.core.equations.losses import LOGISTIC, SOFTMAX
+from fastmlp.dask.steps import Drawn
 from fastmlp.messages import must, shown
 from fastmlp.settings import Settings
 from fastmlp.training.reading import Reader, names_of
@@ -53,6 +54,9 @@ class Shard(Data):
     """The samples of a shard, and the names of the columns of X, if it was a data frame."""
 
     names: list[str] | None = None
+    #: The order of the epoch that rounds of `local_steps` are in. Drawing it takes longer than some
+    #: of these rounds.
+    drawn: Drawn | None = None
 
 
 class Arrays(NamedTuple):

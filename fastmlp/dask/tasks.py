@@ -177,5 +177,5 @@ def make_ready(token: str, job: Job, point: Point, data: Data) -> None:
         if token not in _ready:
             few = part(data, slice(0, job.batch_size))
             begin = point._replace(order=None)  # which has the rows of all
-            train(job._replace(local_epochs=1), begin, few, 0, 0)
+            train(job._replace(local_epochs=1, local_steps=None), begin, few, 0, 0)
             _ready.add(token)
