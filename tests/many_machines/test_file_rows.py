@@ -230,7 +230,10 @@ def test_training_leaves_no_samples_behind():
     state = MLP([50, 8, 3], random_state=0)._state
     settings = job_settings(state.settings)
     shard = read(Format(settings, "MLP", None, 2), 0, (X, y, None))
-    job = Job(settings, "MLP", 2, 1, 32, True, (1, 2), None, ())
+    job = Job(
+        settings, "MLP", n_shards=2, local_epochs=1, local_steps=None, batch_size=32,
+        shuffle=True, seed=(1, 2), class_weights=None, metrics=(),
+    )  # fmt: skip
     gc.disable()
     try:
         train(job, point_of(state), shard, 0, 0)
