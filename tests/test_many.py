@@ -99,7 +99,7 @@ class Watched:
             Watched.most = max(Watched.most, Watched.running)
             if Watched.most == self.expected:
                 self.reached.set()
-        self.reached.wait(60)
+        self.reached.wait(200)
         time.sleep(0.05)  # for one too many
         with self.lock:
             Watched.running -= 1
@@ -152,9 +152,9 @@ def test_fits_in_threads_of_the_user_share_the_processors(monkeypatch, make_data
 
     class Look(callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            begun.wait(60)
+            begun.wait(200)
             found.append(run.usable_of(64))
-            begun.wait(60)
+            begun.wait(200)
 
     def fit(seed, look):
         MLP([100, 64, 10], random_state=seed).fit(X, y, epochs=2, callbacks=look)
@@ -222,7 +222,7 @@ def test_ctrl_c_reaches_a_fit_inside_of_another():
 
     class Stop:
         def fit(self, X, y):
-            begun.wait(30)
+            begun.wait(200)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -242,7 +242,7 @@ def test_ctrl_c_ends_a_search(make_data):
 
     class Stop:
         def fit(self, X, y):
-            begun.wait(30)
+            begun.wait(200)
             raise KeyboardInterrupt
 
     model = Counted(max_iter=10**6, tol=0.0, n_iter_no_change=10**6)
@@ -389,7 +389,7 @@ def test_ctrl_c_stops_all_after_their_runs(n_threads, make_data):
     nets[0].fit(X, y, epochs=1)  # compiles
 
     def interrupt():
-        begun.wait(60)
+        begun.wait(200)
         time.sleep(0.2)
         interrupted.append(time.process_time())
         os.kill(os.getpid(), signal.SIGINT)

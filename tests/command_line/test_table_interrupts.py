@@ -63,6 +63,6 @@ def test_no_temporary_file_is_left_of_a_process_that_is_killed(tmp_path, end):
         while b"validation_r2" not in seen:  # rows are encoded, and used
             seen += os.read(process.stderr.fileno(), 1000)
         process.send_signal(end)
-        process.communicate(timeout=60)
+        process.communicate(timeout=200)
     time.sleep(0.1)
     assert os.listdir(tmp_path) == ["houses.csv"]

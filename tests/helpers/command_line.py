@@ -40,7 +40,7 @@ def run(folder, *args):
     """Run a command to its end; return exit code, output and errors."""
     with start(folder, *args) as process:
         try:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=200)
         finally:
             process.kill()
     return process.returncode, out.decode(), err.decode()
@@ -93,7 +93,7 @@ def interrupted(folder, *args, wait_for, wait=0.0, handler=signal.default_int_ha
                 seen += more
             time.sleep(wait)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=200)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)
             pytest.fail(f"no end after SIGINT: {process.communicate()[1].decode()[-5000:]}")

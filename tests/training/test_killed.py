@@ -29,7 +29,7 @@ def start(folder, optimizer, source="own", moment="none", count=0):
 
 
 def finish(process):
-    out, _ = process.communicate(timeout=100)
+    out, _ = process.communicate(timeout=200)
     assert process.returncode == 0
     return out
 

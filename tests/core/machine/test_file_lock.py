@@ -91,7 +91,7 @@ def test_after_an_error_the_next_has_the_lock(path, start):
         waiting = start(HOLD, "begun")
         assert stays_outside(waiting)
         raise ValueError("mine")
-    assert waiting.communicate(timeout=30)[0] == "inside 1\n"
+    assert waiting.communicate(timeout=file_lock.MOST_SECONDS / 2)[0] == "inside 1\n"
 
 
 def test_a_killed_process_holds_no_lock(path, start):
@@ -99,7 +99,7 @@ def test_a_killed_process_holds_no_lock(path, start):
     waiting = start(HOLD, "begun")
     assert stays_outside(waiting)
     holder.kill()
-    assert waiting.communicate(timeout=30)[0] == "inside 1\n"
+    assert waiting.communicate(timeout=file_lock.MOST_SECONDS / 2)[0] == "inside 1\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

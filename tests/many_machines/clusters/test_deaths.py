@@ -25,8 +25,6 @@ from helpers.dask_clusters import (
     pids,
 )
 
-pytestmark = pytest.mark.timeout(90)
-
 N_SHARDS = 8
 OPTIONS = {"n_shards": N_SHARDS, "rounds": 4, "local_epochs": 2, "batch_size": 16}
 X_Y = loaded(N_SHARDS)

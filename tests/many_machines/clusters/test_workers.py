@@ -24,6 +24,7 @@ from fastmlp.dask import tasks, versions
 from fastmlp.dask.connection import ClusterLost, Connection
 from fastmlp.dask.shards import Format
 from helpers.dask_clusters import (
+    SECONDS,
     KillsIn,
     commands,
     digest,
@@ -35,10 +36,7 @@ from helpers.dask_clusters import (
     wait_until,
 )
 
-pytestmark = [
-    pytest.mark.timeout(90),
-    pytest.mark.filterwarnings("ignore:the cluster at .* has no workers"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:the cluster at .* has no workers")
 
 OPTIONS = {"n_shards": 4, "rounds": 3, "batch_size": 16}
 
@@ -193,7 +191,7 @@ def test_a_fit_within_a_task():
             return fit(client)
 
     with local_cluster(1) as client:
-        assert client.submit(task).result(60) == fit(False)
+        assert client.submit(task).result(SECONDS) == fit(False)
 
 
 TASKS = [name for name in dir(tasks) if name.endswith("_here") or name.startswith("read_")]
