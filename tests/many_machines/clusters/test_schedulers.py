@@ -11,9 +11,16 @@ import fastmlp.dask
 from fastmlp.callbacks import Callback
 from fastmlp.dask import versions
 from fastmlp.dask.connection import ClusterLost
-from helpers.dask_clusters import KillsIn, commands, digest, kill, load, network, wait_until
-
-pytestmark = pytest.mark.timeout(90)
+from helpers.dask_clusters import (
+    SECONDS,
+    KillsIn,
+    commands,
+    digest,
+    kill,
+    load,
+    network,
+    wait_until,
+)
 
 OPTIONS = {"n_shards": 4, "rounds": 4, "batch_size": 16}
 
@@ -40,7 +47,7 @@ def test_the_scheduler_dies(tmp_path, when):
         def die(running=None):
             kill(cluster.scheduler.pid)
             if when == "between rounds":
-                cluster.scheduler.wait(30)
+                cluster.scheduler.wait(SECONDS)
             return []
 
         kills = KillsIn([2], files, die) if when == "in a round" else Does(1, die)
@@ -69,7 +76,7 @@ def test_a_scheduler_that_is_started_again_at_the_same_address(tmp_path):
 
         def restart():
             cluster.scheduler.kill()
-            cluster.scheduler.wait(30)
+            cluster.scheduler.wait(SECONDS)
             cluster.start_scheduler("--host", host, "--port", port)
             cluster.start_worker()
             wait_until(lambda: client.status == "running" and client.nthreads())
@@ -113,7 +120,7 @@ def test_other_versions_are_refused_before_anything_is_changed(tmp_path, package
     with commands(tmp_path, 1) as (cluster, client):
         first = next(iter(client.nthreads()))
         cluster.start_worker(*preload(tmp_path, package, version))
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=SECONDS)
         (other,) = set(client.nthreads()) - {first}
         mlp = network()
         before = digest(mlp), mlp.random_state.get_state()[2]
@@ -131,7 +138,7 @@ def test_a_worker_of_another_version_that_joins_later(tmp_path):
 
         def join():
             cluster.start_worker(*preload(tmp_path, "fastmlp"))
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=SECONDS)
 
         mlp = network()
         with pytest.raises(versions.OtherVersion, match=r"has fastmlp 9\.9, and this process"):
@@ -147,7 +154,7 @@ def test_a_worker_of_another_version_that_takes_over_in_a_round(tmp_path):
 
         def replace(running):
             cluster.start_worker(*preload(tmp_path, "fastmlp"))
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=SECONDS)
             return list(first.values())
 
         class Kills(KillsIn):

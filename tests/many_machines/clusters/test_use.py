@@ -26,6 +26,7 @@ from fastmlp.dask.shards import Format, read
 from fastmlp.dask.tasks import know_sizes
 from helpers.dask_clusters import (
     PACKAGE,
+    SECONDS,
     TESTS,
     CountsThreads,
     Kills,
@@ -39,8 +40,6 @@ from helpers.dask_clusters import (
     pids,
     wait_until,
 )
-
-pytestmark = pytest.mark.timeout(90)
 
 OPTIONS = {"n_shards": 8, "rounds": 3, "batch_size": 16}
 
@@ -197,7 +196,7 @@ def test_an_interrupt_cancels_what_waits_and_stops_what_trains(tmp_path):
         try:
             wait_until(lambda: any(files.iterdir()))
             process.send_signal(signal.SIGINT)
-            out, _ = process.communicate(timeout=30)
+            out, _ = process.communicate(timeout=SECONDS)
         finally:
             process.kill()
             process.wait()
@@ -227,7 +226,7 @@ def test_the_shards_of_a_slow_worker_move(tmp_path):
     )
     with commands(tmp_path, 2) as (cluster, client):
         slow = cluster.start_worker("--preload", script)
-        client.wait_for_workers(3, timeout=60)
+        client.wait_for_workers(3, timeout=SECONDS)
         ran = []
 
         class Watches(Callback):
@@ -264,7 +263,7 @@ def test_a_worker_that_joins_gets_shards(tmp_path):
             def on_epoch_end(self, epoch, logs=None):
                 if epoch == 0:
                     cluster.start_worker()
-                    client.wait_for_workers(2, timeout=60)
+                    client.wait_for_workers(2, timeout=SECONDS)
                 for file in files.iterdir():
                     if epoch == 0:
                         file.unlink()

@@ -31,6 +31,7 @@ from fastmlp.dask import MLPClassifier, keeping, tasks, versions
 from fastmlp.dask.connection import ClusterLost, Connection
 from fastmlp.dask.shards import Format
 from helpers.dask_clusters import (
+    SECONDS,
     KillsIn,
     Load,
     commands,
@@ -44,10 +45,7 @@ from helpers.dask_clusters import (
     written,
 )
 
-pytestmark = [
-    pytest.mark.timeout(90),
-    pytest.mark.filterwarnings("ignore:the cluster at .* has no workers"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:the cluster at .* has no workers")
 
 OPTIONS = {"n_shards": 4, "rounds": 3, "batch_size": 16}
 
