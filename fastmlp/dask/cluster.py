@@ -24,9 +24,26 @@ class Kept(NamedTuple):
     future: Any
     reader: str | None  # the only worker that may read them; None for any
 
-    def is_left_to(self, workers: Mapping[str, int]) -> bool:
-        """Whether the data are there, or will be read by one of these workers."""
-        return self.future.status == "finished" or self.reader is None or self.reader in workers
+    @property
+    def needed(self) -> set[str]:
+        """The worker that has to read the data, if they are not there."""
+        is_there = self.future.status == "finished" or self.reader is None
+        return set() if is_there else {str(self.reader)}
+
+
+class Submitted(NamedTuple):
+    """A task, the only worker that may compute it, and what it reads."""
+
+    future: Any
+    worker: str
+    reads: Kept | None = None
+
+    @property
+    def needed(self) -> set[str]:
+        """The workers without which the task cannot be computed, unless it is done."""
+        if self.future.status == "finished":
+            return set()
+        return {self.worker} | (set() if self.reads is None else self.reads.needed)
 
 
 class OnCluster:
@@ -67,7 +84,7 @@ class OnCluster:
         """Return the result of a round."""
         self._cluster.check(kept.future for kept in self._kept)
 
-        def submit(places: Sequence[str]) -> tuple[list[Any], list[Any]]:
+        def submit(places: Sequence[str]) -> tuple[list[Submitted], list[Any]]:
             return self._submit_round(places, job, point, number)
 
         _, [(found, workers, self.n_bytes_moved)] = self._until_done(self._placement, submit)
@@ -77,12 +94,12 @@ class OnCluster:
     def _until_done(
         self,
         placement: Placement,
-        submit: Callable[[Sequence[str]], tuple[list[Any], list[Any]]],
+        submit: Callable[[Sequence[str]], tuple[list[Submitted], list[Any]]],
     ) -> tuple[list[str], list[Any]]:
         """Submit tasks for the present workers; return where, and the results.
 
-        `submit` returns all futures, and those of the results. Tasks are submitted again without
-        the workers that died. Their deaths count for a shard until these results are there.
+        `submit` returns all tasks, and the futures of the results. Tasks are submitted again
+        without the workers that died. Their deaths count for a shard until the results are there.
         """
         died: Counter[int] = Counter()  # of each shard: its workers
         while True:
@@ -91,8 +108,12 @@ class OnCluster:
             places = placement.place(self._threads)
             self._submit_kept(places)
             submitted, results = submit(places)
+
+            def needed(submitted: Sequence[Submitted] = submitted) -> set[str]:
+                return set().union(*(task.needed for task in submitted))
+
             try:
-                found = self._cluster.results(results)
+                found = self._cluster.results(results, needed)
                 self._forget_deaths(died)
                 return places, found
             except WorkersDied as error:
@@ -105,7 +126,7 @@ class OnCluster:
                 self._release_kept()
                 self._attempts += 1
             finally:
-                _release(submitted)
+                _release(task.future for task in submitted)
 
     def _forget_deaths(self, died: Mapping[int, int]) -> None:
         """Let Dask begin to count deaths again, too, if it may have counted some."""
@@ -130,7 +151,7 @@ class OnCluster:
         if not self._kept and isinstance(source, Blocks):
             shards = self._cluster.compute(source.of_shards(form, self._key))
             self._kept = [Kept(shard, None) for shard in shards]
-        lost = {i for i, kept in enumerate(self._kept) if not kept.is_left_to(self._threads)}
+        lost = {i for i, kept in enumerate(self._kept) if kept.needed - set(self._threads)}
         _release(self._kept[i].future for i in lost)
         self._attempts += len(lost) > 0
         for i in range(form.n_shards + (self._scored is not None)):
@@ -148,38 +169,41 @@ class OnCluster:
             return self._submit(place, "load", [i], tasks.read_rows, fit, form, i, rows)
         return self._submit(place, "load", [i], tasks.read_loaded, fit, form, i, source)
 
-    def _submit_sizes(self, places: Sequence[str]) -> tuple[list[Any], list[Any]]:
+    def _submit_sizes(self, places: Sequence[str]) -> tuple[list[Submitted], list[Any]]:
         task = tasks.size_here, self._cluster.fit, self._form
-        sizes = [
-            self._submit(place, "size", [shard], *task, self._kept[shard].future)
-            for shard, place in enumerate(places)
-        ]
-        return sizes, sizes
+        found = []
+        for shard, (place, kept) in enumerate(zip(places, self._kept, strict=False)):
+            size = self._submit(place, "size", [shard], *task, kept.future)
+            found.append(Submitted(size, place, kept))
+        return found, [each.future for each in found]
 
     def _submit_round(
         self, places: Sequence[str], job: Job, point: Point, number: int
-    ) -> tuple[list[Any], list[Any]]:
+    ) -> tuple[list[Submitted], list[Any]]:
         """Submit the tasks of a round. Runs of neighbours on one worker are added up there."""
-        fit, submitted = self._cluster.fit, []
+        fit, submitted = self._cluster.fit, list[Submitted]()
 
-        def submit(place: str, name: str, numbers: Sequence[int], *task: Any) -> Any:
-            submitted.append(self._submit(place, name, [number, *numbers], *task))
-            return submitted[-1]
+        def submit(
+            place: str, name: str, numbers: Sequence[int], *task: Any, reads: Kept | None = None
+        ) -> Any:
+            future = self._submit(place, name, [number, *numbers], *task)
+            submitted.append(Submitted(future, place, reads))
+            return future
 
         start = submit(places[0], "point", [], tasks.itself, point)
         trained: list[Any] = []
         task: tuple[Any, ...]
-        for shard, place in enumerate(places):
-            task = tasks.train_here, fit, job, start, self._kept[shard].future, number, shard
-            trained.append(submit(place, "train", [shard], *task))
+        for shard, (place, kept) in enumerate(zip(places, self._kept, strict=False)):
+            task = tasks.train_here, fit, job, start, kept.future, number, shard
+            trained.append(submit(place, "train", [shard], *task, reads=kept))
         total = None
         for place, run in groupby(range(len(places)), places.__getitem__):
             shards = list(run)
             task = tasks.add_here, fit, total, [trained[shard] for shard in shards]
             total = submit(place, "add", shards[:1], *task)
-        validation = None if self._scored is None else self._kept[-1].future
-        task = tasks.merge_here, fit, job, start, total, validation
-        return submitted, [submit(places[-1], "mean", [], *task)]
+        scored = None if self._scored is None else self._kept[-1]
+        task = tasks.merge_here, fit, job, start, total, scored and scored.future
+        return submitted, [submit(places[-1], "mean", [], *task, reads=scored)]
 
     def _submit(self, place: str, name: str, numbers: Sequence[int], *task: Any) -> Any:
         """Submit a task to a worker."""

@@ -77,7 +77,7 @@ class Connection:
         Those that Dask has paused, because their memory is full, or that it retires take none.
         """
         began, asks = time.monotonic(), None
-        while not (found := self._view().taking):
+        while not (found := self._threads(self._client.scheduler.ncores_running)):
             if asks is None:  # without a task that waits, an adaptive cluster starts no worker
                 asks = self._client.submit(bool, key=self.key("worker"))
             self._warn_if_no_workers(began)
@@ -87,24 +87,30 @@ class Connection:
         self._check_versions(found)
         return found
 
-    def results(self, futures: Sequence[Any]) -> list[Any]:
-        """Return the results when all are there, or raise the error of the first that has one."""
+    def results(self, futures: Sequence[Any], needed: Callable[[], set[str]]) -> list[Any]:
+        """Return the results when all are there, or raise the error of the first that has one.
+
+        `needed` returns the workers without which their tasks cannot be computed.
+        """
         began, idle, full_since = time.monotonic(), 0, dict[str, float]()
         while not self._are_done(futures):
-            now, seen = time.monotonic(), self._view(futures)
-            if seen.gone:
-                raise WorkersDied(seen.gone)
-            full_since = {worker: full_since.get(worker, now) for worker in seen.full}
+            left = self._threads(self._client.scheduler.ncores)
+            if gone := needed() - set(left):
+                raise WorkersDied(gone)
+            now = time.monotonic()
+            full_since = {
+                worker: full_since.get(worker, now) for worker in self._full(left, futures)
+            }
             self._give_up({w for w, since in full_since.items() if now - since >= PATIENCE})
-            if seen.threads:
+            if left:
                 began = now
-                idle = 0 if seen.is_computing else idle + 1
+                idle = idle + 1 if self._is_idle() else 0
             self._warn_if_no_workers(began)
             if idle > 4**self._n_stuck:
                 self._n_stuck += 1
                 self._check_stuck()
                 raise Stuck
-        found = self._gathered(futures)
+        found = self._gathered(futures, needed)
         self._n_stuck = 0
         return found
 
@@ -122,16 +128,22 @@ class Connection:
             return any(future.status == "cancelled" for future in futures)
         return True
 
+    def _is_idle(self) -> bool:
+        """Whether no worker has a task to compute."""
+        return not any(self._client.processing().values())
+
+    def _full(self, left: Iterable[str], futures: Iterable[Any]) -> set[str]:
+        """Return the workers that hold up these tasks because their memory is full."""
+        if set(self._threads(self._client.scheduler.ncores_running)) >= set(left):
+            return set()  # without a call that the scheduler logs
+        keys = [future.key for future in futures]
+        return set(self._client.run_on_scheduler(view.full_workers(), keys))
+
     def forget_deaths(self, futures: Iterable[Any]) -> None:
         """Let Dask count deaths of workers from 0 again, for tasks and what they need."""
         keys = [future.key for future in futures]
-        self._ask(lambda: self._client.run_on_scheduler(view.forget_deaths(), keys))
-
-    def _view(self, futures: Iterable[Any] = ()) -> view.View:
-        """Return what the scheduler knows of workers, and of tasks that are waited for."""
-        keys = [future.key for future in futures if future.status != "finished"]
-        look, token = view.look(), self.fit.token
-        return view.View(*self._ask(lambda: self._client.run_on_scheduler(look, keys, token)))
+        with contextlib.suppress(OSError):  # a lost connection is noticed later
+            self._client.run_on_scheduler(view.forget_deaths(), keys)
 
     # What can go wrong ---------------------------------------------------------------------------
 
@@ -169,7 +181,7 @@ class Connection:
                 f"{MOST_ATTEMPTS} times: perhaps all workers die of them, or have too little memory"
             )
 
-    def _gathered(self, futures: Sequence[Any]) -> list[Any]:
+    def _gathered(self, futures: Sequence[Any], needed: Callable[[], set[str]]) -> list[Any]:
         for future in futures:
             if future.status == "error":
                 raise self._failed(future.exception())
@@ -180,17 +192,17 @@ class Connection:
         )
         try:
             while not wait_for([gathering], POLL_SECONDS).done:
-                if gone := self._view(futures).gone:
+                if gone := needed() - set(self._threads(self._client.scheduler.ncores)):
                     raise WorkersDied(gone)
             return list(gathering.result())
         except (OSError, CancelledError):
             self.check(futures)
             raise
 
-    def _ask(self, question: Callable[[], Any]) -> Any:
-        """Return what the scheduler answers."""
+    def _threads(self, question: Callable[[], Any]) -> dict[str, int]:
+        """Return the threads of each worker, as the scheduler answers."""
         try:
-            return question()
+            return dict(self._client.sync(question))
         except OSError:
             self._check_connection()
             raise ClusterLost(self._lost()) from None
@@ -249,7 +261,7 @@ class Connection:
                 "memory than a worker has"
             )
         if not isinstance(error, versions.OtherVersion):
-            self._check_versions(self._view().threads)  # this may be why
+            self._check_versions(self._threads(self._client.scheduler.ncores))  # this may be why
         return error
 
 

@@ -27,10 +27,14 @@ SECONDS = 60  # that anything here may take
 @contextlib.contextmanager
 def local_cluster(n_workers, **options):
     """Start a cluster in subprocesses with nannies; return its client."""
+    import dask
     from distributed import Client, LocalCluster
 
     options = {"threads_per_worker": 1, "memory_limit": 0} | options
     with (
+        # Later than this the cluster would replace the nanny of a worker that has died, with the
+        # worker that it has started meanwhile.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
         LocalCluster(n_workers=n_workers, processes=True, dashboard_address=":0", **options) as it,
         Client(it, set_as_default=False) as client,
     ):
