@@ -11,9 +11,18 @@ import fastmlp.dask
 from fastmlp.callbacks import Callback
 from fastmlp.dask import versions
 from fastmlp.dask.connection import ClusterLost
-from helpers.dask_clusters import KillsIn, commands, digest, kill, load, network, wait_until
+from helpers.dask_clusters import (
+    SECONDS,
+    KillsIn,
+    commands,
+    digest,
+    kill,
+    load,
+    network,
+    wait_until,
+)
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 OPTIONS = {"n_shards": 4, "rounds": 4, "batch_size": 16}
 
@@ -113,7 +122,7 @@ def test_other_versions_are_refused_before_anything_is_changed(tmp_path, package
     with commands(tmp_path, 1) as (cluster, client):
         first = next(iter(client.nthreads()))
         cluster.start_worker(*preload(tmp_path, package, version))
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=SECONDS)
         (other,) = set(client.nthreads()) - {first}
         mlp = network()
         before = digest(mlp), mlp.random_state.get_state()[2]
@@ -131,7 +140,7 @@ def test_a_worker_of_another_version_that_joins_later(tmp_path):
 
         def join():
             cluster.start_worker(*preload(tmp_path, "fastmlp"))
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=SECONDS)
 
         mlp = network()
         with pytest.raises(versions.OtherVersion, match=r"has fastmlp 9\.9, and this process"):
@@ -147,7 +156,7 @@ def test_a_worker_of_another_version_that_takes_over_in_a_round(tmp_path):
 
         def replace(running):
             cluster.start_worker(*preload(tmp_path, "fastmlp"))
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=SECONDS)
             return list(first.values())
 
         class Kills(KillsIn):

@@ -40,7 +40,7 @@ from helpers.dask_clusters import (
     wait_until,
 )
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 OPTIONS = {"n_shards": 8, "rounds": 3, "batch_size": 16}
 
