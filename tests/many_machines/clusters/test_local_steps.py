@@ -24,10 +24,7 @@ from helpers.dask_clusters import (
 )
 from helpers.same_bits import digest_of
 
-pytestmark = [
-    pytest.mark.timeout(300),
-    pytest.mark.filterwarnings("ignore:Stochastic Optimizer"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
 N_SHARDS = 8
 #: An epoch of a shard has three minibatches, or up to three of those of `load`.

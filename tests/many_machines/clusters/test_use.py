@@ -295,7 +295,6 @@ def test_nannies_limit_workers_to_one_thread_a_task(tmp_path):
         assert {file.name for file in tmp_path.iterdir()} == {"1"}
 
 
-@pytest.mark.timeout(300)  # a disk may be slow
 def test_shards_are_spilled_within_the_limit_of_memory():
     options = {"n_shards": 12, "rounds": 2, "batch_size": 1000}
 
