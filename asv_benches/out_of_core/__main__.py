@@ -57,8 +57,8 @@ CASES = {
     "converted": Case("arrays, float64", "f8", "loaded", 188, 600),
     "spilled": Case("arrays", "f4", "loaded", 94, 2000),
     "large_spilled": Case("arrays", "f4", "loaded", 375, 2000),
-    "blocks": Case("dask array", "f4", "dask", 94, 600),
-    "blocks_2000": Case("dask array", "f4", "dask", 375, 2000),
+    "blocks": Case("dask array", "f4", "dask", 56, 600),
+    "blocks_2000": Case("dask array", "f4", "dask", 200, 2000),
 }
 
 
