@@ -57,8 +57,8 @@ CASES = {
     "converted": Case("arrays, float64", "f8", "loaded", 188, 600),
     "spilled": Case("arrays", "f4", "loaded", 94, 2000),
     "large_spilled": Case("arrays", "f4", "loaded", 375, 2000),
-    "blocks": Case("dask array", "f4", "dask", 94, 600),
-    "blocks_2000": Case("dask array", "f4", "dask", 375, 2000),
+    "blocks": Case("dask array", "f4", "dask", 56, 600),
+    "blocks_2000": Case("dask array", "f4", "dask", 200, 2000),
 }
 
 
@@ -185,7 +185,7 @@ def main():
     """Measure each case, print the table, and write it if that was asked for."""
     parser = make_parser("out_of_core", __doc__, 1)
     parser.add_argument("--cases", type=list_of(one_of(CASES)), default=list(CASES))
-    parser.add_argument("--gigabytes", type=at_least(1), default=3, help="of data, default: 3")
+    parser.add_argument("--gigabytes", type=at_least(1), default=2, help="of data, default: 2")
     arguments = parser.parse_args()
     lines = [
         "| shards | all, GB | each, MB | `memory_limit`, MB | largest worker, MB | ended |",
