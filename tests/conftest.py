@@ -1,5 +1,6 @@
 """Fixtures used by several test files."""
 
+import signal
 import subprocess
 import sys
 
@@ -10,6 +11,12 @@ from fastmlp.core.machine import processor
 from helpers import SHARED_DATA, TESTS
 
 MANY = 1000  # tests: as many need most kernels
+
+
+def pytest_configure(config):
+    """Hear Ctrl-C, which tests send, also where a shell has started pytest in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish(session):

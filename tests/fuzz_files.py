@@ -383,7 +383,7 @@ def run(seed, first, count, seconds, folder):
         rng = np.random.default_rng([seed, i])
         name = choose(rng, RESUMED if rng.random() < 0.25 else valid)
         content = damaged(rng, valid[name])
-        faulthandler.dump_traceback_later(60, exit=True)
+        faulthandler.dump_traceback_later(180, exit=True)
         began = time.process_time()
         try:
             accepted += check(content, folder)

@@ -144,9 +144,9 @@ def test_fits_in_threads_of_the_user_share_the_processors(monkeypatch, make_data
 
     class Look(callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            begun.wait(60)
+            begun.wait(200)
             found.append(run.usable_of(64))
-            begun.wait(60)
+            begun.wait(200)
 
     def fit(seed, look):
         MLP([100, 64, 10], random_state=seed).fit(X, y, epochs=2, callbacks=look)
@@ -214,7 +214,7 @@ def test_ctrl_c_reaches_a_fit_inside_of_another():
 
     class Stop:
         def fit(self, X, y):
-            begun.wait(30)
+            begun.wait(200)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -234,7 +234,7 @@ def test_ctrl_c_ends_a_search(make_data):
 
     class Stop:
         def fit(self, X, y):
-            begun.wait(30)
+            begun.wait(200)
             raise KeyboardInterrupt
 
     model = Counted(max_iter=10**6, tol=0.0, n_iter_no_change=10**6)
@@ -381,7 +381,7 @@ def test_ctrl_c_stops_all_after_their_runs(n_threads, make_data):
     nets[0].fit(X, y, epochs=1)  # compiles
 
     def interrupt():
-        begun.wait(60)
+        begun.wait(200)
         time.sleep(0.2)
         interrupted.append(time.process_time())
         os.kill(os.getpid(), signal.SIGINT)

@@ -321,13 +321,13 @@ def test_two_fits_at_once_are_refused(data):
     class Waits(callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             begun.set()
-            go.wait(30)
+            go.wait(200)
 
     thread = threading.Thread(
         target=lambda: mlp.fit(*data, epochs=1, callbacks=[Waits()]), daemon=True
     )
     thread.start()
-    begun.wait(30)
+    begun.wait(200)
     for call in (mlp.fit, mlp.partial_fit):
         try:
             call(*data)

@@ -17,7 +17,7 @@ from fastmlp import random_sources
 from fastmlp.core.run import Diverged
 from fastmlp.dask.points import Point, divided, point_of, put, summed
 from fastmlp.dask.shards import Shard
-from fastmlp.dask.steps import Drawn, Steps
+from fastmlp.dask.steps import Drawn, Epochs, Steps
 from fastmlp.metrics import Metric
 from fastmlp.settings import Settings
 from fastmlp.training.data import FitData
@@ -109,13 +109,13 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
 
     def look(_: dict[str, float]) -> bool:
         nonlocal is_dead
-        is_dead = is_dead or fit.trainer.is_dead  # which is of the last epoch
+        # That of the last epoch. A reference to `fit` would be a cycle, which keeps the samples.
+        is_dead = is_dead or state.fit.trainer.is_dead
         return False
 
     plan = Plan(job.local_epochs, continues=True, warns=False, after_epoch=look)
-    fit = Fit(state, given, plan)
     try:
-        fit.run()
+        Fit(state, given, plan).run()
     except Diverged as error:
         return Trained(point, np.nan, 0.0, time.perf_counter() - began, diverged=str(error))
     weight = given.weight if isinstance(given, Steps) else _weight_of(state, given.weighted)
@@ -134,9 +134,10 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
 
 def _data_for(job: Job, state: State, point: Point, data: Data, number: int, shard: int) -> FitData:
     """Return what reads the samples of a round."""
-    given = state, job.batch_size, job.shuffle
+    is_map = isinstance(data, Shard) and data.is_map  # shuffled in blocks, as by `MLP.fit`
+    given = state, job.batch_size, "blocks" if is_map and job.shuffle is True else job.shuffle
     if job.local_steps is None:
-        return FitData(*given, continues=True)
+        return Epochs(*given, continues=True)
     first, drawn = number * job.local_steps, None
     if job.n_shards == 1:
         if point.order is not None:

@@ -1,4 +1,8 @@
-"""Rounds of `local_steps`: minibatches of the endless sequence of epochs of a shard."""
+"""What a round trains on: epochs of a shard, or minibatches of the endless sequence of them.
+
+With `local_steps`, round r has the minibatches from r * `local_steps` on: slices of the orders of
+epochs. A shard keeps the order of the epoch that it is in; another worker draws it again.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastmlp.dask.file_rows import in_memory
 from fastmlp.training.data import FitData
 from fastmlp.training.sources import Epoch
 from fastmlp.training.state import State
@@ -19,6 +24,14 @@ def rows_before(step: int, n: int, batch_size: int) -> int:
     """
     epochs, steps = divmod(step, -(-n // batch_size))
     return epochs * n + steps * batch_size
+
+
+class Epochs(FitData):
+    """The samples of a shard; rows in a file are read in blocks."""
+
+    def epoch(self, source: Any) -> Epoch:
+        """Return the samples of an epoch, in an order drawn from `source`."""
+        return in_memory(super().epoch(source), self.batch_size)
 
 
 class Drawn(NamedTuple):
@@ -69,6 +82,9 @@ class Steps(FitData):
 
     def epoch(self, source: Any) -> Epoch:
         """Return the minibatches, those of each epoch together."""
+        return in_memory(self._minibatches(), self.batch_size)
+
+    def _minibatches(self) -> Epoch:
         data, size = self.weighted, self.batch_size
         assert data is not None
         in_epoch = -(-len(data.X) // size)

@@ -27,7 +27,7 @@ def printed_rows(script, *arguments, start="| ["):
     """Run a script of the benchmarks; return the rows of the tables that it prints."""
     result = subprocess.run(
         [sys.executable, str(BENCHES / script), *arguments],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, text=True, check=True, timeout=200,
     )  # fmt: skip
     return [line for line in result.stdout.splitlines() if line.startswith(start)]
 
@@ -140,7 +140,7 @@ def test_invalid_options_are_refused_before_measuring(tmp_path, script, option, 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert result.returncode == 2
     last = result.stderr.splitlines()[-1]
@@ -159,7 +159,7 @@ def test_peers_misses_matplotlib_before_anything_is_measured(tmp_path):
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert result.returncode == 2
     assert "error: argument --write: the chart needs Matplotlib: not here" in result.stderr

@@ -118,7 +118,7 @@ def test_a_short_run_prints_a_table_and_leaves_no_file(tmp_path):
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=200,
     )
     (row,) = [line for line in result.stdout.splitlines() if line.startswith("| 1,000 ")]
     _, _, microseconds, rate, intensity, share, _ = (cell.split() for cell in row.split("|"))

@@ -185,9 +185,9 @@ def test_the_script_continues_from_its_file_and_writes_the_page(tmp_path):
         *("--methods", "HistGradientBoosting", "--splits", "2"),
     ]
     runs.Results(file).add(("iris", "HistGradientBoosting", 0), RESULT)
-    first = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    first = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
     assert first.stderr.count("HistGradientBoosting") == 1 and "split 1" in first.stderr
     assert "# preset" in first.stdout and "| bar |" in first.stdout
     command += ["--write", str(tmp_path)]
-    second = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    second = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200)
     assert second.stderr == "" and "| bar |" in (tmp_path / "tables.md").read_text()

@@ -211,7 +211,7 @@ def test_predictions_of_a_reader_that_leaves(files):
     with start(files, "predict", "model.npz", "images") as process:
         process.stdout.close()
         process.stdout = None  # or communicate() would read from it
-        err = process.communicate(timeout=120)[1]
+        err = process.communicate(timeout=200)[1]
     assert process.returncode == 0
     assert err == b""
 

@@ -89,8 +89,8 @@ def test_fork_before_and_after_a_fit(digits):
         queue = context.Queue()
         child = context.Process(target=fit_in_child, args=(queue, X, y))
         child.start()
-        results.append(queue.get(timeout=60))
-        child.join(60)
+        results.append(queue.get(timeout=200))
+        child.join(200)
         assert child.exitcode == 0
         net = NeuralNet([64, 20, 10], random_state=0, n_threads=2).fit(X, y, epochs=2)
         results.append(net.weights[0].copy())

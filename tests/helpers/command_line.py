@@ -39,7 +39,7 @@ def run(folder, *args):
     """Run a command to its end; return exit code, output and errors."""
     with start(folder, *args) as process:
         try:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=200)
         finally:
             process.kill()
     return process.returncode, out.decode(), err.decode()
@@ -89,7 +89,7 @@ def interrupted(folder, *args, wait_for, handler=signal.default_int_handler):
                 assert more, seen
                 seen += more
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=200)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)
             pytest.fail(f"no end after SIGINT: {process.communicate()[1].decode()[-5000:]}")

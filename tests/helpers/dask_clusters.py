@@ -21,7 +21,7 @@ from helpers.same_bits import digest_of
 
 TESTS = Path(__file__).parents[1]
 PACKAGE = Path(fastmlp.__file__).parent  # the same for workers, installed or not
-SECONDS = 120  # that anything here may take
+SECONDS = 200  # that anything here may take
 
 
 @contextlib.contextmanager

@@ -85,7 +85,7 @@ def start(place, code=CALL, **settings):
 
 def finish(process):
     """Wait for a process; return the numbers it printed, and its standard error."""
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     return [int(float(number)) for number in out.split()], errors
 

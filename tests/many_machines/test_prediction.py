@@ -210,7 +210,7 @@ def test_an_error_of_a_value_names_the_block(mlp, X):
 
 def test_blocks_that_are_computed_at_once_share_the_threads(mlp, X, monkeypatch):
     monkeypatch.setattr(prediction, "_threads_here", lambda: 4)
-    barrier, allowed = threading.Barrier(4, timeout=30), []
+    barrier, allowed = threading.Barrier(4, timeout=200), []
 
     def predicted(self, rows):
         if len(rows) < N:

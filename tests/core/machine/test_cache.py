@@ -166,7 +166,7 @@ def test_loading_takes_no_lock(filled):
     assert call(package, code + tiny_package.CALL, **settings) == [0, 2, 0]
     paths[0].unlink()
     process = tiny_package.start(package, code + tiny_package.CALL, **settings)
-    assert "'NoneType' object is not callable" in process.communicate(timeout=120)[1]
+    assert "'NoneType' object is not callable" in process.communicate(timeout=200)[1]
 
 
 def test_where_no_lock_can_be_created_nobody_waits(filled):
@@ -299,7 +299,7 @@ def test_faults_of_the_program_are_no_missing_files(filled, tmp_path, monkeypatc
     package, settings, _ = filled
     code = "from fastmlp.core.machine import code_cache; code_cache.compile_result = lambda: 1\n"
     process = tiny_package.start(package, code + tiny_package.CALL, **settings)
-    assert "TypeError: <lambda>() got an unexpected keyword" in process.communicate(timeout=120)[1]
+    assert "TypeError: <lambda>() got an unexpected keyword" in process.communicate(timeout=200)[1]
     assert process.returncode == 1
     entries = code_cache._Entries(str(tmp_path), "step")
     entries.save("key", 1)

@@ -15,19 +15,22 @@ HOLD = """
 import os, sys, time
 from pathlib import Path
 from fastmlp.core.machine import file_lock
-path = Path(sys.argv[1])
-print("begun", flush=True)
+path, sleep = Path(sys.argv[1]), time.sleep
+def first(seconds):
+    file_lock.time.sleep = sleep
+    print("waits", flush=True)
+file_lock.time.sleep = first
 with file_lock.locked(path):
     print("inside", int(path.exists()), flush=True)
 """
-FOREVER = HOLD + "    time.sleep(600)\n"
+FOREVER = HOLD + "    sleep(600)\n"
 UNTIL_TOLD = HOLD + "    sys.stdin.readline()\n"
 AND_FORK = (
     HOLD
     + """
     if os.fork() == 0:
         print(os.getpid(), flush=True)
-    time.sleep(600)
+    sleep(600)
 """
 )
 posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
@@ -40,17 +43,17 @@ def path(tmp_path):
 
 @pytest.fixture
 def start(path):
-    """Return a function that starts a process and reads until it is in the lock, or before it."""
+    """Return a function that starts a process which enters the lock, or waits for it."""
     started = []
 
-    def start(code, until="inside 1"):
+    def start(code, says="inside 1"):
         process = subprocess.Popen(
             [sys.executable, "-c", code, path],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         started.append(process)
-        while (line := process.stdout.readline()).strip() != until:
-            assert line, process.stderr.read()
+        line = process.stdout.readline().strip()
+        assert line == says, line or process.stderr.read()
         return process
 
     yield start
@@ -68,33 +71,25 @@ def waits_to_enter(path, monkeypatch):
             return len(waits)
 
 
-def stays_outside(process):
-    time.sleep(0.3)
-    return process.poll() is None
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be removed there")
 def test_when_the_work_is_done_all_enter(path, start):
     """Whoever could not save it, on a full disk, does not let the others do it in turn."""
     with file_lock.locked(path):
-        waiting = [start(UNTIL_TOLD, "begun") for _ in range(3)]
-        assert all(map(stays_outside, waiting))
+        waiting = [start(UNTIL_TOLD, "waits") for _ in range(3)]
     assert [process.stdout.readline() for process in waiting] == ["inside 0\n"] * 3
     assert not path.exists()
 
 
 def test_after_an_error_the_next_has_the_lock(path, start):
     with pytest.raises(ValueError, match="mine"), file_lock.locked(path):
-        waiting = start(HOLD, "begun")
-        assert stays_outside(waiting)
+        waiting = start(HOLD, "waits")
         raise ValueError("mine")
     assert waiting.communicate(timeout=100)[0] == "inside 1\n"
 
 
 def test_a_killed_process_holds_no_lock(path, start):
     holder = start(FOREVER)
-    waiting = start(HOLD, "begun")
-    assert stays_outside(waiting)
+    waiting = start(HOLD, "waits")
     holder.kill()
     assert waiting.communicate(timeout=100)[0] == "inside 1\n"
 
@@ -115,8 +110,7 @@ def test_a_child_does_not_inherit_the_lock(path, start, monkeypatch):
 @posix
 def test_ctrl_c_ends_the_waiting(path, start):
     with file_lock.locked(path):
-        waiting = start(HOLD, "begun")
-        assert stays_outside(waiting)
+        waiting = start(HOLD, "waits")
         waiting.send_signal(signal.SIGINT)
         assert "KeyboardInterrupt" in waiting.communicate(timeout=100)[1]
 

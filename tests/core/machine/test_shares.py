@@ -32,7 +32,7 @@ class Tasks:
         thread = threading.Thread(target=task)
         self._all[name] = thread, asked, answers
         thread.start()
-        assert answers.get(timeout=30) == "begun"
+        assert answers.get(timeout=200) == "begun"
 
     def end(self, name):
         thread, asked, _ = self._all.pop(name)
@@ -48,7 +48,7 @@ class Tasks:
         """The number of threads that each may use now."""
         for _, asked, _ in self._all.values():
             asked.put(True)
-        return {name: answers.get(timeout=30) for name, (_, _, answers) in self._all.items()}
+        return {name: answers.get(timeout=200) for name, (_, _, answers) in self._all.items()}
 
 
 @pytest.fixture
@@ -171,9 +171,9 @@ def test_fits_in_tasks_use_their_part_and_have_the_same_bits(monkeypatch, make_d
 
         def on_epoch_end(self, epoch, logs=None):
             if epoch == 0:
-                both.wait(30)
+                both.wait(200)
             elif self.task == 1:
-                assert ended.wait(30)
+                assert ended.wait(200)
 
     usable = run.usable_of
 
@@ -188,7 +188,7 @@ def test_fits_in_tasks_use_their_part_and_have_the_same_bits(monkeypatch, make_d
     def task(seed):
         task_of[threading.get_ident()] = seed
         with shares.limited_to(4):
-            both.wait(30)
+            both.wait(200)
             net = MLP(sizes, random_state=seed).fit(X, y, callbacks=[Look(seed)], **arguments)
         if seed == 0:
             ended.set()

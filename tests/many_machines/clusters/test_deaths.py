@@ -29,8 +29,6 @@ from helpers.dask_clusters import (
     written,
 )
 
-pytestmark = pytest.mark.timeout(300)
-
 N_SHARDS = 8
 OPTIONS = {"n_shards": N_SHARDS, "rounds": 4, "local_epochs": 2, "batch_size": 16}
 X_Y = loaded(N_SHARDS)

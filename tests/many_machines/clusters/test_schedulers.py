@@ -22,8 +22,6 @@ from helpers.dask_clusters import (
     wait_until,
 )
 
-pytestmark = pytest.mark.timeout(300)
-
 OPTIONS = {"n_shards": 4, "rounds": 4, "batch_size": 16}
 
 
@@ -49,7 +47,7 @@ def test_the_scheduler_dies(tmp_path, when):
         def die(running=None):
             kill(cluster.scheduler.pid)
             if when == "between rounds":
-                cluster.scheduler.wait(30)
+                cluster.scheduler.wait(SECONDS)
             return []
 
         kills = KillsIn([2], files, die) if when == "in a round" else Does(1, die)
@@ -78,7 +76,7 @@ def test_a_scheduler_that_is_started_again_at_the_same_address(tmp_path):
 
         def restart():
             cluster.scheduler.kill()
-            cluster.scheduler.wait(30)
+            cluster.scheduler.wait(SECONDS)
             cluster.start_scheduler("--host", host, "--port", port)
             cluster.start_worker()
             wait_until(lambda: client.status == "running" and client.nthreads())
