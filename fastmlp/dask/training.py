@@ -22,7 +22,7 @@ from fastmlp.metrics import Metric
 from fastmlp.serialization import model_files
 from fastmlp.training import checkpoint, state_dict
 from fastmlp.training.epoch import DivergenceWarning
-from fastmlp.training.fit import DEAD
+from fastmlp.training.fit import DEAD, last_values
 from fastmlp.training.state import Snapshot, State
 from fastmlp.validation import sample_weights
 
@@ -116,7 +116,7 @@ class Rounds:
             if vars(state).setdefault("fit", self) is not self:  # atomic, for several threads
                 raise RuntimeError(f"this {state.class_name} is already being trained")
             self._run_or_undo(found)
-            self.callbacks.call("on_train_end", _last(state.history))
+            self.callbacks.call("on_train_end", last_values(state.history))
         finally:
             if state.fit is self:
                 try:
@@ -182,13 +182,13 @@ class Rounds:
         _finished(lambda: self._take(merged, number))
         if merged.is_dead:
             first = "epoch" if self.options.local_steps is None else "round"
-            warn(DEAD.replace("the first epoch", f"the first {first}"), RuntimeWarning)
+            warn(DEAD.format(first), RuntimeWarning)
         self._rounds_here += 1
         if self._rounds_here == 2:  # the first may have compiled
             self._warn_if_short(seconds, merged.seconds)
         if self.after_round is not None and self.after_round(merged.recorded):
             state.stop_training = True
-        self.callbacks.call("on_epoch_end", number, _last(state.history))
+        self.callbacks.call("on_epoch_end", number, last_values(state.history))
         if self.options.checkpoint is not None:
             model_files.save(self.checkpoint(), self.options.checkpoint)
             self._written = self.options.checkpoint
@@ -325,7 +325,3 @@ def _finished(action: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         action()
         raise
-
-
-def _last(history: dict[str, list[float]]) -> dict[str, float]:
-    return {name: values[-1] for name, values in history.items() if values}

@@ -25,9 +25,9 @@ from fastmlp.validation import checks
 #: What epochs in one call take: much longer than to call it, but not so long that an interrupt or
 #: going back is noticed.
 TOGETHER_SECONDS, MOST_TOGETHER = 0.004, 64
-DEAD = (
-    "after the first epoch all units of a hidden layer are 0 for every row that was checked, so "
-    "the network cannot learn: scale the inputs (input_scale=1/255 for bytes) or choose a smaller "
+DEAD = (  # the first epoch or round
+    "after the first {} all units of a hidden layer are 0 for every row that was checked, so the "
+    "network cannot learn: scale the inputs (input_scale=1/255 for bytes) or choose a smaller "
     "learning_rate, and train a new network"
 )
 
@@ -100,7 +100,7 @@ class Fit:
             self.trainer = self._trainer()
             self._run_or_undo(found)
             if callbacks:
-                callbacks.call("on_train_end", _last(state.history))
+                callbacks.call("on_train_end", last_values(state.history))
         finally:
             if state.fit is self:
                 try:
@@ -254,14 +254,14 @@ class Fit:
         finally:
             state.feature_names = self.data.reader.feature_names  # known after the first batch
         if self.trainer.is_dead and self.plan.warns:
-            warn(DEAD, RuntimeWarning)
+            warn(DEAD.format("epoch"), RuntimeWarning)
         for name, value in recorded.items():
             state.history.setdefault(name, []).append(value)
         if self.plan.after_epoch is not None and self.plan.after_epoch(recorded):
             state.stop_training = True
         if callbacks:
             self.at_epoch_end = True
-            callbacks.call("on_epoch_end", epoch, _last(state.history))
+            callbacks.call("on_epoch_end", epoch, last_values(state.history))
             self.at_epoch_end = False
 
     def _report(self, done: int, loss: float) -> None:
@@ -360,5 +360,6 @@ class Fit:
         self.epochs_done = found["epochs_done"]
 
 
-def _last(history: dict[str, list[float]]) -> dict[str, float]:
+def last_values(history: dict[str, list[float]]) -> dict[str, float]:
+    """Return what the last epoch recorded."""
     return {name: values[-1] for name, values in history.items() if values}
