@@ -6,6 +6,7 @@ import os
 import reprlib
 import sys
 import warnings
+from types import FrameType
 from typing import Any
 
 PACKAGE = os.path.dirname(__file__) + os.sep
@@ -108,7 +109,7 @@ def warn(message: str, category: type[Warning], module: str | None = None) -> No
     Filters take it for a warning of that line's module, or of `module`.
     """
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame.f_back is not None and _is_between(frame):
         frame = frame.f_back
     known = frame.f_globals
     warnings.warn_explicit(
@@ -119,6 +120,13 @@ def warn(message: str, category: type[Warning], module: str | None = None) -> No
         module or known.get("__name__", "<unknown>"),
         known.setdefault("__warningregistry__", {}),
     )
+
+
+def _is_between(frame: FrameType) -> bool:
+    """Whether a frame is of this package, or of scikit-learn's decorator of `fit`."""
+    if frame.f_code.co_filename.startswith(PACKAGE):
+        return True
+    return str(frame.f_globals.get("__name__")).startswith("sklearn.callback.")
 
 
 def _digits(x: int) -> int:

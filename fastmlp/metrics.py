@@ -127,7 +127,7 @@ def accuracy(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) 
     >>> accuracy([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     0.6666666666666666
     """
-    targets, outputs = np.asarray(targets), np.asarray(outputs)
+    targets, outputs = _arrays(targets, outputs)
     if targets.ndim == 1:
         right = outputs.argmax(axis=1) == targets
     else:
@@ -186,7 +186,8 @@ def top_k_accuracy(
     >>> top_k_accuracy([0, 1, 2], [[0.5, 0.3, 0.2]] * 3, k=2)
     0.6666666666666666
     """
-    targets, outputs = np.asarray(targets)[:, None], np.asarray(outputs)
+    targets, outputs = _arrays(targets, outputs, (1,))
+    targets = targets[:, None]
     true = np.take_along_axis(outputs, targets, axis=1)
     tied_before = (outputs == true) & (np.arange(outputs.shape[1]) < targets)
     before = ~(outputs <= true) | tied_before  # NaN equals nothing: all others are before it
@@ -219,8 +220,8 @@ def log_loss(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) 
     >>> round(log_loss([0, 1], [[0.9, 0.1], [0.2, 0.8]]), 4)
     0.1643
     """
-    targets, p = np.asarray(targets), np.asarray(outputs)
-    epsilon = np.finfo(p.dtype).eps
+    targets, p = _arrays(targets, outputs)
+    epsilon = np.finfo(np.result_type(p.dtype, np.float16)).eps  # of integers: of float64
     p = np.clip(p, epsilon, 1 - epsilon).astype(np.float64)
     if targets.ndim == 1:
         true = np.take_along_axis(p, targets[:, None], axis=1)
@@ -245,7 +246,7 @@ def r2(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> flo
     >>> r2([[1.0], [2.0], [3.0]], [[1.0], [2.0], [4.0]])
     0.5
     """
-    targets, outputs = _values(targets), _values(outputs)
+    targets, outputs = _values(targets, outputs)
     mean = np.average(targets, axis=0, weights=sample_weight)
     left = np.average((targets - outputs) ** 2, axis=0, weights=sample_weight)
     whole = np.average((targets - mean) ** 2, axis=0, weights=sample_weight)
@@ -262,7 +263,8 @@ def mae(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> fl
     >>> mae([[1.0], [2.0]], [[1.5], [2.0]])
     0.25
     """
-    return _mean(np.abs(_values(targets) - _values(outputs)).mean(axis=1), sample_weight)
+    targets, outputs = _values(targets, outputs)
+    return _mean(np.abs(targets - outputs).mean(axis=1), sample_weight)
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -275,8 +277,9 @@ def rmse(targets: ArrayLike, outputs: ArrayLike, sample_weight: Any = None) -> f
     >>> rmse([[1.0], [2.0]], [[1.0], [4.0]]) == 2**0.5
     True
     """
-    squares = (_values(targets) - _values(outputs)) ** 2
-    return float(np.sqrt(np.average(squares, axis=0, weights=sample_weight)).mean())
+    targets, outputs = _values(targets, outputs)
+    squares = np.average((targets - outputs) ** 2, axis=0, weights=sample_weight)
+    return float(np.sqrt(squares).mean())
 
 
 # Names and functions --------------------------------------------------------------------------
@@ -368,8 +371,23 @@ def _mean(values: np.ndarray, weight: Any) -> float:
     return float(np.average(values, weights=weight))
 
 
-def _values(array: Any) -> np.ndarray:
-    return np.asarray(array, np.float64)
+def _arrays(
+    targets: Any, outputs: Any, dimensions: tuple[int, ...] = (1, 2)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as arrays; ValueError for shapes that NumPy would broadcast or fail on."""
+    targets, outputs = np.asarray(targets), np.asarray(outputs)
+    if outputs.ndim != 2:
+        raise ValueError(must("outputs", "have shape (n_samples, n_out)", f"{outputs.shape}"))
+    shapes = [outputs.shape[:n] for n in dimensions]
+    if targets.shape not in shapes:
+        wanted = f"have shape {' or '.join(map(str, shapes))}, to go with the outputs"
+        raise ValueError(must("targets", wanted, f"{targets.shape}"))
+    return targets, outputs
+
+
+def _values(targets: Any, outputs: Any) -> tuple[np.ndarray, np.ndarray]:
+    targets, outputs = _arrays(targets, outputs, (2,))
+    return np.asarray(targets, np.float64), np.asarray(outputs, np.float64)
 
 
 def _counts(targets: Any, outputs: Any, weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -377,7 +395,7 @@ def _counts(targets: Any, outputs: Any, weight: Any) -> tuple[np.ndarray, np.nda
 
     Of shape (1, n_out) for classes and (n_out, 2) for labels, whose classes are 0 and 1.
     """
-    targets, outputs = np.asarray(targets), np.asarray(outputs)
+    targets, outputs = _arrays(targets, outputs)
     n_samples, n_out = outputs.shape
     weight = np.ones(n_samples) if weight is None else np.asarray(weight, np.float64)
     if targets.ndim == 1:

@@ -85,31 +85,23 @@ def test_no_models():
     assert fit_many([], np.empty((0, 2)), np.empty(0)) == []
 
 
-class Watched:
-    """Counts how many fits run at once, each until as many as are expected did."""
-
-    lock, running, most = threading.Lock(), 0, 0
-
-    def __init__(self, expected, reached):
-        self.expected, self.reached = expected, reached
-
-    def fit(self, X, y):
-        with self.lock:
-            Watched.running += 1
-            Watched.most = max(Watched.most, Watched.running)
-            if Watched.most == self.expected:
-                self.reached.set()
-        self.reached.wait(200)
-        time.sleep(0.05)  # for one too many
-        with self.lock:
-            Watched.running -= 1
-
-
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_as_many_at_once_as_threads(n_threads):
-    Watched.most, reached = 0, threading.Event()
-    fit_many([Watched(n_threads, reached) for _ in range(7)], [0], [0], n_threads=n_threads)
-    assert Watched.most == n_threads
+    """The first ones meet, so they run at once; and never do more."""
+    lock, met, numbers, running = threading.Lock(), threading.Barrier(n_threads), [], []
+
+    class Watched:
+        def fit(self, X, y):
+            with lock:
+                running.append(self)
+                numbers.append(len(running))
+            if len(numbers) <= n_threads:
+                met.wait(100)
+            time.sleep(0.01)
+            running.remove(self)
+
+    fit_many([Watched() for _ in range(7)], [0], [0], n_threads=n_threads)
+    assert max(numbers) == n_threads
 
 
 @pytest.mark.usefixtures("eight_processors")
@@ -398,7 +390,7 @@ def test_ctrl_c_stops_all_after_their_runs(n_threads, make_data):
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         fit_many(nets, X, y, epochs=10**6, n_threads=n_threads, callbacks=[[Begin()] for _ in nets])
-    assert time.process_time() - interrupted[0] < 5  # which other processes do not lengthen
+    assert time.process_time() - interrupted[0] < 5
     assert all(np.isfinite(w).all() for net in nets for w in net.weights)
     steps = [net._state.optimizer.taken for net in nets]
     time.sleep(0.3)

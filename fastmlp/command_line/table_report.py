@@ -14,6 +14,7 @@ from fastmlp.command_line.reports import counted, duration, number, print_json, 
 from fastmlp.command_line.scores import GUESSES, MAIN
 from fastmlp.command_line.table_training import Data, Result
 from fastmlp.messages import must
+from fastmlp.sklearn.tied import sizes_of
 from fastmlp.tables.columns import Column, listed
 
 KINDS = {"number": "number", "boolean": "boolean", "text": "column of text"}
@@ -137,8 +138,7 @@ def _about_result(result: Result, path: str) -> list[str]:
 
 def network_in_words(estimator: Any) -> str:
     """Return a sentence about the network of an estimator."""
-    sizes = [estimator.coefs_[0].shape[0], *(coefs.shape[1] for coefs in estimator.coefs_)]
-    return sizes_in_words(sizes)
+    return sizes_in_words(sizes_of(estimator.coefs_))
 
 
 # JSON ---------------------------------------------------------------------------------------------
@@ -153,8 +153,7 @@ def _facts(data: Data, result: Result, folds: list[float], path: str) -> dict[st
         "target": about.target,
         "task": about.task,
         "classes": about.classes,
-        "layers": [result.model.estimator.coefs_[0].shape[0],
-                   *(coefs.shape[1] for coefs in result.model.estimator.coefs_)],
+        "layers": sizes_of(result.model.estimator.coefs_),
         "training_rows": result.n_training,
         "validation_rows": result.n_validation,
         "epochs": result.n_epochs,
@@ -162,7 +161,7 @@ def _facts(data: Data, result: Result, folds: list[float], path: str) -> dict[st
         "seconds": result.seconds,
         "score": {"name": MAIN[about.task], "value": about.score, "guess": about.guess_score},
         "saved": path,
-    }  # fmt: skip
+    }
     if folds:
         mean, error = mean_and_error(folds)
         found["cv"] = {"scores": folds, "mean": mean, "standard_error": error}

@@ -333,10 +333,10 @@ def _predict_in_runs(
     while start < n:
         n_workers, began = pace.n_workers, time.perf_counter()
         stop = min(start + max(pace.steps, n_workers) * PREDICTED_TOGETHER, n)
-        shares = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
+        bounds = [start + (stop - start) * w // n_workers for w in range(n_workers + 1)]
 
-        def share(worker: int, team: np.ndarray, shares: list[int] = shares) -> float:
-            return rows(shares[worker], shares[worker + 1], worker, team)
+        def share(worker: int, team: np.ndarray, bounds: list[int] = bounds) -> float:
+            return rows(bounds[worker], bounds[worker + 1], worker, team)
 
         call = partial(run_independently, n_workers, share)
         try:

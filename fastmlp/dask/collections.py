@@ -51,9 +51,13 @@ class Blocks(NamedTuple):
             for name, each in zip(NAMES, self, strict=True)
         ]
         lengths = [None if source is None else source.length for source in sources]
+        dtypes = [None if form.settings is None else form.settings.dtype, None, None]
         found = []
         for shard in range(n_shards):
-            parts = [None if s is None else s.of_shard(shard, n_shards) for s in sources]
+            parts = [
+                None if source is None else source.of_shard(shard, n_shards, dtype)
+                for source, dtype in zip(sources, dtypes, strict=True)
+            ]
             name = key("load", shard)
             found.append(
                 dask.delayed(_read, pure=False)(form, shard, parts, lengths, dask_key_name=name)
@@ -76,7 +80,7 @@ class InMemory(NamedTuple):
     values: Any
     length: int
 
-    def of_shard(self, shard: int, n_shards: int) -> list[Any]:
+    def of_shard(self, shard: int, n_shards: int, dtype: np.dtype | None) -> list[Any]:
         """Return the rows of a shard as the only part."""
         import dask
 
@@ -93,14 +97,14 @@ class Chunks(NamedTuple):
     name: str
     key: Callable[..., str]
 
-    def of_shard(self, shard: int, n_shards: int) -> list[Any]:
-        """Return the rows of a shard in every group, delayed."""
+    def of_shard(self, shard: int, n_shards: int, dtype: np.dtype | None) -> list[Any]:
+        """Return the rows of a shard in every group, delayed; see `_rows`."""
         import dask
 
         rows = dask.delayed(_rows, pure=False)
         return [
             rows(
-                group, start, shard, n_shards,
+                group, start, shard, n_shards, dtype,
                 dask_key_name=self.key(f"rows_{self.name}", k, shard),
             )
             for k, (group, start) in enumerate(zip(self.groups, self.starts, strict=True))
@@ -251,10 +255,13 @@ def plus_rows(before: int, block: Any) -> int:
     return before + _length(block)
 
 
-def _rows(group: list[list[Any]], start: int, shard: int, n_shards: int) -> Any:
+def _rows(
+    group: list[list[Any]], start: int, shard: int, n_shards: int, dtype: np.dtype | None = None
+) -> Any:
     """Return the rows of a shard in a group of chunks that begins at row `start`.
 
-    They are a copy: a view would keep the memory of whole chunks.
+    They are a copy: a view would keep the memory of whole chunks. Wider floats than `dtype` are
+    converted, before they are moved and joined.
     """
     found = []
     for blocks in group:
@@ -262,6 +269,10 @@ def _rows(group: list[list[Any]], start: int, shard: int, n_shards: int) -> Any:
         found.append(_joined([rows_of_shard(block, first, n_shards) for block in blocks], axis=1))
         start += _length(blocks[0])
     rows = _joined(found)
+    if dtype is not None and type(rows) is np.ndarray and rows.dtype.kind == "f":
+        if rows.itemsize > dtype.itemsize:
+            with np.errstate(all="ignore"):  # overflow is reported as infinity later
+                return rows.astype(dtype)
     is_view = n_shards > 1 and any(rows is each for each in found)
     return rows.copy() if is_view else rows
 

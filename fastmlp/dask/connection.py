@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures import wait as wait_for
 from typing import Any
 
-from fastmlp.dask import versions
+from fastmlp.dask import versions, view
 from fastmlp.dask.tasks import Fit
 from fastmlp.messages import must, shown, warn
 
 POLL_SECONDS = 0.5  # between looks at the connection while tasks run
-PATIENCE = 10.0  # seconds without a worker that takes tasks until a warning says so
+PATIENCE = 10.0  # seconds until a worker with full memory is given up, or the lack of any is said
 MOST_ATTEMPTS = 4  # to submit the same tasks, the next one after four times as long
 
 
@@ -23,17 +26,18 @@ class ClusterLost(RuntimeError):
 
 
 class WorkersDied(Exception):
-    """Workers are gone that tasks need."""
+    """Workers that tasks need are gone, or their memory is full and they compute nothing."""
 
-    def __init__(self, workers: set[str]):
+    def __init__(self, workers: set[str], are_full: bool = False):
         super().__init__(workers)
-        self.workers = workers
+        self.workers, self.are_full = workers, are_full
 
 
 class Stuck(Exception):
     """Dask computes none of the tasks, although there are workers.
 
-    This happens to tasks for certain workers after all have died, also if others are allowed.
+    This happens to collections for certain workers after these have died, also if others are
+    allowed.
     """
 
 
@@ -57,17 +61,10 @@ class Connection:
         """Return the key of a task, which the dashboard groups by what it does."""
         return "-".join([f"fastmlp_{task}", self.fit.token, *map(str, numbers)])
 
-    def submit(
-        self, key: str, function: Callable[..., Any], *arguments: Any, worker: str, only: bool
-    ) -> Any:
-        """Submit a task to a worker, and to others unless `only` that one may compute it.
-
-        Where others may, idle ones take over tasks, however slow they are.
-        """
+    def submit(self, key: str, function: Callable[..., Any], *arguments: Any, worker: str) -> Any:
+        """Submit a task to a worker. No other one computes it, not even after this one has died."""
         with _without_size_warning():
-            return self._client.submit(
-                function, *arguments, key=key, workers=[worker], allow_other_workers=not only
-            )
+            return self._client.submit(function, *arguments, key=key, workers=[worker])
 
     def compute(self, collections: Sequence[Any]) -> list[Any]:
         """Return the futures of collections."""
@@ -90,46 +87,63 @@ class Connection:
         self._check_versions(found)
         return found
 
-    def results(self, futures: Sequence[Any], tasks: Sequence[tuple[Any, str]]) -> list[Any]:
+    def results(self, futures: Sequence[Any], needed: Callable[[], set[str]]) -> list[Any]:
         """Return the results when all are there, or raise the error of the first that has one.
 
-        They need these tasks, each of which only one worker may compute.
+        `needed` returns the workers without which their tasks cannot be computed.
         """
-        from distributed import CancelledError, wait
-
-        began, idle = time.monotonic(), 0
-        while not any(future.status in ("lost", "cancelled") for future in futures):
-            try:
-                with self._client.as_current():
-                    wait(futures, timeout=POLL_SECONDS)
-                break
-            except CancelledError:
-                break
-            except TimeoutError:
-                self._check_connection()
+        began, idle, full_since = time.monotonic(), 0, dict[str, float]()
+        while not self._are_done(futures):
             left = self._threads(self._client.scheduler.ncores)
-            needed = {worker for future, worker in tasks if future.status != "finished"}
-            if needed - set(left):
-                raise WorkersDied(needed - set(left))
+            if gone := needed() - set(left):
+                raise WorkersDied(gone)
+            now = time.monotonic()
+            full_since = {
+                worker: full_since.get(worker, now) for worker in self._full(left, futures)
+            }
+            self._give_up({w for w, since in full_since.items() if now - since >= PATIENCE})
             if left:
-                began = time.monotonic()
+                began = now
                 idle = idle + 1 if self._is_idle() else 0
             self._warn_if_no_workers(began)
             if idle > 4**self._n_stuck:
                 self._n_stuck += 1
-                if self._n_stuck == MOST_ATTEMPTS:
-                    raise ClusterLost(
-                        f"the cluster at {self._address} does not compute the tasks, which were "
-                        f"submitted {MOST_ATTEMPTS} times: perhaps all workers die of them, or "
-                        "have too little memory"
-                    )
+                self._check_stuck()
                 raise Stuck
+        found = self._gathered(futures, needed)
         self._n_stuck = 0
-        return self._gathered(futures)
+        return found
+
+    def _are_done(self, futures: Sequence[Any]) -> bool:
+        """Wait for a while; return whether all results, or an error, are there."""
+        from distributed import CancelledError, wait
+
+        try:
+            with self._client.as_current():
+                wait(futures, timeout=POLL_SECONDS)
+        except CancelledError:
+            return True
+        except TimeoutError:
+            self._check_connection()
+            return any(future.status == "cancelled" for future in futures)
+        return True
 
     def _is_idle(self) -> bool:
         """Whether no worker has a task to compute."""
         return not any(self._client.processing().values())
+
+    def _full(self, left: Iterable[str], futures: Iterable[Any]) -> set[str]:
+        """Return the workers that hold up these tasks because their memory is full."""
+        if set(self._threads(self._client.scheduler.ncores_running)) >= set(left):
+            return set()  # without a call that the scheduler logs
+        keys = [future.key for future in futures]
+        return set(self._client.run_on_scheduler(view.full_workers(), keys))
+
+    def forget_deaths(self, futures: Iterable[Any]) -> None:
+        """Let Dask count deaths of workers from 0 again, for tasks and what they need."""
+        keys = [future.key for future in futures]
+        with contextlib.suppress(OSError):  # a lost connection is noticed later
+            self._client.run_on_scheduler(view.forget_deaths(), keys)
 
     # What can go wrong ---------------------------------------------------------------------------
 
@@ -149,16 +163,40 @@ class Connection:
                     "than a worker has"
                 )
 
-    def _gathered(self, futures: Sequence[Any]) -> list[Any]:
+    def _give_up(self, full: set[str]) -> None:
+        """Treat workers like those that died, if there are some."""
+        for worker in sorted(full):
+            warn(
+                f"Dask has paused worker {worker}, whose memory is full: its shards are given to "
+                "others",
+                RuntimeWarning,
+            )
+        if full:
+            raise WorkersDied(full, are_full=True)
+
+    def _check_stuck(self) -> None:
+        if self._n_stuck == MOST_ATTEMPTS:
+            raise ClusterLost(
+                f"the cluster at {self._address} does not compute the tasks, which were submitted "
+                f"{MOST_ATTEMPTS} times: perhaps all workers die of them, or have too little memory"
+            )
+
+    def _gathered(self, futures: Sequence[Any], needed: Callable[[], set[str]]) -> list[Any]:
         for future in futures:
-            if future.status in ("lost", "cancelled"):
-                raise self._cancelled(future)
             if future.status == "error":
                 raise self._failed(future.exception())
+        # A call of `gather` that waits would not notice that the worker of a result has died. This
+        # one ends when the futures are released.
+        gathering = asyncio.run_coroutine_threadsafe(
+            self._client.gather(futures, asynchronous=True), self._client.loop.asyncio_loop
+        )
         try:
-            return list(self._client.gather(futures))
-        except OSError:
-            self._check_connection()
+            while not wait_for([gathering], POLL_SECONDS).done:
+                if gone := needed() - set(self._threads(self._client.scheduler.ncores)):
+                    raise WorkersDied(gone)
+            return list(gathering.result())
+        except (OSError, CancelledError):
+            self.check(futures)
             raise
 
     def _threads(self, question: Callable[[], Any]) -> dict[str, int]:
@@ -228,22 +266,24 @@ class Connection:
 
 
 def client_of(client: Any) -> Any:
-    """Return the client, or for None the current one."""
+    """Return the client, or for None the current one: within a task, that of its worker."""
     try:
-        from distributed import Client, default_client
+        from distributed import Client, get_client
     except ImportError:
         advice = 'pip install "fastmlp[dask]"'
         raise ImportError(f"Dask is not installed: {advice}, or pass client=False") from None
     if client is None:
         try:
-            client = default_client()
+            client = get_client()
         except ValueError:
             requirement = "be a dask.distributed.Client, or False for this process, without one"
             raise ValueError(must("client", requirement, "None")) from None
     if not isinstance(client, Client):
         raise TypeError(must("client", "be a dask.distributed.Client or False", shown(client)))
     if client.asynchronous:
-        raise TypeError(must("client", "be synchronous", "one with asynchronous=True"))
+        advice = "call fit in a thread of its own"
+        got = "one whose event loop makes this call"
+        raise TypeError(must("client", "be synchronous", got, advice))
     if client.status != "running":
         raise ValueError(must("client", "be connected", f"one that is {client.status}"))
     return client
@@ -258,6 +298,21 @@ def _reason(future: Any) -> str:
     except BaseException as error:
         return str(getattr(error, "reason", "unknown"))
     return "unknown"
+
+
+def outside_pool() -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which a task of Dask does not occupy a thread of its worker.
+
+    Otherwise the tasks that it waits for might wait for that thread. Outside of tasks it does
+    nothing.
+    """
+    from distributed import get_worker, worker_client
+
+    try:
+        get_worker()
+    except ValueError:
+        return contextlib.nullcontext()
+    return worker_client()
 
 
 _one_at_a_time = threading.RLock()

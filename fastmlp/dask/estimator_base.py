@@ -23,6 +23,7 @@ from fastmlp.sklearn.constraints import Interval, StrOptions
 CONSTRAINTS: dict[str, list[Any]] = {
     "n_shards": [Interval(Integral, 1, MOST_SHARDS, closed="both")],
     "local_epochs": [Interval(Integral, 1, 2**31 - 1, closed="both")],
+    "local_steps": [None, Interval(Integral, 1, 2**31 - 1, closed="both")],
     "scale_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "checkpoint": [None, str, os.PathLike],
     "resume": ["boolean", str, os.PathLike],
@@ -36,6 +37,7 @@ class InRounds(BaseMLP):
     client: Any = None
     n_shards = 4
     local_epochs = 1
+    local_steps: int | None = None
     scale_rate: float | Literal["auto"] = "auto"
     checkpoint: Path | None = None
     resume: bool | Path = False

@@ -16,6 +16,7 @@ from fastmlp.dask.collections import Blocks, in_memory, is_collection
 from fastmlp.dask.progress import RoundsProgress
 from fastmlp.dask.rounds import job_settings
 from fastmlp.dask.shards import Arrays, Format, Size
+from fastmlp.dask.steps import rows_before
 from fastmlp.dask.training import Options, Rounds
 from fastmlp.messages import must, shown
 from fastmlp.metrics import chosen_metrics
@@ -26,6 +27,7 @@ from fastmlp.sklearn.fit_tasks import FitTasks
 from fastmlp.sklearn.tied import TiedState
 from fastmlp.training.reading import Reader, names_of
 from fastmlp.training.samples import Data
+from fastmlp.training.sources import BLOCK_BYTES
 from fastmlp.validation import sample_weights
 
 
@@ -46,6 +48,7 @@ def refuse(estimator: Any, X: Any, y: Any, sample_weight: Any, validates: bool) 
     if estimator.metrics is not None and not validates:
         requirement = "be None without X_val and y_val"
         raise ValueError(must("metrics", requirement, shown(estimator.metrics)))
+    networks.epochs_or_steps(estimator.local_epochs, estimator.local_steps)
     if not estimator.early_stopping:
         return
     if estimator.checkpoint is not None:
@@ -196,19 +199,23 @@ class EstimatorFit:
     ) -> tuple[Rounds, stopping.EpochEnd]:
         estimator, state = self.estimator, tied.state
         n_samples, largest = sum(s.n_samples for s in sizes), max(s.n_samples for s in sizes)
-        batch_size, epochs = fitting.batch_size_of(estimator, largest), int(estimator.local_epochs)
-        n_steps = int(estimator.max_iter) * epochs * -(-largest // batch_size)
-        fitting.run_for(estimator, tied, n_steps)
-        shuffle, task = estimator.shuffle, state.settings.loss.task
+        batch_size = fitting.batch_size_of(estimator, largest)
+        epochs, steps = networks.epochs_or_steps(estimator.local_epochs, estimator.local_steps)
+        of_round = steps or epochs * -(-largest // batch_size)
+        fitting.run_for(estimator, tied, int(estimator.max_iter) * of_round)
+        shuffle, settings = estimator.shuffle, state.settings
+        if n_samples * settings.layers[0] * settings.dtype.itemsize <= BLOCK_BYTES:
+            shuffle = bool(shuffle)  # as in `fastmlp.sklearn`: all rows are one block
         options = Options(
             self.n_shards,
             epochs,
+            steps,
             int(estimator.max_iter),
             batch_size,
             shuffle if isinstance(shuffle, str) else bool(shuffle),
-            rates.rate_factor(estimator.scale_rate, state.settings.optimizer, self.n_shards),
+            rates.rate_factor(estimator.scale_rate, settings.optimizer, self.n_shards),
             None,  # the samples have the weights of their classes
-            () if passed is None else chosen_metrics(estimator.metrics, task),
+            () if passed is None else chosen_metrics(estimator.metrics, settings.loss.task),
             passed is not None,
             path,
             form.feature_names,
@@ -217,10 +224,9 @@ class EstimatorFit:
         callbacks = list(estimator.callbacks or ())
         if estimator.verbose == "bar":
             callbacks.append(RoundsProgress(self.runner))
-        epoch_end = stopping.EpochEnd(
-            estimator, tied, n_samples * epochs, fitting.scorer(estimator, tied, scored)
-        )
-        self._judge = tasks.after(epoch_end)
+        epoch_end = stopping.EpochEnd(estimator, tied, 0, fitting.scorer(estimator, tied, scored))
+        self._judge, self._epoch_end = tasks.after(epoch_end), epoch_end
+        self._rows_before = partial(_rows_before, sizes, options)
         # As in `fastmlp.sklearn`, whose orders one shard has.
         order = np.arange(n_samples) if options.shuffle is True and self.n_shards == 1 else None
         model = MLP._of(state)
@@ -233,8 +239,11 @@ class EstimatorFit:
         """Record all rounds that are not yet, several after a resume; return whether to stop."""
         estimator, stops = self.estimator, False
         estimator._trains = True
-        for loss in state.history["loss"][estimator.n_iter_ :]:
-            stops = self._judge({"loss": loss})
+        losses = state.history["loss"]
+        for number in range(estimator.n_iter_, len(losses)):
+            rows = self._rows_before(number + 1) - self._rows_before(number)
+            self._epoch_end.n_samples = rows
+            stops = self._judge({"loss": losses[number]})
         if estimator._optimizer.changes:
             state.change(learning_rate=estimator._optimizer.learning_rate)
         return stops
@@ -270,6 +279,14 @@ class EstimatorFit:
 
 def _rows(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
     return None if weights is None else weights[rows]
+
+
+def _rows_before(sizes: list[Size], options: Options, number: int) -> int:
+    """Return how many samples all shards have trained on before a round."""
+    if options.local_steps is None:
+        return number * options.local_epochs * sum(size.n_samples for size in sizes)
+    step = number * options.local_steps
+    return sum(rows_before(step, size.n_samples, options.batch_size) for size in sizes)
 
 
 def _computed(validation: Validation | None, client: Any) -> Validation | None:

@@ -21,10 +21,11 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
     ----------
     hidden_layer_sizes, activation, solver, ...
         The parameters of `fastmlp.sklearn.MLPClassifier`, of which these are of rounds: `max_iter`
-        and `n_iter_no_change` count rounds; `tol` is compared with the losses of rounds, or with
-        the scores after them; "invscaling" and "adaptive" learning rates change after rounds; a
-        `batch_size` of "auto" is at most the samples of the largest shard; `callbacks` see a round
-        as an epoch, and `metrics` need X_val. ``solver="lbfgs"`` and a `preset` are refused.
+        and `n_iter_no_change` count rounds, however short; `tol` is compared with the losses of
+        rounds, or with the scores after them; "invscaling" and "adaptive" learning rates change
+        after rounds; a `batch_size` of "auto" is at most the samples of the largest shard;
+        `callbacks` see a round as an epoch, and `metrics` need X_val. ``solver="lbfgs"`` and a
+        `preset` are refused.
     client : dask.distributed.Client, False or None, default=None
         Where rounds are computed: None is the current client, and False this process, without Dask.
         Clones have the same client; pickles and files have none.
@@ -33,6 +34,8 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
         changes the result; the number of workers does not.
     local_epochs : int, default=1
         The epochs of each shard in a round.
+    local_steps : int or None, default=None
+        The minibatches of each shard in a round, in place of epochs, see `fastmlp.dask.fit`.
     scale_rate : "auto" or float, default="auto"
         A factor of all learning rates, see `fastmlp.dask.fit`.
     checkpoint : str, os.PathLike or None, default=None
@@ -48,7 +51,8 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
         Of all shards.
     coefs_, intercepts_ : lists of arrays of shape (n_in, n_out) and (n_out,)
     loss_, loss_curve_ : float and list of float
-        The mean loss of the shards in the last epoch of the last round, and of each.
+        The mean loss of the shards in the last round, and in each: of its last epoch, or of
+        `local_steps`.
     n_iter_ : int
         The rounds of the last fit.
     n_features_in_ : int
@@ -129,6 +133,7 @@ class MLPClassifier(InRounds, sklearn.MLPClassifier):
         client: Any = None,
         n_shards: int = 4,
         local_epochs: int = 1,
+        local_steps: int | None = None,
         scale_rate: float | Literal["auto"] = "auto",
         checkpoint: Path | None = None,
         resume: bool | Path = False,
@@ -183,6 +188,8 @@ class MLPRegressor(InRounds, sklearn.MLPRegressor):
         The parts of the data that are trained on at the same time.
     local_epochs : int, default=1
         The epochs of each shard in a round.
+    local_steps : int or None, default=None
+        The minibatches of each shard in a round, in place of epochs, see `fastmlp.dask.fit`.
     scale_rate : "auto" or float, default="auto"
         A factor of all learning rates, see `fastmlp.dask.fit`.
     checkpoint : str, os.PathLike or None, default=None
@@ -194,7 +201,8 @@ class MLPRegressor(InRounds, sklearn.MLPRegressor):
     ----------
     coefs_, intercepts_ : lists of arrays of shape (n_in, n_out) and (n_out,)
     loss_, loss_curve_ : float and list of float
-        The mean loss of the shards in the last epoch of the last round, and of each.
+        The mean loss of the shards in the last round, and in each: of its last epoch, or of
+        `local_steps`.
     n_iter_ : int
         The rounds of the last fit.
     n_features_in_ : int
@@ -265,6 +273,7 @@ class MLPRegressor(InRounds, sklearn.MLPRegressor):
         client: Any = None,
         n_shards: int = 4,
         local_epochs: int = 1,
+        local_steps: int | None = None,
         scale_rate: float | Literal["auto"] = "auto",
         checkpoint: Path | None = None,
         resume: bool | Path = False,

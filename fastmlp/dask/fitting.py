@@ -27,6 +27,7 @@ from fastmlp.training.reading import Reader
 from fastmlp.validation import checks, sample_weights
 
 MOST_SHARDS = 2**20
+MOST_LOCAL = 2**31  # epochs or steps of a shard in a round
 
 
 def fit(
@@ -37,6 +38,7 @@ def fit(
     client: Any = None,
     n_shards: int = 4,
     local_epochs: int = 1,
+    local_steps: int | None = None,
     rounds: int = 10,
     batch_size: int = 32,
     shuffle: bool | Literal["blocks"] = True,
@@ -53,17 +55,19 @@ def fit(
     r"""Train a network on many machines by averaging.
 
     The data are divided into `n_shards` shards. In each round every shard trains `local_epochs`
-    epochs from the same weights and moments, and their mean is what the next round begins from:
+    epochs, or `local_steps` minibatches, from the same weights and moments, and their mean is what
+    the next round begins from:
 
     .. math:: W^{r+1} = \frac{1}{V} \sum_{s=1}^{V} \mathrm{train}_{r,s}(W^r),
 
     summed in the order of the shards in float64. The result depends on the arguments alone: it has
     the same bits on any number of workers and threads, after workers have died, and in one process
-    without Dask. With one shard it is that of ``model.fit(X, y, epochs=rounds * local_epochs)``.
+    without Dask. With one shard it is that of ``model.fit(X, y, epochs=rounds * local_epochs)``,
+    also if that many epochs are divided into rounds of `local_steps`.
 
     A round passes the weights on, which takes 20 to 200 ms. So it should compute for a second or
     more, otherwise one processor is as fast; a `ShortRoundsWarning` says how many `local_epochs`
-    take a second. See :doc:`/guide/many_machines` for when this is worth it.
+    or `local_steps` take a second. See :doc:`/guide/many_machines` for when this is worth it.
 
     Parameters
     ----------
@@ -84,6 +88,13 @@ def fit(
         adam, need more epochs for the same accuracy.
     local_epochs : int, default 1
         Epochs on each shard between two means.
+    local_steps : int, optional
+        Minibatches of each shard between two means, in place of whole epochs: for shards that
+        take minutes for an epoch. Round r has the minibatches r * `local_steps` and following of
+        the endless sequence of the epochs of a shard. So every row is trained on once in each
+        epoch, the last minibatch of which may be smaller; a round may go on with an epoch, or have
+        several; and shards of different sizes take the same number of steps. `local_epochs` must be
+        1, its default.
     rounds : int, default 10
     batch_size : int, default 32
         The number of samples of a step, in each shard.
@@ -91,8 +102,9 @@ def fit(
         Whether to shuffle each shard in every epoch, see `MLP.fit`.
     scale_rate : float or "auto", default "auto"
         The factor of all learning rates, above 0, which is reached in equal parts over the first
-        five rounds. The mean of V shards has taken 1 / V of the steps of an epoch, which larger
-        steps make up for: "auto" is V, at most 4, and at most 8 for adam and adamw.
+        five rounds, of whatever length. The mean of V shards has taken 1 / V of the steps of an
+        epoch, which larger steps make up for: "auto" is V, at most 4, and at most 8 for adam and
+        adamw.
     sample_weight : array-like or dask array (n_samples,), optional
         The weight of each sample in the loss. Shards count equally, whatever their weights.
     class_weight : dict, array-like (n_classes,) or "balanced", optional
@@ -116,9 +128,9 @@ def fit(
     Returns
     -------
     MLP
-        The model. `history_` has a value for each round: "loss", the mean of the last epoch over
-        all shards, "validation_loss" and the scores. Schedules of the learning rate count the steps
-        of one shard.
+        The model. `history_` has a value for each round: "loss", the mean over all samples of the
+        last epoch, or of `local_steps` (NaN if none of these has a weight), "validation_loss" and
+        the scores. Schedules of the learning rate count the steps of one shard.
 
     Warns
     -----
@@ -161,6 +173,7 @@ def fit(
         raise TypeError(must("model", "be an MLP", shown(model)))
     state = model._state
     n_shards = checks.whole_number("n_shards", n_shards, 1, MOST_SHARDS)
+    epochs, steps = epochs_or_steps(local_epochs, local_steps)
     shuffle = checks.flag("shuffle", shuffle, "blocks")
     if isinstance(X, np.memmap) and shuffle is True:
         shuffle = "blocks"
@@ -178,7 +191,8 @@ def fit(
     sample_weights.check_has_classes(class_weight, state.loss, state.network.sizes[-1])
     options = Options(
         n_shards,
-        checks.whole_number("local_epochs", local_epochs, 1, 2**31),
+        epochs,
+        steps,
         checks.whole_number("rounds", rounds, 0),
         checks.whole_number("batch_size", batch_size, 1),
         shuffle,
@@ -213,6 +227,17 @@ def fit(
 def runner_of(client: Any) -> InProcess | OnCluster:
     """Return what computes rounds where the argument `client` says."""
     return InProcess() if client is False else OnCluster(client)
+
+
+def epochs_or_steps(local_epochs: Any, local_steps: Any) -> tuple[int, int | None]:
+    """Return how long each shard trains in a round: so many epochs, or steps unless it is None."""
+    epochs = checks.whole_number("local_epochs", local_epochs, 1, MOST_LOCAL)
+    if local_steps is None:
+        return epochs, None
+    steps = checks.whole_number("local_steps", local_steps, 1, MOST_LOCAL)
+    if epochs != 1:
+        raise ValueError(must("local_epochs", "be 1 if `local_steps` is given", f"{epochs}"))
+    return epochs, steps
 
 
 def checkpoint_path(checkpoint: Any) -> str | None:

@@ -25,7 +25,7 @@ class Point(NamedTuple):
     seen: int  # rows trained on
     key: int  # of dropout and noise
     source: dict[str, Any] | None = None  # the random source, where it goes along
-    order: np.ndarray | None = None  # of the last epoch, if the next one shuffles it
+    order: np.ndarray | None = None  # of the last epoch, if it goes on or the next one shuffles it
 
     @property
     def arrays(self) -> list[np.ndarray]:

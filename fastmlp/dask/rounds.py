@@ -16,6 +16,8 @@ import numpy as np
 from fastmlp import random_sources
 from fastmlp.core.run import Diverged
 from fastmlp.dask.points import Point, divided, point_of, put, summed
+from fastmlp.dask.shards import Shard
+from fastmlp.dask.steps import Drawn, Epochs, Steps
 from fastmlp.metrics import Metric
 from fastmlp.settings import Settings
 from fastmlp.training.data import FitData
@@ -32,13 +34,19 @@ class Job(NamedTuple):
     settings: Settings
     class_name: str
     n_shards: int
-    local_epochs: int
+    local_epochs: int  # 1 with `local_steps`
+    local_steps: int | None
     batch_size: int
     shuffle: bool | str
     seed: tuple[int, ...]  # words of 32 bits
     class_weights: np.ndarray | None  # (n_classes,)
     metrics: Sequence[Metric]
     rate_factor: float = 1.0  # of this round
+    chains_orders: bool = False  # whether each epoch shuffles the order of the one before
+
+    def stream(self, number: int, shard: int) -> np.random.RandomState:
+        """Return the random numbers of a shard in the round, or the epoch, of this number."""
+        return np.random.RandomState(np.array([*self.seed, number, shard], np.uint32))
 
     def state(self, point: Point, source: Any = None) -> State:
         """Return a state at a point."""
@@ -56,7 +64,7 @@ class Trained(NamedTuple):
     """What the training of a shard returns."""
 
     point: Point
-    loss: float  # of the last epoch
+    loss: float  # of the last epoch, or of all steps
     weight: float  # of its samples, that the loss was divided by
     seconds: float
     is_dead: bool = False  # see `Trainer.is_dead`
@@ -74,22 +82,25 @@ class Merged(NamedTuple):
 
 
 def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Trained:
-    """Train on a shard for `local_epochs` from a point, in the round of this number.
+    """Train on a shard for `local_epochs` or `local_steps`, in the round of this number.
 
     With several shards, shuffling, dropout and noise are drawn from the stream of ``[seed, number,
     shard]``. With one, the source of the network goes along with the point, as in `MLP.fit`.
+
+    With `local_steps`, the orders of epochs are drawn from streams with their number in place of
+    that of the round: those of the rounds if a round is an epoch.
     """
     began = time.perf_counter()
     if job.n_shards == 1:
         state = job.state(point, random_sources.from_dict(point.source))
     else:
-        words = np.array([*job.seed, number, shard], np.uint32)
-        state = job.state(point, np.random.RandomState(words))
+        state = job.state(point, job.stream(number, shard))
         state.key = 0
+        state.draw_key()
     state.optimizer.rate_factor *= job.rate_factor
-    given = FitData(state, job.batch_size, job.shuffle, continues=True)
+    given = _data_for(job, state, point, data, number, shard)
     orders: Any = None
-    if point.order is not None:
+    if job.chains_orders and point.order is not None:
         from fastmlp.sklearn.draws import Orders  # imported here: it needs scikit-learn
 
         orders = Orders(len(data.X), point.order, True, state.source)
@@ -98,22 +109,51 @@ def train(job: Job, point: Point, data: Data, number: int, shard: int) -> Traine
 
     def look(_: dict[str, float]) -> bool:
         nonlocal is_dead
-        is_dead = is_dead or fit.trainer.is_dead  # which is of the last epoch
+        # That of the last epoch. A reference to `fit` would be a cycle, which keeps the samples.
+        is_dead = is_dead or state.fit.trainer.is_dead
         return False
 
     plan = Plan(job.local_epochs, continues=True, warns=False, after_epoch=look)
-    fit = Fit(state, given, plan)
     try:
-        fit.run()
+        Fit(state, given, plan).run()
     except Diverged as error:
         return Trained(point, np.nan, 0.0, time.perf_counter() - began, diverged=str(error))
-    weight = _weight_of(state, given.weighted)
+    weight = given.weight if isinstance(given, Steps) else _weight_of(state, given.weighted)
     found = point_of(state, with_source=job.n_shards == 1)
     found = found._replace(descent=found.descent | {"rate_factor": point.descent["rate_factor"]})
     if orders is not None:
         found = found._replace(order=orders.last)
+    elif isinstance(given, Steps) and given.drawn is not None:
+        if job.n_shards == 1:
+            found = found._replace(order=given.drawn.order)
+        elif isinstance(data, Shard):
+            data.drawn = given.drawn
     seconds = time.perf_counter() - began
     return Trained(found, state.history["loss"][-1], weight, seconds, is_dead)
+
+
+def _data_for(job: Job, state: State, point: Point, data: Data, number: int, shard: int) -> FitData:
+    """Return what reads the samples of a round."""
+    is_map = isinstance(data, Shard) and data.is_map  # shuffled in blocks, as by `MLP.fit`
+    given = state, job.batch_size, "blocks" if is_map and job.shuffle is True else job.shuffle
+    if job.local_steps is None:
+        return Epochs(*given, continues=True)
+    first, drawn = number * job.local_steps, None
+    if job.n_shards == 1:
+        if point.order is not None:
+            last = (first - 1) // -(-len(data.X) // job.batch_size)
+            drawn = Drawn(None, last, point.order)
+        return Steps(*given, first, job.local_steps, None, lambda epoch: state.source, drawn)
+    draws = state.key != 0
+
+    def source_of(epoch: int) -> np.random.RandomState:
+        source = job.stream(epoch, shard)
+        if draws:  # the stream of a round begins with the key
+            random_sources.random_key(source)
+        return source
+
+    drawn = data.drawn if isinstance(data, Shard) else None
+    return Steps(*given, first, job.local_steps, (job.seed, draws), source_of, drawn)
 
 
 def _weight_of(state: State, data: Data | None) -> float:
@@ -174,7 +214,10 @@ def merged(job: Job, before: Point, of_all: Sum, validation: Data | None) -> Mer
     if not point.is_finite:
         return Merged(before, {}, seconds, diverged="a mean of weights or moments")
     total = sum(each.weight for each in trained)
-    recorded = {"loss": sum(each.loss * (each.weight / total) for each in trained)}
+    loss = np.nan  # of samples without weight
+    if total > 0:
+        loss = sum(each.loss * (each.weight / total) for each in trained)
+    recorded = {"loss": loss}
     if validation is not None:
         loss, scores = evaluate(job.state(point), validation, job.metrics)
         if not np.isfinite(loss):

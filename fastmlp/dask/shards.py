@@ -6,6 +6,7 @@ and which row is in which shard depends on nothing but V.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,12 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmlp.core.equations.losses import LOGISTIC, SOFTMAX
+from fastmlp.dask.file_rows import FileRows
+from fastmlp.dask.steps import Drawn
 from fastmlp.messages import must, shown
 from fastmlp.settings import Settings
 from fastmlp.training.reading import Reader, names_of
-from fastmlp.training.samples import Data
+from fastmlp.training.samples import CHECKED_AT_ONCE, Data, first_not_finite
 from fastmlp.training.state import State
-from fastmlp.validation import sample_weights
+from fastmlp.validation import checks, real_numbers, sample_weights
 
 
 class Format(NamedTuple):
@@ -50,9 +53,14 @@ class Size(NamedTuple):
 
 
 class Shard(Data):
-    """The samples of a shard, and the names of the columns of X, if it was a data frame."""
+    """The samples of a shard; X may be `FileRows`."""
 
-    names: list[str] | None = None
+    names: list[str] | None = None  # of the columns of X, if it was a data frame
+    is_map = False  # whether X was a memory map, whose rows `MLP` shuffles in blocks
+    again: Callable[[], Shard] | None = None  # loads it from its source
+    #: The order of the epoch that rounds of `local_steps` are in. Drawing it takes longer than some
+    #: of these rounds.
+    drawn: Drawn | None = None
 
 
 class Arrays(NamedTuple):
@@ -98,19 +106,58 @@ def read(form: Format, shard: int, samples: tuple[Any, Any, Any]) -> Data:
         if form.look is not None:
             return form.look(X, y, weights)
         reader = form.reader()
-        if form.convert is None:
+        rows = _in_file(X, reader.state)
+        if rows is not None:
+            data = _with_rows(rows, form, reader, y, weights)
+        elif form.convert is None:
             data = reader.samples("X", X, "y", y, weights, to_train_on=True, require_positive=False)
         else:
             reader.check_names("X", names_of(X))
             data = form.convert(form.settings, X, y, weights)
-        reader.check_finite("X", data.X)
+        _check_finite(reader.state, data.X)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         text = str(error) if form.from_function else _of_all_rows(error, shard, form.n_shards)
         raise kind(f"shard {shard}: {text}") from None
     found = Shard(*data)
     found.names = reader.feature_names
+    found.is_map = form.convert is None and isinstance(X, np.memmap)
     return found
+
+
+def _in_file(X: Any, state: State) -> FileRows | None:
+    """Return the rows of a memory map that are read from its file; None for other arrays."""
+    network = state.network
+    n_in = network.sizes[0]
+    if not isinstance(X, np.memmap) or X.dtype.kind not in real_numbers.KINDS:
+        return None
+    if X.ndim != 2 or X.shape[1] != n_in or len(X) == 0:  # which is refused
+        return None
+    first: Any = checks.feature_rows("X", X[:1], n_in, network.dtype)
+    return FileRows.of(X, first.dtype)
+
+
+def _with_rows(rows: Any, form: Format, reader: Reader, y: Any, weights: Any) -> Data:
+    """Return samples whose rows of X are checked and converted when they are read."""
+    n = len(rows)
+    if form.convert is None:
+        targets = reader.targets("y", y, n)
+        return Data(rows, sample_weights.weighted(targets, weights, n, require_positive=False))
+    # In place of X one small column, of which nothing is read but the number of rows.
+    sizes, column = [1, *reader.state.network.sizes[1:]], np.zeros((n, 1), np.bool_)
+    narrow = dataclasses.replace(form.settings, layers=sizes, input_shift=0.0, input_scale=1.0)
+    return Data(rows, form.convert(narrow, column, y, weights).targets)
+
+
+def _check_finite(state: State, X: Any) -> None:
+    """Raise ValueError for the first row of X that is not finite."""
+    n = len(X)
+    at_once = max(1, CHECKED_AT_ONCE // state.network.sizes[0]) if isinstance(X, FileRows) else n
+    for start in range(0, n, at_once):
+        some = X if at_once >= n else X[start : start + at_once]
+        row = first_not_finite(state.network, some)
+        if row is not None:
+            raise checks.not_finite("X", start + row, state.network.dtype)
 
 
 def _of_all_rows(error: Exception, shard: int, n_shards: int) -> str:

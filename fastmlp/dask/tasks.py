@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.core.machine import shares
 from fastmlp.dask import versions
+from fastmlp.dask.keeping import Unkept, loaded_to_keep, present
 from fastmlp.dask.points import Point
 from fastmlp.dask.rounds import Job, Merged, Sum, Trained, added, merged, train
-from fastmlp.dask.shards import Format, Shard, Size, loaded, read, size_of
+from fastmlp.dask.shards import Format, Shard, Size, read, size_of
 from fastmlp.training.samples import Data, part
 
 
@@ -61,48 +62,54 @@ def read_rows(fit: Fit, form: Format, shard: int, rows: tuple[Any, Any, Any]) ->
     return read(form, shard, rows)
 
 
-def read_loaded(fit: Fit, form: Format, shard: int, load: Callable[[int], Any]) -> Data:
-    """Return the samples of a shard that a function loads."""
+def read_loaded(
+    fit: Fit, form: Format, shard: int, load: Callable[[int], Any]
+) -> Shard | Unkept | Any:
+    """Return a shard that a function loads as this worker keeps it, or what `form.look` returns."""
     fit.check()
-    found = read(form, shard, loaded(load, shard))
-    if not isinstance(found, Shard):  # what `form.look` returned
-        return found
-    X = _apart(found.X) if isinstance(found.X, np.ndarray) else found.X
-    kept = Shard(X, type(found.targets)(*map(_apart, found.targets)))
-    kept.names = found.names
-    return kept
+    return loaded_to_keep(form, shard, load)
 
 
-def _apart(array: np.ndarray) -> np.ndarray:
-    """Return a copy of a view of a much larger array, which the view would keep in memory.
-
-    Dask counts the view alone, and cannot spill the rest.
-    """
-    whole = array
-    while isinstance(whole.base, np.ndarray):
-        whole = whole.base
-    if isinstance(whole, np.memmap) or whole.nbytes <= 2 * array.nbytes:
-        return array
-    return array.copy()
-
-
-def size_here(fit: Fit, form: Format, data: Data) -> Size:
+def size_here(fit: Fit, form: Format, shard: Shard | Unkept | Any) -> Size:
     """Return what is known of a shard without its samples."""
     fit.check()
-    return size_of(form, data)
+    return shard.size if isinstance(shard, Unkept) else size_of(form, shard)
 
 
-def train_here(fit: Fit, job: Job, point: Point, data: Data, number: int, shard: int) -> Placed:
+def train_here(
+    fit: Fit, job: Job, point: Point, kept: Shard | Unkept, number: int, shard: int
+) -> Placed:
     """Train on a shard, and say where.
 
-    All tasks of a worker together use the threads that Dask gave to it.
+    All tasks of a worker together use the threads that Dask gave to it. The training stops when
+    the client has released the task: after Ctrl-C, or when the round is computed again.
     """
-    from distributed import get_worker
+    from distributed import Reschedule, get_worker
 
-    address = fit.check()
-    with shares.limited_to(get_worker().state.nthreads):
-        make_ready(fit.token, job, point, data)
-        return Placed(train(job, point, data, number, shard), address)
+    address, worker = fit.check(), get_worker()
+    of_task = _UntilReleased(worker.state.tasks[worker.get_current_task()])
+    began = time.perf_counter()
+    data = present(kept)
+    seconds = time.perf_counter() - began
+    try:
+        with shares.limited_to(worker.state.nthreads), of_task.taken():
+            make_ready(fit.token, job, point, data)
+            trained = train(job, point, data, number, shard)
+            return Placed(trained._replace(seconds=trained.seconds + seconds), address)
+    except KeyboardInterrupt:
+        raise Reschedule from None  # if anyone wants the result after all
+
+
+class _UntilReleased(shares.Share):
+    """A fit that stops after its present run when a worker's task is released."""
+
+    def __init__(self, task: Any):
+        super().__init__(sys.maxsize, 1)
+        self._task = task
+
+    def check(self) -> None:
+        if self._task.state == "cancelled":
+            raise KeyboardInterrupt
 
 
 def add_here(fit: Fit, before: Added | None, placed: Sequence[Placed]) -> Added:
@@ -159,5 +166,5 @@ def make_ready(token: str, job: Job, point: Point, data: Data) -> None:
         if token not in _ready:
             few = part(data, slice(0, job.batch_size))
             begin = point._replace(order=None)  # which has the rows of all
-            train(job._replace(local_epochs=1), begin, few, 0, 0)
+            train(job._replace(local_epochs=1, local_steps=None), begin, few, 0, 0)
             _ready.add(token)

@@ -50,6 +50,7 @@ class Options(NamedTuple):
 
     n_shards: int
     local_epochs: int
+    local_steps: int | None  # in place of epochs
     rounds: int
     batch_size: int
     shuffle: bool | str
@@ -99,6 +100,7 @@ class Rounds:
     ):
         self.state, self.options, self.runner = state, options, runner
         self.callbacks, self.after_round, self.order = callbacks, after_round, order
+        self._chains_orders = order is not None
         self.n_samples = sum(size.n_samples for size in sizes)
         self._class_weights = _class_weights(options.class_weight, sizes)
         _check_weights(self._class_weights, sizes)
@@ -179,7 +181,8 @@ class Rounds:
             return
         _finished(lambda: self._take(merged, number))
         if merged.is_dead:
-            warn(DEAD, RuntimeWarning)
+            first = "epoch" if self.options.local_steps is None else "round"
+            warn(DEAD.replace("the first epoch", f"the first {first}"), RuntimeWarning)
         self._rounds_here += 1
         if self._rounds_here == 2:  # the first may have compiled
             self._warn_if_short(seconds, merged.seconds)
@@ -202,15 +205,16 @@ class Rounds:
         self.rounds_done = number + 1
 
     def _warn_if_short(self, seconds: float, of_shards: Sequence[float]) -> None:
-        """Say how many epochs a round would need to compute for a second."""
+        """Say how many epochs or steps a round would need to compute for a second."""
         if self.runner.n_at_once is None:
             return
         computed = max(sum(of_shards) / self.runner.n_at_once, *of_shards)
         if computed < LEAST_SECONDS:
-            needed = math.ceil(self.options.local_epochs * LEAST_SECONDS / computed)
+            name = "local_epochs" if self.options.local_steps is None else "local_steps"
+            needed = math.ceil(getattr(self.options, name) * LEAST_SECONDS / computed)
             warn(
                 f"a round took {seconds:.2g} s, of which {computed:.2g} s were training: with "
-                f"local_epochs={needed} it would train for {LEAST_SECONDS:.0f} s",
+                f"{name}={needed} it would train for {LEAST_SECONDS:.0f} s",
                 ShortRoundsWarning,
             )
 
@@ -232,12 +236,14 @@ class Rounds:
             self.state.class_name,
             options.n_shards,
             options.local_epochs,
+            options.local_steps,
             options.batch_size,
             options.shuffle,
             self.seed,
             self._class_weights,
             options.metrics,
             rates.factor_of_round(options.rate_factor, number),
+            self._chains_orders,
         )
 
     @property
@@ -257,6 +263,7 @@ class Rounds:
             "n_samples": self.n_samples,
             "n_shards": self.options.n_shards,
             "local_epochs": self.options.local_epochs,
+            "local_steps": self.options.local_steps,
             "rate_factor": self.options.rate_factor,
             "classes": list(self.options.classes),
             "history": list(self._recorded),

@@ -53,8 +53,8 @@ def check(where: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Non
     """Raise an error if they differ from those of the client."""
     for name in PACKAGES:
         if theirs.get(name) != ours[name]:
-            which = "no fastmlp" if name == "fastmlp" else f"no {name}"
-            found = which if theirs.get(name) is None else f"{name} {theirs[name]}"
+            version = theirs.get(name)
+            found = f"no {name}" if version is None else f"{name} {version}"
             raise OtherVersion(
                 f"{where} has {found}, and this process has {name} {ours[name]}: the same version "
                 "must be installed everywhere"

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastmlp.messages import must, shown
 from fastmlp.serialization.npz_format import MAX_DEPTH
-from fastmlp.serialization.schema import COUNT, DTYPE, KEY, descent, moments, shapes_of
+from fastmlp.serialization.schema import COUNT, DTYPE, KEY, descent, layers, moments, shapes_of
 from fastmlp.validation import checks
 from fastmlp.validation.forms import (
     anything,
@@ -57,13 +57,13 @@ def checked(state: Any) -> dict[str, Any]:
     """Validate the contents of a file; TypeError or ValueError if they are invalid."""
     if isinstance(state, dict) and state.get("class") in (*ENSEMBLES,):
         return _checked_ensemble(state)
-    start = fields({"class": one_of(ESTIMATORS), "layers": _layers, "dtype": DTYPE})("", state)
+    start = fields({"class": one_of(ESTIMATORS), "layers": layers, "dtype": DTYPE})("", state)
     kind, sizes, dtype = start["class"], start["layers"], np.dtype(start["dtype"])
     coefs = [array(shape, dtype) for shape in itertools.pairwise(sizes)]
     rule = state.get("solver") or {"rule": {"name": "sgd"}}
     checkers = {
         "class": one_of(ESTIMATORS),
-        "layers": _layers,
+        "layers": layers,
         "dtype": DTYPE,
         "parameters": dict_of(anything),
         "n_features": whole(1, checks.MAX_LAYER_SIZE),
@@ -115,10 +115,6 @@ def _in_common(member: dict[str, Any], name: str) -> Any:
         classes = targets["classes"]
         known += [targets["kind"], targets["sparse"], classes.dtype.str, classes.tolist()]
     return known
-
-
-def _layers(name: str, value: Any) -> list[int]:
-    return checks.layer_sizes(list_of(whole(1, checks.MAX_LAYER_SIZE))(name, value))
 
 
 def _names(name: str, value: Any) -> list[str]:

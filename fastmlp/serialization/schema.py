@@ -52,7 +52,7 @@ def checked(state: Any) -> dict[str, Any]:
     The values of arguments are checked when the network is created.
     """
     start = fields(
-        {"class": one_of(ARGUMENTS), "arguments": fields({"layers": _layers, "dtype": DTYPE})}
+        {"class": one_of(ARGUMENTS), "arguments": fields({"layers": layers, "dtype": DTYPE})}
     )
     found = start("", state)
     sizes, dtype = found["arguments"]["layers"], np.dtype(found["arguments"]["dtype"])
@@ -82,7 +82,8 @@ def checked(state: Any) -> dict[str, Any]:
     return state
 
 
-def _layers(name: str, value: Any) -> list[int]:
+def layers(name: str, value: Any) -> list[int]:
+    """Return the sizes of the layers."""
     return checks.layer_sizes(list_of(whole(1, checks.MAX_LAYER_SIZE))(name, value))
 
 
@@ -91,7 +92,7 @@ def _layers(name: str, value: Any) -> list[int]:
 
 def _arguments(kind: str, sizes: list[int], dtype: np.dtype) -> dict[str, checks.Checker]:
     known: dict[str, checks.Checker] = {
-        "layers": _layers,
+        "layers": layers,
         "dtype": DTYPE,
         "activation": list_of(text, len(sizes) - 2),
         "output_activation": text,
@@ -156,6 +157,7 @@ _ROUNDS = _COMMON | {
     "n_samples": whole(1, 2**62),
     "n_shards": whole(1, 2**31),
     "local_epochs": whole(1, 2**31),
+    "local_steps": optional(whole(1, 2**31)),
     "rate_factor": checks.non_negative,
     "seed": list_of(whole(0, 2**32 - 1), 2),
     "classes": list_of(text),

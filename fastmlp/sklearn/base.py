@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -21,7 +20,7 @@ from fastmlp.sklearn.estimator_files import SavedEstimator
 from fastmlp.sklearn.exchange import ExchangedEstimator
 from fastmlp.sklearn.fit_tasks import CallbackSupportMixin, FitTasks, with_callbacks
 from fastmlp.sklearn.preset import Split, in_effect, split
-from fastmlp.sklearn.tied import TiedState, sizes_of
+from fastmlp.sklearn.tied import TyingEstimator, sizes_of, type_of
 from fastmlp.validation import checks
 
 
@@ -41,18 +40,18 @@ class Validation(NamedTuple):
     sample_weight: Any
 
 
-TYING = threading.RLock()  # while an estimator and its network are tied
-TRAINED = ("coefs_", "intercepts_")
-
-
-class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class BaseMLP(
+    TyingEstimator,
+    SavedEstimator,
+    ExchangedEstimator,
+    CallbackSupportMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """The common part of `MLPClassifier` and `MLPRegressor`."""
 
     _trains: bool  # whether the call of fit has begun to train
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = parameters.CONSTRAINTS
     preset: str | None = None  # which estimators of earlier pickles lack
-    coefs_: list[np.ndarray]
-    intercepts_: list[np.ndarray]
 
     @property
     def _has_preset(self) -> bool:
@@ -176,7 +175,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
         if self._has_preset:
             parts = self._parts(y, validation)
             X = self._learned_table(X, y, weights, parts, reset)
-        dtype = X.dtype if is_first else _type_of(self.coefs_)
+        dtype = X.dtype if is_first else type_of(self.coefs_)
         encoded = self._encoded(y, dtype)
         self._begin_network(X.shape[1], encoded.n_outputs, dtype, is_first)
         samples = fitting.Samples(X, encoded.targets, weights, class_weights, encoded.strata, parts)
@@ -324,61 +323,7 @@ class BaseMLP(SavedEstimator, ExchangedEstimator, CallbackSupportMixin, BaseEsti
             dtype = self._tie().state.network.dtype
             raise checks.not_finite("X", error.row, dtype) from None
 
-    def _tie(self, solver: parameters.Solver | None = None) -> TiedState:
-        """Return the network whose parameters are `coefs_` and `intercepts_`.
-
-        They become views of it, if the user has assigned others or if settings have changed.
-        `solver` is that of a fit; None for a prediction.
-        """
-        key = parameters.key_of(self, solver)
-        tied = self._tied_as(key)
-        if tied is None or not tied.is_of(self.coefs_, self.intercepts_):
-            with TYING:  # predictions of several threads
-                tied = self._tied_as(key)
-                if tied is None:
-                    tied = self._new_tied(solver, key)
-                if not tied.is_of(self.coefs_, self.intercepts_):
-                    tied.take(self.coefs_, self.intercepts_)
-                    tied.tie(self)
-                self.__dict__.pop("_memory", None)  # restored
-        return tied
-
-    def _tied_as(self, key: Any) -> TiedState | None:
-        """Return the network that is tied, unless the parameters have become others."""
-        tied: TiedState | None = vars(self).get("_tied")
-        if (
-            tied is None
-            or not parameters.equal(tied.key, key)
-            or tied.state.settings.layers != sizes_of(self.coefs_)
-            or tied.state.settings.dtype != _type_of(self.coefs_)
-        ):
-            return None
-        return tied
-
-    def _new_tied(self, solver: Any, key: Any) -> TiedState:
-        before: TiedState | None = vars(self).get("_tied")
-        if solver is None:
-            solver = vars(self).get("_optimizer") or parameters.solver_of(self)
-        sizes, dtype = sizes_of(self.coefs_), _type_of(self.coefs_)
-        settings = parameters.settings_of(self, solver, sizes, dtype)
-        tied = TiedState(settings, getattr(self, "_random_state", None))
-        tied.key = key
-        memory = vars(self).get("_memory") if before is None else before.memory()
-        if memory is not None:
-            tied.remember(memory)
-        tied.state.history = getattr(self, "history_", {})
-        return tied
-
-    # Pickles -------------------------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        tied = state.pop("_tied", None)
-        if tied is not None:
-            state["_memory"] = tied.memory()
-            for name in TRAINED:
-                state[name] = [np.array(array, order="C") for array in state[name]]
-        return state
+    # Tags ----------------------------------------------------------------------------------------
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -412,8 +357,3 @@ def undone_before_training(estimator: BaseMLP) -> Iterator[None]:
         raise
     finally:
         estimator.__dict__.pop("_trains", None)
-
-
-def _type_of(coefs: list[np.ndarray]) -> np.dtype[Any]:
-    """Return the type of a network with these weights."""
-    return np.dtype(np.float32 if coefs[0].dtype == np.float32 else np.float64)

@@ -9,8 +9,7 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 from fastmlp.messages import must, shown
-
-MULTILABEL = "multilabel-indicator"
+from fastmlp.serialization.estimator_schema import MULTILABEL
 
 
 def set_classes(classifier: Any, kind: str, classes: np.ndarray, is_sparse: bool) -> None:

@@ -327,8 +327,7 @@ class EncodedRows(NamedTuple):
             requirement = f"be a C-contiguous array of floats of shape (n_samples, {n_outputs})"
             raise ValueError(must("rows", requirement, shown(rows)))
         if not all_finite(rows):
-            row = int((~np.isfinite(rows)).any(axis=1).argmax())
-            raise checks.not_finite("rows", row, rows.dtype)
+            checks.finite_rows("rows", rows)
 
     def check_encoder(self, known: TableEncoder) -> None:
         """Raise ValueError unless the rows are as `known` would have encoded them."""

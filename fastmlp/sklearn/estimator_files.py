@@ -15,7 +15,7 @@ from fastmlp.metrics import chosen_metrics
 from fastmlp.serialization import model_files
 from fastmlp.serialization.estimator_schema import ENSEMBLES, ESTIMATORS, RECORDS
 from fastmlp.sklearn import parameters
-from fastmlp.sklearn.classes import set_classes
+from fastmlp.sklearn.classes import classes_of, set_classes
 from fastmlp.sklearn.columns import Column
 from fastmlp.sklearn.encoder import TableEncoder
 from fastmlp.sklearn.scaling import checked_quantiles
@@ -105,14 +105,14 @@ def to_dict(estimator: Any, metadata: Any) -> dict[str, Any]:
     kind, known = _public_class(type(estimator)), vars(estimator)
     plain = _parameters(estimator, kind)
     tied: TiedState = estimator._tie()
-    network, optimizer = tied.state.network, tied.state.optimizer
+    memory = tied.memory()
     names, encoder, solver = (
         known.get(name) for name in ("feature_names_in_", "encoder_", "_optimizer")
     )
     return {
         "class": kind.__name__,
         "layers": sizes_of(tied.coefs),
-        "dtype": network.dtype.name,
+        "dtype": tied.state.network.dtype.name,
         "parameters": plain,
         "n_features": estimator.n_features_in_,
         "feature_names": None if names is None else [str(name) for name in names],
@@ -122,13 +122,10 @@ def to_dict(estimator: Any, metadata: Any) -> dict[str, Any]:
         "targets": _targets(estimator),
         "records": {name: known[name] for name in RECORDS if name in known},
         "solver": None if solver is None else _solver(solver),
-        "moments": {
-            name: [np.ascontiguousarray(view) for views in network.views(flat) for view in views]
-            for name, flat in optimizer.moments.items()
-        },
-        "descent": optimizer.state,
-        "seen": tied.state.rows_seen,
-        "key": tied.state.key,
+        "moments": memory["moments"],
+        "descent": memory["optimizer"],
+        "seen": memory["seen"],
+        "key": memory["key"],
         "encoder": None if encoder is None else _encoder(encoder),
         "preset": None
         if encoder is None
@@ -188,11 +185,11 @@ def _plain(name: str, value: Any) -> Any:
 
 def _targets(estimator: Any) -> dict[str, Any] | None:
     if hasattr(estimator, "_label_binarizer"):
-        binarizer, classes = estimator._label_binarizer, np.asarray(estimator.classes_)
+        kind, classes, is_sparse = classes_of(estimator)
         return {
-            "kind": binarizer.y_type_,
+            "kind": kind,
             "classes": list(classes) if classes.dtype.kind == "O" else classes,
-            "sparse": bool(binarizer.sparse_input_),
+            "sparse": bool(is_sparse),
         }
     if not estimator._has_preset:
         return None

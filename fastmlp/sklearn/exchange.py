@@ -7,13 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn import neural_network
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from fastmlp.argument_types import File
 from fastmlp.exchange import layers
 from fastmlp.messages import must, shown
-from fastmlp.sklearn.classes import set_classes
+from fastmlp.sklearn.classes import classes_of, set_classes
 from fastmlp.sklearn.parameters import RENAMED, SCHEDULES, solver_of
 from fastmlp.validation import checks
 
@@ -274,5 +273,5 @@ def _copy(source: Any, target: Any) -> None:
             is_mutable = isinstance(value, (list, np.ndarray))
             setattr(target, name, value.copy() if is_mutable else value)
     if hasattr(source, "classes_"):
-        known: LabelBinarizer = source._label_binarizer
-        set_classes(target, known.y_type_, np.array(source.classes_), known.sparse_input_)
+        kind, classes, is_sparse = classes_of(source)
+        set_classes(target, kind, classes.copy(), is_sparse)

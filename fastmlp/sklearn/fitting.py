@@ -57,8 +57,7 @@ class Samples(NamedTuple):
         """
         rows = checks.feature_rows("X", self.X, settings.layers[0], settings.dtype)
         if isinstance(rows, np.ndarray) and rows.dtype != self.X.dtype and not all_finite(rows):
-            row = int((~np.isfinite(rows)).any(axis=1).argmax())
-            raise checks.not_finite("X", row, rows.dtype)
+            checks.finite_rows("X", rows)
         targets = sample_weights.weighted(
             self.targets, self.weights, len(rows), self.require_positive, self.weight_name
         )

@@ -18,7 +18,7 @@ from fastmlp.exchange.onnx_graph import (
     save,
 )
 from fastmlp.exchange.onnx_network import INPUT, LABEL, PROBABILITIES, VARIABLE, add_network
-from fastmlp.sklearn.classes import MULTILABEL
+from fastmlp.sklearn.classes import classes_of, is_multilabel
 from fastmlp.sklearn.columns import Column
 from fastmlp.sklearn.onnx_encoder import FLAT, TableColumns, Tensor, add_encoder, is_text
 
@@ -136,7 +136,7 @@ def outputs_of(estimator: Any) -> list[Value]:
     dtype, n_outputs = output_type(estimator), estimator.n_outputs_
     if not hasattr(estimator, "classes_"):
         return [Value(VARIABLE, dtype, n_outputs)]
-    if estimator._label_binarizer.y_type_ == MULTILABEL:
+    if is_multilabel(estimator):
         label = Value(LABEL, np.dtype(np.int64), n_outputs)
     else:
         label = Value(LABEL, class_constant(np.asarray(estimator.classes_)).dtype, None)
@@ -173,7 +173,7 @@ def _add_classes(
     graph: Graph, estimator: Any, p: str, classes: Any, label: str, probabilities: str
 ) -> None:
     """Add `predict` and `predict_proba` of a classifier."""
-    kind, n_outputs = estimator._label_binarizer.y_type_, estimator.n_outputs_
+    (kind, *_), n_outputs = classes_of(estimator), estimator.n_outputs_
     dtype = np.dtype(estimator.coefs_[0].dtype)
     if n_outputs == 1:
         both = graph.add("Sub", dtype.type(1), p)
@@ -184,7 +184,7 @@ def _add_classes(
         index = graph.add("ArgMax", p, axis=1, keepdims=0)
     else:
         is_likely = graph.add("Greater", p, dtype.type(0.5))
-        if kind == MULTILABEL:
+        if is_multilabel(estimator):
             graph.cast(is_likely, np.int64, label)
             return
         index = graph.cast(graph.add("Reshape", is_likely, FLAT), np.int64)

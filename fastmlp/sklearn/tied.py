@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
 
 from fastmlp.core.inputs.gather import SparseRows
 from fastmlp.settings import Settings
+from fastmlp.sklearn import parameters
 from fastmlp.training.epoch import Trainer
 from fastmlp.training.state import State
 from fastmlp.validation import checks
+
+TYING = threading.RLock()  # while an estimator and its network are tied
+TRAINED = ("coefs_", "intercepts_")
 
 
 class TiedState:
@@ -102,9 +107,77 @@ class TiedState:
         state.key = memory["key"]
 
 
+class TyingEstimator:
+    """The part of an estimator that keeps a `TiedState`, also in pickles."""
+
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+
+    def _tie(self, solver: parameters.Solver | None = None) -> TiedState:
+        """Return the network whose parameters are `coefs_` and `intercepts_`.
+
+        They become views of it, if the user has assigned others or if settings have changed.
+        `solver` is that of a fit; None for a prediction.
+        """
+        key = parameters.key_of(self, solver)
+        tied = self._tied_as(key)
+        if tied is None or not tied.is_of(self.coefs_, self.intercepts_):
+            with TYING:  # predictions of several threads
+                tied = self._tied_as(key)
+                if tied is None:
+                    tied = self._new_tied(solver, key)
+                if not tied.is_of(self.coefs_, self.intercepts_):
+                    tied.take(self.coefs_, self.intercepts_)
+                    tied.tie(self)
+                self.__dict__.pop("_memory", None)  # restored
+        return tied
+
+    def _tied_as(self, key: Any) -> TiedState | None:
+        """Return the network that is tied, unless the parameters have become others."""
+        tied: TiedState | None = vars(self).get("_tied")
+        if (
+            tied is None
+            or not parameters.equal(tied.key, key)
+            or tied.state.settings.layers != sizes_of(self.coefs_)
+            or tied.state.settings.dtype != type_of(self.coefs_)
+        ):
+            return None
+        return tied
+
+    def _new_tied(self, solver: Any, key: Any) -> TiedState:
+        before: TiedState | None = vars(self).get("_tied")
+        if solver is None:
+            solver = vars(self).get("_optimizer") or parameters.solver_of(self)
+        sizes, dtype = sizes_of(self.coefs_), type_of(self.coefs_)
+        settings = parameters.settings_of(self, solver, sizes, dtype)
+        tied = TiedState(settings, getattr(self, "_random_state", None))
+        tied.key = key
+        memory = vars(self).get("_memory") if before is None else before.memory()
+        if memory is not None:
+            tied.remember(memory)
+        tied.state.history = getattr(self, "history_", {})
+        return tied
+
+    # Pickles -------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        tied = state.pop("_tied", None)
+        if tied is not None:
+            state["_memory"] = tied.memory()
+            for name in TRAINED:
+                state[name] = [np.array(array, order="C") for array in state[name]]
+        return state
+
+
 def sizes_of(coefs: list[np.ndarray]) -> list[int]:
     """Return the sizes of the layers, the input included."""
     return [coefs[0].shape[0], *(each.shape[1] for each in coefs)]
+
+
+def type_of(coefs: list[np.ndarray]) -> np.dtype[Any]:
+    """Return the type of a network with these weights."""
+    return np.dtype(np.float32 if coefs[0].dtype == np.float32 else np.float64)
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -58,7 +58,7 @@ def _copied_rows(data: Data, order: np.ndarray) -> tuple[Data, np.ndarray]:
 
 def row_bytes(X: np.ndarray | SparseRows) -> int:
     """Return the bytes of a row of X, at least 1."""
-    n_bytes = X.nbytes if isinstance(X, np.ndarray) else X.numbers.nbytes + X.inputs.nbytes
+    n_bytes = X.numbers.nbytes + X.inputs.nbytes if isinstance(X, SparseRows) else X.nbytes
     return max(1, n_bytes // len(X))
 
 

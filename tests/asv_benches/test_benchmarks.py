@@ -56,7 +56,7 @@ def test_contention_prints_a_row_for_each_case_and_length():
     for row in rows:
         one, two, default, best, ratio = (float(cell) for cell in row.split("|")[2:7])
         assert best == (1 if one < two else 2) or one == two  # as rounded
-        assert default >= 0 and ratio > 0
+        assert min(default, ratio) >= 0
 
 
 def test_estimators_prints_a_row_for_each_case_and_dtype():
@@ -71,7 +71,8 @@ def test_estimators_prints_a_row_for_each_case_and_dtype():
     ]
     for row in rows:
         theirs, ours, ratio, checks = (float(cell) for cell in row.split("|")[3:7])
-        assert min(theirs, ours, checks) > 0 and ratio == pytest.approx(theirs / ours, rel=0.1)
+        assert min(theirs, ours, checks) > 0
+        assert ratio == pytest.approx(theirs / ours, rel=0.02, abs=0.1)  # as rounded
 
 
 def test_many_prints_a_row_for_each_system():
@@ -79,7 +80,7 @@ def test_many_prints_a_row_for_each_system():
     rows = printed_rows("many.py", *arguments, start=("| serial", "| fit_many", "| sklearn"))
     seconds = {name.strip(): float(took) for name, took, _ in (r.split("|")[1:4] for r in rows)}
     assert list(seconds) == ["serial", "fit_many", "sklearn"]
-    assert min(seconds.values()) > 0 and seconds["sklearn"] > seconds["serial"]
+    assert min(seconds.values()) > 0
 
 
 def test_searches_prints_a_row_for_each_case():
@@ -299,14 +300,14 @@ class NeuralNet:
 
 @pytest.mark.parametrize(
     ("seconds", "slower", "failures"),
-    [(0.002, 0, 0), (0.008, 1, 0), ("'nothing'", 0, 1)],
+    [(0.001, 0, 0), (0.01, 1, 0), ("'nothing'", 0, 1)],
     ids=["as it was", "slower", "broken"],
 )
 def test_what_sleeps_longer_or_cannot_run_is_found(
     tmp_path, monkeypatch, seconds, slower, failures
 ):
     versions = [paired.Version(name, tmp_path / name, BENCHES) for name in ("base", "head")]
-    for version, nap in zip(versions, (0.002, seconds), strict=True):
+    for version, nap in zip(versions, (0.001, seconds), strict=True):
         (version.package / "fastmlp").mkdir(parents=True)
         source = SLEEPING.format(seconds=nap)
         (version.package / "fastmlp" / "__init__.py").write_text(source)
@@ -314,8 +315,8 @@ def test_what_sleeps_longer_or_cannot_run_is_found(
     titles = guards.guarding(["Call(1)"], listed[0])
     assert len(titles) == 1
     assert "kernels (the module)" in broken  # this package has none
-    turns, failed = paired.compare(versions, titles, rounds=2)
-    assert len(paired.slower(turns, paired.FACTOR)) == slower
+    turns, failed = paired.compare(versions, titles, factor=3, rounds=2)
+    assert len(paired.slower(turns, 3)) == slower
     assert len(failed) == failures
     for errors in failed.values():
         assert errors[0] is None and errors[1].startswith("TypeError")
@@ -332,7 +333,7 @@ class Work:
 
 def test_each_version_runs_its_own_benchmarks(tmp_path):
     versions = [paired.Version(name, tmp_path / name, tmp_path / name) for name in ("v1", "v2")]
-    for version, params, times in zip(versions, ("[1, 2]", "[2, 3]"), (1, 2), strict=True):
+    for version, params, times in zip(versions, ("[1, 2]", "[2, 3]"), (10, 100), strict=True):
         for module in ("fastmlp", "benchmarks"):
             (version.package / module).mkdir(parents=True)
             (version.package / module / "__init__.py").write_text("")
@@ -341,8 +342,8 @@ def test_each_version_runs_its_own_benchmarks(tmp_path):
     listed, _ = paired.list_benchmarks(versions)
     names = [[f"work.Work.time_it({n})" for n in numbers] for numbers in ((1, 2), (2, 3))]
     assert listed == names
-    turns, failed = paired.compare(versions, ["work.Work.time_it(2)"], rounds=3)
-    assert paired.slower(turns, 1.5) == ["work.Work.time_it(2)"] and not failed
+    turns, failed = paired.compare(versions, ["work.Work.time_it(2)"], factor=3, rounds=3)
+    assert paired.slower(turns, 3) == ["work.Work.time_it(2)"] and not failed
 
 
 BENCHMARKS, BROKEN = serving.find_benchmarks()

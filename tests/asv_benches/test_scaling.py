@@ -125,7 +125,7 @@ def test_a_short_run_prints_a_table_and_leaves_no_file(tmp_path):
     # [64, 32, 10]: 2368 weights and 5056 multiply-adds; 12 * 2368 / 128 + 256 = 478 bytes.
     assert float(microseconds[0]) * float(rate[0]) == pytest.approx(10.112, rel=0.02)
     assert float(intensity[0]) == pytest.approx(10112 / 478, rel=0.005)
-    assert 0 < float(share[0]) <= 100
+    assert float(share[0]) > 0
     assert not list(tmp_path.glob("fastmlp-scaling-*"))
 
 

@@ -119,9 +119,9 @@ def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path, monkeypatch):
 
 
 def test_a_first_fit_starts_soon(tmp_path):
-    """The goals are 6 s, and 0.4 s more than a trivial cached function; bounds allow for noise.
+    """The goals are 6 s, and 0.4 s more than a trivial cached function, which takes 0.4 s here.
 
-    It is the processor's time, which other processes lengthen less.
+    So they are compared in processor time. The bounds allow for noise.
     """
     trivial = (
         "import time; began = time.process_time()\n"
@@ -133,12 +133,11 @@ def test_a_first_fit_starts_soon(tmp_path):
     )
     paths = {"PYTHONPATH": str(tmp_path)}
     compiled, cold = timed(FIRST_FIT, tmp_path / "cache")
-    assert compiled > 0 and cold < 15
     timed(trivial, tmp_path / "cache", **paths)
     again = [timed(FIRST_FIT, tmp_path / "cache") for _ in range(3)]
     least = min(timed(trivial, tmp_path / "cache", **paths)[1] for _ in range(3))
-    assert [compiled for compiled, _ in again] == [0, 0, 0]
-    assert min(seconds for _, seconds in again) - least < 0.8
+    assert compiled > 0 and [compiled for compiled, _ in again] == [0, 0, 0]
+    assert cold < 40 * least and min(seconds for _, seconds in again) < 3 * least
 
 
 def test_a_kernel_that_allocates_does_not_compile():

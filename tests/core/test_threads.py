@@ -130,7 +130,7 @@ def test_a_thread_that_cannot_start_leaves_the_work_to_one(
     without = trained(3, X, y, sizes, "float64", 16)
     assert len(started) == n_started
     assert_same_bits(alone, without)
-    while _thread._count() > others:  # until the test's time is over
+    while _thread._count() > others:  # they end soon, or the test never does
         time.sleep(0.01)
 
 
@@ -234,16 +234,18 @@ def test_runs_begin_short_and_keep_their_pace_from_epoch_to_epoch(monkeypatch, m
 @pytest.mark.skipif(processor.CLOCK is None, reason="kernels read no clock on this system")
 @pytest.mark.usefixtures("eight_processors")
 def test_a_run_that_is_late_ends_after_a_step_with_the_same_bits(monkeypatch, make_data):
-    """Worker 1 starts late; worker 0 notices while it waits."""
+    """Worker 1 starts after the deadline of worker 0, which notices while it waits."""
     sizes, ends, train_steps = [20, 33, 5], [], run.train_steps
     X, y = make_data(sizes, 2000)
-    alone = trained(1, X, y, sizes, "float64", 16)
+    alone, begun = trained(1, X, y, sizes, "float64", 16), threading.Semaphore(0)
 
     def late(worker, *rest):
         if worker.number == 1:
+            assert begun.acquire(timeout=100)
             time.sleep(0.01)
         elif worker.n_workers > 1:
             ends.append(rest[-2] - rest[-3])
+            begun.release()
         return train_steps(worker, *rest)
 
     monkeypatch.setattr(run, "train_steps", late)

@@ -308,8 +308,9 @@ def test_training_that_has_converged_gives_no_warning(iris):
         warnings.simplefilter("error")
         clf = MLPClassifier(tol=0.1, **SMALL | {"max_iter": 500}).fit(*iris)
     assert clf.n_iter_ < 500
-    with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(5\) reached"):
+    with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(5\) reached") as caught:
         MLPClassifier(**SMALL).fit(*iris)
+    assert [each.filename for each in caught] == [__file__]  # the line of the user
 
 
 # Checks that are left out where they are known to pass -----------------------------------------

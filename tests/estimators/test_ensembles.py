@@ -390,7 +390,7 @@ def test_ctrl_c_stops_all_members_and_changes_nothing(n_threads):
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         ensemble.fit(X, y)
-    assert time.process_time() - interrupted[0] < 5  # which other processes do not lengthen
+    assert time.process_time() - interrupted[0] < 5
     assert ensemble.estimators_ is members
 
 

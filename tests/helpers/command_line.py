@@ -6,7 +6,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -66,15 +65,13 @@ def refused(folder, *args, run=run):
     return out, err
 
 
-def interrupted(folder, *args, wait_for, wait=0.0, handler=signal.default_int_handler):
+def interrupted(folder, *args, wait_for, handler=signal.default_int_handler):
     """Interrupt a command; return how it ended, with its stacks if it did not.
 
     Parameters
     ----------
     wait_for : bytes
-        Part of its errors or its bar, after which it is interrupted.
-    wait : float
-        Seconds, after that.
+        A pattern of its errors or its bar, after which it is interrupted.
     handler
         Of this process, which decides whether the command is started with Ctrl-C ignored, as by a
         shell that starts it in the background.
@@ -87,11 +84,10 @@ def interrupted(folder, *args, wait_for, wait=0.0, handler=signal.default_int_ha
     with process:
         try:
             seen = b""
-            while wait_for not in seen:
+            while not re.search(wait_for, seen):
                 more = os.read(process.stderr.fileno(), 1000)
                 assert more, seen
                 seen += more
-            time.sleep(wait)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=200)
         except subprocess.TimeoutExpired:

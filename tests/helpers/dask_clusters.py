@@ -27,10 +27,14 @@ SECONDS = 200  # that anything here may take
 @contextlib.contextmanager
 def local_cluster(n_workers, **options):
     """Start a cluster in subprocesses with nannies; return its client."""
+    import dask
     from distributed import Client, LocalCluster
 
     options = {"threads_per_worker": 1, "memory_limit": 0} | options
     with (
+        # Later than this the cluster would replace the nanny of a worker that has died, with the
+        # worker that it has started meanwhile.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
         LocalCluster(n_workers=n_workers, processes=True, dashboard_address=":0", **options) as it,
         Client(it, set_as_default=False) as client,
     ):
@@ -107,13 +111,17 @@ def wait_until(is_so):
 
 
 class Rate:
-    """A learning rate that writes a file named by its process, and takes its time."""
+    """A learning rate that writes a file named by its process, and takes its time.
 
-    def __init__(self, folder=None, seconds=0.0):
+    On workers it waits as long as there is a file `gate`.
+    """
+
+    def __init__(self, folder=None, seconds=0.0, gate=None):
         self.folder, self.seconds = folder and str(folder), seconds
+        self.gate = gate and str(gate)
 
     def __call__(self, step):
-        signal_in(self.folder)
+        signal_in(self.folder, self.gate)
         time.sleep(self.seconds)
         return 0.02
 
@@ -132,13 +140,14 @@ class Score:
         return 0.5
 
 
-def signal_in(folder):
-    """Write a file named by this process, if it is a worker."""
+def signal_in(folder, gate=None):
+    """Write a file named by this process, if it is a worker, and wait while there is a `gate`."""
     from distributed import get_worker
 
     with contextlib.suppress(ValueError):  # no worker
         if folder is not None and get_worker():
             Path(folder, str(os.getpid())).touch()
+            wait_until(lambda: gate is None or not Path(gate).exists())
 
 
 def load(shard):
@@ -147,14 +156,25 @@ def load(shard):
     return random.rand(40 + shard, 8).astype(np.float32), random.randint(0, 3, 40 + shard)
 
 
+class Load:
+    """`load`, which signals as `Rate` does."""
+
+    def __init__(self, folder, gate=None):
+        self.folder, self.gate = str(folder), gate and str(gate)
+
+    def __call__(self, shard):
+        signal_in(self.folder, self.gate)
+        return load(shard)
+
+
 def loaded(n_shards=8):
     """Return the samples of all shards such that shards of these arrays are those of `load`'s."""
     random = np.random.RandomState(0)
     return random.rand(45 * n_shards, 8).astype(np.float32), random.randint(0, 3, 45 * n_shards)
 
 
-def network(folder=None, seconds=0.0, **options):
-    return MLP([8, 16, 3], learning_rate=Rate(folder, seconds), random_state=5, **options)
+def network(folder=None, seconds=0.0, gate=None):
+    return MLP([8, 16, 3], learning_rate=Rate(folder, seconds, gate), random_state=5)
 
 
 def digest(mlp):
@@ -175,6 +195,18 @@ def kill(pid):
         os.kill(pid, signal.SIGKILL)
 
 
+def written(folder):
+    """Return the processes that have written files, once there are some."""
+    wait_until(lambda: any(Path(folder).iterdir()))
+    return [int(file.name) for file in Path(folder).iterdir()]
+
+
+def emptied(folder):
+    """Remove the files in a folder."""
+    for file in Path(folder).iterdir():
+        file.unlink()
+
+
 class KillsIn(Callback):
     """Kills processes in some rounds, once one of them has written its file.
 
@@ -184,7 +216,8 @@ class KillsIn(Callback):
     folder : path
         Where files are written.
     choose : callable
-        Called in the round with the processes that have written files; returns those to kill.
+        Called in the round with the processes that have written files; returns those to kill. It
+        may do something else, too.
     """
 
     def __init__(self, rounds, folder, choose=lambda running: running[:1]):
@@ -193,14 +226,12 @@ class KillsIn(Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if epoch in self.rounds:
-            for file in self.folder.iterdir():
-                file.unlink()
+            emptied(self.folder)
             self._thread = threading.Thread(target=self._kill)
             self._thread.start()
 
     def _kill(self):
-        wait_until(lambda: any(self.folder.iterdir()))
-        victims = self.choose([int(file.name) for file in self.folder.iterdir()])
+        victims = self.choose(written(self.folder))
         self.killed.append(victims)
         for pid in victims:
             kill(pid)

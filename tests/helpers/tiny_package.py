@@ -79,7 +79,7 @@ def start(place, code=CALL, **settings):
         [sys.executable, "-c", code],
         cwd=place.parent if place.is_file() else place,
         env={**environment, "PYTHONPATH": str(place), **settings},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 

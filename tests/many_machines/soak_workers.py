@@ -80,7 +80,7 @@ def drawn(seed, number):
         options = {
             "n_shards": n_shards,
             "rounds": draws.randint(3, 8),
-            "local_epochs": draws.randint(1, 3),
+            draws.choice(["local_epochs", "local_steps"]): draws.randint(1, 3),
             "batch_size": draws.choice([8, 16, 64]),
         }
         source = draws.choice(["function", "arrays", "dask arrays"])

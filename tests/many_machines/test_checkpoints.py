@@ -17,6 +17,7 @@ CHANGES = {
     "n_samples": (*NO_COUNTS, 0),
     "n_shards": (*NO_COUNTS, 0, 2**40),
     "local_epochs": (*NO_COUNTS, 0, 2**40),
+    "local_steps": (*(value for value in NO_COUNTS if value is not None), 0, 2**40),
     "rate_factor": NO_RATES,
     "rounds_done": (*NO_COUNTS, 1, 3),
     "seed": (None, 3, [], [1], [1, 2, 3], [1, -1], [1, 2**32], [1, 0.5], [True, 1], "12", DELETED),

@@ -286,6 +286,28 @@ def test_parts_of_a_chunk_do_not_keep_it():
     assert np.shares_memory(of_only_shard, chunk)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_are_moved_as_the_network_reads_them(data, dtype, monkeypatch):
+    seen, read = set(), collections._read
+
+    def watched(form, shard, parts, lengths):
+        for name, each in zip("Xyw", parts, strict=True):
+            seen.update((name, rows.dtype) for rows in each or ())
+        return read(form, shard, parts, lengths)
+
+    monkeypatch.setattr(collections, "_read", watched)
+    X, y, w = (each.astype(np.float64) for each in data)
+    lazy = da.from_array(X, chunks=(9, 2)), da.from_array(y, chunks=10), da.from_array(w)
+    found = fit(*lazy, net=make(dtype=dtype))
+    float64 = np.dtype(np.float64)
+    assert seen == {("X", np.dtype(dtype)), ("y", float64), ("w", float64)}
+    assert file_of(found) == file_of(fit(X, y, w, net=make(dtype=dtype)))
+    X[7, 1] = 1e300
+    if dtype is np.float32:
+        with pytest.raises(ValueError, match="^shard 1: .* infinity in row 7 .as float32"):
+            fit(da.from_array(X, chunks=(9, 2)), lazy[1])
+
+
 def test_only_chunks_of_few_bytes_are_taken_together():
     def groups(array):
         source = collections._source(array, "X", lambda *parts: "-".join(map(str, parts)))

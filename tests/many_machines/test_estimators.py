@@ -63,6 +63,7 @@ def regressor(**options):
 OPTIONS = [
     {},
     {"shuffle": False},
+    {"shuffle": "blocks", "batch_size": 40},
     {"solver": "sgd"},
     {"solver": "adamw", "alpha": 0.1},
     {"batch_size": 32, "activation": "tanh"},
@@ -371,6 +372,8 @@ REFUSED = [
     ({"n_shards": 140, "early_stopping": True}, {}, "`n_shards` must be at most 135"),
     ({"n_shards": 0}, {}, "n_shards"),
     ({"local_epochs": 1.5}, {}, "local_epochs"),
+    ({"local_steps": 0}, {}, "local_steps"),
+    ({"local_steps": 3, "local_epochs": 2}, {}, "`local_epochs` must be 1 if `local_steps` is"),
     ({"scale_rate": 0.0}, {}, "scale_rate"),
     ({"scale_rate": "large"}, {}, "scale_rate"),
     ({"class_weight": "even"}, {}, "even"),
@@ -567,7 +570,12 @@ def test_a_resumed_fit_has_the_same_bits(options, stopped, tmp_path, monkeypatch
 def test_resume_begins_without_a_file(tmp_path):
     found = classifier(checkpoint=tmp_path / "a.npz", resume=True).fit(IRIS, NAMES)
     assert_same(classifier().fit(IRIS, NAMES), found)
-    for name, value in {"n_shards": 3, "local_epochs": 2, "scale_rate": 3.0}.items():
+    for name, value in {
+        "n_shards": 3,
+        "local_epochs": 2,
+        "local_steps": 1,
+        "scale_rate": 3.0,
+    }.items():
         options = {name: value, "batch_size": 38, "resume": tmp_path / "a.npz"}
         with pytest.raises(ValueError, match="`resume` must be a checkpoint with this fit's"):
             classifier(**options).fit(IRIS, NAMES)
@@ -589,12 +597,15 @@ class Client:
 
 def test_parameters_are_those_of_fastmlp_sklearn_and_more():
     for ours, theirs in ((MLPClassifier, here.MLPClassifier), (MLPRegressor, here.MLPRegressor)):
-        more = {"client", "n_shards", "local_epochs", "scale_rate", "checkpoint", "resume"}
+        more = {
+            "client", "n_shards", "local_epochs", "local_steps", "scale_rate", "checkpoint",
+            "resume",
+        }  # fmt: skip
         params = ours(client=False).get_params()
         assert {*params} == {*theirs().get_params()} | more
         assert params == theirs().get_params() | {
-            "client": False, "n_shards": 4, "local_epochs": 1, "scale_rate": "auto",
-            "checkpoint": None, "resume": False,
+            "client": False, "n_shards": 4, "local_epochs": 1, "local_steps": None,
+            "scale_rate": "auto", "checkpoint": None, "resume": False,
         }  # fmt: skip
     assert repr(classifier(8)).startswith("MLPClassifier(client=False, hidden_layer_sizes=8")
     assert MLPRegressor("poisson", 5).hidden_layer_sizes == 5

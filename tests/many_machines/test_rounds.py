@@ -45,6 +45,7 @@ def compare(optimizer, n_shards, *, rounds=3, scale_rate="auto", dropout=0.0, no
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-11)
     assert mlp._state.optimizer.taken == reference.n_steps
     assert mlp._state.rows_seen == reference.n_seen
+    np.testing.assert_allclose(mlp.history_["loss"], reference.losses, rtol=1e-9)
 
 
 @pytest.mark.parametrize("n_shards", [2, 3, 5])
@@ -57,27 +58,41 @@ def test_local_epochs():
     compare("adam", 3, local_epochs=3)
 
 
+@pytest.mark.parametrize("optimizer", mlp_cases.OPTIMIZERS)
+@pytest.mark.parametrize("local_steps", [1, 3, 4, 6, 9])  # an epoch of three shards has four
+def test_local_steps(optimizer, local_steps):
+    compare(optimizer, 3, local_steps=local_steps, rounds=5)
+
+
+STEPS = pytest.mark.parametrize("local_steps", [None, 3])
+
+
+@STEPS
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_shuffling(shuffle):
-    compare("sgd", 2, shuffle=shuffle)
+def test_shuffling(shuffle, local_steps):
+    compare("sgd", 2, shuffle=shuffle, local_steps=local_steps)
 
 
-def test_a_factor_of_the_rates():
-    compare("sgd", 2, scale_rate=0.5, rounds=7)
+@STEPS
+def test_a_factor_of_the_rates(local_steps):
+    compare("sgd", 2, scale_rate=0.5, rounds=7, local_steps=local_steps)
 
 
-def test_as_many_shards_as_rows():
-    compare("momentum", 67, rounds=2, scale_rate=1.0)
+@STEPS
+def test_as_many_shards_as_rows(local_steps):
+    compare("momentum", 67, rounds=2, scale_rate=1.0, local_steps=local_steps)
 
 
-def test_dropout_and_noise_draw_from_the_stream_of_the_shard():
-    compare("sgd", 3, dropout=0.3, noise=0.1)
+@STEPS
+def test_dropout_and_noise_draw_from_the_stream_of_the_shard(local_steps):
+    compare("sgd", 3, dropout=0.3, noise=0.1, local_steps=local_steps)
 
 
-def test_sample_weights_stay_with_their_rows():
+@STEPS
+def test_sample_weights_stay_with_their_rows(local_steps):
     weights = np.random.default_rng(3).random(67)
     weights[0::3] = 0  # a whole shard
-    compare("adam", 3, sample_weight=weights)
+    compare("adam", 3, sample_weight=weights, local_steps=local_steps)
 
 
 def test_a_shard_counts_by_its_largest_number_of_steps(make_data):

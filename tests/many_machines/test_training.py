@@ -118,17 +118,18 @@ def test_rates_are_asked_for_steps_that_are_taken(data):
 
 
 @pytest.mark.parametrize("resumes", [False, True])
-@pytest.mark.parametrize("n_at_once, seconds, epochs", [(2, 0.2, 10), (8, 0.1, 20)])
+@pytest.mark.parametrize("n_at_once, seconds, n", [(2, 0.2, 10), (8, 0.1, 20)])
+@pytest.mark.parametrize("name", ["local_epochs", "local_steps"])
 def test_short_rounds_are_said_once(
-    data, tmp_path, monkeypatch, resumes, n_at_once, seconds, epochs
+    data, tmp_path, monkeypatch, resumes, n_at_once, seconds, n, name
 ):
     """Four shards of 0.1 s each."""
-    path, options = tmp_path / "model.npz", {"local_epochs": 2, "n_shards": 4}
+    path, options = tmp_path / "model.npz", {name: 2, "n_shards": 4}
     if resumes:
         fit(make(), *data, rounds=3, checkpoint=path, **options)
     monkeypatch.setattr(in_process.InProcess, "n_at_once", n_at_once)
     monkeypatch.setattr(in_process, "train", lambda *of: rounds.train(*of)._replace(seconds=0.1))
-    message = f"{seconds} s were training: with local_epochs={epochs} it would train for 1 s"
+    message = f"{seconds} s were training: with {name}={n} it would train for 1 s"
     with pytest.warns(fastmlp.dask.ShortRoundsWarning, match=message) as found:
         fit(make(), *data, rounds=8, checkpoint=path, resume=resumes, **options)
     assert len(found) == 1

@@ -6,7 +6,6 @@ import os
 import pickle
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -71,13 +70,22 @@ def test_processes_fill_one_cache_at_once(tmp_path):
     assert call(package, all_of_them, **cache) == [0, 2, 0]
 
 
-# Waits for a file in its working folder, so that several processes begin at once.
+# Says that it is ready, and waits, so that several processes begin at once.
 TOGETHER = """
-import pathlib, time
+import sys
 from fastmlp.core import tiny
-while not pathlib.Path("go").exists():
-    time.sleep(0.001)
+print(7, flush=True)
+sys.stdin.readline()
 """
+
+
+def finish_together(processes):
+    """Let processes begin when all are ready; return the numbers that each printed."""
+    assert [process.stdout.readline() for process in processes] == ["7\n"] * len(processes)
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return [tiny_package.finish(process)[0] for process in processes]
 
 
 def n_entries(numbers):
@@ -92,9 +100,7 @@ def test_processes_that_begin_at_once_compile_once(tmp_path):
     package, cache = tiny_package.write(tmp_path), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     code = TOGETHER + tiny_package.CALL
     together = [tiny_package.start(package, code, **cache) for _ in range(8)]
-    time.sleep(3)  # at least some of them have imported what they need
-    (tmp_path / "go").touch()
-    results = [tiny_package.finish(process)[0] for process in together]
+    results = finish_together(together)
     assert n_entries([n_compiled for n_compiled, *_ in results]) == 2
     assert [rest for _, *rest in results] == [[2, 0]] * 8
     if sys.platform != "win32":
@@ -117,9 +123,7 @@ print(sum(data.is_start for _, data in compiled.buffer), results)
     )
     orders = [code.replace("ORDER", order) for order in ("1", "-1") * 2]
     together = [tiny_package.start(package, each, **cache) for each in orders]
-    time.sleep(2)
-    (tmp_path / "go").touch()
-    results = [tiny_package.finish(process)[0] for process in together]
+    results = finish_together(together)
     assert n_entries([n_compiled for n_compiled, _ in results]) == 6
     assert [total for _, total in results] == [6] * 4
 
@@ -174,10 +178,8 @@ def test_where_no_lock_can_be_created_nobody_waits(filled):
     assert call(package, **settings) == [0, 2, 0]
 
 
-def test_waiting_for_another_process_is_observed_like_compiling(filled):
-    """A person waits in both cases; and what the other process has saved is loaded."""
-    package, settings, paths = filled
-    code = """
+# Says when compiling begins, or waiting for another process, and when it has ended.
+OBSERVED = """
 import contextlib
 from fastmlp.core.machine import kernel
 
@@ -189,10 +191,15 @@ def observed():
 
 kernel.observe_compilation(observed)
 """
+
+
+def test_waiting_for_another_process_is_observed_like_compiling(filled):
+    """A person waits in both cases; and what the other process has saved is loaded."""
+    package, settings, paths = filled
     content = paths[0].read_bytes()
     paths[0].unlink()
     with file_lock.locked(lock_of(paths[0])):
-        process = tiny_package.start(package, code + tiny_package.CALL, **settings)
+        process = tiny_package.start(package, OBSERVED + tiny_package.CALL, **settings)
         assert process.stdout.readline() == "7\n"
         assert process.poll() is None
         paths[0].write_bytes(content)
@@ -206,13 +213,14 @@ def test_what_a_killed_process_was_compiling_is_compiled_once_by_the_others(fill
     hang = "import gc, time; gc.disable = lambda: (print(1, flush=True), time.sleep(600))\n"
     holder = tiny_package.start(package, hang + tiny_package.CALL, **settings)
     assert holder.stdout.readline() == "1\n"
-    waiting = [tiny_package.start(package, **settings) for _ in range(3)]
-    time.sleep(3)
+    code = OBSERVED + tiny_package.CALL
+    waiting = [tiny_package.start(package, code, **settings) for _ in range(3)]
+    assert [process.stdout.readline() for process in waiting] == ["7\n"] * 3
     assert all(process.poll() is None for process in waiting)
     holder.kill()
     holder.communicate()
     results = [tiny_package.finish(process)[0] for process in waiting]
-    assert n_entries([n_compiled for n_compiled, *_ in results]) == 2
+    assert n_entries([printed[-3] for printed in results]) == 2
     assert not any(lock_of(path).exists() for path in paths) or sys.platform == "win32"
 
 

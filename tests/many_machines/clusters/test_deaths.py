@@ -1,28 +1,32 @@
 """Workers of real processes are killed: no bit changes, and nothing hangs."""
 
-import time
-
 import numpy as np
 import pytest
 
 pytest.importorskip("distributed")
 
+import dask
 import dask.array as da
 
 import fastmlp.dask
 from fastmlp.callbacks import Callback
-from fastmlp.dask.connection import ClusterLost
+from fastmlp.dask.connection import ClusterLost, Connection
 from helpers.dask_clusters import (
     KillsIn,
+    Load,
     Score,
     commands,
     digest,
+    emptied,
     kill,
     load,
+    load_fatal,
     loaded,
     local_cluster,
     network,
     pids,
+    wait_until,
+    written,
 )
 
 N_SHARDS = 8
@@ -87,8 +91,7 @@ class KillsAfter(Callback):
             for pid in self.killed:
                 kill(pid)
             gone = [address for address, pid in here.items() if pid in self.killed]
-            while set(gone) & set(self.client.nthreads()):
-                time.sleep(0.05)
+            wait_until(lambda: not set(gone) & set(self.client.nthreads()))
 
 
 @pytest.mark.parametrize("n_workers", [1, 2, 3, 4])
@@ -161,6 +164,99 @@ def test_several_die_one_after_the_other(tmp_path):
         kills = KillsIn([0, 1, 2, 3], tmp_path)
         found = fit(client, source("function"), tmp_path, 0.03, callbacks=[kills])
         assert digest(found) == expected("function") and len(kills.killed) == 4
+
+
+def test_the_worker_of_a_mean_dies_before_the_client_has_it(monkeypatch, tmp_path):
+    killed, gathered = [], Connection._gathered
+
+    def kill_before(self, futures, *needed):
+        if "_mean-" in futures[0].key and not killed:
+            (worker,) = client.who_has(futures)[futures[0].key]
+            killed.append(worker)
+            kill(pids(client)[worker])
+            wait_until(lambda: worker not in client.nthreads())
+        return gathered(self, futures, *needed)
+
+    monkeypatch.setattr(Connection, "_gathered", kill_before)
+    with commands(tmp_path, 2) as (_, client):
+        assert digest(fit(client, source("function"))) == expected("function")
+        assert len(client.nthreads()) == 1 and killed
+
+
+class KillsTwice(KillsIn):
+    """Kills the only worker twice in each round: as it trains, and as it reads the shard again.
+
+    Until then, what it does waits at the gate.
+    """
+
+    def __init__(self, trains, reads, gate):
+        super().__init__(range(99), trains, self.kill_both)
+        self.reads, self.gate = reads, gate
+
+    def on_epoch_begin(self, epoch, logs=None):
+        emptied(self.reads)
+        self.gate.touch()
+        super().on_epoch_begin(epoch)
+
+    def kill_both(self, trains):
+        kill(*trains)
+        kill(*written(self.reads))
+        self.gate.unlink()
+        return []
+
+
+def read_block(read):
+    return read(0)[0]
+
+
+@pytest.mark.filterwarnings("ignore:the cluster at .* has no workers")
+@pytest.mark.parametrize("name", ["function", "dask array"])
+def test_deaths_count_until_a_round_is_done(tmp_path, monkeypatch, name):
+    """Two workers die in each round; three may not, nor may one more read a chunk as it dies."""
+    monkeypatch.setattr("fastmlp.dask.connection.MOST_ATTEMPTS", 3)
+    for folder in ("trains", "reads"):
+        (tmp_path / folder).mkdir()
+    gate = tmp_path / "gate"
+    read = Load(tmp_path / "reads", gate)
+    X, y = load(0)
+    if name == "function":
+        data = (read,)
+    else:
+        chunk = dask.delayed(read_block, pure=False)(read)
+        data = da.from_delayed(chunk, X.shape, X.dtype), y
+    kills = KillsTwice(tmp_path / "trains", tmp_path / "reads", gate)
+    options = {"n_shards": 1, "rounds": 2}
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        local_cluster(1) as client,
+    ):
+        mlp = network(tmp_path / "trains", 0.0, gate)
+        found = fastmlp.dask.fit(mlp, *data, client=client, callbacks=[kills], **options)
+    assert len(kills.killed) == 2
+    assert digest(found) == digest(fastmlp.dask.fit(network(), X, y, client=False, **options))
+
+
+@pytest.mark.filterwarnings("ignore:the cluster at .* has no workers")
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_shard_that_kills_workers(n_workers, monkeypatch):
+    monkeypatch.setattr("fastmlp.dask.connection.MOST_ATTEMPTS", 2)
+    with local_cluster(n_workers) as client:
+        with pytest.raises(ClusterLost, match="^2 workers died while they had shard 0: perhaps"):
+            fastmlp.dask.fit(network(), load_fatal, client=client, n_shards=1)
+
+
+@pytest.mark.filterwarnings("ignore:the cluster at .* has no workers")
+def test_a_chunk_that_kills_workers(monkeypatch):
+    """Dask counts these deaths, too: it may let several workers read the chunk at one attempt."""
+    monkeypatch.setattr("fastmlp.dask.connection.MOST_ATTEMPTS", 2)
+    X = da.from_delayed(dask.delayed(load_fatal)(0), (40, 8), np.float32)
+    died = "2 workers died while they (had shard 0|computed 'load_fatal-.*'): perhaps"
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        local_cluster(2) as client,
+    ):
+        with pytest.raises(ClusterLost, match=f"^{died}"):
+            fastmlp.dask.fit(network(), X, load(0)[1], client=client, n_shards=1)
 
 
 @pytest.mark.parametrize("when", ["in a round", "between rounds"])

@@ -1,7 +1,6 @@
 """The scheduler dies, or workers have other versions: one sentence, and the last round is kept."""
 
 import os
-import time
 
 import pytest
 
@@ -43,11 +42,10 @@ def test_the_scheduler_dies(tmp_path, when):
     (files := tmp_path / "files").mkdir()
     mlp = network(files, 0.05)
     with commands(tmp_path, 2) as (cluster, client):
-        address, died = cluster.address, []
+        address = cluster.address
 
         def die(running=None):
             kill(cluster.scheduler.pid)
-            died.append(time.monotonic())
             if when == "between rounds":
                 cluster.scheduler.wait(SECONDS)
             return []
@@ -57,7 +55,6 @@ def test_the_scheduler_dies(tmp_path, when):
             fastmlp.dask.fit(
                 mlp, load, client=client, callbacks=[kills], checkpoint=path, **OPTIONS
             )
-        assert time.monotonic() - died[0] < 25  # usually 1, and Dask waits for 30
     assert str(info.value) == (
         f"the connection to the scheduler at {address} was lost; 2 of 4 rounds are done and kept; "
         f"to go on, call fit with checkpoint={str(path)!r} and resume=True"
@@ -151,6 +148,7 @@ def test_a_worker_of_another_version_that_joins_later(tmp_path):
 
 def test_a_worker_of_another_version_that_takes_over_in_a_round(tmp_path):
     (files := tmp_path / "files").mkdir()
+    gate = tmp_path / "gate"
     with commands(tmp_path, 1) as (cluster, client):
         first = client.run(os.getpid)
 
@@ -159,10 +157,16 @@ def test_a_worker_of_another_version_that_takes_over_in_a_round(tmp_path):
             client.wait_for_workers(2, timeout=SECONDS)
             return list(first.values())
 
-        mlp = network(files, 0.5)
+        class Kills(KillsIn):
+            def on_epoch_begin(self, epoch, logs=None):
+                if epoch == 1:
+                    gate.touch()  # the round does not end before
+                super().on_epoch_begin(epoch)
+
+        mlp = network(files, 0.0, gate)
         with pytest.raises(versions.OtherVersion, match=r"has fastmlp 9\.9, and this process"):
             fastmlp.dask.fit(
-                mlp, load, client=client, callbacks=[KillsIn([1], files, replace)], **OPTIONS
+                mlp, load, client=client, callbacks=[Kills([1], files, replace)], **OPTIONS
             )
         assert len(mlp.history_["loss"]) == 1
 

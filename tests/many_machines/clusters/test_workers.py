@@ -1,31 +1,38 @@
 """Workers that come and go as Dask wants, or that take no tasks: no bit changes, nothing hangs."""
 
+import contextlib
 import inspect
 import os
+import queue
 import signal
 import threading
 import time
 import types
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
 pytest.importorskip("distributed")
 
 import dask
-from distributed import worker_client
+import dask.array as da
+from distributed import get_client, worker_client
 from distributed.core import Status
 
 import fastmlp.dask
 from fastmlp import MLP
 from fastmlp.callbacks import Callback
-from fastmlp.dask import tasks, versions
+from fastmlp.dask import MLPClassifier, keeping, tasks, versions
 from fastmlp.dask.connection import ClusterLost, Connection
 from fastmlp.dask.shards import Format
 from helpers.dask_clusters import (
-    SECONDS,
     KillsIn,
+    Load,
     commands,
     digest,
     kill,
@@ -34,6 +41,7 @@ from helpers.dask_clusters import (
     network,
     pids,
     wait_until,
+    written,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:the cluster at .* has no workers")
@@ -41,8 +49,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:the cluster at .* has no workers
 OPTIONS = {"n_shards": 4, "rounds": 3, "batch_size": 16}
 
 
-def fit(client, seconds=0.0, **options):
-    mlp = network(None, seconds)
+def fit(client, folder=None, **options):
+    """Train for some time if there is a folder, in which workers write files as they train."""
+    mlp = network(folder, 0.2 if folder else 0.0)
     return digest(fastmlp.dask.fit(mlp, load, client=client, **OPTIONS | options))
 
 
@@ -57,6 +66,19 @@ def statuses(client):
     )
 
 
+def keys(client):
+    return client.run_on_scheduler(lambda dask_scheduler: list(map(str, dask_scheduler.tasks)))
+
+
+@contextlib.contextmanager
+def meanwhile(function):
+    """Call a function in another thread."""
+    with ThreadPoolExecutor(1) as executor:
+        future = executor.submit(function)
+        yield
+    future.result()
+
+
 def test_paused_workers_get_no_shards():
     with local_cluster(2) as client:
         first, second = client.nthreads()
@@ -66,10 +88,49 @@ def test_paused_workers_get_no_shards():
         # With none that takes tasks, one is waited for.
         client.run(give_status, "paused", workers=[second])
         wait_until(lambda: statuses(client) == ["paused", "paused"])
-        timer = threading.Timer(1, client.run, (give_status, "running"), {"workers": [second]})
-        timer.start()
-        assert fit(client) == fit(False)
-        timer.join()
+
+        def resume():
+            wait_until(lambda: any("fastmlp_worker" in key for key in keys(client)))
+            client.run(give_status, "running", workers=[second])
+
+        with meanwhile(resume):
+            assert fit(client) == fit(False)
+
+
+def read_all(read):
+    return read(0)[0]
+
+
+@pytest.mark.parametrize("waits", ["reading", "reading chunks", "training"])
+def test_a_worker_that_is_paused_in_a_round(tmp_path, monkeypatch, waits):
+    """What it has begun is finished, and what waits there is given to the other one."""
+    monkeypatch.setattr("fastmlp.dask.connection.PATIENCE", 1.0)
+    (files := tmp_path / "files").mkdir()
+    gate = tmp_path / "gate"
+    gate.touch()
+    read, rate = (Load(files, gate), ()) if waits != "training" else (load, (files, 0.0, gate))
+    data = (read,)
+    if waits == "reading chunks":
+        X, y = (np.concatenate([each] * 8) for each in load(0))
+        chunks = [dask.delayed(read_all, pure=False)(read) for _ in range(8)]
+        chunks = [da.from_delayed(chunk, (40, 8), X.dtype) for chunk in chunks]
+        data = da.concatenate(chunks), y
+    with local_cluster(2) as client:
+        first, second = client.nthreads()
+
+        def pause():
+            wait_until(lambda: len(list(files.iterdir())) == 2)
+            client.run(give_status, "paused", workers=[first])
+            wait_until(lambda: "paused" in statuses(client))
+            gate.unlink()
+
+        with (
+            pytest.warns(RuntimeWarning, match=f"paused worker {first}, whose memory is full: its"),
+            meanwhile(pause),
+        ):
+            found = fastmlp.dask.fit(network(*rate), *data, client=client, **OPTIONS)
+    expected = (X, y) if waits == "reading chunks" else (load,)
+    assert digest(found) == digest(fastmlp.dask.fit(network(), *expected, client=False, **OPTIONS))
 
 
 def test_an_adaptive_cluster_starts_from_no_worker():
@@ -148,59 +209,104 @@ def test_a_worker_that_is_retired_after_its_part_costs_nothing(tmp_path, monkeyp
         assert sum("_point-" in key for key in submitted) == 3
 
 
-def test_a_stopped_worker_is_given_up_when_dask_does():
+def test_a_stopped_worker_is_given_up_when_dask_does(tmp_path):
     with (
         dask.config.set({"distributed.scheduler.worker-ttl": "3s"}),
         local_cluster(2) as client,
     ):
-        assert fit(client) == fit(False)  # compiles
         first, second = pids(client).values()
         os.kill(first, signal.SIGSTOP)
         try:
             assert fit(client) == fit(False)  # stopped before
         finally:
             kill(first)
-        timer = threading.Timer(1, os.kill, (second, signal.SIGSTOP))
-        timer.start()
+
+        def stop():
+            written(tmp_path)
+            os.kill(second, signal.SIGSTOP)
+
         try:
-            assert fit(client, 0.2) == fit(False)
+            with meanwhile(stop):
+                assert fit(client, tmp_path) == fit(False)
         finally:
-            timer.join()
             kill(second)
 
 
 def test_a_restart_in_a_round_is_said(tmp_path):
+    def restart():
+        written(tmp_path)
+        client.restart()
+
     with local_cluster(1) as client:
-
-        def restart(running):
-            client.restart()
-            return []
-
-        restarts = KillsIn([1], tmp_path, restart)
-        with pytest.raises(ClusterLost, match="was restarted; 1 of 3 rounds are done"):
-            fastmlp.dask.fit(
-                network(tmp_path, 0.2), load, client=client, callbacks=[restarts], **OPTIONS
-            )
-        restarts.on_epoch_end(1)  # has ended
+        with (
+            pytest.raises(ClusterLost, match="was restarted; 0 of 1 rounds are done"),
+            meanwhile(restart),
+        ):
+            fit(client, tmp_path, rounds=1, local_epochs=100_000)
         assert fit(client) == fit(False)
 
 
-def test_a_fit_within_a_task():
-    def task():
+# Within tasks -------------------------------------------------------------------------------------
+
+
+def fit_in_task(how):
+    if how == "worker_client":
         with worker_client() as client:
             return fit(client)
+    return fit(get_client() if how == "get_client" else None)
 
+
+async def fit_in_coroutine():
+    return fit(None)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_fits_within_tasks(n_workers):
+    ways = ["none", "get_client", "worker_client"]
+    with local_cluster(n_workers) as client:
+        for how in ways:
+            assert client.submit(fit_in_task, how).result(60) == fit(False)
+        several = [client.submit(fit_in_task, how, pure=False) for how in 2 * ways]
+        for future in several:
+            assert future.result(60) == fit(False)
+        error = client.submit(fit_in_coroutine).exception(60)
+        assert isinstance(error, TypeError) and str(error).startswith(
+            "`client` must be synchronous, got one whose event loop makes this call"
+        )
+        # Results are ordinary tasks again, for which the worker has its thread.
+        assert client.submit(sum, [1, 2]).result(60) == 3
+
+
+def test_a_fit_in_a_callback_of_a_future():
+    found = queue.Queue()
     with local_cluster(1) as client:
-        assert client.submit(task).result(SECONDS) == fit(False)
+        client.submit(bool).add_done_callback(lambda _: found.put(fit(client)))
+        assert found.get(timeout=60) == fit(False)
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_a_search_whose_candidates_train_on_the_workers_they_run_on():
+    X, y = load(0)
+    estimator = MLPClassifier(8, max_iter=2, n_shards=2, random_state=0)
+    grid = {"alpha": [0.0, 0.1, 1.0]}
+
+    def search(client):
+        found = GridSearchCV(clone(estimator).set_params(client=client), grid, cv=2).fit(X, y)
+        scores = found.cv_results_["mean_test_score"].tolist()
+        return scores, found.best_estimator_.coefs_[0].tobytes()
+
+    expected = search(False)
+    with local_cluster(2) as client, client.as_current(), parallel_config(backend="dask"):
+        assert search(None) == expected
 
 
 TASKS = [name for name in dir(tasks) if name.endswith("_here") or name.startswith("read_")]
 LARGE = np.ones((1000, 64), np.float32)
 
 
-def test_a_shard_keeps_no_larger_array_in_memory(monkeypatch, tmp_path):
+def test_a_shard_keeps_no_larger_array_in_memory(monkeypatch):
     monkeypatch.setattr(tasks.Fit, "check", lambda self: "")
-    file = np.memmap(tmp_path / "X", np.float32, "w+", shape=(1000, 64))
+    monkeypatch.setattr(keeping, "can_keep", lambda *_: True)  # asks the worker
     y = np.arange(1000) % 3
     settings = MLP([64, 4, 3], random_state=0)._state.settings
 
@@ -208,10 +314,10 @@ def test_a_shard_keeps_no_larger_array_in_memory(monkeypatch, tmp_path):
         form = Format(settings, "MLP", None, 1)
         return tasks.read_loaded(tasks.Fit("", {}), form, 0, lambda _: (X[:n], y[:n]))
 
-    small, most, mapped = shard(LARGE, 10), shard(LARGE, 900), shard(file, 10)
+    small, most = shard(LARGE, 10), shard(LARGE, 900)
     assert not np.shares_memory(small.X, LARGE) and small.X.base is None
     assert np.array_equal(small.X, LARGE[:10]) and type(small) is type(most)
-    assert np.shares_memory(most.X, LARGE) and np.shares_memory(mapped.X, file)
+    assert np.shares_memory(most.X, LARGE)
 
 
 @pytest.mark.parametrize("name", TASKS)
