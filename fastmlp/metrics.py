@@ -9,10 +9,10 @@ labels   0 or 1 (n, n_out)        probabilities (n, n_out)
 values   real numbers (n, n_out)  predictions (n, n_out)
 =======  =======================  ========================
 
-If a network is trained on probabilities, the targets are the labels that these would predict. The
-predicted class is the most probable one (the first in case of a tie); a label is predicted if its
-probability is at least 0.5. Means over samples are weighted if weights are given; sums are in
-float64. Metrics that scikit-learn has give the same results.
+Other shapes are a ValueError. If a network is trained on probabilities, the targets are the labels
+that these would predict. The predicted class is the most probable one (the first in case of a tie);
+a label is predicted if its probability is at least 0.5. Means over samples are weighted if weights
+are given; sums are in float64. Metrics that scikit-learn has give the same results.
 
 `MLP.fit` calls custom metrics once before the first epoch, on all samples that will be scored, so
 that a metric that fails changes nothing.

@@ -1,4 +1,8 @@
-"""What a round trains on: epochs of a shard, or minibatches of the endless sequence of them."""
+"""What a round trains on: epochs of a shard, or minibatches of the endless sequence of them.
+
+With `local_steps`, round r has the minibatches from r * `local_steps` on: slices of the orders of
+epochs. A shard keeps the order of the epoch that it is in; another worker draws it again.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from helpers.dask_clusters import (
 from helpers.same_bits import digest_of
 
 pytestmark = [
-    pytest.mark.timeout(90),
+    pytest.mark.timeout(300),
     pytest.mark.filterwarnings("ignore:Stochastic Optimizer"),
 ]
 

@@ -265,23 +265,23 @@ def test_fits_within_tasks(n_workers):
     ways = ["none", "get_client", "worker_client"]
     with local_cluster(n_workers) as client:
         for how in ways:
-            assert client.submit(fit_in_task, how).result(60) == fit(False)
+            assert client.submit(fit_in_task, how).result(SECONDS) == fit(False)
         several = [client.submit(fit_in_task, how, pure=False) for how in 2 * ways]
         for future in several:
-            assert future.result(60) == fit(False)
-        error = client.submit(fit_in_coroutine).exception(60)
+            assert future.result(SECONDS) == fit(False)
+        error = client.submit(fit_in_coroutine).exception(SECONDS)
         assert isinstance(error, TypeError) and str(error).startswith(
             "`client` must be synchronous, got one whose event loop makes this call"
         )
         # Results are ordinary tasks again, for which the worker has its thread.
-        assert client.submit(sum, [1, 2]).result(60) == 3
+        assert client.submit(sum, [1, 2]).result(SECONDS) == 3
 
 
 def test_a_fit_in_a_callback_of_a_future():
     found = queue.Queue()
     with local_cluster(1) as client:
         client.submit(bool).add_done_callback(lambda _: found.put(fit(client)))
-        assert found.get(timeout=60) == fit(False)
+        assert found.get(timeout=SECONDS) == fit(False)
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
