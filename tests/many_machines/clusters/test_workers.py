@@ -31,6 +31,7 @@ from fastmlp.dask import MLPClassifier, keeping, tasks, versions
 from fastmlp.dask.connection import ClusterLost, Connection
 from fastmlp.dask.shards import Format
 from helpers.dask_clusters import (
+    SECONDS,
     KillsIn,
     Load,
     commands,
