@@ -64,5 +64,5 @@ def test_no_temporary_file_is_left_of_a_process_that_is_killed(tmp_path, end):
             assert more, seen
             seen += more
         process.send_signal(end)
-        process.communicate(timeout=60)
+        process.communicate(timeout=200)
     assert os.listdir(tmp_path) == ["houses.csv"]
