@@ -1,6 +1,6 @@
 """Measure the memory of Dask workers that train on more than they may keep.
 
-    python asv_benches/out_of_core                            # all cases: some minutes
+    tox -e out-of-core                                        # all cases: some minutes
     python asv_benches/out_of_core --cases float32,arrays --gigabytes 1
     python asv_benches/out_of_core --write asv_benches/out_of_core
 
