@@ -213,7 +213,8 @@ class State:
         for l, activation in enumerate(network.activations[:-1]):
             if activation != RELU:
                 return False
-            a = np.maximum(a @ network.weights[l].T + network.biases[l].T, 0)
+            with np.errstate(over="ignore", invalid="ignore"):  # training says what is not finite
+                a = np.maximum(a @ network.weights[l].T + network.biases[l].T, 0)
             if not a.any():
                 return True
         return False

@@ -127,6 +127,7 @@ def extreme_inputs(largest):
     return np.concatenate([sizes, -sizes])
 
 
+@pytest.mark.filterwarnings("ignore:after the first epoch all units")
 @pytest.mark.parametrize("dtype, tolerance, largest", [
     ("float64", 1e-14, 1e30), ("float32", 1e-6, 1e30),
 ])  # fmt: skip
