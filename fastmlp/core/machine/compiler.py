@@ -6,8 +6,11 @@ entry points. Most of Numba's compile time supports functions that differ in thi
 
 from __future__ import annotations
 
+import contextlib
 import operator
-from collections.abc import Iterable
+import signal
+import threading
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any, Self
 
@@ -22,6 +25,36 @@ from numba.core.ssa import reconstruct_ssa
 from numba.core.transforms import canonicalize_cfg
 from numba.core.typed_passes import NativeLowering, PreLowerStripPhis
 from numba.core.untyped_passes import IRProcessing, ReconstructSSA
+
+
+@contextlib.contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Let signals with a Python handler wait for the end of this context.
+
+    It is for C code that calls Python: what a handler such as Ctrl-C's raises there is lost.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    found = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    handlers = {number: handler for number, handler in found.items() if callable(handler)}
+    arrived: list[int] = []
+
+    def restore() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    try:
+        try:
+            for number in handlers:
+                signal.signal(number, lambda number, _: arrived.append(number))
+            yield
+        finally:
+            restore()
+    finally:
+        restore()  # in case an interrupt ended the first
+        for each in arrived:
+            signal.raise_signal(each)
 
 
 class Library(JITCodeLibrary):
@@ -53,6 +86,11 @@ class Library(JITCodeLibrary):
         _link_below(self, self._final_module)
         self._linking_libraries: list[Any] = []
         super().finalize()
+
+    def _finalize_specific(self) -> None:
+        """Generate or load machine code. LLVM passes it to functions that may not raise."""
+        with _signals_deferred():
+            super()._finalize_specific()
 
     def _optimize_final_module(self) -> None:
         """Optimize once. Numba would first look for references to count, which kernels have not."""

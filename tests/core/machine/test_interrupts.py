@@ -10,10 +10,11 @@ import time
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.registry import cpu_target
 
 from fastmlp import MLP
 from fastmlp.core import pace, run
-from fastmlp.core.machine import barrier, interrupts, processor
+from fastmlp.core.machine import barrier, interrupts, kernel, processor
 from helpers.same_bits import assert_same_bits
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="signals of POSIX")
@@ -326,6 +327,30 @@ def test_ctrl_c_takes_effect_within_half_a_second(what, n_threads):
         capture_output=True, text=True, check=True, timeout=200,
     )  # fmt: skip
     assert np.median([float(wait) for wait in result.stdout.split()]) < 0.5 * n_threads
+
+
+@pytest.mark.parametrize("called", ["_object_cache_getbuffer", "_object_cache_notify"])
+def test_an_interrupt_while_machine_code_is_generated(called, tmp_path, monkeypatch):
+    """LLVM calls functions of Python, where an exception would be lost."""
+
+    def plus_one(x):
+        return x + 1
+
+    monkeypatch.setattr(kernel.config, "CACHE_DIR", str(tmp_path))
+    compiled, engine = kernel.kernel(plus_one, entry=True), cpu_target.target_context.codegen()
+    engine = engine._engine._ee  # of LLVM
+    function = getattr(engine, called)
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return function(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, called, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compiled(1.0)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert compiled(1.0) == 2.0
 
 
 #: One interrupt for each moment between task 0 and the end at which Python looks for signals.
