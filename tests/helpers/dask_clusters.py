@@ -173,8 +173,8 @@ def loaded(n_shards=8):
     return random.rand(45 * n_shards, 8).astype(np.float32), random.randint(0, 3, 45 * n_shards)
 
 
-def network(folder=None, seconds=0.0, gate=None):
-    return MLP([8, 16, 3], learning_rate=Rate(folder, seconds, gate), random_state=5)
+def network(folder=None, seconds=0.0, gate=None, **options):
+    return MLP([8, 16, 3], learning_rate=Rate(folder, seconds, gate), random_state=5, **options)
 
 
 def digest(mlp):
