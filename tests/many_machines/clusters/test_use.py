@@ -296,12 +296,13 @@ def test_nannies_limit_workers_to_one_thread_a_task(tmp_path):
 
 
 def test_shards_are_spilled_within_the_limit_of_memory():
-    options = {"n_shards": 12, "rounds": 2, "batch_size": 1000}
+    # 1,200 MB, of which Dask keeps 900. With a lower limit shards would not be kept at all.
+    options = {"n_shards": 24, "rounds": 2, "batch_size": 1000}
 
     def make():
         return MLP([784, 8, 3], random_state=0)
 
-    with local_cluster(1, memory_limit=600e6) as client:
+    with local_cluster(1, memory_limit=1500e6) as client:
         before = pids(client)
 
         def has_spilled():
