@@ -8,8 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastmlp.training.samples import part
-from fastmlp.training.sources import Epoch, block_rows, row_bytes
+from fastmlp.training.sources import Epoch, block_rows, copied_rows, row_bytes
 
 SHARED = ("r", "r+", "w+")  # modes in which the file has what the map has
 PIECE_BYTES = 2**21  # that are mapped at a time
@@ -109,11 +108,7 @@ def in_memory(epoch: Epoch, batch_size: int) -> Epoch:
         together = block_rows(batch_size, row_bytes(data.X)) if is_in_file else len(order)
         for start in range(0, len(order), together):
             some = order[start : start + together]
-            if is_in_file:
-                rows = np.sort(some)  # read from first to last
-                yield part(data, rows), np.searchsorted(rows, some)
-            else:
-                yield data, some
+            yield copied_rows(data, some) if is_in_file else (data, some)
 
 
 def _address(array: np.ndarray) -> int:

@@ -47,10 +47,10 @@ def epoch_of_arrays(
         orders = [source.permutation(n) if shuffle else np.arange(n)]
         copies = False
     chosen = (order if rows is None else rows[order] for order in orders)
-    return (_copied_rows(data, each) if copies else (data, each) for each in chosen)
+    return (copied_rows(data, each) if copies else (data, each) for each in chosen)
 
 
-def _copied_rows(data: Data, order: np.ndarray) -> tuple[Data, np.ndarray]:
+def copied_rows(data: Data, order: np.ndarray) -> tuple[Data, np.ndarray]:
     """Return a copy of some samples, read from first to last, and their order in it."""
     rows = np.sort(order)
     return part(data, rows), np.searchsorted(rows, order)

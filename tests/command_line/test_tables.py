@@ -436,9 +436,9 @@ def test_large_rows_are_read_in_long_pieces(tmp_path, here, monkeypatch, options
     write_csv(tmp_path / "houses.csv", columns)
     for module in (fitting, sources):
         monkeypatch.setattr(module, "BLOCK_BYTES", 500)
-    blocks, original = [], sources._copied_rows
+    blocks, original = [], sources.copied_rows
     monkeypatch.setattr(
-        sources, "_copied_rows", lambda data, order: blocks.append(order) or original(data, order)
+        sources, "copied_rows", lambda data, order: blocks.append(order) or original(data, order)
     )
     arguments = ("--target", "price", "--epochs", "2", "--batch-size", "4", *options)
     succeed(tmp_path, "train", "houses.csv", *arguments, run=here)

@@ -96,9 +96,9 @@ def test_shuffling_in_blocks(iris, tmp_path, monkeypatch):
     assert_same_bits(numbers_of(plain), numbers_of(small))
     for module in (fitting, sources):
         monkeypatch.setattr(module, "BLOCK_BYTES", 10_000)
-    blocks, original = [], sources._copied_rows
+    blocks, original = [], sources.copied_rows
     monkeypatch.setattr(
-        sources, "_copied_rows", lambda data, order: blocks.append(order) or original(data, order)
+        sources, "copied_rows", lambda data, order: blocks.append(order) or original(data, order)
     )
     one, other = (MLPClassifier(shuffle="blocks", **options).fit(each, y) for each in (X, mapped))
     assert_same_bits(numbers_of(one), numbers_of(other))

@@ -76,3 +76,13 @@ def in_rounds(
         mean.n_seen += sum(net.n_seen - mean.n_seen for net in shards)
         mean.losses.append(np.divide(*np.sum(of_last_epochs, axis=0)))
     return mean
+
+
+def take_mean(mlp, trained):
+    """Give a network the mean parameters of others, summed in their order in float64."""
+    for kind in ("weights", "biases"):
+        for l in range(len(mlp.layers) - 1):
+            total = np.zeros_like(getattr(mlp, kind)[l], np.float64)
+            for other in trained:
+                total = total + getattr(other, kind)[l]
+            getattr(mlp, kind)[l] = (total / len(trained)).astype(mlp.dtype)

@@ -8,7 +8,7 @@ from fastmlp import MLP, schedules
 from fastmlp.dask import rates
 from fastmlp.dask.points import divided, point_of, summed
 from helpers import mlp_cases
-from helpers.reference_rounds import in_rounds, words_of
+from helpers.reference_rounds import in_rounds, take_mean, words_of
 from helpers.same_bits import assert_same_bits, file_of
 
 SIZES = [6, 9, 7, 3]
@@ -131,12 +131,7 @@ def by_hand(mlp, X, y, words, n_shards, rounds, **options):
                         learning_rate=mlp.learning_rate, random_state=source)  # fmt: skip
             other.biases = list(mlp.biases)
             trained.append(other.fit(X[shard::n_shards], y[shard::n_shards], 1, **options))
-        for kind in ("weights", "biases"):
-            for l in range(len(mlp.layers) - 1):
-                total = np.zeros_like(getattr(mlp, kind)[l], np.float64)
-                for other in trained:
-                    total = total + getattr(other, kind)[l]
-                getattr(mlp, kind)[l] = (total / n_shards).astype(mlp.dtype)
+        take_mean(mlp, trained)
     return mlp
 
 

@@ -17,7 +17,7 @@ from fastmlp.training import sources
 from fastmlp.training.samples import Data
 from helpers.callbacks import At, Interrupt
 from helpers.model_files import Parts
-from helpers.reference_rounds import endless, words_of
+from helpers.reference_rounds import endless, take_mean, words_of
 from helpers.same_bits import assert_same_bits, file_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
@@ -55,12 +55,7 @@ def by_hand(mlp, X, y, words, n_shards, rounds, local_steps, batch_size):
             for rows in itertools.islice(sequence, local_steps):
                 other.fit(X[rows], y[rows], 1, batch_size, shuffle=False)
             trained.append(other)
-        for kind in ("weights", "biases"):
-            for l in range(len(mlp.layers) - 1):
-                total = np.zeros_like(getattr(mlp, kind)[l], np.float64)
-                for other in trained:
-                    total = total + getattr(other, kind)[l]
-                getattr(mlp, kind)[l] = (total / n_shards).astype(mlp.dtype)
+        take_mean(mlp, trained)
     return mlp
 
 
